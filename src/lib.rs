@@ -1,0 +1,3 @@
+//! A wall against configuration drift in Kubernetes.
+
+pub mod manifest;

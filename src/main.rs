@@ -1,0 +1,3 @@
+//! driftwall, the program.
+
+fn main() {}
