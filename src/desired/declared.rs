@@ -1,0 +1,134 @@
+//! One object that Git declares, kept as compact text: it is parsed on the rare
+//! write that needs it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{ObjectKey, left_alone, normal};
+use crate::compare::{self, Path};
+use crate::manifest::{self, Marks, Position};
+
+/// An object that Git declares.
+#[derive(Debug)]
+pub struct Declared {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version that the manifest is written in.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+    /// The namespace, the source's where the manifest has none.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The mark in Git that asks to leave the object alone.
+    pub left_alone: Option<&'static str>,
+    file: Arc<str>,
+    text: Box<str>,
+    marks: Marks,
+}
+
+/// Where something stands in Git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, from the repository's root.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// The namespace that kubectl takes where nothing names one.
+const DEFAULT_NAMESPACE: &str = "default";
+
+impl Declared {
+    pub(super) fn new(file: Arc<str>, namespace: Option<&str>, object: manifest::Object) -> Self {
+        let manifest::Object { api_version, kind, namespace: own, name, value, marks, .. } = object;
+        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind,
+            namespace: own.unwrap_or_else(|| namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned()),
+            name,
+            left_alone: left_alone::left_alone_in_git(&value),
+            file,
+            text: value.to_string().into(),
+            marks,
+        }
+    }
+
+    /// The object's identity, as if it had a namespace.
+    pub fn key(&self) -> ObjectKey<'_> {
+        let Self { group, kind, namespace, name, .. } = self;
+        ObjectKey { group, kind, namespace, name }
+    }
+
+    /// The object as Kubernetes would hold it: parsed, and put into the form
+    /// that the API server gives it.
+    pub fn object(&self) -> Value {
+        normal::normal(self.written())
+    }
+
+    /// Where the object begins.
+    pub fn start(&self) -> Place {
+        self.find(&Value::Null, &[]).unwrap_or_else(|| self.at(1))
+    }
+
+    /// Where a field stands, or else the nearest thing around it.
+    pub fn place(&self, path: &Path) -> Place {
+        let written = self.written();
+        let mut best = self.start();
+        // `data` of a Secret may have been written as `stringData`.
+        for steps in [path.steps(), &normal::as_written(path)] {
+            for depth in 1..=steps.len() {
+                let Some(found) = self.find(&written, &steps[..depth]) else { break };
+                best = found;
+            }
+            if self.find(&written, steps).is_some() {
+                break;
+            }
+        }
+        best
+    }
+
+    fn written(&self) -> Value {
+        serde_json::from_str(&self.text).expect("the text was printed from a value")
+    }
+
+    fn find(&self, written: &Value, steps: &[compare::Step]) -> Option<Place> {
+        let mut at = written;
+        let mut way = Vec::with_capacity(steps.len());
+        for step in steps {
+            match step {
+                compare::Step::Field(name) => {
+                    way.push(manifest::Step::Key(name));
+                    at = at.get(&**name)?;
+                }
+                compare::Step::Index(index) => {
+                    way.push(manifest::Step::Index(*index));
+                    at = at.get(index)?;
+                }
+                compare::Step::Item(keys) => {
+                    // A key that the manifest leaves out has its default.
+                    let is = |item: &Value| keys.iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is));
+                    let index = at.as_array()?.iter().position(is)?;
+                    way.push(manifest::Step::Index(index));
+                    at = &at[index];
+                }
+            }
+        }
+        self.marks.find(written, &way).map(|Position { line, .. }| self.at(line))
+    }
+
+    fn at(&self, line: u32) -> Place {
+        Place { file: self.file.clone(), line }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

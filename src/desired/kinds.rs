@@ -1,0 +1,79 @@
+//! Names and scopes of kinds.
+
+/// The built-in kinds that live in no namespace, by group.
+const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
+    ("", &["ComponentStatus", "Namespace", "Node", "PersistentVolume"]),
+    (
+        "admissionregistration.k8s.io",
+        &[
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionPolicyBinding",
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingWebhookConfiguration",
+        ],
+    ),
+    ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
+    ("apiregistration.k8s.io", &["APIService"]),
+    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle"]),
+    ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
+    ("internal.apiserver.k8s.io", &["StorageVersion"]),
+    ("networking.k8s.io", &["IPAddress", "IngressClass", "ServiceCIDR"]),
+    ("node.k8s.io", &["RuntimeClass"]),
+    ("policy", &["PodSecurityPolicy"]),
+    ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding"]),
+    ("resource.k8s.io", &["DeviceClass", "DeviceTaintRule", "ResourceSlice"]),
+    ("scheduling.k8s.io", &["PriorityClass"]),
+    ("storage.k8s.io", &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"]),
+    ("storagemigration.k8s.io", &["StorageVersionMigration"]),
+];
+
+/// The groups whose other kinds all live in a namespace.
+const BUILT_IN: [&str; 18] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
+/// Whether objects of a built-in kind live in a namespace; `None` for other kinds.
+pub(super) fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
+    let listed = CLUSTER_SCOPED.iter().any(|(of, kinds)| *of == group && kinds.contains(&kind));
+    if listed { Some(false) } else { BUILT_IN.contains(&group).then_some(true) }
+}
+
+/// The built-in kinds that have a `scale` subresource.
+pub(super) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
+    match (group, plural) {
+        ("", "replicationcontrollers") => Some("ReplicationController"),
+        ("apps", "deployments") => Some("Deployment"),
+        ("apps", "replicasets") => Some("ReplicaSet"),
+        ("apps", "statefulsets") => Some("StatefulSet"),
+        _ => None,
+    }
+}
+
+/// The plural that Kubernetes would guess for a kind (`meta.UnsafeGuessKindToResource`).
+pub(super) fn plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    match lower.as_bytes() {
+        [.., b's'] => lower + "es",
+        [rest @ .., b'y'] => format!("{}ies", String::from_utf8_lossy(rest)),
+        _ => lower + "s",
+    }
+}

@@ -1,0 +1,225 @@
+//! What Git wants: one immutable snapshot of all sources, looked into without a
+//! lock. A verdict never mixes two commits.
+
+mod declared;
+mod kinds;
+mod left_alone;
+mod normal;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::compare::{CrdError, CustomResource};
+use crate::manifest;
+
+pub use declared::{Declared, Place};
+pub use left_alone::left_alone_live;
+
+/// Everything that Git declares, at one commit of each source.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    sources: Vec<Arc<Contents>>,
+    objects: HashMap<String, Arc<Declared>>,
+    namespaces: HashMap<String, usize>,
+    kinds: HashMap<(String, String), usize>,
+    custom: HashMap<(String, String), Arc<CustomResource>>,
+}
+
+/// One source at one commit.
+#[derive(Debug)]
+pub struct Contents {
+    /// Where it comes from.
+    pub source: Source,
+    objects: Vec<Arc<Declared>>,
+    custom: Vec<Arc<CustomResource>>,
+    /// Objects that are no desired state: Helm's and Argo CD's hooks.
+    pub hooks: usize,
+}
+
+/// A source, as messages name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The name in the configuration.
+    pub name: String,
+    /// The repository, as people reach it.
+    pub repo: String,
+    /// The branch, tag or commit that is followed.
+    pub revision: String,
+    /// The commit that was read, in full.
+    pub commit: String,
+}
+
+/// An object's identity: group and kind, namespace (empty for a cluster-scoped one) and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectKey<'a> {
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// The namespace; empty for a cluster-scoped object.
+    pub namespace: &'a str,
+    /// The name.
+    pub name: &'a str,
+}
+
+/// Content that cannot become a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum DesiredError {
+    /// A CustomResourceDefinition in Git is not usable.
+    #[error("failed to use the CustomResourceDefinition {name} of {file}: {reason}")]
+    Crd {
+        /// The file.
+        file: String,
+        /// The definition's name.
+        name: String,
+        /// What is wrong.
+        reason: CrdError,
+    },
+    /// Two places declare the same object, and nobody can say which one counts.
+    #[error("{object} is declared twice: {first} and {second}; keep one of them, or exclude a file")]
+    Twice {
+        /// The object.
+        object: String,
+        /// Where it stands first.
+        first: String,
+        /// And where again.
+        second: String,
+    },
+}
+
+// === impl Contents ===
+
+impl Contents {
+    /// Takes in the objects of a source, each with the file it stands in.
+    /// `namespace` is for namespaced manifests that leave theirs out.
+    pub fn new(
+        source: Source,
+        namespace: Option<&str>,
+        files: impl IntoIterator<Item = (Arc<str>, Vec<manifest::Object>)>,
+    ) -> Result<Self, DesiredError> {
+        let mut contents = Self { source, objects: Vec::new(), custom: Vec::new(), hooks: 0 };
+        for (file, objects) in files {
+            for object in objects {
+                if left_alone::is_hook(&object.value) {
+                    contents.hooks += 1;
+                    continue;
+                }
+                if object.kind == "CustomResourceDefinition" {
+                    let crd = CustomResource::read(&object.value).map_err(|reason| DesiredError::Crd {
+                        file: file.to_string(),
+                        name: object.name.clone(),
+                        reason,
+                    })?;
+                    contents.custom.push(Arc::new(crd));
+                }
+                contents.objects.push(Arc::new(Declared::new(file.clone(), namespace, object)));
+            }
+        }
+        Ok(contents)
+    }
+
+    /// How many objects the source declares.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether the source declares nothing.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Puts sources together.
+    pub fn new(sources: Vec<Arc<Contents>>) -> Result<Self, DesiredError> {
+        let mut snapshot = Self::default();
+        for crd in sources.iter().flat_map(|contents| &contents.custom) {
+            snapshot.custom.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
+        }
+        for contents in &sources {
+            for declared in &contents.objects {
+                snapshot.insert(declared, &contents.source)?;
+            }
+        }
+        snapshot.sources = sources;
+        Ok(snapshot)
+    }
+
+    fn insert(&mut self, declared: &Arc<Declared>, source: &Source) -> Result<(), DesiredError> {
+        let custom = self.custom(&declared.group, &declared.kind);
+        let scope = custom.map(|crd| crd.namespaced).or_else(|| kinds::is_namespaced(&declared.group, &declared.kind));
+        let own = declared.key();
+        let cluster_wide = ObjectKey { namespace: "", ..own };
+        let keys = match scope {
+            Some(true) => vec![own],
+            Some(false) => vec![cluster_wide],
+            // A kind whose definition is not in Git: the review tells whether it has a namespace.
+            None => vec![own, cluster_wide],
+        };
+        for key in keys {
+            if let Some(first) = self.objects.insert(key.to_string(), declared.clone()) {
+                let place = |declared: &Declared| declared.start().to_string();
+                let (first, second) = (place(&first), format!("{} of source {}", place(declared), source.name));
+                return Err(DesiredError::Twice { object: own.to_string(), first, second });
+            }
+        }
+        if scope != Some(false) {
+            *self.namespaces.entry(declared.namespace.clone()).or_default() += 1;
+        }
+        *self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_default() += 1;
+        Ok(())
+    }
+
+    /// What Git says of an object; `None` where Git does not know it.
+    pub fn get(&self, key: ObjectKey<'_>) -> Option<&Declared> {
+        self.objects.get(&key.to_string()).map(|declared| &**declared)
+    }
+
+    /// The source that declares an object.
+    pub fn source_of(&self, declared: &Declared) -> &Source {
+        let of = |contents: &&Arc<Contents>| contents.objects.iter().any(|there| std::ptr::eq(&**there, declared));
+        self.sources.iter().find(of).map_or(&UNKNOWN_SOURCE, |contents| &contents.source)
+    }
+
+    /// The sources, each at the commit that was read.
+    pub fn sources(&self) -> impl Iterator<Item = &Contents> {
+        self.sources.iter().map(|contents| &**contents)
+    }
+
+    /// How many objects Git declares in a namespace.
+    pub fn count_in(&self, namespace: &str) -> usize {
+        self.namespaces.get(namespace).copied().unwrap_or_default()
+    }
+
+    /// How many objects of a kind Git declares.
+    pub fn count_of(&self, group: &str, kind: &str) -> usize {
+        self.kinds.get(&(group.to_owned(), kind.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// A kind that Git itself defines.
+    pub fn custom(&self, group: &str, kind: &str) -> Option<&CustomResource> {
+        self.custom.get(&(group.to_owned(), kind.to_owned())).map(|crd| &**crd)
+    }
+
+    /// The kind behind a plural, as far as Git's own content tells: built-in
+    /// kinds that can be scaled, Git's definitions, and at last a declared kind
+    /// of the group whose plural it would be.
+    pub fn kind_of(&self, group: &str, plural: &str) -> Option<&str> {
+        let defined = || self.custom.values().find(|crd| crd.group == group && crd.plural == plural);
+        let declared = || self.kinds.keys().find(|(of, kind)| of == group && kinds::plural(kind) == plural);
+        kinds::scalable(group, plural)
+            .or_else(|| defined().map(|crd| crd.kind.as_str()))
+            .or_else(|| declared().map(|(_, kind)| kind.as_str()))
+    }
+}
+
+impl fmt::Display for ObjectKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, kind, namespace, name } = self;
+        let (dot, slash) = (if group.is_empty() { "" } else { "." }, if namespace.is_empty() { "" } else { "/" });
+        write!(f, "{kind}{dot}{group} {namespace}{slash}{name}")
+    }
+}

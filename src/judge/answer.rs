@@ -1,0 +1,80 @@
+//! From a verdict to an answer: here the mode comes in, and nothing before.
+
+use std::collections::BTreeMap;
+
+use super::policy::{Mode, Outcome, Policy};
+use super::verdict::{Judgement, Matter, Verdict};
+use super::{namespace_of, wording};
+use crate::review::{Answer, Write};
+
+/// What softens an answer, whatever the write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances {
+    /// The last successful look at Git is older than `maxStaleness`: an old truth is no truth.
+    pub stale: bool,
+}
+
+/// An answer and how it came about.
+#[derive(Debug)]
+pub struct Ruling {
+    /// The mode that applied.
+    pub mode: Mode,
+    /// What is answered.
+    pub outcome: Outcome,
+    /// For the API server.
+    pub answer: Answer,
+}
+
+/// Audit annotations are kept by the API server with every event.
+const MAX_FIELDS_NOTE: usize = 1024;
+
+/// Turns a verdict into an answer.
+pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circumstances: Circumstances) -> Ruling {
+    let namespace = namespace_of(write);
+    let mode = policy.mode_of(namespace, judgement.class, judgement.source.map(|source| source.name.as_str()));
+    let asked = match judgement.verdict {
+        Verdict::Conforms | Verdict::Exempt | Verdict::Runtime => Outcome::Allow,
+        Verdict::Drift if circumstances.stale => judgement.hardest().min(Outcome::Warn),
+        Verdict::Drift => judgement.hardest(),
+        // Nobody can say that the write is right; it passes, but not unseen.
+        Verdict::Error => policy.on_error.max(Outcome::Warn),
+        Verdict::Unmanaged if judgement.matter == Matter::Unmanaged => policy.unmanaged_in(namespace),
+        Verdict::Unmanaged => Outcome::Allow,
+    };
+    let in_dry_run = if write.dry_run { policy.dry_run } else { Outcome::Deny };
+    let outcome = asked.min(mode.outcome()).min(in_dry_run);
+    let mut answer = Answer { annotations: annotations(judgement), ..Answer::default() };
+    match outcome {
+        Outcome::Allow => {}
+        Outcome::Warn => answer.warnings = wording::warnings(write, judgement, circumstances),
+        Outcome::Deny => answer.denial = Some(wording::denial(write, judgement)),
+    }
+    Ruling { mode, outcome, answer }
+}
+
+fn annotations(judgement: &Judgement<'_>) -> BTreeMap<&'static str, String> {
+    let mut notes = BTreeMap::new();
+    if matches!(judgement.verdict, Verdict::Exempt) || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none()) {
+        // Most writes of a cluster: nothing that the audit log does not have already.
+        return notes;
+    }
+    notes.insert("verdict", judgement.verdict.to_string());
+    notes.insert("actor", judgement.class.to_string());
+    if let Some(source) = judgement.source {
+        notes.insert("commit", source.commit.clone());
+    }
+    if !judgement.findings.is_empty() {
+        let mut fields = String::new();
+        for finding in &judgement.findings {
+            let path = finding.path.to_string();
+            if fields.len() + path.len() > MAX_FIELDS_NOTE {
+                fields.push_str(", …");
+                break;
+            }
+            fields.push_str(if fields.is_empty() { "" } else { ", " });
+            fields.push_str(&path);
+        }
+        notes.insert("fields", fields);
+    }
+    notes
+}

@@ -1,0 +1,145 @@
+//! The verdict: what a write is, whatever the mode.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Unjudged;
+use super::policy::Outcome;
+use crate::actor::Class;
+use crate::compare::{Nature, Path};
+use crate::desired::{Place, Source};
+
+/// What a write is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It moves nothing away from Git.
+    Conforms,
+    /// It moves something away from Git.
+    Drift,
+    /// It could not be judged.
+    Error,
+    /// The writer is let through by identity.
+    Exempt,
+    /// It is an event of running, not a change of configuration.
+    Runtime,
+    /// Git does not know the object.
+    Unmanaged,
+}
+
+/// A verdict, and what is needed to say why.
+#[derive(Debug)]
+pub struct Judgement<'a> {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who wrote.
+    pub class: Class,
+    /// What the write does.
+    pub matter: Matter,
+    /// The fields that drift.
+    pub findings: Vec<Finding>,
+    /// The source that declares what is drifted from.
+    pub source: Option<&'a Source>,
+}
+
+/// What a write does, apart from the fields that it moves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Matter {
+    /// It creates a declared object, unlike Git says.
+    Creates,
+    /// It deletes a declared object.
+    Deletes(Place),
+    /// It changes what belongs to a declared object.
+    Derived {
+        /// The declared object, as kubectl would name it.
+        owner: String,
+    },
+    /// It moves fields of a declared object.
+    #[default]
+    Moves,
+    /// It deletes what holds declared objects: a Namespace, a CustomResourceDefinition.
+    TakesAlong {
+        /// How many.
+        objects: usize,
+    },
+    /// It aims a controller at a declared object.
+    Steers {
+        /// The declared object, as kubectl would name it.
+        target: String,
+    },
+    /// It could not be judged, and why.
+    Unjudged(String),
+    /// It brings an object that Git does not know.
+    Unmanaged,
+}
+
+/// One field that a write moves away from Git.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The field.
+    pub path: Path,
+    /// How it is moved.
+    pub nature: Nature,
+    /// The value that the write brings.
+    pub sent: Option<Value>,
+    /// Git's value.
+    pub declared: Option<Value>,
+    /// Where Git says so.
+    pub place: Option<Place>,
+    /// Whether the values are secret.
+    pub secret: bool,
+    /// The hardest answer that the field alone deserves.
+    pub hardest: Outcome,
+}
+
+impl Verdict {
+    /// The verdict's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conforms => "conforms",
+            Self::Drift => "drift",
+            Self::Error => "error",
+            Self::Exempt => "exempt",
+            Self::Runtime => "runtime",
+            Self::Unmanaged => "unmanaged",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<'a> Judgement<'a> {
+    pub(super) fn new(verdict: Verdict, class: Class) -> Self {
+        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None }
+    }
+
+    pub(super) fn error(class: Class, error: Unjudged) -> Self {
+        let words = error.to_string();
+        Self::new(Verdict::Error, class).about(Matter::Unjudged(words))
+    }
+
+    pub(super) fn about(mut self, matter: Matter) -> Self {
+        self.matter = matter;
+        self
+    }
+
+    pub(super) fn finding(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+
+    pub(super) fn of(mut self, source: &'a Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The hardest answer that the drift deserves: that of its hardest field,
+    /// or a denial where it is not about fields.
+    pub(super) fn hardest(&self) -> Outcome {
+        self.findings.iter().map(|finding| finding.hardest).max().unwrap_or(Outcome::Deny)
+    }
+}

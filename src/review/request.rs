@@ -1,0 +1,320 @@
+//! The request of an AdmissionReview.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// One write that the API server asks about.
+#[derive(Debug)]
+pub struct Write<'a> {
+    /// Names the review; the answer must carry it.
+    pub uid: Cow<'a, str>,
+    /// Who writes.
+    pub user: User<'a>,
+    /// What is done.
+    pub operation: Operation,
+    /// To which resource.
+    pub resource: Resource<'a>,
+    /// The object's namespace; empty for a cluster-scoped object.
+    pub namespace: Cow<'a, str>,
+    /// The object's name; empty where the server makes one up, and in a
+    /// deletecollection.
+    pub name: Cow<'a, str>,
+    /// The object as it would be stored, unparsed; absent in a DELETE.
+    pub object: Option<&'a RawValue>,
+    /// The object as it is stored, unparsed; absent in a CREATE.
+    pub old_object: Option<&'a RawValue>,
+    /// Whether nothing will be stored.
+    pub dry_run: bool,
+}
+
+/// An authenticated identity.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct User<'a> {
+    /// The user's name.
+    #[serde(borrow, default, rename = "username")]
+    pub name: Cow<'a, str>,
+    /// The groups that the user is in.
+    #[serde(borrow, default)]
+    pub groups: Vec<Text<'a>>,
+}
+
+/// A text that is borrowed where the wire allows it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// What is written to: a kind, its name in URLs, and the subresource if any.
+#[derive(Clone, Debug, Default)]
+pub struct Resource<'a> {
+    /// The API group; empty for the core group.
+    pub group: Cow<'a, str>,
+    /// The version of the objects in this review.
+    pub version: Cow<'a, str>,
+    /// The kind of the objects in this review: `Scale` for a `scale` subresource.
+    pub kind: Cow<'a, str>,
+    /// The plural in URLs: `deployments`.
+    pub plural: Cow<'a, str>,
+    /// `status`, `scale`, …; empty for the object itself.
+    pub subresource: Cow<'a, str>,
+}
+
+/// What a write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Opens a stream: exec, attach, port-forward, proxy.
+    Connect,
+    /// Makes an object, or posts to a subresource such as `eviction`.
+    Create,
+    /// Takes an object away.
+    Delete,
+    /// Changes an object.
+    Update,
+}
+
+/// A body that is no AdmissionReview of a kind that can be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// Not even JSON, or no review at all: there is nobody to answer.
+    #[error("failed to read an AdmissionReview: {0}")]
+    Unreadable(String),
+    /// A review whose request cannot be read; its uid can be answered.
+    #[error("failed to read the request of AdmissionReview {uid}: {reason}")]
+    Request {
+        /// The review's uid.
+        uid: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The API version that is understood and answered.
+pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// Decodes the envelope of an AdmissionReview.
+pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
+    match serde_json::from_slice::<Envelope<'_>>(body) {
+        Ok(Envelope { api_version, kind, request: Some(request) })
+            if api_version == API_VERSION && kind == "AdmissionReview" =>
+        {
+            Ok(request.into())
+        }
+        Ok(_) => Err(diagnosed(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request")),
+        Err(error) => Err(diagnosed(body, &error.to_string())),
+    }
+}
+
+/// Reads as much of a bad review as is needed to answer it.
+fn diagnosed(body: &[u8], reason: &str) -> ReviewError {
+    let review: Option<Value> = serde_json::from_slice(body).ok();
+    let uid = review.as_ref().and_then(|review| review.pointer("/request/uid")?.as_str());
+    match uid {
+        Some(uid) if !uid.is_empty() => ReviewError::Request { uid: uid.to_owned(), reason: reason.to_owned() },
+        _ => ReviewError::Unreadable(reason.to_owned()),
+    }
+}
+
+// === impl User ===
+
+impl User<'_> {
+    /// Whether the user is in `group`.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|there| there.0 == group)
+    }
+
+    /// The namespace and name of the service account that the user is: by
+    /// name *and* groups, for a name alone can be claimed
+    /// (`k8s.io/apiserver/pkg/authentication/serviceaccount`).
+    pub fn service_account(&self) -> Option<(&str, &str)> {
+        let (namespace, name) = self.name.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+        let of_namespace = |group: &Text<'_>| group.0.strip_prefix("system:serviceaccounts:") == Some(namespace);
+        (self.is_in("system:serviceaccounts") && self.groups.iter().any(of_namespace)).then_some((namespace, name))
+    }
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::Create => "CREATE",
+            Self::Delete => "DELETE",
+            Self::Update => "UPDATE",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === the wire ===
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    request: Option<Request<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: GroupVersionKind<'a>,
+    #[serde(borrow)]
+    resource: GroupVersionResource<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    operation: WireOperation,
+    #[serde(borrow)]
+    user_info: User<'a>,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
+    #[serde(default)]
+    dry_run: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct GroupVersionKind<'a> {
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct GroupVersionResource<'a> {
+    #[serde(borrow, default)]
+    group: Cow<'a, str>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+    #[serde(borrow)]
+    resource: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum WireOperation {
+    Connect,
+    Create,
+    Delete,
+    Update,
+}
+
+impl<'a> From<Request<'a>> for Write<'a> {
+    fn from(wire: Request<'a>) -> Self {
+        let Request { uid, kind, resource, sub_resource, name, namespace, operation, user_info, .. } = wire;
+        // The kind of a subresource can have a version of its own (autoscaling/v1 Scale);
+        // the object's is the resource's.
+        let version = if sub_resource.is_empty() { kind.version } else { resource.version };
+        let present = |raw: &&RawValue| raw.get() != "null";
+        Self {
+            uid,
+            user: user_info,
+            operation: match operation {
+                WireOperation::Connect => Operation::Connect,
+                WireOperation::Create => Operation::Create,
+                WireOperation::Delete => Operation::Delete,
+                WireOperation::Update => Operation::Update,
+            },
+            resource: Resource {
+                group: resource.group,
+                version,
+                kind: kind.kind,
+                plural: resource.resource,
+                subresource: sub_resource,
+            },
+            namespace,
+            name,
+            object: wire.object.filter(present),
+            old_object: wire.old_object.filter(present),
+            dry_run: wire.dry_run.unwrap_or(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn review(edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+        let mut review = json!({
+            "apiVersion": API_VERSION, "kind": "AdmissionReview",
+            "request": {
+                "uid": "u1", "operation": "UPDATE", "name": "web", "namespace": "prod",
+                "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+                "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+                "userInfo": {"username": "alice\n", "groups": ["a", "b\"c"], "extra": {"k": ["v"]}},
+                "object": {"spec": 1}, "oldObject": null, "dryRun": false, "options": null,
+            },
+        });
+        edit(&mut review);
+        serde_json::to_vec(&review).unwrap()
+    }
+
+    #[test]
+    fn an_envelope_is_decoded_and_its_objects_are_not() {
+        let body = review(|_| ());
+        let write = decode(&body).unwrap();
+        assert_eq!((&*write.uid, write.operation, &*write.user.name), ("u1", Operation::Update, "alice\n"));
+        assert!(write.user.is_in("b\"c"));
+        assert_eq!(write.object.unwrap().get(), r#"{"spec":1}"#);
+        assert!(write.old_object.is_none());
+    }
+
+    #[test]
+    fn a_bad_review_keeps_its_uid() {
+        for (case, edit) in [
+            ("no operation", (|review| drop(review["request"].as_object_mut().unwrap().remove("operation"))) as fn(&mut Value)),
+            ("unknown operation", |review| review["request"]["operation"] = "MELT".into()),
+            ("old version", |review| review["apiVersion"] = "admission.k8s.io/v1beta1".into()),
+            ("other kind", |review| review["kind"] = "TokenReview".into()),
+            ("no user", |review| review["request"]["userInfo"] = Value::Null),
+        ] {
+            match decode(&review(edit)) {
+                Err(ReviewError::Request { uid, .. }) => assert_eq!(uid, "u1", "{case}"),
+                other => panic!("{case}: {other:?}"),
+            }
+        }
+        for body in ["", "{", "[]", "{}", "null", r#"{"request":{"uid":""}}"#, "\u{0}"] {
+            assert!(matches!(decode(body.as_bytes()), Err(ReviewError::Unreadable(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_service_account_needs_its_groups() {
+        let name = "system:serviceaccount:prod:deployer";
+        for (name, groups, expected) in [
+            (name, vec!["system:serviceaccounts", "system:serviceaccounts:prod"], Some(("prod", "deployer"))),
+            (name, vec!["system:serviceaccounts", "system:serviceaccounts:other"], None),
+            (name, vec!["system:serviceaccounts:prod"], None),
+            (name, vec![], None),
+            ("alice", vec!["system:serviceaccounts", "system:serviceaccounts:prod"], None),
+        ] {
+            let groups = groups.into_iter().map(|group| Text(group.into())).collect();
+            assert_eq!(User { name: name.into(), groups }.service_account(), expected);
+        }
+    }
+}
