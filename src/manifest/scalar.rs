@@ -1,0 +1,253 @@
+//! What a plain scalar means to Kubernetes: the rules of goyaml v2, measured
+//! with kubectl, which are those of YAML 1.1 with Go's numbers.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Number, Value};
+
+use super::error::Reason;
+use super::tree::{Scalar, Tag};
+
+/// A plain scalar, understood.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Plain {
+    Bool(bool),
+    Float(f64),
+    Int(i64),
+    Null,
+    Text,
+    /// Beyond the range of `Int`. Kubernetes turns it into a float; as a key
+    /// it is refused.
+    Uint(u64),
+}
+
+/// What a scalar means by its style and tag; for [`Plain::Text`] the text.
+pub(super) fn meaning<'t>(scalar: &'t Scalar<'_>) -> Result<(Plain, Cow<'t, str>), Reason> {
+    let Scalar { text, plain, tag } = scalar;
+    let text = Cow::Borrowed(text.as_ref());
+    // With a tag even a quoted text is understood as if it were plain.
+    let meaning = match tag {
+        Tag::Absent if *plain => resolve(&text),
+        Tag::Absent | Tag::Merge | Tag::Text => Plain::Text,
+        Tag::Binary => return Ok((Plain::Text, Cow::Owned(decode(&text)?))),
+        Tag::Bool => match resolve(&text) {
+            meaning @ Plain::Bool(_) => meaning,
+            _ => return Err(Reason::InvalidTag("bool")),
+        },
+        Tag::Float => match resolve(&text) {
+            meaning @ Plain::Float(_) => meaning,
+            #[expect(clippy::cast_precision_loss, reason = "what the tag asks for")]
+            Plain::Int(value) => Plain::Float(value as f64),
+            _ => return Err(Reason::InvalidTag("float")),
+        },
+        Tag::Int => match resolve(&text) {
+            meaning @ (Plain::Int(_) | Plain::Uint(_)) => meaning,
+            _ => return Err(Reason::InvalidTag("int")),
+        },
+        Tag::Null => match resolve(&text) {
+            Plain::Null => Plain::Null,
+            _ => return Err(Reason::InvalidTag("null")),
+        },
+    };
+    Ok((meaning, text))
+}
+
+/// The value of a scalar of that meaning and text.
+pub(super) fn value(meaning: Plain, text: Cow<'_, str>) -> Result<Value, Reason> {
+    Ok(match meaning {
+        Plain::Bool(value) => Value::Bool(value),
+        Plain::Float(value) => float(value).ok_or(Reason::NotFinite)?,
+        Plain::Int(value) => value.into(),
+        Plain::Null => Value::Null,
+        Plain::Text => Value::String(text.into_owned()),
+        #[expect(clippy::cast_precision_loss, reason = "what Kubernetes does")]
+        Plain::Uint(value) => float(value as f64).ok_or(Reason::NotFinite)?,
+    })
+}
+
+/// The string that a scalar of that meaning and text becomes as a key.
+pub(super) fn key(meaning: Plain, text: Cow<'_, str>) -> Result<Cow<'_, str>, Reason> {
+    Ok(match meaning {
+        Plain::Bool(value) => Cow::Borrowed(if value { "true" } else { "false" }),
+        Plain::Float(value) => Cow::Owned(float_key(value)),
+        Plain::Int(value) => Cow::Owned(value.to_string()),
+        Plain::Text => text,
+        Plain::Null | Plain::Uint(_) => return Err(Reason::InvalidKey),
+    })
+}
+
+/// Understands a plain scalar.
+fn resolve(text: &str) -> Plain {
+    let Some(first) = text.bytes().next() else {
+        return Plain::Null;
+    };
+    match first {
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text),
+        b'.' => dotted(text),
+        b'+' | b'-' => match &text[1..] {
+            ".inf" | ".Inf" | ".INF" if first == b'+' => Plain::Float(f64::INFINITY),
+            ".inf" | ".Inf" | ".INF" => Plain::Float(f64::NEG_INFINITY),
+            _ => number(text),
+        },
+        b'0'..=b'9' => number(text),
+        _ => Plain::Text,
+    }
+}
+
+/// A float as Kubernetes stores it, nothing for infinity and not-a-number.
+///
+/// Go writes a float without fraction as an integer, in its shortest digits
+/// and with zeros behind them, and the API server reads an integer back where
+/// 64 bits hold it.
+fn float(value: f64) -> Option<Value> {
+    /// Up to here a float and an integer hold the same numbers, whatever the digits.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    /// From here Go writes an exponent; `i64` ends before.
+    const EXPONENT: f64 = 1e21;
+
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "an integer of at most 53 bits"
+        )]
+        let integer = value as i64;
+        return Some(integer.into());
+    }
+    if value.fract() == 0.0
+        && value.abs() < EXPONENT
+        && let Ok(integer) = value.to_string().parse::<i64>()
+    {
+        return Some(integer.into());
+    }
+    Number::from_f64(value).map(Value::Number)
+}
+
+/// Go's `strconv.FormatFloat(value, 'g', -1, 32)`, which sigs.k8s.io/yaml uses
+/// for keys: the digits of a 32-bit float, with an exponent from a million on.
+fn float_key(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "what Kubernetes does")]
+    let value = value as f32;
+    if value.is_nan() {
+        return ".nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific
+        .split_once('e')
+        .expect("the format has an exponent");
+    match exponent.parse::<i32>() {
+        Ok(exponent) if (-4..6).contains(&exponent) => value.to_string(),
+        Ok(exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        Err(_) => scientific,
+    }
+}
+
+/// Words are known in these three spellings and no other.
+fn word(text: &str) -> Plain {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Plain::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Plain::Bool(false)
+        }
+        "~" | "null" | "Null" | "NULL" => Plain::Null,
+        _ => Plain::Text,
+    }
+}
+
+fn dotted(text: &str) -> Plain {
+    match text {
+        ".inf" | ".Inf" | ".INF" => return Plain::Float(f64::INFINITY),
+        ".nan" | ".NaN" | ".NAN" => return Plain::Float(f64::NAN),
+        _ => {}
+    }
+    // Only here underscores must stand between digits: no YAML rule, but how
+    // Go parses a float.
+    let bytes = text.as_bytes();
+    let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
+    let misplaced = bytes.iter().enumerate().any(|(at, byte)| {
+        *byte == b'_' && !(digit(bytes.get(at.wrapping_sub(1))) && digit(bytes.get(at + 1)))
+    });
+    if misplaced {
+        return Plain::Text;
+    }
+    decimal(&without_underscores(text))
+}
+
+fn number(text: &str) -> Plain {
+    let text = without_underscores(text);
+    integer(&text).unwrap_or_else(|| decimal(&text))
+}
+
+fn without_underscores(text: &str) -> Cow<'_, str> {
+    if text.contains('_') {
+        Cow::Owned(text.replace('_', ""))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// An integer with Go's prefixes: `0x`, `0o`, `0b`, and `0` for octal.
+fn integer(text: &str) -> Option<Plain> {
+    let (signed, negative, digits) = match text.as_bytes() {
+        [b'-', ..] => (true, true, &text[1..]),
+        [b'+', ..] => (true, false, &text[1..]),
+        _ => (false, false, text),
+    };
+    let (digits, radix) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', _, ..] => (&digits[2..], 16),
+        [b'0', b'o' | b'O', _, ..] => (&digits[2..], 8),
+        [b'0', b'b' | b'B', _, ..] => (&digits[2..], 2),
+        [b'0', _, ..] => (&digits[1..], 8),
+        _ => (digits, 10),
+    };
+    // `from_str_radix` would take one more sign.
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, radix).ok()?;
+    if negative {
+        return 0_i64.checked_sub_unsigned(magnitude).map(Plain::Int);
+    }
+    match i64::try_from(magnitude) {
+        Ok(value) => Some(Plain::Int(value)),
+        // With a sign it is no unsigned number, but may be a float.
+        Err(_) if signed => None,
+        Err(_) => Some(Plain::Uint(magnitude)),
+    }
+}
+
+/// A decimal number; one too large for a float is a text.
+fn decimal(text: &str) -> Plain {
+    // Rust's parser also takes "inf", "nan" and "infinity".
+    let number = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    match text.parse::<f64>() {
+        Ok(value) if number && value.is_finite() => Plain::Float(value),
+        _ => Plain::Text,
+    }
+}
+
+/// Go's decoder skips line breaks and does not look at the last bits.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// What `!!binary` stands for. Bytes that are no UTF-8 are lost, as they are
+/// in Kubernetes: a JSON string cannot hold them.
+fn decode(text: &str) -> Result<String, Reason> {
+    let text: String = text.split(['\r', '\n']).collect();
+    let bytes = BASE64.decode(text).map_err(|_| Reason::InvalidBase64)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
