@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
 
-use crate::compare::{Path, Pattern, PathError};
+use crate::compare::{Path, PathError, Pattern};
 use crate::review::{Resource, User};
 
 /// What sort of writer someone is.
@@ -128,7 +128,9 @@ impl Actor<'_> {
     /// Whether the field is this controller's to change.
     pub fn may_change(&self, group: &str, kind: &str, path: &Path) -> bool {
         self.grants.iter().any(|grant| {
-            grant.group.is_match(group) && grant.kind.is_match(kind) && grant.paths.iter().any(|pattern| pattern.covers(path))
+            grant.group.is_match(group)
+                && grant.kind.is_match(kind)
+                && grant.paths.iter().any(|pattern| pattern.covers(path))
         })
     }
 }
@@ -180,7 +182,12 @@ fn is_machine(name: &str) -> bool {
 
 impl Rule {
     /// A rule for the users and groups that these globs name.
-    pub fn new(class: Class, users: &[impl AsRef<str>], groups: &[impl AsRef<str>], grants: Vec<Grant>) -> Result<Self, ActorError> {
+    pub fn new(
+        class: Class,
+        users: &[impl AsRef<str>],
+        groups: &[impl AsRef<str>],
+        grants: Vec<Grant>,
+    ) -> Result<Self, ActorError> {
         Ok(Self { class, users: globs(users)?, groups: globs(groups)?, grants })
     }
 
@@ -240,7 +247,10 @@ mod tests {
             (account("prod", "deployment-controller"), Class::Workload),
             (account("argocd", "argocd-server"), Class::Person),
             (account("prod", "argocd-server"), Class::Workload),
-            (user("system:serviceaccount:argocd:argocd-application-controller", &["system:authenticated"]), Class::Person),
+            (
+                user("system:serviceaccount:argocd:argocd-application-controller", &["system:authenticated"]),
+                Class::Person,
+            ),
             (user("system:kube-controller-manager", &[]), Class::ControlPlane),
             (user("system:kube-scheduler", &[]), Class::ControlPlane),
             (user("system:apiserver", &["system:masters"]), Class::ControlPlane),

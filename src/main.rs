@@ -1,3 +1,7 @@
 //! driftwall, the program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    driftwall::cli::run()
+}

@@ -111,7 +111,8 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 /// The rules of a preset.
 pub(super) fn preset(name: &str) -> Result<Rule, ActorError> {
-    let preset = PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| ActorError::Preset(name.to_owned()))?;
+    let preset =
+        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| ActorError::Preset(name.to_owned()))?;
     let grants = preset.fields.iter().map(|(group, kind, paths)| Grant::new(group, kind, paths));
     Rule::new(preset.class, preset.users, &[""; 0], grants.collect::<Result<_, _>>()?)
 }

@@ -34,7 +34,8 @@ struct Builtin {
 
 /// Parsed once, in about a millisecond, at the first use.
 static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
-    let facts: Facts = serde_json::from_str(include_str!("kubernetes.json")).expect("the embedded facts are checked by a test");
+    let facts: Facts =
+        serde_json::from_str(include_str!("kubernetes.json")).expect("the embedded facts are checked by a test");
     Builder::default().build(&facts)
 });
 
@@ -156,7 +157,8 @@ mod tests {
         assert_eq!(container.list(), &ListKind::Map(vec![Key { name: "name".into(), default: None }]));
         let ports = container.items().field("ports");
         let tcp = Some(Value::from("TCP"));
-        let keys = vec![Key { name: "containerPort".into(), default: None }, Key { name: "protocol".into(), default: tcp }];
+        let keys =
+            vec![Key { name: "containerPort".into(), default: None }, Key { name: "protocol".into(), default: tcp }];
         assert_eq!(ports.list(), &ListKind::Map(keys));
         assert_eq!(container.items().field("resources").field("limits").field("cpu").scalar(), Scalar::Quantity);
         assert!(pod.field("nodeSelector").is_atomic_map());

@@ -123,17 +123,18 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
     ("core.v1.HTTPGetAction", &[("path", Json("\"/\"")), ("scheme", Json("\"HTTP\""))]),
     ("core.v1.HostPathVolumeSource", &[("type", Json("\"\""))]),
     ("core.v1.ObjectFieldSelector", &[("apiVersion", Json("\"v1\""))]),
-    (
-        "core.v1.PersistentVolumeClaim",
-        &[("apiVersion", Json("\"v1\"")), ("kind", Json("\"PersistentVolumeClaim\""))],
-    ),
+    ("core.v1.PersistentVolumeClaim", &[("apiVersion", Json("\"v1\"")), ("kind", Json("\"PersistentVolumeClaim\""))]),
     (
         "core.v1.PersistentVolumeClaimSpec",
         &[("storageClassName", Allocated), ("volumeMode", Json("\"Filesystem\"")), ("volumeName", Allocated)],
     ),
     (
         "core.v1.PersistentVolumeSpec",
-        &[("claimRef", Allocated), ("persistentVolumeReclaimPolicy", Json("\"Retain\"")), ("volumeMode", Json("\"Filesystem\""))],
+        &[
+            ("claimRef", Allocated),
+            ("persistentVolumeReclaimPolicy", Json("\"Retain\"")),
+            ("volumeMode", Json("\"Filesystem\"")),
+        ],
     ),
     (
         "core.v1.PodSpec",

@@ -322,7 +322,9 @@ mod tests {
 
     #[test]
     fn a_bad_path_says_where() {
-        for (text, at) in [("", 1), ("a.", 3), ("a[", 3), ("a[b]", 4), ("a[b=]", 5), ("a[0", 4), ("a[*]", 5), ("a[\"b\"]c", 7)] {
+        for (text, at) in
+            [("", 1), ("a.", 3), ("a[", 3), ("a[b]", 4), ("a[b=]", 5), ("a[0", 4), ("a[*]", 5), ("a[\"b\"]c", 7)]
+        {
             assert_eq!(text.parse::<Path>().unwrap_err().at, at, "{text}");
         }
     }

@@ -73,16 +73,19 @@ fn scale_of(suffix: &str) -> Option<Scale> {
         "Ti" => Scale::Binary(40),
         "Pi" => Scale::Binary(50),
         "Ei" => Scale::Binary(60),
-        _ => Scale::Decimal(suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|exponent: &i32| exponent.abs() < 1000)?),
+        _ => Scale::Decimal(
+            suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|exponent: &i32| exponent.abs() < 1000)?,
+        ),
     })
 }
 
 /// The digits as one number, without the zeros that end the fraction.
 fn digits_of(whole: &str, fraction: &str) -> Option<i128> {
     let fraction = fraction.trim_end_matches('0');
-    whole.bytes().chain(fraction.bytes()).try_fold(0_i128, |number, byte| {
-        number.checked_mul(10)?.checked_add(i128::from(byte - b'0'))
-    })
+    whole
+        .bytes()
+        .chain(fraction.bytes())
+        .try_fold(0_i128, |number, byte| number.checked_mul(10)?.checked_add(i128::from(byte - b'0')))
 }
 
 /// `number` ÷ 10^`places`, rounded away from zero; `None` beyond what fits.

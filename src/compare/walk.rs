@@ -112,11 +112,24 @@ impl Walk {
                 for (name, value) in fields {
                     let before = old.and_then(|old| old.get(name));
                     if gone(value, before, self.creating, place.field(name)) {
-                        self.below(Step::Field(name.as_str().into()), |walk| walk.report(Nature::Missing, None, Some(value)));
+                        self.below(Step::Field(name.as_str().into()), |walk| {
+                            walk.report(Nature::Missing, None, Some(value))
+                        });
                     }
                 }
                 if fields.is_empty() && gone(declared, old, self.creating, place) {
                     self.report(Nature::Missing, None, Some(declared));
+                }
+            }
+            // So is a keyed list, item by item.
+            Value::Array(items) if !items.is_empty() => {
+                let before = old.and_then(Value::as_array).map(Vec::as_slice);
+                match Keys::of(place, &[items, before.unwrap_or_default()]) {
+                    Some(keys @ Keys::Fields(_)) => self.keyed(&keys, items, before, &[], place),
+                    _ if gone(declared, old, self.creating, place) => {
+                        self.report(Nature::Missing, None, Some(declared))
+                    }
+                    _ => {}
                 }
             }
             _ if gone(declared, old, self.creating, place) => self.report(Nature::Missing, None, Some(declared)),
@@ -166,7 +179,8 @@ impl Walk {
         new: &Map<String, Value>,
         place: Place<'_>,
     ) {
-        let declares = |name: &str| declared.is_some_and(|fields| fields.get(name).is_some_and(|value| !value.is_null()));
+        let declares =
+            |name: &str| declared.is_some_and(|fields| fields.get(name).is_some_and(|value| !value.is_null()));
         let shadowed = |name: &str| {
             place.aliases().iter().any(|(alias, main)| {
                 (*alias == name && !declares(alias)) || (*main == name && !declares(main) && declares(alias))
@@ -257,7 +271,13 @@ impl Walk {
 }
 
 /// Whether a field that Git leaves out has, after the write, just what the server puts there.
-fn is_filled(name: &str, old: Option<&Value>, new: Option<&Value>, parent: &Map<String, Value>, place: Place<'_>) -> bool {
+fn is_filled(
+    name: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    parent: &Map<String, Value>,
+    place: Place<'_>,
+) -> bool {
     let Some(new) = new else { return false };
     match place.fill(name) {
         None => false,

@@ -112,7 +112,8 @@ impl Declared {
                 }
                 compare::Step::Item(keys) => {
                     // A key that the manifest leaves out has its default.
-                    let is = |item: &Value| keys.iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is));
+                    let is =
+                        |item: &Value| keys.iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is));
                     let index = at.as_array()?.iter().position(is)?;
                     way.push(manifest::Step::Index(index));
                     at = &at[index];

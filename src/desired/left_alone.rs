@@ -15,10 +15,8 @@ const IN_GIT: &[Mark] = &[
 ];
 
 /// The marks that their own tool also honours on the live object.
-const LIVE: &[Mark] = &[
-    ("kustomize.toolkit.fluxcd.io/reconcile", &["disabled"]),
-    ("kustomize.toolkit.fluxcd.io/ssa", &["ignore"]),
-];
+const LIVE: &[Mark] =
+    &[("kustomize.toolkit.fluxcd.io/reconcile", &["disabled"]), ("kustomize.toolkit.fluxcd.io/ssa", &["ignore"])];
 
 const HOOKS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
 

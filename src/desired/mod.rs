@@ -20,7 +20,8 @@ pub use left_alone::left_alone_live;
 #[derive(Debug, Default)]
 pub struct Snapshot {
     sources: Vec<Arc<Contents>>,
-    objects: HashMap<String, Arc<Declared>>,
+    /// With the place of the object's source among the sources.
+    objects: HashMap<String, (usize, Arc<Declared>)>,
     namespaces: HashMap<String, usize>,
     kinds: HashMap<(String, String), usize>,
     custom: HashMap<(String, String), Arc<CustomResource>>,
@@ -139,16 +140,16 @@ impl Snapshot {
         for crd in sources.iter().flat_map(|contents| &contents.custom) {
             snapshot.custom.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
         }
-        for contents in &sources {
+        for (source, contents) in sources.iter().enumerate() {
             for declared in &contents.objects {
-                snapshot.insert(declared, &contents.source)?;
+                snapshot.insert(declared, source, &contents.source.name)?;
             }
         }
         snapshot.sources = sources;
         Ok(snapshot)
     }
 
-    fn insert(&mut self, declared: &Arc<Declared>, source: &Source) -> Result<(), DesiredError> {
+    fn insert(&mut self, declared: &Arc<Declared>, source: usize, source_name: &str) -> Result<(), DesiredError> {
         let custom = self.custom(&declared.group, &declared.kind);
         let scope = custom.map(|crd| crd.namespaced).or_else(|| kinds::is_namespaced(&declared.group, &declared.kind));
         let own = declared.key();
@@ -160,9 +161,9 @@ impl Snapshot {
             None => vec![own, cluster_wide],
         };
         for key in keys {
-            if let Some(first) = self.objects.insert(key.to_string(), declared.clone()) {
-                let place = |declared: &Declared| declared.start().to_string();
-                let (first, second) = (place(&first), format!("{} of source {}", place(declared), source.name));
+            if let Some((_, first)) = self.objects.insert(key.to_string(), (source, declared.clone())) {
+                let (first, second) =
+                    (first.start().to_string(), format!("{} of source {source_name}", declared.start()));
                 return Err(DesiredError::Twice { object: own.to_string(), first, second });
             }
         }
@@ -173,15 +174,10 @@ impl Snapshot {
         Ok(())
     }
 
-    /// What Git says of an object; `None` where Git does not know it.
-    pub fn get(&self, key: ObjectKey<'_>) -> Option<&Declared> {
-        self.objects.get(&key.to_string()).map(|declared| &**declared)
-    }
-
-    /// The source that declares an object.
-    pub fn source_of(&self, declared: &Declared) -> &Source {
-        let of = |contents: &&Arc<Contents>| contents.objects.iter().any(|there| std::ptr::eq(&**there, declared));
-        self.sources.iter().find(of).map_or(&UNKNOWN_SOURCE, |contents| &contents.source)
+    /// What Git says of an object, and which source says it; `None` where Git does not know it.
+    pub fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
+        let (source, declared) = self.objects.get(&key.to_string())?;
+        Some((declared, &self.sources[*source].source))
     }
 
     /// The sources, each at the commit that was read.

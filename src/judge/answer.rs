@@ -54,7 +54,9 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
 
 fn annotations(judgement: &Judgement<'_>) -> BTreeMap<&'static str, String> {
     let mut notes = BTreeMap::new();
-    if matches!(judgement.verdict, Verdict::Exempt) || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none()) {
+    if matches!(judgement.verdict, Verdict::Exempt)
+        || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none())
+    {
         // Most writes of a cluster: nothing that the audit log does not have already.
         return notes;
     }

@@ -56,7 +56,9 @@ pub(super) fn judge<'a>(case: &Case<'_, 'a>, declared: &Declared) -> Result<Judg
     }
     let moved = match &*write.resource.subresource {
         "scale" => scaled(case, declared, old.as_ref(), &new)?,
-        "status" => object_differences(Some(&declared.object()), old.as_ref(), &new, crate::compare::unknown(), Scope::Marks),
+        "status" => {
+            object_differences(Some(&declared.object()), old.as_ref(), &new, crate::compare::unknown(), Scope::Marks)
+        }
         _ if declared.version == *write.resource.version => {
             let git = declared.object();
             case.with_schema(|place, _| object_differences(Some(&git), old.as_ref(), &new, place, Scope::Object))?
@@ -91,7 +93,12 @@ fn is_finished(job: &Value) -> bool {
 }
 
 /// A `Scale` says one thing: the value of the parent's replicas field.
-fn scaled(case: &Case<'_, '_>, declared: &Declared, old: Option<&Value>, new: &Value) -> Result<Vec<Difference>, Unjudged> {
+fn scaled(
+    case: &Case<'_, '_>,
+    declared: &Declared,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<Vec<Difference>, Unjudged> {
     let git = declared.object();
     let path = case.with_schema(|_, custom| replicas_path(custom, &declared.version, &git))?;
     let path = path.ok_or_else(|| Unjudged::Replicas(declared.key().to_string()))?;
@@ -114,7 +121,12 @@ fn is_builtin(git: &Value) -> bool {
 }
 
 /// Metadata is the same in every version; content is not.
-fn in_other_version(case: &Case<'_, '_>, declared: &Declared, old: Option<&Value>, new: &Value) -> Result<Vec<Difference>, Unjudged> {
+fn in_other_version(
+    case: &Case<'_, '_>,
+    declared: &Declared,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<Vec<Difference>, Unjudged> {
     let content = |object: &Value| {
         let fields = object.as_object().cloned().unwrap_or_default().into_iter();
         fields.filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "metadata" | "status")).collect::<Vec<_>>()
@@ -185,7 +197,9 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
 fn reaches_out(case: &Case<'_, '_>, path: &Path, sent: Option<&Value>) -> bool {
     let of_data = path.is_under(&["data"]) || path.is_under(&["binaryData"]);
     let name = path.last_field().unwrap_or_default();
-    (path.ends_at_item() && !is_injected(case, path, sent)) || of_data || sent.is_some_and(|sent| takes_host(name, sent))
+    (path.ends_at_item() && !is_injected(case, path, sent))
+        || of_data
+        || sent.is_some_and(|sent| takes_host(name, sent))
 }
 
 /// What the ServiceAccount admission plugin puts into every Pod.
@@ -218,7 +232,8 @@ pub(super) fn parsed(what: &'static str, raw: Option<&RawValue>) -> Result<Optio
 impl Case<'_, '_> {
     /// Whether the field is this controller's, or nobody's business.
     pub(super) fn may_move(&self, path: &Path) -> bool {
-        self.bench.policy.ignores(self.key(), path) || self.actor.may_change(&self.write.resource.group, &self.kind, path)
+        self.bench.policy.ignores(self.key(), path)
+            || self.actor.may_change(&self.write.resource.group, &self.kind, path)
     }
 
     pub(super) fn finding(&self, difference: Difference, declared: Option<&Declared>, hardest: Outcome) -> Finding {
@@ -233,4 +248,3 @@ impl Case<'_, '_> {
 pub(super) fn is_kept(path: &Path) -> bool {
     KEPT.iter().chain(&RUN).any(|kept| path.is(kept))
 }
-

@@ -1,6 +1,8 @@
 //! A whole object's differences: its content by schema, its metadata by the
 //! rules that metadata has.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 use crate::compare::{Difference, Nature, Path, Place, Step, differences, object_meta};
@@ -29,16 +31,15 @@ pub(super) fn object_differences(
     let mut found = Vec::new();
     for name in ["annotations", "labels"] {
         let [git, before, after] = [git, before, after].map(|metadata| Some(or_empty(metadata?.get(name))));
-        // An empty map stands for a missing one, so that every key is named by itself.
-        let before = if old.is_some() { before.or(Some(EMPTY)) } else { None };
         let place = object_meta().field(name);
-        found.extend(differences(git, before, after.or(Some(EMPTY)), place, &Path::of(&["metadata", name])));
+        found.extend(differences(git, before, after, place, &Path::of(&["metadata", name])));
     }
     if scope == Scope::Marks {
         return found;
     }
     for name in ["finalizers", "ownerReferences"] {
-        let [git, before, after] = [git, before, after].map(|metadata| metadata.and_then(|metadata| metadata.get(name)));
+        let [git, before, after] =
+            [git, before, after].map(|metadata| metadata.and_then(|metadata| metadata.get(name)));
         let path = Path::of(&["metadata", name]);
         let inside = differences(git, before, after, object_meta().field(name), &path);
         // Items of these lists are named by their list: their keys are uids.
@@ -51,10 +52,11 @@ pub(super) fn object_differences(
     found
 }
 
-static EMPTY: &Value = &Value::Object(Map::new());
+static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 
+/// An empty map stands for a missing one, so that every key is named by itself.
 fn or_empty(value: Option<&Value>) -> &Value {
-    value.filter(|value| !value.is_null()).unwrap_or(EMPTY)
+    value.filter(|value| !value.is_null()).unwrap_or(&EMPTY)
 }
 
 fn content(object: &Value) -> Value {

@@ -70,11 +70,17 @@ mod tests {
         for (repo, expected) in [
             ("https://github.com/acme/gitops", "https://github.com/acme/gitops/blob/5c56d97/a%20b/app.yaml#L18"),
             ("git@github.com:acme/gitops.git", "https://github.com/acme/gitops/blob/5c56d97/a%20b/app.yaml#L18"),
-            ("ssh://git@github.com:22/acme/gitops.git", "https://github.com/acme/gitops/blob/5c56d97/a%20b/app.yaml#L18"),
+            (
+                "ssh://git@github.com:22/acme/gitops.git",
+                "https://github.com/acme/gitops/blob/5c56d97/a%20b/app.yaml#L18",
+            ),
             ("https://gitlab.acme.com/a/b/c.git", "https://gitlab.acme.com/a/b/c/-/blob/5c56d97/a%20b/app.yaml#L18"),
             ("https://bitbucket.org/a/b", "https://bitbucket.org/a/b/src/5c56d97/a%20b/app.yaml#lines-18"),
             ("https://codeberg.org/a/b", "https://codeberg.org/a/b/src/commit/5c56d97/a%20b/app.yaml#L18"),
-            ("https://dev.azure.com/o/p/_git/r", "https://dev.azure.com/o/p/_git/r?path=/a%20b/app.yaml&version=GC5c56d97&line=18"),
+            (
+                "https://dev.azure.com/o/p/_git/r",
+                "https://dev.azure.com/o/p/_git/r?path=/a%20b/app.yaml&version=GC5c56d97&line=18",
+            ),
             ("https://git.acme.com/a/b", "https://git.acme.com/a/b"),
             ("/srv/git/gitops", "/srv/git/gitops"),
             ("file:///srv/git/gitops", "file:///srv/git/gitops"),

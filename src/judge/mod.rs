@@ -119,7 +119,10 @@ impl<'w, 'a> Case<'w, 'a> {
     }
 
     /// What is known of the fields of the object's kind.
-    fn with_schema<T>(&self, then: impl FnOnce(Place<'_>, Option<&compare::CustomResource>) -> T) -> Result<T, Unjudged> {
+    fn with_schema<T>(
+        &self,
+        then: impl FnOnce(Place<'_>, Option<&compare::CustomResource>) -> T,
+    ) -> Result<T, Unjudged> {
         let (group, version) = (&*self.write.resource.group, &*self.write.resource.version);
         if let Some(place) = compare::builtin(group, version, &self.kind) {
             return Ok(then(place, None));

@@ -53,7 +53,10 @@ pub(super) fn judge<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> 
 }
 
 fn holds_objects(case: &Case<'_, '_>) -> bool {
-    matches!((&*case.write.resource.group, case.kind.as_str()), ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition"))
+    matches!(
+        (&*case.write.resource.group, case.kind.as_str()),
+        ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition")
+    )
 }
 
 /// How many objects of Git a deletion takes along: those of a Namespace, or of
@@ -73,7 +76,10 @@ pub(super) fn taken_along(case: &Case<'_, '_>, old: &Value) -> Option<usize> {
 /// A new object: a strict namespace asks for a reason to let it in.
 fn create<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> {
     let unmanaged = case.verdict(Verdict::Unmanaged);
-    if case.namespace.is_empty() || is_note(&case.write.resource.group, &case.kind) || case.bench.policy.unmanaged_in(case.namespace) == Outcome::Allow {
+    if case.namespace.is_empty()
+        || is_note(&case.write.resource.group, &case.kind)
+        || case.bench.policy.unmanaged_in(case.namespace) == Outcome::Allow
+    {
         return Ok(unmanaged);
     }
     // What a controller makes for an object of Git is that object's.
@@ -138,7 +144,9 @@ impl Aim {
         match (self.api_version.split_once('/'), self.kind.as_str()) {
             (_, "") => ("apps", "Deployment"),
             (Some((group, _)), kind) => (group, kind),
-            (None, kind @ ("Deployment" | "ReplicaSet" | "StatefulSet")) if self.api_version.is_empty() => ("apps", kind),
+            (None, kind @ ("Deployment" | "ReplicaSet" | "StatefulSet")) if self.api_version.is_empty() => {
+                ("apps", kind)
+            }
             (None, kind) => ("", kind),
         }
     }
@@ -188,7 +196,10 @@ fn moved(case: &Case<'_, '_>) -> Result<Vec<(Difference, Outcome)>, Unjudged> {
             let replicas = |scale: &Value| scale["spec"].get("replicas").cloned().unwrap_or_else(|| 0.into());
             let (path, sent) = (Path::of(&["spec", "replicas"]), replicas(&new));
             let moves = old.as_ref().map(replicas) != Some(sent.clone());
-            moves.then(|| Difference { path, nature: Nature::Extra, sent: Some(sent), declared: None }).into_iter().collect()
+            moves
+                .then(|| Difference { path, nature: Nature::Extra, sent: Some(sent), declared: None })
+                .into_iter()
+                .collect()
         }
         "status" => object_differences(None, old.as_ref(), &new, crate::compare::unknown(), Scope::Marks),
         _ => case.with_schema(|place, _| object_differences(None, old.as_ref(), &new, place, Scope::Object))?,
@@ -199,11 +210,12 @@ fn moved(case: &Case<'_, '_>) -> Result<Vec<(Difference, Outcome)>, Unjudged> {
             || path.is_under(&["spec", "ephemeralContainers"])
     };
     let weighed = moved.into_iter().filter(|difference| !is_kept(&difference.path) && !case.may_move(&difference.path));
-    Ok(weighed.map(|difference| {
-        let hardest = if is_soft(&difference.path) { Outcome::Warn } else { Outcome::Deny };
-        (difference, hardest)
-    })
-    .collect())
+    Ok(weighed
+        .map(|difference| {
+            let hardest = if is_soft(&difference.path) { Outcome::Warn } else { Outcome::Deny };
+            (difference, hardest)
+        })
+        .collect())
 }
 
 /// The object of Git that an object's owner chain leads to.
@@ -214,7 +226,8 @@ fn ancestor<'a>(case: &Case<'_, 'a>, metadata: Metadata) -> Result<Option<(&'a D
 fn declared_above<'a>(case: &Case<'_, 'a>, first: Owner) -> Result<Option<(&'a Declared, &'a Source)>, Unjudged> {
     let mut owner = first;
     for _ in 0..CHAIN {
-        let in_namespace = ObjectKey { group: &owner.group, kind: &owner.kind, namespace: case.namespace, name: &owner.name };
+        let in_namespace =
+            ObjectKey { group: &owner.group, kind: &owner.kind, namespace: case.namespace, name: &owner.name };
         let cluster_wide = ObjectKey { namespace: "", ..in_namespace };
         let snapshot = case.bench.snapshot;
         if let Some(found) = snapshot.get(in_namespace).or_else(|| snapshot.get(cluster_wide)) {

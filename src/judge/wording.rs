@@ -52,7 +52,9 @@ pub(super) fn warnings(write: &Write<'_>, judgement: &Judgement<'_>, circumstanc
     let object = object_of(write);
     let mut lines: Vec<String> = Vec::new();
     if circumstances.stale && judgement.verdict == Verdict::Drift {
-        lines.push("driftwall has not seen Git for too long to deny anything; this write differs from what it last saw".into());
+        lines.push(
+            "driftwall has not seen Git for too long to deny anything; this write differs from what it last saw".into(),
+        );
     }
     if judgement.findings.is_empty() {
         lines.push(format!("driftwall: {}", opening(write, judgement).trim_end_matches(':')));
@@ -66,11 +68,14 @@ pub(super) fn warnings(write: &Write<'_>, judgement: &Judgement<'_>, circumstanc
     }
     let mut total = 0;
     lines.truncate(MAX_FIELDS + 2);
-    lines.iter().map(|line| one_line(line, MAX_WARNING)).take_while(|line| {
-        total += line.len();
-        total <= MAX_WARNINGS
-    })
-    .collect()
+    lines
+        .iter()
+        .map(|line| one_line(line, MAX_WARNING))
+        .take_while(|line| {
+            total += line.len();
+            total <= MAX_WARNINGS
+        })
+        .collect()
 }
 
 /// What is wrong, up to the fields.

@@ -21,12 +21,7 @@ pub struct ManifestError {
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            document,
-            position,
-            reason,
-        } = self;
+        let Self { file, document, position, reason } = self;
         f.write_str(file)?;
         if let Some(Position { line, column }) = position {
             write!(f, ":{line}:{column}")?;
@@ -46,9 +41,7 @@ pub enum Reason {
     #[error("document contains excessive aliasing; write the repeated parts out")]
     ExcessiveAliasing,
     /// An object that the API server would name.
-    #[error(
-        "only metadata.generateName is given: an object in Git needs a metadata.name to be found by"
-    )]
+    #[error("only metadata.generateName is given: an object in Git needs a metadata.name to be found by")]
     GeneratedName,
     /// A `!!binary` value that cannot be decoded.
     #[error("a !!binary value must be base64")]
@@ -57,9 +50,7 @@ pub enum Reason {
     #[error("a key must be a string, a boolean or a number of 64 bits; quote it")]
     InvalidKey,
     /// A merge key over something that has no keys.
-    #[error(
-        "`<<` must be given a mapping, an alias of one, or a list of these; quote it to mean a field named `<<`"
-    )]
+    #[error("`<<` must be given a mapping, an alias of one, or a list of these; quote it to mean a field named `<<`")]
     InvalidMerge,
     /// A value that is not what its tag says.
     #[error("a value tagged !!{0} must be one; mend the value or leave the tag out")]
@@ -108,9 +99,6 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn at(position: Position, reason: Reason) -> Self {
-        Self {
-            position: Some(position),
-            reason,
-        }
+        Self { position: Some(position), reason }
     }
 }

@@ -32,9 +32,7 @@ pub(super) fn tree(text: &str, start: Position) -> Result<Tree<'_>, Fault> {
         let position = place.position(&span.start);
         match event {
             Event::Alias(anchor) => {
-                let target = anchors
-                    .get(&anchor)
-                    .ok_or_else(|| Fault::at(position, Reason::CyclicAlias))?;
+                let target = anchors.get(&anchor).ok_or_else(|| Fault::at(position, Reason::CyclicAlias))?;
                 builder.leaf(Kind::Alias(*target), position)?;
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -71,11 +69,7 @@ pub(super) fn tree(text: &str, start: Position) -> Result<Tree<'_>, Fault> {
 
 fn null<'a>(start: Position) -> Result<Tree<'a>, Fault> {
     let mut builder = Builder::default();
-    let scalar = Scalar {
-        text: Cow::Borrowed(""),
-        plain: true,
-        tag: Tag::Absent,
-    };
+    let scalar = Scalar { text: Cow::Borrowed(""), plain: true, tag: Tag::Absent };
     builder.leaf(Kind::Scalar(scalar), start)?;
     Ok(builder.finish().expect("a node was just added"))
 }
@@ -101,10 +95,7 @@ impl Place {
     /// The parser counts lines from 1 and columns from 0.
     fn position(&self, marker: &Marker) -> Position {
         let line = clamp(marker.line()).max(1) - 1;
-        Position {
-            line: self.start.line.saturating_add(line),
-            column: clamp(marker.col()).saturating_add(1),
-        }
+        Position { line: self.start.line.saturating_add(line), column: clamp(marker.col()).saturating_add(1) }
     }
 
     fn fault(&self, error: &ScanError) -> Fault {

@@ -15,12 +15,7 @@ const MAX_ALIASED_TEXT: usize = 8 << 20;
 
 /// The value of a document, with the position of each node in pre-order.
 pub(super) fn expand(tree: &Tree<'_>) -> Result<(Value, Vec<Position>), Fault> {
-    let mut expansion = Expansion {
-        tree,
-        positions: Vec::new(),
-        depth: 0,
-        budget: Budget::default(),
-    };
+    let mut expansion = Expansion { tree, positions: Vec::new(), depth: 0, budget: Budget::default() };
     let value = expansion.value(ROOT, None)?;
     Ok((value, expansion.positions))
 }
@@ -112,12 +107,7 @@ impl<'t> Expansion<'t, '_> {
                 continue;
             }
             let key = self.key(key)?;
-            entries.push(Entry {
-                key,
-                position,
-                value,
-                aliased: self.budget.aliases > 0,
-            });
+            entries.push(Entry { key, position, value, aliased: self.budget.aliases > 0 });
         }
         Ok(())
     }
@@ -129,10 +119,7 @@ impl<'t> Expansion<'t, '_> {
             return self.merge_mapping(at, entries);
         }
         let items: Vec<usize> = tree.children(at).collect();
-        items
-            .into_iter()
-            .rev()
-            .try_for_each(|item| self.merge_mapping(item, entries))
+        items.into_iter().rev().try_for_each(|item| self.merge_mapping(item, entries))
     }
 
     fn merge_mapping(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), Fault> {
@@ -165,9 +152,7 @@ impl<'t> Expansion<'t, '_> {
             return Err(invalid(Reason::InvalidKey));
         };
         self.budget.text(text, node.position)?;
-        scalar::meaning(text)
-            .and_then(|(meaning, text)| scalar::key(meaning, text))
-            .map_err(invalid)
+        scalar::meaning(text).and_then(|(meaning, text)| scalar::key(meaning, text)).map_err(invalid)
     }
 
     /// Goes one level down. Aliases nest what was written side by side, so
@@ -209,8 +194,7 @@ impl Budget {
         }
         self.aliased_nodes += 1;
         let share = f64::from(self.aliased_nodes) / f64::from(self.nodes);
-        let excessive =
-            self.aliased_nodes > 100 && self.nodes > 1000 && share > allowed_share(self.nodes);
+        let excessive = self.aliased_nodes > 100 && self.nodes > 1000 && share > allowed_share(self.nodes);
         Self::check(excessive, position)
     }
 

@@ -14,13 +14,7 @@ use super::tree::{Builder, Kind, Scalar, Tag, Tree};
 /// The values of `text`, which begins at `start` in its file. After an error
 /// there are no more: where the next value begins can only be guessed.
 pub(super) fn trees(text: &str, start: Position) -> impl Iterator<Item = Result<Tree<'_>, Fault>> {
-    let mut walker = Walker {
-        text,
-        at: 0,
-        line: start.line,
-        line_start: 0,
-        continuations: 0,
-    };
+    let mut walker = Walker { text, at: 0, line: start.line, line_start: 0, continuations: 0 };
     let mut failed = false;
     std::iter::from_fn(move || {
         if failed {
@@ -83,11 +77,7 @@ impl<'a> Walker<'a> {
     }
 
     /// What stands between the bracket that is next and its end.
-    fn items(
-        &mut self,
-        end: u8,
-        mut item: impl FnMut(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    fn items(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         self.at += 1;
         self.skip_space();
         if self.take(end) {
@@ -135,11 +125,7 @@ impl<'a> Walker<'a> {
         } else {
             Cow::Borrowed(&quoted[1..quoted.len() - 1])
         };
-        let scalar = Scalar {
-            text,
-            plain: false,
-            tag: Tag::Absent,
-        };
+        let scalar = Scalar { text, plain: false, tag: Tag::Absent };
         builder.leaf(Kind::Scalar(scalar), position)?;
         Ok(())
     }
@@ -205,10 +191,7 @@ impl<'a> Walker<'a> {
     }
 
     fn position(&self) -> Position {
-        Position {
-            line: self.line,
-            column: clamp(self.at - self.line_start - self.continuations + 1),
-        }
+        Position { line: self.line, column: clamp(self.at - self.line_start - self.continuations + 1) }
     }
 
     fn fault(&self, what: &str) -> Fault {
@@ -217,11 +200,7 @@ impl<'a> Walker<'a> {
 }
 
 fn plain(text: &str) -> Kind<'_> {
-    Kind::Scalar(Scalar {
-        text: Cow::Borrowed(text),
-        plain: true,
-        tag: Tag::Absent,
-    })
+    Kind::Scalar(Scalar { text: Cow::Borrowed(text), plain: true, tag: Tag::Absent })
 }
 
 /// Whether JSON has such a number. YAML has more of them: octal, underscores.

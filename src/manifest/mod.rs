@@ -67,11 +67,7 @@ pub struct Reading {
 ///
 /// `file` only names it in errors.
 pub fn read(file: &str, bytes: &[u8]) -> Reading {
-    let mut reader = Reader {
-        file,
-        document: 0,
-        reading: Reading::default(),
-    };
+    let mut reader = Reader { file, document: 0, reading: Reading::default() };
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if split::is_utf16(bytes) {
         reader.document = 1;
@@ -118,11 +114,7 @@ impl Reader<'_> {
                     };
                     // The reading that came further understood the text better.
                     let json = json.fault;
-                    return Err(if json.position > yaml.position {
-                        json
-                    } else {
-                        yaml
-                    });
+                    return Err(if json.position > yaml.position { json } else { yaml });
                 }
                 read => return read.map_err(|failure| failure.fault),
             }

@@ -9,17 +9,8 @@ use super::marks::{Marks, Position, Step, count};
 use super::{Object, Reading};
 
 /// Takes the objects out of a document; returns what is wrong with others.
-pub(super) fn take(
-    value: Value,
-    positions: &[Position],
-    document: usize,
-    reading: &mut Reading,
-) -> Vec<Fault> {
-    let mut taking = Taking {
-        document,
-        reading,
-        faults: Vec::new(),
-    };
+pub(super) fn take(value: Value, positions: &[Position], document: usize, reading: &mut Reading) -> Vec<Fault> {
+    let mut taking = Taking { document, reading, faults: Vec::new() };
     taking.any(value, Cow::Borrowed(positions));
     taking.faults
 }
@@ -78,13 +69,7 @@ impl Taking<'_> {
         }
     }
 
-    fn object(
-        &mut self,
-        api_version: String,
-        kind: String,
-        value: Value,
-        positions: Cow<'_, [Position]>,
-    ) {
+    fn object(&mut self, api_version: String, kind: String, value: Value, positions: Cow<'_, [Position]>) {
         let marks = Marks::new(positions.into_owned());
         match names(&value) {
             Ok((namespace, name)) => self.reading.objects.push(Object {
@@ -116,10 +101,7 @@ impl Kind {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             _ => None,
         };
-        Some(Self {
-            api_version: text("apiVersion")?,
-            kind: text("kind")?,
-        })
+        Some(Self { api_version: text("apiVersion")?, kind: text("kind")? })
     }
 
     /// A `List` without items is one too: it holds nothing.
@@ -131,10 +113,7 @@ impl Kind {
     /// What the items of this list are that do not say it themselves.
     fn of_items(&self) -> Option<Self> {
         let kind = self.kind.strip_suffix("List")?;
-        (!kind.is_empty()).then(|| Self {
-            api_version: self.api_version.clone(),
-            kind: kind.to_owned(),
-        })
+        (!kind.is_empty()).then(|| Self { api_version: self.api_version.clone(), kind: kind.to_owned() })
     }
 
     /// Whether it is read by a program from its file and never reaches a cluster.

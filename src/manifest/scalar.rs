@@ -109,10 +109,7 @@ fn float(value: f64) -> Option<Value> {
     const EXPONENT: f64 = 1e21;
 
     if value.fract() == 0.0 && value.abs() < EXACT {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "an integer of at most 53 bits"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "an integer of at most 53 bits")]
         let integer = value as i64;
         return Some(integer.into());
     }
@@ -137,9 +134,7 @@ fn float_key(value: f64) -> String {
         return if value > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
     let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific
-        .split_once('e')
-        .expect("the format has an exponent");
+    let (digits, exponent) = scientific.split_once('e').expect("the format has an exponent");
     match exponent.parse::<i32>() {
         Ok(exponent) if (-4..6).contains(&exponent) => value.to_string(),
         Ok(exponent) => {
@@ -153,12 +148,8 @@ fn float_key(value: f64) -> String {
 /// Words are known in these three spellings and no other.
 fn word(text: &str) -> Plain {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            Plain::Bool(true)
-        }
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Plain::Bool(false)
-        }
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Plain::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Plain::Bool(false),
         "~" | "null" | "Null" | "NULL" => Plain::Null,
         _ => Plain::Text,
     }
@@ -174,9 +165,10 @@ fn dotted(text: &str) -> Plain {
     // Go parses a float.
     let bytes = text.as_bytes();
     let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
-    let misplaced = bytes.iter().enumerate().any(|(at, byte)| {
-        *byte == b'_' && !(digit(bytes.get(at.wrapping_sub(1))) && digit(bytes.get(at + 1)))
-    });
+    let misplaced = bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'_' && !(digit(bytes.get(at.wrapping_sub(1))) && digit(bytes.get(at + 1))));
     if misplaced {
         return Plain::Text;
     }
@@ -189,11 +181,7 @@ fn number(text: &str) -> Plain {
 }
 
 fn without_underscores(text: &str) -> Cow<'_, str> {
-    if text.contains('_') {
-        Cow::Owned(text.replace('_', ""))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if text.contains('_') { Cow::Owned(text.replace('_', "")) } else { Cow::Borrowed(text) }
 }
 
 /// An integer with Go's prefixes: `0x`, `0o`, `0b`, and `0` for octal.
@@ -229,9 +217,7 @@ fn integer(text: &str) -> Option<Plain> {
 /// A decimal number; one too large for a float is a text.
 fn decimal(text: &str) -> Plain {
     // Rust's parser also takes "inf", "nan" and "infinity".
-    let number = text
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let number = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(value) if number && value.is_finite() => Plain::Float(value),
         _ => Plain::Text,
@@ -239,10 +225,8 @@ fn decimal(text: &str) -> Plain {
 }
 
 /// Go's decoder skips line breaks and does not look at the last bits.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// What `!!binary` stands for. Bytes that are no UTF-8 are lost, as they are
 /// in Kubernetes: a JSON string cannot hold them.

@@ -17,10 +17,7 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn start(&self) -> Position {
-        Position {
-            line: self.line,
-            column: 1,
-        }
+        Position { line: self.line, column: 1 }
     }
 
     pub(super) fn text(&self) -> Result<&'a str, Fault> {
@@ -29,10 +26,7 @@ impl<'a> Document<'a> {
             let breaks = valid.split(|&byte| byte == b'\n').count() - 1;
             let tail = valid.rsplit(|&byte| byte == b'\n').next().unwrap_or(valid);
             let characters = tail.iter().filter(|&&byte| !is_continuation(byte)).count();
-            let position = Position {
-                line: self.line.saturating_add(clamp(breaks)),
-                column: clamp(characters + 1),
-            };
+            let position = Position { line: self.line.saturating_add(clamp(breaks)), column: clamp(characters + 1) };
             Fault::at(position, Reason::NotUtf8)
         })
     }
@@ -83,10 +77,7 @@ fn next<'a>(rest: &mut &'a [u8], line: &mut u32) -> (Document<'a>, bool) {
                 holds_something = content;
             }
             Line::Separator { content } => {
-                let document = Document {
-                    bytes: &all[..end],
-                    line: first_line,
-                };
+                let document = Document { bytes: &all[..end], line: first_line };
                 if !content {
                     end += text.len();
                     *line = line.saturating_add(1);
@@ -102,10 +93,7 @@ fn next<'a>(rest: &mut &'a [u8], line: &mut u32) -> (Document<'a>, bool) {
         *line = line.saturating_add(1);
     }
     *rest = &[];
-    let document = Document {
-        bytes: all,
-        line: first_line,
-    };
+    let document = Document { bytes: all, line: first_line };
     (document, holds_something)
 }
 

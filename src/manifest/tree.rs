@@ -97,11 +97,7 @@ impl<'a> Builder<'a> {
             return Err(Fault::at(position, Reason::TooManyNodes));
         }
         let end = at + 1;
-        self.nodes.push(Node {
-            kind,
-            position,
-            end,
-        });
+        self.nodes.push(Node { kind, position, end });
         Ok(at)
     }
 

@@ -122,7 +122,8 @@ mod tests {
             kind: "Deployment".into(),
             causes: vec![Cause { reason: "Drift", message: "7, Git says 3".into(), field: "spec.replicas".into() }],
         };
-        let answer = Answer { denial: Some(denial), annotations: [("verdict", "drift".into())].into(), ..Answer::default() };
+        let answer =
+            Answer { denial: Some(denial), annotations: [("verdict", "drift".into())].into(), ..Answer::default() };
         let review: kube::core::admission::AdmissionReview<kube::core::DynamicObject> =
             serde_json::from_slice(&encode("u1", &answer)).unwrap();
         let response = review.response.unwrap();

@@ -117,6 +117,18 @@ fn diagnosed(body: &[u8], reason: &str) -> ReviewError {
     }
 }
 
+// === impl ReviewError ===
+
+impl ReviewError {
+    /// The uid to answer, where there is one.
+    pub fn uid(&self) -> Option<&str> {
+        match self {
+            Self::Request { uid, .. } => Some(uid),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
 // === impl User ===
 
 impl User<'_> {
@@ -287,7 +299,10 @@ mod tests {
     #[test]
     fn a_bad_review_keeps_its_uid() {
         for (case, edit) in [
-            ("no operation", (|review| drop(review["request"].as_object_mut().unwrap().remove("operation"))) as fn(&mut Value)),
+            (
+                "no operation",
+                (|review| drop(review["request"].as_object_mut().unwrap().remove("operation"))) as fn(&mut Value),
+            ),
             ("unknown operation", |review| review["request"]["operation"] = "MELT".into()),
             ("old version", |review| review["apiVersion"] = "admission.k8s.io/v1beta1".into()),
             ("other kind", |review| review["kind"] = "TokenReview".into()),

@@ -1,0 +1,198 @@
+//! `driftwall check`: recorded AdmissionReviews, judged offline by the same
+//! code that serves.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::input::{read, values};
+use super::{FAILED, Failure};
+use crate::cluster::Recorded;
+use crate::config::Config;
+use crate::desired::Snapshot;
+use crate::git;
+use crate::judge::{Bench, Circumstances, Judgement, Matter, Outcome, Ruling, Verdict, judge, rule};
+use crate::review::{self, Write};
+
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The cluster's objects (JSON, JSON lines or a List): owners and CustomResourceDefinitions
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    objects: Vec<PathBuf>,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+    /// AdmissionReviews (JSON or JSON lines); `-` is standard input
+    #[arg(required = true, value_name = "REVIEWS")]
+    reviews: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// JSON lines
+    Json,
+    /// A line a review
+    Text,
+}
+
+/// A line of `-o json`. These names are a contract.
+#[derive(Serialize)]
+struct Line<'a> {
+    uid: &'a str,
+    verdict: &'a str,
+    answer: &'a str,
+    allowed: bool,
+    actor: &'a str,
+    mode: &'a str,
+    fields: Vec<String>,
+    message: String,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let Self { config, objects, output, reviews } = self;
+        let config = Config::read(&config)?;
+        let snapshot = snapshot(&config)?;
+        let mut cluster = Recorded::default();
+        for file in &objects {
+            let mut bad = None;
+            values(file, &read(file)?, |text| {
+                let taken = serde_json::from_str(text).map_err(Failure::from);
+                let taken = taken.and_then(|object| cluster.insert(&object).map_err(Failure::from));
+                bad = bad.take().or(taken.err());
+            })?;
+            if let Some(error) = bad {
+                return Err(format!("{}: {error}", file.display()).into());
+            }
+        }
+        let bench = Bench { snapshot: &snapshot, actors: &config.actors, policy: &config.policy, cluster: &cluster };
+        let mut report = Report { output, denied: false, unjudged: false };
+        for file in &reviews {
+            let content = read(file)?;
+            if let Err(error) = values(file, &content, |text| report.judge(text, bench)) {
+                anstream::eprintln!("driftwall: {error}");
+                report.unjudged = true;
+            }
+        }
+        Ok(match report {
+            Report { unjudged: true, .. } => ExitCode::from(FAILED),
+            Report { denied: true, .. } => ExitCode::from(1),
+            Report { .. } => ExitCode::SUCCESS,
+        })
+    }
+}
+
+/// Reads every source once.
+fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
+    let contents = config.sources.iter().map(|source| {
+        let contents = git::commit_of(source).and_then(|commit| git::read(source, &commit));
+        contents.map(Arc::new).map_err(|error| format!("source {}: {error}", source.name))
+    });
+    Ok(Snapshot::new(contents.collect::<Result<_, _>>()?)?)
+}
+
+struct Report {
+    output: Format,
+    denied: bool,
+    unjudged: bool,
+}
+
+impl Report {
+    fn judge(&mut self, text: &str, bench: Bench<'_>) {
+        let write = match review::decode(text.as_bytes()) {
+            Ok(write) => write,
+            Err(error) => {
+                self.unjudged = true;
+                let uid = error.uid().unwrap_or_default();
+                return self.unreadable(uid, &error.to_string());
+            }
+        };
+        let judgement = judge(&write, bench);
+        let ruling = rule(&write, &judgement, bench.policy, Circumstances::default());
+        self.denied |= ruling.outcome == Outcome::Deny;
+        self.unjudged |= judgement.verdict == Verdict::Error;
+        match self.output {
+            Format::Json => print(&line(&write, &judgement, &ruling)),
+            Format::Text => print_text(&write, &judgement, &ruling),
+        }
+    }
+
+    fn unreadable(&self, uid: &str, message: &str) {
+        match self.output {
+            Format::Json => print(&Line {
+                uid,
+                verdict: Verdict::Error.as_str(),
+                answer: Outcome::Warn.as_str(),
+                allowed: true,
+                actor: "",
+                mode: "",
+                fields: Vec::new(),
+                message: message.to_owned(),
+            }),
+            Format::Text => anstream::println!("error  {message}"),
+        }
+    }
+}
+
+fn line<'a>(write: &'a Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) -> Line<'a> {
+    let message = match (&ruling.answer.denial, &judgement.matter) {
+        (Some(denial), _) => denial.message.clone(),
+        (None, Matter::Unjudged(reason)) => reason.clone(),
+        (None, _) => ruling.answer.warnings.join("\n"),
+    };
+    Line {
+        uid: &write.uid,
+        verdict: judgement.verdict.as_str(),
+        answer: ruling.outcome.as_str(),
+        allowed: ruling.answer.denial.is_none(),
+        actor: judgement.class.as_str(),
+        mode: ruling.mode.as_str(),
+        fields: judgement.findings.iter().map(|finding| finding.path.to_string()).collect(),
+        message,
+    }
+}
+
+/// A reader of the output that goes away is no error of ours.
+fn print(line: &Line<'_>) {
+    let text = serde_json::to_string(line).expect("a line holds only texts");
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn print_text(write: &Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) {
+    let style = match ruling.outcome {
+        Outcome::Allow => Style::new(),
+        Outcome::Deny => AnsiColor::Red.on_default().bold(),
+        Outcome::Warn => AnsiColor::Yellow.on_default(),
+    };
+    let resource = &write.resource;
+    let dot = if resource.group.is_empty() { "" } else { "." };
+    let sub = if resource.subresource.is_empty() { "" } else { "/" };
+    let slash = if write.namespace.is_empty() { "" } else { "/" };
+    let fields: Vec<_> = judgement.findings.iter().map(|finding| finding.path.to_string()).collect();
+    let why = match &judgement.matter {
+        Matter::Unjudged(reason) => reason.clone(),
+        _ => fields.join(", "),
+    };
+    let _ = writeln!(
+        anstream::stdout(),
+        "{style}{:<5}{style:#}  {:<9}  {:<13}  {} {}{sub}{}{dot}{} {}{slash}{}  {}  {why}",
+        ruling.outcome.as_str(),
+        judgement.verdict.as_str(),
+        judgement.class.as_str(),
+        write.operation,
+        resource.plural,
+        resource.subresource,
+        resource.group,
+        write.namespace,
+        write.name,
+        write.user.name,
+    );
+}

@@ -1,0 +1,55 @@
+//! The commands: one file for each.
+
+mod check;
+mod input;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A wall against configuration drift in Kubernetes: holds every write against
+/// what Git declares.
+#[derive(Debug, Parser)]
+#[command(name = "driftwall", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge recorded AdmissionReviews, offline
+    Check(check::Check),
+}
+
+/// The exit status where something was done wrong, or could not be done.
+const FAILED: u8 = 2;
+
+/// Reads the command line and runs the command.
+pub fn run() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let done = match command {
+        Command::Check(check) => check.run(),
+    };
+    done.unwrap_or_else(|error| {
+        anstream::eprintln!("driftwall: {}", with_causes(&*error));
+        ExitCode::from(FAILED)
+    })
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+/// An error with all its causes on one line, none said twice.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words.push_str(": ");
+            words.push_str(&more);
+        }
+        cause = error.source();
+    }
+    words
+}

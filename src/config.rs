@@ -1,0 +1,260 @@
+//! The configuration: what was written (`wire`), and what is used. The second
+//! cannot hold a bad value.
+
+mod wire;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::actor::{ActorError, Actors, Grant, Rule};
+use crate::git::Repository;
+use crate::judge::{Ignore, Mode, ModeRule, Policy, PolicyError, Scoped};
+
+/// A configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the webhook listens.
+    pub listen: SocketAddr,
+    /// Where probes and metrics are served.
+    pub admin: SocketAddr,
+    /// The serving certificate; needed to serve, not to check.
+    pub tls: Option<TlsFiles>,
+    /// What Git says, and where.
+    pub sources: Vec<Repository>,
+    /// Who is who.
+    pub actors: Actors,
+    /// What is asked of writers.
+    pub policy: Policy,
+    /// How often sources are looked at.
+    pub poll: Duration,
+    /// How old a look at Git may be to deny by it.
+    pub max_staleness: Duration,
+    /// How long a server that was told to end serves on.
+    pub drain: Duration,
+}
+
+/// Files of the serving certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and its chain, PEM.
+    pub cert: PathBuf,
+    /// The key, PEM.
+    pub key: PathBuf,
+    /// The CA of clients that may call; everybody may, where there is none.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("failed to read the configuration {}: {reason}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// The file is not in the form of a configuration.
+    #[error("failed to read the configuration {}: {reason}", .file.display())]
+    Form {
+        /// The file.
+        file: PathBuf,
+        /// Where and what.
+        reason: String,
+    },
+    /// A value cannot be used.
+    #[error("failed to use {key} of the configuration {}: {reason}", .file.display())]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// The key, with its place in lists.
+        key: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+/// What is wrong with the value of a key.
+type Fault = (String, String);
+
+impl Config {
+    /// Reads a configuration file. Relative paths in it are relative to its folder.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|reason| ConfigError::File { file: file.to_owned(), reason })?;
+        Self::parse(&text, file)
+    }
+
+    /// Reads a configuration from text; `file` names it and gives relative paths their folder.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let wire: wire::Config = serde_saphyr::from_str(text)
+            .map_err(|error| ConfigError::Form { file: file.to_owned(), reason: error.to_string() })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        usable(wire, folder).map_err(|(key, reason)| ConfigError::Value { file: file.to_owned(), key, reason })
+    }
+}
+
+fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
+    let wire::Config {
+        mode,
+        listen,
+        admin,
+        tls,
+        presets,
+        sources,
+        modes,
+        actors,
+        ignore,
+        unmanaged,
+        extras,
+        on_error,
+        dry_run,
+        max_staleness,
+        git,
+        drain,
+        protected_keys,
+    } = wire;
+    let mut policy = Policy {
+        mode: mode.into(),
+        modes: each("modes", modes, |rule| {
+            let classes = rule.actors.iter().map(|class| class.parse().map_err(|error: ActorError| error.to_string()));
+            ModeRule::new(&rule.namespaces, classes.collect::<Result<_, _>>()?, rule.mode.into()).map_err(words)
+        })?,
+        ignore: each("ignore", ignore, |rule| {
+            Ignore::new(&rule.group, &rule.kind, &rule.namespace, &rule.name, &rule.paths).map_err(words)
+        })?,
+        unmanaged: each("unmanaged", unmanaged.rules(), scoped)?,
+        extras: each("extras", extras.rules(), scoped)?,
+        on_error: on_error.into(),
+        dry_run: dry_run.into(),
+        ..Policy::default()
+    };
+    if let Some(keys) = &protected_keys {
+        policy.protect(keys).map_err(|error| ("protectedKeys".to_owned(), error.to_string()))?;
+    }
+    for source in &sources {
+        policy.source_modes.extend(source.mode.map(|mode| (source.name.clone(), Mode::from(mode))));
+    }
+    let rules = each("actors", actors, rule)?;
+    let repositories = each("sources", sources, |source| repository(source, folder))?;
+    for (index, repository) in repositories.iter().enumerate() {
+        if repositories[..index].iter().any(|before| before.name == repository.name) {
+            return Err((format!("sources[{index}].name"), format!("there is a source `{}` already", repository.name)));
+        }
+    }
+    Ok(Config {
+        listen: listen.parse().map_err(|_| address("listen", &listen))?,
+        admin: admin.parse().map_err(|_| address("admin", &admin))?,
+        tls: tls.map(|tls| tls_files(tls, folder)).transpose()?,
+        sources: repositories,
+        actors: Actors::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
+        policy,
+        poll: duration("git.poll", &git.poll)?,
+        max_staleness: duration("maxStaleness", &max_staleness)?,
+        drain: duration("drain", &drain)?,
+    })
+}
+
+fn each<T, U>(key: &str, items: Vec<T>, make: impl Fn(T) -> Result<U, String>) -> Result<Vec<U>, Fault> {
+    let make = |(index, item)| make(item).map_err(|reason| (format!("{key}[{index}]"), reason));
+    items.into_iter().enumerate().map(make).collect()
+}
+
+fn words(error: PolicyError) -> String {
+    error.to_string()
+}
+
+fn scoped(rule: wire::Scoped) -> Result<Scoped, String> {
+    Scoped::new(&rule.namespaces, rule.answer.into()).map_err(words)
+}
+
+fn rule(wire: wire::Actor) -> Result<Rule, String> {
+    let wire::Actor { class, users, groups, fields } = wire;
+    if users.is_empty() && groups.is_empty() {
+        return Err("it names nobody: give users or groups".into());
+    }
+    let grants = fields.iter().map(|field| Grant::new(&field.group, &field.kind, &field.paths));
+    let make = || -> Result<Rule, ActorError> {
+        Rule::new(class.parse()?, &users, &groups, grants.collect::<Result<_, _>>()?)
+    };
+    make().map_err(|error| error.to_string())
+}
+
+fn repository(wire: wire::Source, folder: &Path) -> Result<Repository, String> {
+    let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _ } = wire;
+    if name.is_empty() {
+        return Err("its name is empty".into());
+    }
+    let local = match repo.split_once("://") {
+        Some(("file", path)) => PathBuf::from(path),
+        Some((scheme, _)) => {
+            return Err(format!(
+                "its repo is reached over {scheme}; this version reads repositories on this machine: a path or file://"
+            ));
+        }
+        None if is_scp(&repo) => {
+            return Err(
+                "its repo is reached over ssh; this version reads repositories on this machine: a path or file://"
+                    .into(),
+            );
+        }
+        None => folder.join(&repo),
+    };
+    if path.split('/').any(|part| part == "..") {
+        return Err(format!("its path `{path}` leaves the repository"));
+    }
+    let some = |globs: Vec<String>| if globs.is_empty() { Ok(None) } else { set(&globs).map(Some) };
+    Ok(Repository {
+        name,
+        folder: local,
+        shown: repo,
+        revision,
+        path,
+        namespace,
+        include: some(include)?,
+        exclude: some(exclude)?,
+    })
+}
+
+/// The form of scp: `git@host:path`.
+fn is_scp(repo: &str) -> bool {
+    repo.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'))
+}
+
+fn set(globs: &[String]) -> Result<GlobSet, String> {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        set.add(Glob::new(glob).map_err(|error| error.to_string())?);
+    }
+    set.build().map_err(|error| error.to_string())
+}
+
+fn tls_files(tls: wire::Tls, folder: &Path) -> Result<TlsFiles, Fault> {
+    if tls.self_managed {
+        let reason = "certificates that driftwall manages itself need a cluster, which this version does not reach; \
+                      give certFile and keyFile (`driftwall certs` makes both)";
+        return Err(("tls.selfManaged".into(), reason.into()));
+    }
+    match (tls.cert_file, tls.key_file) {
+        (Some(cert), Some(key)) => Ok(TlsFiles {
+            cert: folder.join(cert),
+            key: folder.join(key),
+            client_ca: tls.client_ca_file.map(|file| folder.join(file)),
+        }),
+        (None, _) => Err(("tls.certFile".into(), "it is missing".into())),
+        (_, None) => Err(("tls.keyFile".into(), "it is missing".into())),
+    }
+}
+
+fn address(key: &str, text: &str) -> Fault {
+    (key.to_owned(), format!("`{text}` is no address: write an IP address and a port, such as 0.0.0.0:8443"))
+}
+
+fn duration(key: &str, text: &str) -> Result<Duration, Fault> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    parsed.ok_or_else(|| (key.to_owned(), format!("`{text}` is no duration: write one such as 30s, 5m or 1h")))
+}

@@ -1,0 +1,130 @@
+//! Git as the source: repositories on this machine, read out of the object
+//! database, never out of a working tree.
+
+mod read;
+mod refresh;
+
+use std::path::PathBuf;
+use std::sync::Once;
+
+use globset::GlobSet;
+
+use crate::desired::{self, DesiredError};
+use crate::manifest::ManifestError;
+
+pub use read::{commit_of, read};
+pub use refresh::{Refresher, SourceState, Store};
+
+/// A source, ready to be read.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    /// The source's name.
+    pub name: String,
+    /// The repository's folder, bare or not.
+    pub folder: PathBuf,
+    /// The repository as people know it.
+    pub shown: String,
+    /// A branch, a tag or a commit.
+    pub revision: String,
+    /// The folder or file inside it; empty for all.
+    pub path: String,
+    /// The namespace of manifests that leave theirs out.
+    pub namespace: Option<String>,
+    /// Files to read, relative to `path`; all, where there are none.
+    pub include: Option<GlobSet>,
+    /// Files to leave out, relative to `path`.
+    pub exclude: Option<GlobSet>,
+}
+
+/// A source that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The documents of a commit that cannot be read; the rest of it is not used either.
+    #[error("failed to read {} of commit {commit}: {}", documents(.errors), .errors[0])]
+    Broken {
+        /// The commit.
+        commit: String,
+        /// What is wrong, at least one thing.
+        errors: Vec<ManifestError>,
+    },
+    /// What the commit declares does not fit together.
+    #[error("failed to use commit {commit}: {reason}")]
+    Content {
+        /// The commit.
+        commit: String,
+        /// What is wrong.
+        reason: DesiredError,
+    },
+    /// A file that is too large to be a manifest.
+    #[error("failed to read {file}: {size} bytes are more than {} MiB; exclude it", MAX_FILE >> 20)]
+    FileSize {
+        /// The file.
+        file: String,
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// More files than a source may have.
+    #[error("failed to read {path}: more than {MAX_FILES} files")]
+    Files {
+        /// The source's path.
+        path: String,
+    },
+    /// libgit2 failed.
+    #[error("failed to {action}: {reason}")]
+    Git {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        reason: git2::Error,
+    },
+    /// There is nothing at the source's path.
+    #[error("failed to find the path {path} in commit {commit}")]
+    Path {
+        /// The path.
+        path: String,
+        /// The commit.
+        commit: String,
+    },
+}
+
+/// The largest file that is read: several times what etcd would store.
+const MAX_FILE: usize = 32 << 20;
+/// The most files that a source may have.
+const MAX_FILES: usize = 200_000;
+/// Folders inside folders beyond which a tree is taken for malice.
+const MAX_DEPTH: usize = 100;
+
+fn documents(errors: &[ManifestError]) -> String {
+    if errors.len() == 1 { "a document".into() } else { format!("{} documents", errors.len()) }
+}
+
+/// Makes libgit2 fit for a server, once: repositories come from volumes that
+/// belong to other users, and no stray `gitconfig` may have a say.
+#[allow(
+    unsafe_code,
+    reason = "libgit2's options are global and must be set before any other use, which `Once` sees to"
+)]
+fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        use git2::ConfigLevel::{Global, ProgramData, System, XDG};
+        // SAFETY: no other thread is inside libgit2 yet; every use of it in this program comes through here.
+        unsafe {
+            // Neither can fail but for want of memory; and then opening a repository tells.
+            let _ = git2::opts::set_verify_owner_validation(false);
+            for level in [ProgramData, System, XDG, Global] {
+                let _ = git2::opts::set_search_path(level, "");
+            }
+        }
+    });
+}
+
+/// The source as messages name it, at a commit.
+fn source_at(repository: &Repository, commit: &str) -> desired::Source {
+    desired::Source {
+        name: repository.name.clone(),
+        repo: repository.shown.clone(),
+        revision: repository.revision.clone(),
+        commit: commit.to_owned(),
+    }
+}
