@@ -82,8 +82,10 @@ fn every_action_is_answered_as_recorded() {
             wrong.push(format!("{}: {actor} got {verdict}, {answer} for {fields:?}", recorded.action));
         }
         // The made-up Secret's values, as they are written and as the cluster has them.
-        for secret in ["s3cr3t", "czNjcjN0", "other\"", "b3RoZXI="] {
-            assert!(!line.message.contains(secret), "{}: {}", recorded.action, line.message);
+        if recorded.review["request"]["kind"]["kind"] == "Secret" {
+            for secret in ["s3cr3t", "czNjcjN0", "other", "b3RoZXI="] {
+                assert!(!line.message.contains(secret), "{}: {}", recorded.action, line.message);
+            }
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), recorded.len(), wrong.join("\n"));
