@@ -155,16 +155,18 @@ impl<'t> Expansion<'t, '_> {
 
     fn key(&mut self, at: usize) -> Result<Cow<'t, str>, Fault> {
         let node = self.tree.node(at);
-        self.budget.node(node.position)?;
-        let target = match node.kind {
-            Kind::Alias(target) => target,
-            _ => at,
+        let (target, aliased) = match node.kind {
+            Kind::Alias(target) => (target, true),
+            _ => (at, false),
         };
         let invalid = |reason| Fault::at(node.position, reason);
         let Kind::Scalar(text) = &self.tree.node(target).kind else {
             return Err(invalid(Reason::InvalidKey));
         };
+        self.budget.aliases += usize::from(aliased);
+        self.budget.node(node.position)?;
         self.budget.text(text, node.position)?;
+        self.budget.aliases -= usize::from(aliased);
         scalar::meaning(text)
             .and_then(|(meaning, text)| scalar::key(meaning, text))
             .map_err(invalid)
