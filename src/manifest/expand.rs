@@ -192,8 +192,9 @@ fn is_merge(key: &Kind<'_>) -> bool {
     }
 }
 
-/// How much of a value comes in through aliases, held against goyaml's rule:
-/// so a document that it refuses is refused here, and no other.
+/// How much of a value comes in through aliases, held against goyaml's rule,
+/// so that what Kubernetes takes is taken here, and against
+/// [`MAX_ALIASED_TEXT`].
 #[derive(Default)]
 struct Budget {
     /// How many aliases lead to where the expansion is.

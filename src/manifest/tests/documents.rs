@@ -174,6 +174,14 @@ fn json_documents_may_follow_each_other() {
 }
 
 #[test]
+fn json_keys_may_be_long() {
+    let key = "k".repeat(5000);
+    let text =
+        format!(r#"{{"apiVersion": "v1", "kind": "C", "metadata": {{"name": "a"}}, "{key}": 1}}"#);
+    assert_eq!(super::object(&text).value[&key], 1);
+}
+
+#[test]
 fn flow_style_that_is_no_json_is_yaml() {
     let text = "{apiVersion: v1, kind: C, # x\n metadata: {name: a,},\n\tx: 'y'}\n";
     assert_eq!(names(text), ["a"]);
