@@ -142,16 +142,18 @@ impl<'t> Expansion<'t, '_> {
 
     fn key(&mut self, at: usize) -> Result<Cow<'t, str>, Fault> {
         let node = self.tree.node(at);
-        self.budget.node(node.position)?;
-        let target = match node.kind {
-            Kind::Alias(target) => target,
-            _ => at,
+        let (target, aliased) = match node.kind {
+            Kind::Alias(target) => (target, true),
+            _ => (at, false),
         };
         let invalid = |reason| Fault::at(node.position, reason);
         let Kind::Scalar(text) = &self.tree.node(target).kind else {
             return Err(invalid(Reason::InvalidKey));
         };
+        self.budget.aliases += usize::from(aliased);
+        self.budget.node(node.position)?;
         self.budget.text(text, node.position)?;
+        self.budget.aliases -= usize::from(aliased);
         scalar::meaning(text).and_then(|(meaning, text)| scalar::key(meaning, text)).map_err(invalid)
     }
 
@@ -175,8 +177,9 @@ fn is_merge(key: &Kind<'_>) -> bool {
     }
 }
 
-/// How much of a value comes in through aliases, held against goyaml's rule:
-/// so a document that it refuses is refused here, and no other.
+/// How much of a value comes in through aliases, held against goyaml's rule,
+/// so that what Kubernetes takes is taken here, and against
+/// [`MAX_ALIASED_TEXT`].
 #[derive(Default)]
 struct Budget {
     /// How many aliases lead to where the expansion is.

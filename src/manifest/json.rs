@@ -1,8 +1,7 @@
 //! JSON to trees, with positions.
 //!
-//! YAML is nearly a superset, but not where it counts: values one after
-//! another without a `---`, keys longer than 1024 characters, escaped
-//! surrogate pairs.
+//! YAML is nearly a superset, but does not have values one after another
+//! without a `---`, nor keys of more than 1024 characters in flow style.
 
 use std::borrow::Cow;
 

@@ -131,10 +131,8 @@ impl Reader<'_> {
     fn json(&mut self, text: &str, start: Position) -> Result<(), JsonFailure> {
         let mut is_first = true;
         for tree in json::trees(text, start) {
+            self.document += usize::from(!is_first);
             let tree = tree.map_err(|fault| JsonFailure { fault, is_first })?;
-            if !is_first {
-                self.document += 1;
-            }
             is_first = false;
             if let Err(fault) = self.take(&tree) {
                 self.fail(fault);
