@@ -1,3 +1,6 @@
 //! A wall against configuration drift in Kubernetes.
 
 pub mod manifest;
+
+#[cfg(feature = "server")]
+pub mod certs;
