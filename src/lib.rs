@@ -4,3 +4,5 @@ pub mod manifest;
 
 #[cfg(feature = "server")]
 pub mod certs;
+#[cfg(feature = "server")]
+pub mod telemetry;
