@@ -5,4 +5,6 @@ pub mod manifest;
 #[cfg(feature = "server")]
 pub mod certs;
 #[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
 pub mod telemetry;
