@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use driftwall::telemetry::METRICS_TYPE;
 use serde_json::json;
 
+use crate::client::*;
 use crate::harness::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::client::*;
 use crate::harness::*;
 
 /// What clients saw, all together.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::client::*;
 use crate::harness::*;
 
 const SHORT: Duration = Duration::from_millis(300);

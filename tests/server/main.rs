@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod admin;
+mod client;
 mod drain;
 mod harness;
 mod limits;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
+use crate::client::*;
 use crate::harness::*;
 
 const MIB: usize = 1024 * 1024;

@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::client::*;
 use crate::harness::*;
 
 const TAKEN: &str = r#"driftwall_certificate_reloads_total{result="ok"}"#;
