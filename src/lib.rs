@@ -26,6 +26,8 @@ pub mod manifest;
 pub mod review;
 
 #[cfg(feature = "server")]
+pub mod certs;
+#[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod cluster;
@@ -33,3 +35,7 @@ pub mod cluster;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod git;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod telemetry;

@@ -1,0 +1,182 @@
+//! A certificate authority and a serving certificate, made on the spot.
+//!
+//! For the first steps, the demo and the tests: the authority's key is thrown
+//! away as soon as it has signed, so nothing else can ever be signed by it.
+
+use std::fmt;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::ServerName;
+use time::{Duration, OffsetDateTime};
+
+/// What [`make`] makes, as PEM texts.
+#[derive(Clone)]
+pub struct Pair {
+    /// The authority's certificate: what a client must trust.
+    pub ca: String,
+    /// The serving certificate.
+    pub cert: String,
+    /// The key of the serving certificate.
+    pub key: String,
+}
+
+/// Keeps the key out of logs and of failed assertions.
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("ca", &self.ca).field("cert", &self.cert).finish_non_exhaustive()
+    }
+}
+
+/// Why no certificate could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CertsError {
+    /// No name was given: no client would accept such a certificate.
+    #[error("failed to make a certificate: it needs at least one DNS name or IP address")]
+    NoName,
+    /// A name is neither a DNS name nor an IP address.
+    #[error("failed to make a certificate: {0:?} is neither a DNS name nor an IP address")]
+    Name(String),
+    /// The certificate would end before it begins, or after the calendar.
+    #[error("failed to make a certificate that is valid for {0} days")]
+    Days(u32),
+    /// The cryptography refused.
+    #[error("failed to make a certificate")]
+    Sign(#[from] rcgen::Error),
+}
+
+/// Makes an authority and a serving certificate (ECDSA P-256) for `names`.
+///
+/// A name that reads as an IP address becomes an IP entry. Both certificates
+/// end together, so that one expiry date says all.
+pub fn make(names: &[String], valid_days: u32) -> Result<Pair, CertsError> {
+    let first = names.first().ok_or(CertsError::NoName)?;
+    if let Some(bad) = names.iter().find(|name| !is_name(name)) {
+        return Err(CertsError::Name(bad.clone()));
+    }
+    let validity = Validity::of(valid_days)?;
+    let authority = authority(&validity)?;
+
+    let mut params = CertificateParams::new(names)?;
+    validity.set(&mut params);
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    // A common name is limited to 64 characters; clients look at the names above.
+    if first.len() <= 64 {
+        params.distinguished_name.push(DnType::CommonName, first);
+    }
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+    let key = KeyPair::generate()?;
+    let cert = params.signed_by(&key, &authority.issuer)?;
+
+    Ok(Pair { ca: authority.pem, cert: cert.pem(), key: key.serialize_pem() })
+}
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority(validity: &Validity) -> Result<Authority, CertsError> {
+    let mut params = CertificateParams::default();
+    validity.set(&mut params);
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "driftwall CA");
+    // It signs serving certificates only, never a further authority.
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate()?;
+    let cert = params.self_signed(&key)?;
+    Ok(Authority { pem: cert.pem(), issuer: Issuer::new(params, key) })
+}
+
+struct Validity {
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+}
+
+impl Validity {
+    fn of(days: u32) -> Result<Self, CertsError> {
+        let now = OffsetDateTime::now_utc();
+        // X.509 cannot tell a date after the year 9999, and neither can `time`.
+        let until = (days > 0)
+            .then(|| now.checked_add(Duration::days(i64::from(days))))
+            .flatten()
+            .ok_or(CertsError::Days(days))?;
+        Ok(Self {
+            // The clocks of a cluster's nodes differ.
+            from: now - Duration::hours(1),
+            until,
+        })
+    }
+
+    fn set(&self, params: &mut CertificateParams) {
+        params.not_before = self.from;
+        params.not_after = self.until;
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let bare = name.strip_prefix("*.").unwrap_or(name);
+    ServerName::try_from(bare).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_made_carries_its_names_and_uses() {
+        let pair = make(&names(&["driftwall.ops.svc", "127.0.0.1", "::1"]), 30).unwrap();
+        let pem = x509_parser::pem::parse_x509_pem(pair.cert.as_bytes()).unwrap().1;
+        let cert = pem.parse_x509().unwrap();
+        let sans: Vec<String> = cert
+            .subject_alternative_name()
+            .unwrap()
+            .unwrap()
+            .value
+            .general_names
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(sans.len(), 3, "{sans:?}");
+        assert!(sans[0].contains("driftwall.ops.svc"), "{sans:?}");
+        assert!(sans[1].contains("IPAddress"), "{sans:?}");
+        assert!(sans[2].contains("IPAddress"), "{sans:?}");
+        assert!(!cert.is_ca());
+        let uses = cert.extended_key_usage().unwrap().unwrap().value;
+        assert!(uses.server_auth && !uses.client_auth);
+
+        let pem = x509_parser::pem::parse_x509_pem(pair.ca.as_bytes()).unwrap().1;
+        let ca = pem.parse_x509().unwrap();
+        assert!(ca.is_ca());
+        assert_eq!(ca.subject(), cert.issuer());
+        assert_eq!(ca.validity().not_after, cert.validity().not_after);
+    }
+
+    #[test]
+    fn names_and_days_that_cannot_work_are_refused() {
+        assert!(matches!(make(&[], 30), Err(CertsError::NoName)));
+        for bad in ["", "a b", "-x", "a..b", "http://a"] {
+            let made = make(&names(&[bad]), 30);
+            assert!(matches!(made, Err(CertsError::Name(_))), "{bad:?}");
+        }
+        for days in [0, u32::MAX] {
+            let made = make(&names(&["a"]), days);
+            assert!(matches!(made, Err(CertsError::Days(_))), "{days}");
+        }
+        assert!(make(&names(&["*.ops.svc"]), 1).is_ok());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let pair = make(&names(&["a"]), 1).unwrap();
+        assert!(!format!("{pair:?}").contains("PRIVATE"));
+    }
+}

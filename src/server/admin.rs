@@ -1,0 +1,47 @@
+//! The admin port: probes and metrics, plain HTTP.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::watch;
+
+use super::drain::Phase;
+use crate::telemetry::{Health, METRICS_TYPE, Metrics};
+
+/// What the admin port looks at.
+#[derive(Clone)]
+pub(super) struct Admin {
+    pub(super) health: Arc<dyn Health>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+pub(super) fn app(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    if *admin.phase.borrow() > Phase::Serving {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response();
+    }
+    let waiting = admin.health.waiting();
+    if waiting.is_empty() {
+        return "ok".into_response();
+    }
+    let text = format!("waiting for sources: {}", waiting.join(", "));
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let text = admin.metrics.render(admin.health.as_ref());
+    ([(CONTENT_TYPE, METRICS_TYPE)], text).into_response()
+}

@@ -1,0 +1,52 @@
+//! The log: lines on standard error, for people or for machines.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// A line for people.
+    Human,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `DRIFTWALL_LOG` holds something that is no filter.
+    #[error("failed to read the log filter in DRIFTWALL_LOG")]
+    Filter(#[from] tracing_subscriber::filter::FromEnvError),
+    /// Somebody has set up a log in this process before.
+    #[error("failed to set up the log")]
+    Taken(#[from] TryInitError),
+}
+
+/// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`).
+pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
+    let filter = EnvFilter::builder()
+        .with_env_var("DRIFTWALL_LOG")
+        .with_default_directive(tracing::Level::INFO.into())
+        .from_env()?;
+    let terminal = std::io::stderr().is_terminal();
+    let json = match format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Human => false,
+        LogFormat::Json => true,
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    if json {
+        registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?;
+    } else {
+        registry.with(lines.with_target(false).with_ansi(terminal)).try_init()?;
+    }
+    Ok(())
+}
