@@ -7,10 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
-
 use crate::actor::{ActorError, Actors, Grant, Rule};
-use crate::git::Repository;
+use crate::git::{Files, Repository};
 use crate::judge::{Ignore, Mode, ModeRule, Policy, PolicyError, Scoped};
 
 /// A configuration, checked.
@@ -207,7 +205,6 @@ fn repository(wire: wire::Source, folder: &Path) -> Result<Repository, String> {
     if path.split('/').any(|part| part == "..") {
         return Err(format!("its path `{path}` leaves the repository"));
     }
-    let some = |globs: Vec<String>| if globs.is_empty() { Ok(None) } else { set(&globs).map(Some) };
     Ok(Repository {
         name,
         folder: local,
@@ -215,22 +212,13 @@ fn repository(wire: wire::Source, folder: &Path) -> Result<Repository, String> {
         revision,
         path,
         namespace,
-        include: some(include)?,
-        exclude: some(exclude)?,
+        files: Files::new(include, exclude).map_err(|error| error.to_string())?,
     })
 }
 
 /// The form of scp: `git@host:path`.
 fn is_scp(repo: &str) -> bool {
     repo.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'))
-}
-
-fn set(globs: &[String]) -> Result<GlobSet, String> {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(Glob::new(glob).map_err(|error| error.to_string())?);
-    }
-    set.build().map_err(|error| error.to_string())
 }
 
 fn tls_files(tls: wire::Tls, folder: &Path) -> Result<TlsFiles, Fault> {

@@ -1,7 +1,12 @@
 //! The commands: one file for each.
 
+mod certs;
 mod check;
+mod demo;
 mod input;
+mod running;
+mod serve;
+mod wall;
 
 use std::process::ExitCode;
 
@@ -18,8 +23,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a CA and a serving certificate, for tests and first steps
+    Certs(certs::Certs),
     /// Judge recorded AdmissionReviews, offline
     Check(check::Check),
+    /// Show on this machine, without a cluster, what driftwall does
+    Demo(demo::Demo),
+    /// Serve the admission webhook
+    Serve(serve::Serve),
 }
 
 /// The exit status where something was done wrong, or could not be done.
@@ -29,7 +40,10 @@ const FAILED: u8 = 2;
 pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     let done = match command {
+        Command::Certs(certs) => certs.run(),
         Command::Check(check) => check.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run(),
     };
     done.unwrap_or_else(|error| {
         anstream::eprintln!("driftwall: {}", with_causes(&*error));
@@ -37,7 +51,7 @@ pub fn run() -> ExitCode {
     })
 }
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error with all its causes on one line, none said twice.
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -7,7 +7,7 @@ mod refresh;
 use std::path::PathBuf;
 use std::sync::Once;
 
-use globset::GlobSet;
+use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::desired::{self, DesiredError};
 use crate::manifest::ManifestError;
@@ -16,7 +16,7 @@ pub use read::{commit_of, read};
 pub use refresh::{Refresher, SourceState, Store};
 
 /// A source, ready to be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Repository {
     /// The source's name.
     pub name: String,
@@ -30,10 +30,41 @@ pub struct Repository {
     pub path: String,
     /// The namespace of manifests that leave theirs out.
     pub namespace: Option<String>,
-    /// Files to read, relative to `path`; all, where there are none.
-    pub include: Option<GlobSet>,
-    /// Files to leave out, relative to `path`.
-    pub exclude: Option<GlobSet>,
+    /// Which files are read, by their names relative to `path`.
+    pub files: Files,
+}
+
+/// Which files of a source are read.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    globs: [Vec<String>; 2],
+    include: Option<GlobSet>,
+    exclude: Option<GlobSet>,
+}
+
+impl Files {
+    /// The files that match an `include` glob, or all where there is none, and no `exclude` glob.
+    pub fn new(include: Vec<String>, exclude: Vec<String>) -> Result<Self, globset::Error> {
+        let set = |globs: &[String]| -> Result<Option<GlobSet>, globset::Error> {
+            let mut set = GlobSetBuilder::new();
+            for glob in globs {
+                set.add(Glob::new(glob)?);
+            }
+            Ok(if globs.is_empty() { None } else { Some(set.build()?) })
+        };
+        Ok(Self { include: set(&include)?, exclude: set(&exclude)?, globs: [include, exclude] })
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.include.as_ref().is_none_or(|globs| globs.is_match(file))
+            && !self.exclude.as_ref().is_some_and(|globs| globs.is_match(file))
+    }
+}
+
+impl PartialEq for Files {
+    fn eq(&self, other: &Self) -> bool {
+        self.globs == other.globs
+    }
 }
 
 /// A source that cannot be read.

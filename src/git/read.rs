@@ -98,10 +98,7 @@ impl<'a> Walk<'a> {
     fn is_wanted(&self, file: &str) -> bool {
         let base = self.repository.path.trim_matches('/');
         let relative = file.strip_prefix(base).unwrap_or(file).trim_start_matches('/');
-        let Repository { include, exclude, .. } = self.repository;
-        ENDINGS.iter().any(|ending| file.ends_with(ending))
-            && include.as_ref().is_none_or(|globs| globs.is_match(relative))
-            && !exclude.as_ref().is_some_and(|globs| globs.is_match(relative))
+        ENDINGS.iter().any(|ending| file.ends_with(ending)) && self.repository.files.has(relative)
     }
 
     fn file(&mut self, file: &str, id: Oid) -> Result<(), GitError> {

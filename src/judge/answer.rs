@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::policy::{Mode, Outcome, Policy};
 use super::verdict::{Judgement, Matter, Verdict};
 use super::{namespace_of, wording};
-use crate::review::{Answer, Write};
+use crate::review::{Answer, Denial, ReviewError, Write};
 
 /// What softens an answer, whatever the write.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +23,23 @@ pub struct Ruling {
     pub outcome: Outcome,
     /// For the API server.
     pub answer: Answer,
+}
+
+/// The answer to a review whose request could not even be read, so that
+/// nothing is known of it but its uid.
+pub fn unjudged(error: &ReviewError, policy: &Policy) -> Ruling {
+    let outcome = policy.on_error.max(Outcome::Warn).min(policy.mode.outcome());
+    let mut answer = Answer::default();
+    answer.annotations.insert("verdict", Verdict::Error.to_string());
+    match outcome {
+        Outcome::Allow => {}
+        Outcome::Warn => answer.warnings = vec![wording::one_line(&format!("driftwall: not judged: {error}"))],
+        Outcome::Deny => {
+            let message = format!("{error}\nErrors are denied here (onError: deny). Nothing was changed.");
+            answer.denial = Some(Denial { message, ..Denial::default() });
+        }
+    }
+    Ruling { mode: policy.mode, outcome, answer }
 }
 
 /// Audit annotations are kept by the API server with every event.

@@ -18,7 +18,7 @@ use crate::compare::{self, Place};
 use crate::desired::{ObjectKey, Snapshot};
 use crate::review::{Operation, Write};
 
-pub use answer::{Circumstances, Ruling, rule};
+pub use answer::{Circumstances, Ruling, rule, unjudged};
 pub use cluster::{Cluster, LookUpError, NoCluster, Owner};
 pub use policy::{Ignore, Mode, ModeRule, Outcome, Policy, PolicyError, Scoped};
 pub use verdict::{Finding, Judgement, Matter, Verdict};

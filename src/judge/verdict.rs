@@ -137,6 +137,14 @@ impl<'a> Judgement<'a> {
         self
     }
 
+    /// Why the write could not be judged.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.matter {
+            Matter::Unjudged(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The hardest answer that the drift deserves: that of its hardest field,
     /// or a denial where it is not about fields.
     pub(super) fn hardest(&self) -> Outcome {

@@ -70,7 +70,7 @@ pub(super) fn warnings(write: &Write<'_>, judgement: &Judgement<'_>, circumstanc
     lines.truncate(MAX_FIELDS + 2);
     lines
         .iter()
-        .map(|line| one_line(line, MAX_WARNING))
+        .map(|line| one_line(line))
         .take_while(|line| {
             total += line.len();
             total <= MAX_WARNINGS
@@ -212,11 +212,16 @@ fn text(value: Option<&Value>) -> Text {
 }
 
 fn shortened(text: &str) -> String {
-    one_line(text, MAX_VALUE)
+    cut(text, MAX_VALUE)
+}
+
+/// A text as one warning.
+pub(super) fn one_line(text: &str) -> String {
+    cut(text, MAX_WARNING)
 }
 
 /// At most `limit` characters on one line, without anything that a terminal would obey.
-fn one_line(text: &str, limit: usize) -> String {
+fn cut(text: &str, limit: usize) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit + 1).collect();
     if line.chars().count() > limit {
         line = line.chars().take(limit - 1).collect();

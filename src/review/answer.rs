@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 /// A refusal, as a client sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Denial {
     /// The text after `denied the request: `; it may have several lines.
     pub message: String,

@@ -1,0 +1,64 @@
+//! The API server's part: a client that trusts the server's CA.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::{Request, Uri, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::cli::Failure;
+
+pub(super) struct Client {
+    tls: TlsConnector,
+}
+
+impl Client {
+    /// A client that trusts certificates under this CA (PEM) alone.
+    pub(super) fn new(ca: &str) -> Result<Self, Failure> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Posts JSON over TLS; the body of the answer.
+    pub(super) async fn post(&self, to: SocketAddr, path: &str, json: &str) -> Result<Vec<u8>, Failure> {
+        let stream = TcpStream::connect(to).await?;
+        let stream = self.tls.connect(ServerName::from(to.ip()), stream).await?;
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        exchange(stream, to, request.body(json.to_owned().into())?).await
+    }
+
+    /// Gets a page in the clear.
+    pub(super) async fn get(from: SocketAddr, path: &str) -> Result<Vec<u8>, Failure> {
+        exchange(TcpStream::connect(from).await?, from, Request::get(path).body(Full::default())?).await
+    }
+}
+
+async fn exchange<S>(stream: S, to: SocketAddr, mut request: Request<Full<Bytes>>) -> Result<Vec<u8>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    request.headers_mut().insert(header::HOST, to.to_string().parse()?);
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse::<Uri>()?;
+    *request.uri_mut() = path;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    if !status.is_success() {
+        return Err(format!("the server answered {status}: {}", String::from_utf8_lossy(&body)).into());
+    }
+    Ok(body.to_vec())
+}

@@ -1,0 +1,107 @@
+//! `driftwall serve`: the admission webhook.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Failure;
+use super::running::{Fixed, Running};
+use crate::config::TlsFiles;
+use crate::judge::NoCluster;
+use crate::server::{CertificateSource, Server, Settings, signals};
+use crate::telemetry::{LogFormat, Metrics, init_logging};
+
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// The configuration; it is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Record drift and let everything pass, whatever the configuration says
+    #[arg(long)]
+    audit_only: bool,
+}
+
+/// How often the configuration's file is looked at. A mounted ConfigMap takes
+/// up to a minute to change anyway.
+const CONFIG_LOOK: Duration = Duration::from_secs(1);
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        init_logging(LogFormat::Auto)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<ExitCode, Failure> {
+        let Self { config: file, audit_only } = self;
+        let (running, fixed) = Running::begin(&file, audit_only, Box::new(NoCluster))?;
+        let metrics = Arc::new(Metrics::new());
+        let settings = settings(&fixed, &file)?;
+        let wall = Arc::clone(&running.wall);
+        let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
+        let (shutdown, at_once) = signals()?;
+        tokio::select! {
+            ended = server.run(shutdown, at_once) => ended?,
+            ended = renew(running, fixed, metrics) => return Err(ended),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn settings(fixed: &Fixed, file: &std::path::Path) -> Result<Settings, Failure> {
+    let Some(TlsFiles { cert, key, client_ca }) = fixed.tls.clone() else {
+        return Err(format!(
+            "failed to use tls of the configuration {}: it is missing; give certFile and keyFile (`driftwall certs` makes both)",
+            file.display()
+        )
+        .into());
+    };
+    let mut settings = Settings::new(CertificateSource::Files { cert, key });
+    settings.listen = fixed.listen;
+    settings.admin = fixed.admin;
+    settings.client_ca = client_ca;
+    settings.times.drain = fixed.drain;
+    Ok(settings)
+}
+
+/// Keeps the sources and the configuration new, for as long as it serves; it
+/// ends only where it cannot go on.
+async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Failure {
+    let mut next_look = tokio::time::Instant::now();
+    loop {
+        let is_due = tokio::time::Instant::now() >= next_look;
+        let work = tokio::task::spawn_blocking(move || {
+            let reloaded = running.reload();
+            if is_due {
+                running.look();
+            }
+            (running, reloaded)
+        });
+        let reloaded;
+        (running, reloaded) = match work.await {
+            Ok(done) => done,
+            Err(error) => return format!("failed to keep the sources new: {error}").into(),
+        };
+        match reloaded {
+            None => {}
+            Some(Ok(now)) => {
+                metrics.config_reloaded(true);
+                tracing::info!("Configuration taken over");
+                if now != fixed {
+                    tracing::warn!("A change of listen, admin, tls or drain takes a new start");
+                }
+            }
+            Some(Err(error)) => {
+                metrics.config_reloaded(false);
+                tracing::error!(%error, "Configuration refused, the old one stays");
+            }
+        }
+        if is_due {
+            next_look = tokio::time::Instant::now() + running.poll;
+        }
+        tokio::time::sleep(CONFIG_LOOK.min(running.poll)).await;
+    }
+}
