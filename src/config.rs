@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::actor::{ActorError, Actors, Grant, Rule};
 use crate::git::{Files, Repository};
-use crate::judge::{Ignore, Mode, ModeRule, Policy, PolicyError, Scoped};
+use crate::judge::{Ignore, Mode, ModeRule, Policy, Scoped};
 
 /// A configuration, checked.
 #[derive(Debug)]
@@ -120,10 +120,12 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         mode: mode.into(),
         modes: each("modes", modes, |rule| {
             let classes = rule.actors.iter().map(|class| class.parse().map_err(|error: ActorError| error.to_string()));
-            ModeRule::new(&rule.namespaces, classes.collect::<Result<_, _>>()?, rule.mode.into()).map_err(words)
+            ModeRule::new(&rule.namespaces, classes.collect::<Result<_, _>>()?, rule.mode.into())
+                .map_err(|error| error.to_string())
         })?,
         ignore: each("ignore", ignore, |rule| {
-            Ignore::new(&rule.group, &rule.kind, &rule.namespace, &rule.name, &rule.paths).map_err(words)
+            Ignore::new(&rule.group, &rule.kind, &rule.namespace, &rule.name, &rule.paths)
+                .map_err(|error| error.to_string())
         })?,
         unmanaged: each("unmanaged", unmanaged.rules(), scoped)?,
         extras: each("extras", extras.rules(), scoped)?,
@@ -162,12 +164,9 @@ fn each<T, U>(key: &str, items: Vec<T>, make: impl Fn(T) -> Result<U, String>) -
     items.into_iter().enumerate().map(make).collect()
 }
 
-fn words(error: PolicyError) -> String {
-    error.to_string()
-}
-
 fn scoped(rule: wire::Scoped) -> Result<Scoped, String> {
-    Scoped::new(&rule.namespaces, rule.answer.into()).map_err(words)
+    let wire::Scoped { namespaces, answer } = rule;
+    Scoped::new(&namespaces, answer.into()).map_err(|error| error.to_string())
 }
 
 fn rule(wire: wire::Actor) -> Result<Rule, String> {

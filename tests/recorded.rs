@@ -1,6 +1,8 @@
 //! Every recorded review of a real API server, judged by the program itself and
 //! held against the answer recorded beside it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -48,7 +50,7 @@ fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
         "mode: {mode}\npresets: [argocd, flux]\nsources:\n  - {{name: prod, repo: repo, revision: main, path: apps/prod, namespace: prod}}\n"
     );
     std::fs::write(at("driftwall.yaml"), config).unwrap();
-    let lines = |values: &[Value]| values.iter().map(|value| format!("{value}\n")).collect::<String>();
+    let lines = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     std::fs::write(at("reviews"), lines(reviews)).unwrap();
     std::fs::write(at("objects"), lines(&unpacked("objects.jsonl.gz"))).unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_driftwall"))

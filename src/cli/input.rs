@@ -38,16 +38,16 @@ pub(super) fn values(file: &Path, bytes: &[u8], mut each: impl FnMut(&str)) -> R
 }
 
 fn open(text: &str, each: &mut impl FnMut(&str)) {
-    if text.starts_with('[') {
-        if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) {
-            return items.iter().for_each(|item| open(item.get(), each));
-        }
-    }
-    match serde_json::from_str::<List<'_>>(text) {
-        Ok(List { kind, items: Some(items) }) if kind.ends_with("List") => {
-            items.iter().for_each(|item| open(item.get(), each));
-        }
-        _ => each(text),
+    let items = match text.as_bytes().first() {
+        Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text).ok(),
+        _ => serde_json::from_str::<List<'_>>(text)
+            .ok()
+            .filter(|list| list.kind.ends_with("List"))
+            .and_then(|list| list.items),
+    };
+    match items {
+        Some(items) => items.into_iter().for_each(|item| open(item.get(), each)),
+        None => each(text),
     }
 }
 

@@ -1,18 +1,19 @@
 //! What several tests need.
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::path::Path;
 
 /// Makes a Git repository at `folder` whose branch `main` has one commit: the
 /// files below `content`.
-pub fn commit_folder(folder: &Path, content: &Path) {
+pub(crate) fn commit_folder(folder: &Path, content: &Path) {
     copy(content, folder);
     let git = git2::Repository::init_opts(folder, git2::RepositoryInitOptions::new().initial_head("main")).unwrap();
     commit_all(&git);
 }
 
 /// Commits all that is in a repository's working tree.
-pub fn commit_all(git: &git2::Repository) -> String {
+pub(crate) fn commit_all(git: &git2::Repository) -> String {
     let mut index = git.index().unwrap();
     index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();
     index.update_all(["*"], None).unwrap();

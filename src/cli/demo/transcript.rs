@@ -15,57 +15,49 @@ const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 
-pub(super) struct Transcript;
+pub(super) fn opening(stage: &Stage) {
+    println!("{BOLD}Git declares the Deployment prod/python-app-prod with replicas: 3.{BOLD:#}");
+    println!("{DIM}repository  {}, branch main", stage.repository().display());
+    println!("server      https://{}/validate{DIM:#}", stage.webhook);
+}
 
-impl Transcript {
-    pub(super) fn new() -> Self {
-        Self
+pub(super) fn chapter(mode: &str, what: &str) {
+    println!("\n{BOLD}mode: {mode}{BOLD:#}  {DIM}{what}{DIM:#}");
+}
+
+/// A person's command, and what they see.
+pub(super) fn command(command: &str, response: &Value) {
+    println!("\n{BOLD}$ {command}{BOLD:#}");
+    let status = &response["status"];
+    for warning in response["warnings"].as_array().into_iter().flatten() {
+        println!("{YELLOW}Warning:{YELLOW:#} {}", text(warning));
     }
-
-    pub(super) fn opening(&mut self, stage: &Stage) {
-        println!("{BOLD}Git declares the Deployment prod/python-app-prod with replicas: 3.{BOLD:#}");
-        println!("{DIM}repository  {}, branch main", stage.repository().display());
-        println!("server      https://{}/validate{DIM:#}", stage.webhook);
+    if response["allowed"] == true {
+        println!("{GREEN}allowed{GREEN:#}{}", notes(response));
+    } else {
+        let (reason, message) = (text(&status["reason"]), text(&status["message"]));
+        println!(
+            "{RED}Error from server ({reason}):{RED:#} admission webhook \"{WEBHOOK}\" denied the request: {message}"
+        );
     }
+}
 
-    pub(super) fn chapter(&mut self, mode: &str, what: &str) {
-        println!("\n{BOLD}mode: {mode}{BOLD:#}  {DIM}{what}{DIM:#}");
-    }
+/// A controller's work.
+pub(super) fn event(what: &str, response: &Value) {
+    let (style, answer) = if response["allowed"] == true { (GREEN, "allowed") } else { (RED, "denied") };
+    println!("\n{BOLD}# {what}{BOLD:#}\n{style}{answer}{style:#}{}", notes(response));
+}
 
-    /// A person's command, and what they see.
-    pub(super) fn command(&mut self, command: &str, response: &Value) {
-        println!("\n{BOLD}$ {command}{BOLD:#}");
-        let status = &response["status"];
-        for warning in response["warnings"].as_array().into_iter().flatten() {
-            println!("{YELLOW}Warning:{YELLOW:#} {}", text(warning));
-        }
-        if response["allowed"] == true {
-            println!("{GREEN}allowed{GREEN:#}{}", notes(response));
-        } else {
-            let (reason, message) = (text(&status["reason"]), text(&status["message"]));
-            println!(
-                "{RED}Error from server ({reason}):{RED:#} admission webhook \"{WEBHOOK}\" denied the request: {message}"
-            );
-        }
-    }
+/// A command that driftwall has no part in.
+pub(super) fn done(command: &str, output: &str) {
+    println!("\n{BOLD}$ {command}{BOLD:#}\n{output}");
+}
 
-    /// A controller's work.
-    pub(super) fn event(&mut self, what: &str, response: &Value) {
-        let (style, answer) = if response["allowed"] == true { (GREEN, "allowed") } else { (RED, "denied") };
-        println!("\n{BOLD}# {what}{BOLD:#}\n{style}{answer}{style:#}{}", notes(response));
-    }
-
-    /// A command that driftwall has no part in.
-    pub(super) fn done(&mut self, command: &str, output: &str) {
-        println!("\n{BOLD}$ {command}{BOLD:#}\n{output}");
-    }
-
-    /// What the server counted meanwhile.
-    pub(super) fn counted(&mut self, metrics: &str) {
-        println!("\n{BOLD}counted{BOLD:#}  {DIM}at /metrics{DIM:#}");
-        for line in metrics.lines().filter(|line| line.starts_with("driftwall_reviews_total{")) {
-            println!("{line}");
-        }
+/// What the server counted meanwhile.
+pub(super) fn counted(metrics: &str) {
+    println!("\n{BOLD}counted{BOLD:#}  {DIM}at /metrics{DIM:#}");
+    for line in metrics.lines().filter(|line| line.starts_with("driftwall_reviews_total{")) {
+        println!("{line}");
     }
 }
 
