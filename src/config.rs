@@ -90,10 +90,16 @@ impl Config {
     /// Reads a configuration from text; `file` names it and gives relative paths their folder.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let wire: wire::Config = serde_saphyr::from_str(text)
-            .map_err(|error| ConfigError::Form { file: file.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| ConfigError::Form { file: file.to_owned(), reason: plain(&error.to_string(), file) })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         usable(wire, folder).map_err(|(key, reason)| ConfigError::Value { file: file.to_owned(), key, reason })
     }
+}
+
+/// The parser's words, with the file's own name for its `<input>`.
+fn plain(error: &str, file: &Path) -> String {
+    let words = error.strip_prefix("error: ").unwrap_or(error);
+    words.replace("<input>", &file.display().to_string())
 }
 
 fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {

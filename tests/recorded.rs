@@ -58,7 +58,6 @@ fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
         .arg(at("driftwall.yaml"))
         .arg("--objects")
         .arg(at("objects"))
-        .arg("--")
         .arg(at("reviews"))
         .output()
         .unwrap();

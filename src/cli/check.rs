@@ -24,8 +24,9 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The cluster's objects (JSON, JSON lines or a List): owners and CustomResourceDefinitions
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// The cluster's objects (JSON, JSON lines or a List): owners and CustomResourceDefinitions;
+    /// once for each file
+    #[arg(long, value_name = "FILE")]
     objects: Vec<PathBuf>,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
