@@ -1,0 +1,78 @@
+//! What changes while it serves: Git and the configuration.
+
+use crate::common::{commit_all, recorded};
+use crate::harness::{Served, USUAL};
+
+const FAILING: &str = "driftwall_source_failing{source=\"prod\"}";
+
+fn edit(served: &Served, from: &str, to: &str) {
+    let file = served.folder.path().join("repo/apps/prod/app.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+    commit_all(&served.repository());
+}
+
+async fn is_allowed(served: &Served) -> bool {
+    served.ask(&recorded("patch-replicas-7", "alice")).await["allowed"] == true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_commit_takes_over_and_a_broken_one_does_not() {
+    let served = Served::with(USUAL).ready().await;
+    assert!(!is_allowed(&served).await);
+
+    edit(&served, "replicas: 3", "replicas: 7");
+    served.until(is_allowed).await;
+
+    edit(&served, "replicas: 7", "replicas: [3");
+    served.until(async |served| served.metric(FAILING).await == 1.0).await;
+    assert!(is_allowed(&served).await, "the last good commit stays");
+    assert_eq!(served.page("/readyz").await.0, 200);
+
+    edit(&served, "replicas: [3", "replicas: 3");
+    served.until(async |served| !is_allowed(served).await).await;
+    assert_eq!(served.metric(FAILING).await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_the_working_tree_only_is_not_declared() {
+    let served = Served::with(USUAL).ready().await;
+    let file = served.folder.path().join("repo/apps/prod/app.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("replicas: 3", "replicas: 7", 1)).unwrap();
+    let before = served.metric("driftwall_source_age_seconds{source=\"prod\"}").await;
+    // A later look than the write has been made once the age has fallen.
+    served.until(async |served| served.metric("driftwall_source_age_seconds{source=\"prod\"}").await <= before).await;
+    assert!(!is_allowed(&served).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ready_once_every_source_has_been_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("repo");
+    let served = Served::begin(folder, USUAL, &[]);
+    let (status, text) = served.page("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(text.contains("prod"), "{text}");
+    assert_eq!(served.page("/livez").await.0, 200);
+    crate::common::commit_folder(&repository, std::path::Path::new("tests/data/reviews/git"));
+    let served = served.ready().await;
+    assert!(!is_allowed(&served).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
+    let served = Served::with(&format!("mode: enforce\n{USUAL}")).ready().await;
+    let refused = "driftwall_config_reloads_total{result=\"refused\"}";
+    for (number, bad) in
+        ["mode: audit\nbogus: 1\n", "mode: audit\nsources: []\nmodes: [{mode: loud}]\n", "mode: [\n"].iter().enumerate()
+    {
+        let count = f64::from(u32::try_from(number).unwrap() + 1);
+        served.configure(bad);
+        served.until(async |served| served.metric(refused).await == count).await;
+        assert!(!is_allowed(&served).await, "{bad}");
+    }
+    served.configure(&format!("mode: audit\n{USUAL}"));
+    served.until(is_allowed).await;
+}
