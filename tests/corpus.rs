@@ -28,7 +28,7 @@ fn every_object_of_a_release_is_found() {
     let folder = tempfile::tempdir().unwrap();
     common::commit_folder(folder.path(), corpus);
     let source = source(folder.path(), "release");
-    let contents = read(&source, &commit_of(&source).unwrap()).unwrap();
+    let contents = read(&source, &commit_of(&source).unwrap(), None).unwrap().contents;
 
     // Counted another way: every document of these files says its kind on a line of its own.
     let mut written: BTreeMap<String, usize> = BTreeMap::new();
@@ -39,7 +39,7 @@ fn every_object_of_a_release_is_found() {
         }
     }
     assert_eq!(contents.len(), written.values().sum::<usize>());
-    let snapshot = Snapshot::new(vec![contents.into()]).unwrap();
+    let snapshot = Snapshot::new(vec![contents]).unwrap();
     for (kind, count) in written {
         let groups = ["", "apps", "networking.istio.io", "gateway.networking.k8s.io"];
         let found: usize = groups.iter().map(|group| snapshot.count_of(group, &kind)).sum();

@@ -4,7 +4,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
@@ -94,8 +93,8 @@ impl Check {
 /// Reads every source once.
 fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
     let contents = config.sources.iter().map(|source| {
-        let contents = git::commit_of(source).and_then(|commit| git::read(source, &commit));
-        contents.map(Arc::new).map_err(|error| format!("source {}: {error}", source.name))
+        let contents = git::commit_of(source).and_then(|commit| git::read(source, &commit, None));
+        contents.map(|reading| reading.contents).map_err(|error| format!("source {}: {error}", source.name))
     });
     Ok(Snapshot::new(contents.collect::<Result<_, _>>()?)?)
 }

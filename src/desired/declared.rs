@@ -71,6 +71,11 @@ impl Declared {
         normal::normal(self.written())
     }
 
+    /// The file that declares the object.
+    pub(super) fn file(&self) -> Arc<str> {
+        Arc::clone(&self.file)
+    }
+
     /// Where the object begins.
     pub fn start(&self) -> Place {
         self.find(&Value::Null, &[]).unwrap_or_else(|| self.at(1))

@@ -58,7 +58,10 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
         Err(error) => return Judgement::error(actor.class, error),
     };
     let judged = match snapshot.get(case.key()) {
-        Some((declared, source)) => declared::judge(&case, declared).map(|judgement| judgement.of(source)),
+        Some((declared, source)) => {
+            let unsettled = snapshot.is_unsettled(source, declared);
+            declared::judge(&case, declared).map(|judgement| judgement.of(source).unsettled(unsettled))
+        }
         None => undeclared::judge(&case),
     };
     judged.unwrap_or_else(|error| Judgement::error(actor.class, error))

@@ -40,6 +40,8 @@ pub struct Judgement<'a> {
     pub findings: Vec<Finding>,
     /// The source that declares what is drifted from.
     pub source: Option<&'a Source>,
+    /// A newer commit changes what is declared here, and cannot be read.
+    pub unsettled: bool,
 }
 
 /// What a write does, apart from the fields that it moves.
@@ -114,7 +116,7 @@ impl fmt::Display for Verdict {
 
 impl<'a> Judgement<'a> {
     pub(super) fn new(verdict: Verdict, class: Class) -> Self {
-        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None }
+        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None, unsettled: false }
     }
 
     pub(super) fn error(class: Class, error: Unjudged) -> Self {
@@ -134,6 +136,11 @@ impl<'a> Judgement<'a> {
 
     pub(super) fn of(mut self, source: &'a Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    pub(super) fn unsettled(mut self, is: bool) -> Self {
+        self.unsettled = is;
         self
     }
 

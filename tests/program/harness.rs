@@ -144,10 +144,10 @@ pub(crate) fn store(pair: &Pair, folder: &Path) {
 }
 
 fn configure(folder: &Path, config: &str) {
-    let usual =
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ntls: {certFile: tls.crt, keyFile: tls.key}\ngit: {poll: 50ms}\n";
+    let usual = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ntls: {certFile: tls.crt, keyFile: tls.key}\n";
+    let pace = if config.contains("git:") { "" } else { "git: {poll: 50ms}\n" };
     // As an editor does it: the file is never half there.
-    std::fs::write(folder.join("new.yaml"), format!("{usual}{config}")).unwrap();
+    std::fs::write(folder.join("new.yaml"), format!("{usual}{pace}{config}")).unwrap();
     std::fs::rename(folder.join("new.yaml"), folder.join("driftwall.yaml")).unwrap();
 }
 

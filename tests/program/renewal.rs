@@ -76,3 +76,30 @@ async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
     served.configure(&format!("mode: audit\n{USUAL}"));
     served.until(is_allowed).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_denied_for_what_was_pushed_a_moment_ago() {
+    let config = format!("git: {{poll: 1h, freshness: 0s}}\n{USUAL}");
+    let served = Served::with(&config).ready().await;
+    assert!(!is_allowed(&served).await);
+    edit(&served, "replicas: 3", "replicas: 7");
+    assert!(is_allowed(&served).await, "the look before the denial sees the push");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broken_commit_changes_is_warned_about_and_the_rest_denied() {
+    let served = Served::with(USUAL).ready().await;
+    let color = recorded("widget-color", "alice");
+    let scale = recorded("scale-5", "alice");
+    assert_eq!(served.ask(&scale).await["allowed"], false);
+
+    edit(&served, "replicas: 3", "replicas: [3");
+    served.until(async |served| served.metric(FAILING).await == 1.0).await;
+    let response = served.ask(&scale).await;
+    assert_eq!(response["allowed"], true, "{response}");
+    assert!(response["warnings"][0].as_str().unwrap().contains("spec.replicas"), "{response}");
+    assert_eq!(served.ask(&color).await["allowed"], false, "its file is not changed");
+
+    edit(&served, "replicas: [3", "replicas: 3");
+    served.until(async |served| served.ask(&scale).await["allowed"] == false).await;
+}

@@ -56,7 +56,7 @@ impl Stage {
 
         let config = folder.path().join("driftwall.yaml");
         configure(&config, "enforce")?;
-        let (mut running, fixed) = Running::begin(&config, false, Box::new(owners()?))?;
+        let (running, fixed) = Running::begin(&config, false, Box::new(owners()?))?;
         running.look();
 
         let pair = crate::certs::make(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;
