@@ -183,13 +183,16 @@ impl Health for Wall {
 }
 
 fn health(state: SourceState) -> SourceHealth {
-    let SourceState { name, revision, commit, objects, seen, error, .. } = state;
+    let SourceState { name, repo, revision, commit, objects, seen, looks, error } = state;
     SourceHealth {
         name,
+        repo,
         revision,
         commit: commit.unwrap_or_default(),
         objects,
-        age: seen.map_or(Duration::MAX, |seen| seen.elapsed()),
-        failing: error.is_some(),
+        age: seen.map(|seen| seen.elapsed()),
+        looks,
+        error,
+        doubts: Vec::new(),
     }
 }

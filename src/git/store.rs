@@ -32,6 +32,8 @@ pub struct SourceState {
     pub objects: usize,
     /// When the source was last looked at with success.
     pub seen: Option<Instant>,
+    /// How often it was looked at.
+    pub looks: u64,
     /// Why the newest look or commit is not in the snapshot.
     pub error: Option<String>,
 }
@@ -41,6 +43,7 @@ struct Part {
     repository: Repository,
     good: Option<Arc<Reading>>,
     seen: Option<Instant>,
+    looks: u64,
     error: Option<String>,
     /// Whether the error is that the source could not be reached.
     away: bool,
@@ -76,6 +79,7 @@ impl Store {
             repository: repository.clone(),
             good: None,
             seen: None,
+            looks: 0,
             error: None,
             away: false,
             unsettled: Vec::new(),
@@ -95,6 +99,7 @@ impl Store {
         let mut parts = self.parts();
         // The configuration may have changed meanwhile: then nobody wants to know.
         let Some(part) = parts.iter_mut().find(|part| part.repository == *at) else { return };
+        part.looks += 1;
         match outcome {
             Looked::Same => {
                 part.seen = Some(Instant::now());
@@ -166,7 +171,7 @@ pub(super) enum Looked {
 
 impl Part {
     fn state(&self) -> SourceState {
-        let Self { repository, good, seen, error, .. } = self;
+        let Self { repository, good, seen, looks, error, .. } = self;
         SourceState {
             name: repository.name.clone(),
             repo: repository.shown.clone(),
@@ -174,6 +179,7 @@ impl Part {
             commit: good.as_ref().map(|reading| reading.contents.source.commit.clone()),
             objects: good.as_ref().map_or(0, |reading| reading.contents.len()),
             seen: *seen,
+            looks: *looks,
             error: error.clone(),
         }
     }

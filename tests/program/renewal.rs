@@ -1,7 +1,10 @@
 //! What changes while it serves: Git and the configuration.
 
+use std::process::Command;
+
+use crate::client::asking;
 use crate::common::{commit_all, recorded};
-use crate::harness::{Served, USUAL};
+use crate::harness::{Served, USUAL, in_time, response};
 
 const FAILING: &str = "driftwall_source_failing{source=\"prod\"}";
 
@@ -102,4 +105,50 @@ async fn what_a_broken_commit_changes_is_warned_about_and_the_rest_denied() {
 
     edit(&served, "replicas: [3", "replicas: 3");
     served.until(async |served| served.ask(&scale).await["allowed"] == false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_denials_at_once_cost_one_look() {
+    let served = Served::with(&format!("git: {{poll: 1h, freshness: 3s}}\n{USUAL}")).ready().await;
+    let looks = "driftwall_source_looks_total{source=\"prod\"}";
+    served.until(async |served| served.metric("driftwall_source_age_seconds{source=\"prod\"}").await > 3.0).await;
+    assert_eq!(served.metric(looks).await, 1.0);
+    let review = recorded("patch-replicas-7", "alice");
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        clients.push(served.connect().await);
+    }
+    let asked = clients.into_iter().map(|mut client| {
+        let review = review.clone();
+        tokio::spawn(async move { response(client.must(asking("?timeout=10s", &review)).await, &review) })
+    });
+    for asked in asked.collect::<Vec<_>>() {
+        assert_eq!(in_time(asked).await.unwrap()["allowed"], false);
+    }
+    assert_eq!(served.metric(looks).await, 2.0);
+    assert_eq!(served.metric("driftwall_review_duration_seconds_count").await, 200.0);
+    let denied = r#"driftwall_reviews_total{verdict="drift",actor="person",answer="deny",mode="enforce"}"#;
+    assert_eq!(served.metric(denied).await, 200.0, "each is counted once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_shows_how_they_stand() {
+    let served = Served::with(USUAL).ready().await;
+    let sources = |more: &[&str]| {
+        let admin = served.admin.to_string();
+        let arguments = [&["sources", "--admin", admin.as_str()], more].concat();
+        let run = Command::new(env!("CARGO_BIN_EXE_driftwall")).args(arguments).output().unwrap();
+        (run.status.code().unwrap(), String::from_utf8(run.stdout).unwrap())
+    };
+    let (status, table) = sources(&[]);
+    assert_eq!(status, 0, "{table}");
+    assert!(table.lines().nth(1).unwrap().starts_with("prod  main"), "{table}");
+    edit(&served, "replicas: 3", "replicas: [3");
+    served.until(async |served| served.metric(FAILING).await == 1.0).await;
+    let (status, json) = sources(&["-o", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(status, 1);
+    assert_eq!(listed[0]["objects"], 14);
+    let error = listed[0]["error"].as_str().unwrap();
+    assert!(error.contains("apps/prod/app.yaml:19"), "file and line: {error}");
 }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
-use super::client::Client;
 use crate::cli::Failure;
+use crate::cli::client::Client;
 use crate::cli::running::Running;
 use crate::cluster::Recorded;
 use crate::server::{CertificateSource, HeldPair, ServeError, Server, Settings};
