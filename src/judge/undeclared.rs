@@ -15,9 +15,11 @@ use crate::desired::{Declared, ObjectKey, Source};
 use crate::review::Operation;
 
 /// Kinds that aim a controller at another object: group, kind, and the field that aims.
-const STEERING: [(&str, &str, &str); 3] = [
+const STEERING: [(&str, &str, &str); 5] = [
+    ("argoproj.io", "Rollout", "workloadRef"),
     ("autoscaling", "HorizontalPodAutoscaler", "scaleTargetRef"),
     ("autoscaling.k8s.io", "VerticalPodAutoscaler", "targetRef"),
+    ("flagger.app", "Canary", "targetRef"),
     ("keda.sh", "ScaledObject", "scaleTargetRef"),
 ];
 
@@ -82,11 +84,26 @@ fn create<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> {
     {
         return Ok(unmanaged);
     }
-    // What a controller makes for an object of Git is that object's.
-    if !case.actor.is_person() && ancestor(case, metadata_of(case.write.object)?)?.is_some() {
-        return Ok(case.verdict(Verdict::Conforms));
+    if !case.actor.is_person() {
+        if is_address(&case.write.resource.group, &case.kind) {
+            return Ok(unmanaged);
+        }
+        // What a controller makes for an object of Git is that object's. Not
+        // every operator calls itself the controller of what it makes.
+        let owners = metadata_of(case.write.object)?.owners();
+        let found: Vec<_> = owners.map(|owner| declared_above(case, owner)).collect();
+        if found.iter().any(|found| matches!(found, Ok(Some(_)))) {
+            return Ok(case.verdict(Verdict::Conforms));
+        }
+        found.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     Ok(unmanaged.about(Matter::Unmanaged))
+}
+
+/// Whether objects of a kind say where something runs: controllers and meshes
+/// write them, and leaders are elected by them.
+fn is_address(group: &str, kind: &str) -> bool {
+    matches!((group, kind), ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice"))
 }
 
 /// Whether objects of a kind are notes of what runs: no namespace is too strict for them.
@@ -105,14 +122,14 @@ fn steers<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> {
     let Some(field) = steering(case) else { return Ok(case.verdict(Verdict::Unmanaged)) };
     let old = parsed("oldObject", case.write.old_object)?;
     let new = parsed("object", case.write.object)?.ok_or(Unjudged::Absent("object"))?;
-    let aim = |object: &Value| Aim::deserialize(&object["spec"][field]).unwrap_or_default();
     // A recommender that changes nothing steers nothing.
-    let is_off = new["spec"]["updatePolicy"]["updateMode"] == "Off";
-    let (before, after) = (old.as_ref().map(aim), aim(&new));
+    let is_off = |object: &Value| object["spec"]["updatePolicy"]["updateMode"] == "Off";
+    let aim = |object: &Value| Aim::deserialize(&object["spec"][field]).unwrap_or_default();
+    let (before, after) = (old.as_ref().filter(|old| !is_off(old)).map(aim), aim(&new));
     let (group, kind) = after.target();
     let target = ObjectKey { group, kind, namespace: case.namespace, name: &after.name };
     match case.bench.snapshot.get(target) {
-        Some((declared, source)) if !is_off && before.as_ref() != Some(&after) => {
+        Some((declared, source)) if !is_off(&new) && before.as_ref() != Some(&after) => {
             let path = Path::of(&["spec", field]);
             let sent = Some(new["spec"][field].clone());
             let difference = Difference { path, nature: Nature::Extra, sent, declared: None };

@@ -64,7 +64,7 @@ fn operators_keep_what_they_made_and_sign_what_they_watch() {
                 put(new, "/spec/replicas", 5.into());
                 put(new, "/spec/template/spec/containers/0/image", "postgres:17".into());
             }),
-            "conforms",
+            "unmanaged",
         ),
         case(
             "an operator scales what it made",
@@ -74,7 +74,7 @@ fn operators_keep_what_they_made_and_sign_what_they_watch() {
             },
             "unmanaged",
         ),
-        case("an operator deletes what it made", made_by_operator().deleted(), "conforms"),
+        case("an operator deletes what it made", made_by_operator().deleted(), "unmanaged"),
         case(
             "an operator adds its finalizer to an object of Git",
             declared("postgreses", "Postgres")
@@ -137,7 +137,7 @@ fn autoscalers_scale() {
         case(
             "KEDA changes its autoscaler",
             made_by_keda().new(|new| put(new, "/spec/maxReplicas", 9.into())),
-            "conforms",
+            "unmanaged",
         )
         .preset("keda"),
         case("KEDA scales to zero where Git declares replicas", scaled(3, 0).by("keda/keda-operator"), "conforms")
@@ -149,7 +149,7 @@ fn autoscalers_scale() {
         case(
             "the vertical autoscaler resizes a Pod in place",
             action("image-pod").by("kube-system/vpa-updater").subresource("resize"),
-            "conforms",
+            "unmanaged",
         )
         .preset("vpa"),
         case(
@@ -293,7 +293,7 @@ fn gitops_tools_under_other_names_write_what_git_says() {
         ),
         case(
             "a tracking label of the tool's own replaces the chart's",
-            live("deployments", "python-app-prod").by("prod/tenant").new(|new| {
+            front().by("prod/tenant").new(|new| {
                 put(new, "/metadata/labels/app.kubernetes.io~1instance", "shop".into());
             }),
             "conforms",

@@ -87,7 +87,7 @@ fn people_run_what_git_declares() {
         case("a finished Job is deleted", job().deleted(), "runtime"),
         case("a Pod is deleted", action("delete-pod"), "runtime"),
         case("a Pod is evicted", action("evict-pod"), "runtime"),
-        case("a node is drained", action("drain"), "runtime"),
+        case("a node is cordoned for a drain", action("drain"), "unmanaged"),
         case("a Job is run from a CronJob", action("job-from-cronjob"), "unmanaged"),
     ]);
 }
