@@ -79,7 +79,7 @@ fn delete<'a>(case: &Case<'_, 'a>, declared: &Declared, old: &Value) -> Judgemen
         return case.verdict(Verdict::Runtime);
     }
     let matter = match super::undeclared::taken_along(case, old) {
-        Some(objects) if objects > 1 => Matter::TakesAlong { objects },
+        Some((objects, _)) => Matter::TakesAlong { objects },
         _ => Matter::Deletes(declared.start()),
     };
     case.verdict(Verdict::Drift).about(matter)

@@ -42,7 +42,7 @@ impl From<OwnerReference> for Owner {
 /// Reads an object's metadata, and nothing else of it.
 pub(super) fn metadata_of(raw: Option<&RawValue>) -> Result<Metadata, Unjudged> {
     let Some(raw) = raw else { return Ok(Metadata::default()) };
-    let object: Object = serde_json::from_str(raw.get()).map_err(|error| Unjudged::Object("metadata", error))?;
+    let object: Object = serde_json::from_str(raw.get()).map_err(|error| Unjudged::Metadata(error.column()))?;
     Ok(object.metadata)
 }
 

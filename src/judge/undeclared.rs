@@ -39,10 +39,8 @@ pub(super) fn judge<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> 
         Operation::Delete if holds_objects(case) => {
             let old = parsed("oldObject", write.old_object)?.unwrap_or_default();
             match taken_along(case, &old) {
-                Some(objects) if objects > 0 && old["metadata"]["deletionTimestamp"].is_null() => {
-                    let sources = case.bench.snapshot.sources().next();
-                    let judgement = case.verdict(Verdict::Drift).about(Matter::TakesAlong { objects });
-                    Ok(sources.map(|contents| &contents.source).into_iter().fold(judgement, Judgement::of))
+                Some((objects, source)) if old["metadata"]["deletionTimestamp"].is_null() => {
+                    Ok(case.verdict(Verdict::Drift).about(Matter::TakesAlong { objects }).of(source))
                 }
                 _ => Ok(case.verdict(Verdict::Unmanaged)),
             }
@@ -61,15 +59,16 @@ fn holds_objects(case: &Case<'_, '_>) -> bool {
     )
 }
 
-/// How many objects of Git a deletion takes along: those of a Namespace, or of
-/// the kind that a CustomResourceDefinition defines. `None` for other kinds.
-pub(super) fn taken_along(case: &Case<'_, '_>, old: &Value) -> Option<usize> {
+/// How many objects of Git a deletion takes along, and a source that declares
+/// some: those of a Namespace, or of the kind that a CustomResourceDefinition
+/// defines. `None` where there are none.
+pub(super) fn taken_along<'a>(case: &Case<'_, 'a>, old: &Value) -> Option<(usize, &'a Source)> {
     let snapshot = case.bench.snapshot;
     match (&*case.write.resource.group, case.kind.as_str()) {
-        ("", "Namespace") => Some(snapshot.count_in(&case.name)),
+        ("", "Namespace") => snapshot.held_in(&case.name),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             let spec = &old["spec"];
-            Some(snapshot.count_of(spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
+            snapshot.held_of(spec["group"].as_str()?, spec["names"]["kind"].as_str()?)
         }
         _ => None,
     }

@@ -40,6 +40,11 @@ pub struct Judgement<'a> {
     pub findings: Vec<Finding>,
     /// The source that declares what is drifted from.
     pub source: Option<&'a Source>,
+    /// The object's kind, where something is to be said of it: that of the
+    /// object itself, also where the review brings a `Scale` of it.
+    pub kind: String,
+    /// The object's name, as `kind`.
+    pub name: String,
 }
 
 /// What a write does, apart from the fields that it moves.
@@ -114,7 +119,8 @@ impl fmt::Display for Verdict {
 
 impl<'a> Judgement<'a> {
     pub(super) fn new(verdict: Verdict, class: Class) -> Self {
-        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None }
+        let (kind, name) = (String::new(), String::new());
+        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None, kind, name }
     }
 
     pub(super) fn error(class: Class, error: Unjudged) -> Self {
@@ -132,6 +138,11 @@ impl<'a> Judgement<'a> {
         self
     }
 
+    pub(super) fn named(mut self, kind: String, name: String) -> Self {
+        (self.kind, self.name) = (kind, name);
+        self
+    }
+
     pub(super) fn of(mut self, source: &'a Source) -> Self {
         self.source = Some(source);
         self
@@ -143,6 +154,11 @@ impl<'a> Judgement<'a> {
             Matter::Unjudged(reason) => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether there is something to say of the object.
+    pub(super) fn tells(&self) -> bool {
+        matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.matter == Matter::Unmanaged
     }
 
     /// The hardest answer that the drift deserves: that of its hardest field,
