@@ -116,7 +116,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
         (
             action("delete-service"),
             vec![
-                r#"service "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:44"#,
+                r#"service "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:43"#,
                 "Remove it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
             ],
         ),
