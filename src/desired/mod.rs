@@ -22,8 +22,9 @@ pub struct Snapshot {
     sources: Vec<Arc<Contents>>,
     /// With the place of the object's source among the sources.
     objects: HashMap<String, (usize, Arc<Declared>)>,
-    namespaces: HashMap<String, usize>,
-    kinds: HashMap<(String, String), usize>,
+    /// How many objects there are, and the place of the first one's source.
+    namespaces: HashMap<String, (usize, usize)>,
+    kinds: HashMap<(String, String), (usize, usize)>,
     custom: HashMap<(String, String), Arc<CustomResource>>,
     /// Sources and their files that a newer commit changes which cannot be read.
     unsettled: HashSet<(String, Arc<str>)>,
@@ -183,9 +184,9 @@ impl Snapshot {
             }
         }
         if scope != Some(false) {
-            *self.namespaces.entry(declared.namespace.clone()).or_default() += 1;
+            self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;
         }
-        *self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_default() += 1;
+        self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
         Ok(())
     }
 
@@ -216,14 +217,18 @@ impl Snapshot {
         self.sources.iter().map(|contents| &**contents)
     }
 
-    /// How many objects Git declares in a namespace.
-    pub fn count_in(&self, namespace: &str) -> usize {
-        self.namespaces.get(namespace).copied().unwrap_or_default()
+    /// How many objects Git declares in a namespace, and the first source that declares some.
+    pub fn held_in(&self, namespace: &str) -> Option<(usize, &Source)> {
+        self.held(self.namespaces.get(namespace))
     }
 
-    /// How many objects of a kind Git declares.
-    pub fn count_of(&self, group: &str, kind: &str) -> usize {
-        self.kinds.get(&(group.to_owned(), kind.to_owned())).copied().unwrap_or_default()
+    /// How many objects of a kind Git declares, and the first source that declares some.
+    pub fn held_of(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
+        self.held(self.kinds.get(&(group.to_owned(), kind.to_owned())))
+    }
+
+    fn held(&self, held: Option<&(usize, usize)>) -> Option<(usize, &Source)> {
+        held.map(|(objects, source)| (*objects, &self.sources[*source].source))
     }
 
     /// A kind that Git itself defines.

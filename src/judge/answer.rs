@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::policy::{Mode, Outcome, Policy};
+use super::values::plain;
 use super::verdict::{Judgement, Matter, Verdict};
 use super::{namespace_of, wording};
 use crate::review::{Answer, Denial, ReviewError, Write};
@@ -35,7 +36,8 @@ pub fn unjudged(error: &ReviewError, policy: &Policy) -> Ruling {
         Outcome::Allow => {}
         Outcome::Warn => answer.warnings = vec![wording::one_line(&format!("driftwall: not judged: {error}"))],
         Outcome::Deny => {
-            let message = format!("{error}\nErrors are denied here (onError: deny). Nothing was changed.");
+            let message =
+                format!("{}\nErrors are denied here (onError: deny). Nothing was changed.", plain(&error.to_string()));
             answer.denial = Some(Denial { message, ..Denial::default() });
         }
     }
@@ -72,7 +74,7 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
 fn annotations(judgement: &Judgement<'_>) -> BTreeMap<&'static str, String> {
     let mut notes = BTreeMap::new();
     if matches!(judgement.verdict, Verdict::Exempt)
-        || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none())
+        || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none() && !judgement.tells())
     {
         // Most writes of a cluster: nothing that the audit log does not have already.
         return notes;
@@ -85,12 +87,14 @@ fn annotations(judgement: &Judgement<'_>) -> BTreeMap<&'static str, String> {
     if !judgement.findings.is_empty() {
         let mut fields = String::new();
         for finding in &judgement.findings {
-            let path = finding.path.to_string();
+            let path = plain(&finding.path.to_string());
+            let comma = if fields.is_empty() { "" } else { ", " };
             if fields.len() + path.len() > MAX_FIELDS_NOTE {
-                fields.push_str(", …");
+                fields.push_str(comma);
+                fields.push('…');
                 break;
             }
-            fields.push_str(if fields.is_empty() { "" } else { ", " });
+            fields.push_str(comma);
             fields.push_str(&path);
         }
         notes.insert("fields", fields);

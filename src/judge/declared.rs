@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::differ::{Scope, object_differences, value_at};
-use super::protected::is_protected;
+use super::protected::{is_protected, is_tracking};
 use super::verdict::{Finding, Judgement, Matter, Verdict};
 use super::{Case, Outcome, Unjudged, namespace_of};
 use crate::compare::{CustomResource, Difference, Nature, Path, differences};
@@ -79,7 +79,7 @@ fn delete<'a>(case: &Case<'_, 'a>, declared: &Declared, old: &Value) -> Judgemen
         return case.verdict(Verdict::Runtime);
     }
     let matter = match super::undeclared::taken_along(case, old) {
-        Some(objects) if objects > 1 => Matter::TakesAlong { objects },
+        Some((objects, _)) => Matter::TakesAlong { objects },
         _ => Matter::Deletes(declared.start()),
     };
     case.verdict(Verdict::Drift).about(matter)
@@ -166,6 +166,7 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
     let policy = case.bench.policy;
     match nature {
         Nature::Dropped => None,
+        Nature::Changed if !case.actor.is_person() && is_theirs(difference) => None,
         Nature::Changed | Nature::Missing => Some(Outcome::Deny),
         // What Git leaves open belongs to the controllers; a person's part is in Git.
         _ if !case.actor.is_person() => None,
@@ -189,6 +190,37 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
             }
             extras
         }
+    }
+}
+
+/// Whether a changed field is still what Git says, for a writer whose additions
+/// conform: an atomic list that keeps all of Git's items and has more (a cloud's
+/// pull secrets, a mesh's selector), or a mark by which another tool, or the
+/// same one under another name, knows what is its own.
+fn is_theirs(difference: &Difference) -> bool {
+    let Difference { path, sent, declared, .. } = difference;
+    let is_mark = path.is_under(&["metadata", "labels"]) || path.is_under(&["metadata", "annotations"]);
+    match (declared, sent) {
+        (Some(Value::Array(declared)), Some(Value::Array(sent))) => holds_all(declared, sent),
+        _ => is_mark && path.last_field().is_some_and(is_tracking),
+    }
+}
+
+fn holds_all(declared: &[Value], sent: &[Value]) -> bool {
+    let mut left: Vec<&Value> = sent.iter().collect();
+    declared.iter().all(|item| {
+        let found = left.iter().position(|there| holds(item, there));
+        found.map(|index| left.swap_remove(index)).is_some()
+    })
+}
+
+/// Whether an item is there as Git has it, but for what the server fills in.
+fn holds(declared: &Value, sent: &Value) -> bool {
+    match (declared, sent) {
+        (Value::Object(declared), Value::Object(sent)) => {
+            declared.iter().all(|(name, value)| sent.get(name).is_some_and(|there| holds(value, there)))
+        }
+        _ => declared == sent,
     }
 }
 
@@ -232,8 +264,12 @@ pub(super) fn parsed(what: &'static str, raw: Option<&RawValue>) -> Result<Optio
 impl Case<'_, '_> {
     /// Whether the field is this controller's, or nobody's business.
     pub(super) fn may_move(&self, path: &Path) -> bool {
+        let may_change = |path: &Path| self.actor.may_change(&self.write.resource.group, &self.kind, path);
+        // Whatever a kind calls its replicas: who scales writes `spec.replicas` of a `Scale`.
+        let scales = self.write.resource.subresource == "scale";
         self.bench.policy.ignores(self.key(), path)
-            || self.actor.may_change(&self.write.resource.group, &self.kind, path)
+            || may_change(path)
+            || (scales && may_change(&Path::of(&["spec", "replicas"])))
     }
 
     pub(super) fn finding(&self, difference: Difference, declared: Option<&Declared>, hardest: Outcome) -> Finding {

@@ -31,10 +31,18 @@ struct Object {
     metadata: Metadata,
 }
 
+impl From<OwnerReference> for Owner {
+    fn from(reference: OwnerReference) -> Self {
+        let OwnerReference { api_version, kind, name, .. } = reference;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        Self { group, kind, name }
+    }
+}
+
 /// Reads an object's metadata, and nothing else of it.
 pub(super) fn metadata_of(raw: Option<&RawValue>) -> Result<Metadata, Unjudged> {
     let Some(raw) = raw else { return Ok(Metadata::default()) };
-    let object: Object = serde_json::from_str(raw.get()).map_err(|error| Unjudged::Object("metadata", error))?;
+    let object: Object = serde_json::from_str(raw.get()).map_err(|error| Unjudged::Metadata(error.column()))?;
     Ok(object.metadata)
 }
 
@@ -47,8 +55,11 @@ impl Metadata {
     /// The owner that manages the object.
     pub(super) fn controller(self) -> Option<Owner> {
         let owners = self.owner_references.unwrap_or_default();
-        let owner = owners.into_iter().find(|owner| owner.controller == Some(true))?;
-        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
-        Some(Owner { group, kind: owner.kind, name: owner.name })
+        owners.into_iter().find(|owner| owner.controller == Some(true)).map(Owner::from)
+    }
+
+    /// All owners.
+    pub(super) fn owners(self) -> impl Iterator<Item = Owner> {
+        self.owner_references.unwrap_or_default().into_iter().map(Owner::from)
     }
 }

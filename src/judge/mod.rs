@@ -10,6 +10,7 @@ mod metadata;
 mod policy;
 mod protected;
 mod undeclared;
+mod values;
 mod verdict;
 mod wording;
 
@@ -55,16 +56,19 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
     }
     let case = match Case::new(write, actor, bench) {
         Ok(case) => case,
-        Err(error) => return Judgement::error(actor.class, error),
+        Err(error) => return Judgement::error(actor.class, error).named(String::new(), write.name.to_string()),
     };
-    let judged = match snapshot.get(case.key()) {
+    let (judged, source) = match snapshot.get(case.key()) {
         Some((declared, source)) => {
             let unsettled = snapshot.is_unsettled(source, declared);
-            declared::judge(&case, declared).map(|judgement| judgement.of(source).unsettled(unsettled))
+            (declared::judge(&case, declared).map(|judgement| judgement.unsettled(unsettled)), Some(source))
         }
-        None => undeclared::judge(&case),
+        None => (undeclared::judge(&case), None),
     };
-    judged.unwrap_or_else(|error| Judgement::error(actor.class, error))
+    let judgement = judged.unwrap_or_else(|error| Judgement::error(actor.class, error));
+    // An error is its source's too: it must not be answered harder than drift.
+    let judgement = source.into_iter().fold(judgement, Judgement::of);
+    if judgement.tells() { judgement.named(case.kind, case.name) } else { judgement }
 }
 
 /// Why a write cannot be judged.
@@ -74,6 +78,9 @@ enum Unjudged {
     Absent(&'static str),
     #[error(transparent)]
     LookUp(#[from] LookUpError),
+    // The parser's own words would quote what it found.
+    #[error("failed to read the metadata of the object: it is not as Kubernetes writes it (column {0})")]
+    Metadata(usize),
     #[error("failed to read the {0} of the review: {1}")]
     Object(&'static str, serde_json::Error),
     #[error("which field `scale` writes is not known: there is no CustomResourceDefinition of {0} here")]

@@ -40,6 +40,15 @@ const TRACKING: [&str; 9] = [
     "meta.helm.sh/release-namespace",
 ];
 
+/// A label by which Argo CD knows what is its own, unless it is told another
+/// way; charts set it too.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+
+/// Whether a tool sets the key to know what is its own.
+pub(super) fn is_tracking(key: &str) -> bool {
+    TRACKING.contains(&key) || key == INSTANCE
+}
+
 /// Whether a person may not set the key. An object that is created again out of
 /// a backup brings the tracking marks of its tool along, and may.
 pub(super) fn is_protected(key: &str, granting: &GlobSet, creating: bool) -> bool {

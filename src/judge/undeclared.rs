@@ -15,9 +15,11 @@ use crate::desired::{Declared, ObjectKey, Source};
 use crate::review::Operation;
 
 /// Kinds that aim a controller at another object: group, kind, and the field that aims.
-const STEERING: [(&str, &str, &str); 3] = [
+const STEERING: [(&str, &str, &str); 5] = [
+    ("argoproj.io", "Rollout", "workloadRef"),
     ("autoscaling", "HorizontalPodAutoscaler", "scaleTargetRef"),
     ("autoscaling.k8s.io", "VerticalPodAutoscaler", "targetRef"),
+    ("flagger.app", "Canary", "targetRef"),
     ("keda.sh", "ScaledObject", "scaleTargetRef"),
 ];
 
@@ -37,10 +39,8 @@ pub(super) fn judge<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> 
         Operation::Delete if holds_objects(case) => {
             let old = parsed("oldObject", write.old_object)?.unwrap_or_default();
             match taken_along(case, &old) {
-                Some(objects) if objects > 0 && old["metadata"]["deletionTimestamp"].is_null() => {
-                    let sources = case.bench.snapshot.sources().next();
-                    let judgement = case.verdict(Verdict::Drift).about(Matter::TakesAlong { objects });
-                    Ok(sources.map(|contents| &contents.source).into_iter().fold(judgement, Judgement::of))
+                Some((objects, source)) if old["metadata"]["deletionTimestamp"].is_null() => {
+                    Ok(case.verdict(Verdict::Drift).about(Matter::TakesAlong { objects }).of(source))
                 }
                 _ => Ok(case.verdict(Verdict::Unmanaged)),
             }
@@ -59,15 +59,16 @@ fn holds_objects(case: &Case<'_, '_>) -> bool {
     )
 }
 
-/// How many objects of Git a deletion takes along: those of a Namespace, or of
-/// the kind that a CustomResourceDefinition defines. `None` for other kinds.
-pub(super) fn taken_along(case: &Case<'_, '_>, old: &Value) -> Option<usize> {
+/// How many objects of Git a deletion takes along, and a source that declares
+/// some: those of a Namespace, or of the kind that a CustomResourceDefinition
+/// defines. `None` where there are none.
+pub(super) fn taken_along<'a>(case: &Case<'_, 'a>, old: &Value) -> Option<(usize, &'a Source)> {
     let snapshot = case.bench.snapshot;
     match (&*case.write.resource.group, case.kind.as_str()) {
-        ("", "Namespace") => Some(snapshot.count_in(&case.name)),
+        ("", "Namespace") => snapshot.held_in(&case.name),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             let spec = &old["spec"];
-            Some(snapshot.count_of(spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
+            snapshot.held_of(spec["group"].as_str()?, spec["names"]["kind"].as_str()?)
         }
         _ => None,
     }
@@ -82,11 +83,26 @@ fn create<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> {
     {
         return Ok(unmanaged);
     }
-    // What a controller makes for an object of Git is that object's.
-    if !case.actor.is_person() && ancestor(case, metadata_of(case.write.object)?)?.is_some() {
-        return Ok(case.verdict(Verdict::Conforms));
+    if !case.actor.is_person() {
+        if is_address(&case.write.resource.group, &case.kind) {
+            return Ok(unmanaged);
+        }
+        // What a controller makes for an object of Git is that object's. Not
+        // every operator calls itself the controller of what it makes.
+        let owners = metadata_of(case.write.object)?.owners();
+        let found: Vec<_> = owners.map(|owner| declared_above(case, owner)).collect();
+        if found.iter().any(|found| matches!(found, Ok(Some(_)))) {
+            return Ok(case.verdict(Verdict::Conforms));
+        }
+        found.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     Ok(unmanaged.about(Matter::Unmanaged))
+}
+
+/// Whether objects of a kind say where something runs: controllers and meshes
+/// write them, and leaders are elected by them.
+fn is_address(group: &str, kind: &str) -> bool {
+    matches!((group, kind), ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice"))
 }
 
 /// Whether objects of a kind are notes of what runs: no namespace is too strict for them.
@@ -105,14 +121,14 @@ fn steers<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> {
     let Some(field) = steering(case) else { return Ok(case.verdict(Verdict::Unmanaged)) };
     let old = parsed("oldObject", case.write.old_object)?;
     let new = parsed("object", case.write.object)?.ok_or(Unjudged::Absent("object"))?;
-    let aim = |object: &Value| Aim::deserialize(&object["spec"][field]).unwrap_or_default();
     // A recommender that changes nothing steers nothing.
-    let is_off = new["spec"]["updatePolicy"]["updateMode"] == "Off";
-    let (before, after) = (old.as_ref().map(aim), aim(&new));
+    let is_off = |object: &Value| object["spec"]["updatePolicy"]["updateMode"] == "Off";
+    let aim = |object: &Value| Aim::deserialize(&object["spec"][field]).unwrap_or_default();
+    let (before, after) = (old.as_ref().filter(|old| !is_off(old)).map(aim), aim(&new));
     let (group, kind) = after.target();
     let target = ObjectKey { group, kind, namespace: case.namespace, name: &after.name };
     match case.bench.snapshot.get(target) {
-        Some((declared, source)) if !is_off && before.as_ref() != Some(&after) => {
+        Some((declared, source)) if !is_off(&new) && before.as_ref() != Some(&after) => {
             let path = Path::of(&["spec", field]);
             let sent = Some(new["spec"][field].clone());
             let difference = Difference { path, nature: Nature::Extra, sent, declared: None };

@@ -42,6 +42,11 @@ pub struct Judgement<'a> {
     pub source: Option<&'a Source>,
     /// A newer commit changes what is declared here, and cannot be read.
     pub unsettled: bool,
+    /// The object's kind, where something is to be said of it: that of the
+    /// object itself, also where the review brings a `Scale` of it.
+    pub kind: String,
+    /// The object's name, as `kind`.
+    pub name: String,
 }
 
 /// What a write does, apart from the fields that it moves.
@@ -116,7 +121,9 @@ impl fmt::Display for Verdict {
 
 impl<'a> Judgement<'a> {
     pub(super) fn new(verdict: Verdict, class: Class) -> Self {
-        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None, unsettled: false }
+        let (kind, name) = (String::new(), String::new());
+        let (matter, findings) = (Matter::default(), Vec::new());
+        Self { verdict, class, matter, findings, source: None, unsettled: false, kind, name }
     }
 
     pub(super) fn error(class: Class, error: Unjudged) -> Self {
@@ -131,6 +138,11 @@ impl<'a> Judgement<'a> {
 
     pub(super) fn finding(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
+        self
+    }
+
+    pub(super) fn named(mut self, kind: String, name: String) -> Self {
+        (self.kind, self.name) = (kind, name);
         self
     }
 
@@ -150,6 +162,11 @@ impl<'a> Judgement<'a> {
             Matter::Unjudged(reason) => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether there is something to say of the object.
+    pub(super) fn tells(&self) -> bool {
+        matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.matter == Matter::Unmanaged
     }
 
     /// The hardest answer that the drift deserves: that of its hardest field,

@@ -4,15 +4,24 @@ use serde_json::Value;
 
 use super::answer::Circumstances;
 use super::link::link;
+use super::values::{Pair, cut, cut_left, one, pair, plain};
 use super::verdict::{Finding, Judgement, Matter, Verdict};
 use crate::compare::Nature;
 use crate::desired::{ObjectKey, Source};
-use crate::review::{Cause, Denial, Write};
+use crate::review::{Cause, Denial, Operation, Write};
 
-/// Fields that a denial names; `details.causes` carries them all.
+/// Fields that are named; `details.causes` carries more.
 const MAX_FIELDS: usize = 10;
+/// Fields that `details.causes` carries: more would make an answer of many megabytes.
+const MAX_CAUSES: usize = 1000;
+/// Characters of a path that are shown: Kubernetes' own fields and keys fit.
+const MAX_PATH: usize = 400;
 /// Characters of a value that are shown.
 const MAX_VALUE: usize = 80;
+/// Characters of a value in a warning that would be too long otherwise.
+const MAX_VALUE_IN_WARNING: usize = 20;
+/// Characters of an object's name in a warning that would be too long otherwise.
+const MAX_NAME_IN_WARNING: usize = 48;
 /// A warning stays under 120 characters
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
 const MAX_WARNING: usize = 119;
@@ -22,7 +31,9 @@ const MAX_WARNINGS: usize = 3500;
 /// The name that kubectl gives an object: `deployment.apps "web"`.
 pub(super) fn name(key: ObjectKey<'_>) -> String {
     let (kind, dot) = (key.kind.to_lowercase(), if key.group.is_empty() { "" } else { "." });
-    format!("{kind}{dot}{} {}", key.group, Value::from(key.name))
+    // A name is still to be made up where the object asks for a generated one.
+    let name = if key.name.is_empty() { String::new() } else { format!(" {}", Value::from(key.name)) };
+    plain(&format!("{kind}{dot}{}{name}", key.group))
 }
 
 /// A refusal in words.
@@ -30,26 +41,25 @@ pub(super) fn denial(write: &Write<'_>, judgement: &Judgement<'_>) -> Denial {
     let mut message = opening(write, judgement);
     let shown = judgement.findings.iter().take(MAX_FIELDS);
     for finding in shown {
-        let place = finding.place.as_ref().map(|place| format!("   {place}")).unwrap_or_default();
-        message.push_str(&format!("\n  {}: {}{place}", finding.path, finding.words(judgement)));
+        let (path, words) = (cut_left(&finding.path.to_string(), MAX_PATH), finding.words(judgement, MAX_VALUE));
+        message.push_str(&format!("\n  {path}: {words}{}", finding.place()));
     }
     if judgement.findings.len() > MAX_FIELDS {
         message.push_str(&format!("\n  … and {} more", judgement.findings.len() - MAX_FIELDS));
     }
     message.push('\n');
-    message.push_str(&advice(judgement));
+    message.push_str(&plain(&advice(write, judgement)));
     Denial {
         message,
-        name: write.name.to_string(),
+        name: judgement.name.clone(),
         group: write.resource.group.to_string(),
-        kind: write.resource.kind.to_string(),
-        causes: judgement.findings.iter().map(|finding| finding.cause(judgement)).collect(),
+        kind: kind_of(write, judgement),
+        causes: judgement.findings.iter().take(MAX_CAUSES).map(|finding| finding.cause(judgement)).collect(),
     }
 }
 
 /// Warnings in words: a line for each field, as many as a client shows.
 pub(super) fn warnings(write: &Write<'_>, judgement: &Judgement<'_>, circumstances: Circumstances) -> Vec<String> {
-    let object = object_of(write);
     let mut lines: Vec<String> = Vec::new();
     if circumstances.stale && judgement.verdict == Verdict::Drift {
         lines.push(
@@ -57,30 +67,36 @@ pub(super) fn warnings(write: &Write<'_>, judgement: &Judgement<'_>, circumstanc
         );
     }
     if judgement.findings.is_empty() {
-        lines.push(format!("driftwall: {}", opening(write, judgement).trim_end_matches(':')));
-    }
-    for (shown, finding) in judgement.findings.iter().enumerate() {
-        if shown == MAX_FIELDS {
-            lines.push(format!("driftwall: … and {} more fields", judgement.findings.len() - MAX_FIELDS));
-            break;
+        match &judgement.matter {
+            Matter::Unjudged(reason) => {
+                let object = cut(&object_of(write, judgement), MAX_NAME_IN_WARNING);
+                lines.push(format!("driftwall: {object} could not be held against Git:"));
+                lines.push(format!("driftwall: {reason}"));
+            }
+            _ => lines.push(format!("driftwall: {}", opening(write, judgement))),
         }
-        lines.push(format!("driftwall: {object}: {}: {}", finding.path, finding.words(judgement)));
     }
-    let mut total = 0;
-    lines.truncate(MAX_FIELDS + 2);
+    let object = object_of(write, judgement);
+    lines.extend(judgement.findings.iter().take(MAX_FIELDS).map(|finding| finding.warning(&object, judgement)));
+    let mut left = MAX_WARNINGS;
+    let mut lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
+    let fitting = lines.iter().take_while(|line| left.checked_sub(line.len()).map(|rest| left = rest).is_some());
+    lines.truncate(fitting.count());
+    let named = lines.len().min(MAX_FIELDS).min(judgement.findings.len());
+    if named < judgement.findings.len() {
+        lines.push(format!("driftwall: … and {} more fields", judgement.findings.len() - named));
+    }
     lines
-        .iter()
-        .map(|line| one_line(line))
-        .take_while(|line| {
-            total += line.len();
-            total <= MAX_WARNINGS
-        })
-        .collect()
+}
+
+/// A text as one warning.
+pub(super) fn one_line(text: &str) -> String {
+    cut(text, MAX_WARNING)
 }
 
 /// What is wrong, up to the fields.
 fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
-    let object = object_of(write);
+    let object = object_of(write, judgement);
     match &judgement.matter {
         Matter::Creates => format!("{object} is declared in Git, and this write would create it unlike Git says:"),
         Matter::Deletes(place) => {
@@ -91,13 +107,13 @@ fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
         }
         Matter::Moves => format!("{object} is declared in Git, and this write would drift from it:"),
         Matter::TakesAlong { objects } => {
-            let s = if *objects == 1 { "" } else { "s" };
-            format!("{object} holds {objects} object{s} that Git declares, and this write would delete them with it.")
+            let (s, them) = if *objects == 1 { ("", "it") } else { ("s", "them") };
+            format!("{object} holds {objects} object{s} that Git declares, and this write would delete {them} too.")
         }
         Matter::Steers { target } => {
             format!("{object} is not declared in Git, and would steer {target}, which is:")
         }
-        Matter::Unjudged(reason) => format!("{object} could not be held against Git: {reason}"),
+        Matter::Unjudged(reason) => format!("{object} could not be held against Git: {}", plain(reason)),
         Matter::Unmanaged => {
             format!("{object} is not declared in Git, and the namespace takes only what is.")
         }
@@ -105,13 +121,17 @@ fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
 }
 
 /// What to do instead.
-fn advice(judgement: &Judgement<'_>) -> String {
+fn advice(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
     let at = judgement.source.map(|source| reference(source, judgement)).unwrap_or_default();
     match &judgement.matter {
         Matter::Creates => format!("Change it in Git{at}. Nothing was created."),
-        Matter::Deletes(_) | Matter::TakesAlong { .. } => format!("Remove it in Git{at}. Nothing was deleted."),
+        Matter::Deletes(_) => format!("Remove it in Git{at}. Nothing was deleted."),
         Matter::Derived { .. } | Matter::Moves => format!("Change it in Git{at}. This object was not changed."),
+        Matter::Steers { .. } if write.operation == Operation::Create => {
+            format!("Declare it in Git{at}. Nothing was created.")
+        }
         Matter::Steers { .. } => format!("Declare it in Git{at}. This object was not changed."),
+        Matter::TakesAlong { .. } => format!("Remove them in Git first{at}. Nothing was deleted."),
         Matter::Unjudged(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Matter::Unmanaged => format!("Declare it in Git{at}. Nothing was created."),
     }
@@ -127,105 +147,66 @@ fn reference(source: &Source, judgement: &Judgement<'_>) -> String {
     format!(": {} ({} @ {commit})", link(source, place), source.revision)
 }
 
-fn object_of(write: &Write<'_>) -> String {
-    let resource = &write.resource;
-    let kind = if resource.subresource == "scale" { singular(&resource.plural) } else { resource.kind.to_string() };
-    name(ObjectKey { group: &resource.group, kind: &kind, namespace: &write.namespace, name: &write.name })
+fn object_of(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
+    let (group, kind) = (&*write.resource.group, kind_of(write, judgement));
+    name(ObjectKey { group, kind: &kind, namespace: &write.namespace, name: &judgement.name })
 }
 
-/// The kind's name where the review brings only a plural (a Scale's parent).
-fn singular(plural: &str) -> String {
-    plural.strip_suffix('s').unwrap_or(plural).to_owned()
+/// The object's kind; a review of a Scale may bring no more than the plural of its parent.
+fn kind_of(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
+    match &*judgement.kind {
+        "" => write.resource.plural.strip_suffix('s').unwrap_or(&write.resource.plural).to_owned(),
+        kind => kind.to_owned(),
+    }
 }
 
 impl Finding {
-    fn words(&self, judgement: &Judgement<'_>) -> String {
+    /// What happens to the field, each value in at most `limit` characters.
+    fn words(&self, judgement: &Judgement<'_>, limit: usize) -> String {
         if self.secret {
             return "not as Git says (a Secret's values are not shown)".into();
         }
-        let (sent, declared) = both(self.sent.as_ref(), self.declared.as_ref());
-        let derived = matches!(judgement.matter, Matter::Derived { .. });
-        match self.nature {
-            Nature::Changed | Nature::Filled => format!("{sent}, Git says {declared}"),
-            Nature::Dropped => "taken away".into(),
-            Nature::Extra | Nature::Widened if self.declared.is_some() => format!("{sent}, Git says {declared}"),
-            Nature::Extra | Nature::Widened if derived => sent,
-            Nature::Extra | Nature::Widened => format!("{sent}, Git has none"),
-            Nature::Missing if judgement.matter == Matter::Creates => format!("left out, Git says {declared}"),
-            Nature::Missing => format!("taken away, Git says {declared}"),
-            Nature::Opaque => "changed, Git holds it encrypted or as a placeholder".into(),
+        let both = || {
+            let Pair { at, sent, declared } = pair(self.sent.as_ref(), self.declared.as_ref(), limit);
+            format!("{at}{sent}, Git says {declared}")
+        };
+        let [sent, declared] = [&self.sent, &self.declared].map(|value| one(value.as_ref(), limit));
+        match (self.nature, &judgement.matter) {
+            (Nature::Changed | Nature::Filled, _) => both(),
+            (Nature::Dropped, _) => "taken away".into(),
+            (Nature::Extra | Nature::Widened, _) if self.declared.is_some() => both(),
+            (Nature::Extra | Nature::Widened, Matter::Derived { .. } | Matter::Steers { .. }) => sent,
+            (Nature::Extra | Nature::Widened, _) => format!("{sent}, Git has none"),
+            (Nature::Missing, _) if self.sent.is_some() => both(),
+            (Nature::Missing, Matter::Creates) => format!("left out, Git says {declared}"),
+            (Nature::Missing, _) => format!("taken away, Git says {declared}"),
+            (Nature::Opaque, _) => "changed, Git holds it encrypted or as a placeholder".into(),
         }
+    }
+
+    fn place(&self) -> String {
+        self.place.as_ref().map(|place| plain(&format!("   {place}"))).unwrap_or_default()
+    }
+
+    /// The field as a warning: what is least needed goes first where it is too long.
+    fn warning(&self, object: &str, judgement: &Judgement<'_>) -> String {
+        let (path, place) = (plain(&self.path.to_string()), self.place());
+        let fits = |line: &String| line.chars().count() <= MAX_WARNING;
+        for (limit, place) in [(MAX_VALUE, &*place), (MAX_VALUE, ""), (MAX_VALUE_IN_WARNING, "")] {
+            let line = format!("driftwall: {object}: {path}: {}{place}", self.words(judgement, limit));
+            if fits(&line) {
+                return line;
+            }
+        }
+        let (object, words) = (cut(object, MAX_NAME_IN_WARNING), self.words(judgement, MAX_VALUE_IN_WARNING));
+        let others = format!("driftwall: {object}: : {words}").chars().count();
+        let path = cut_left(&path, MAX_WARNING.saturating_sub(others).max(MAX_VALUE_IN_WARNING));
+        format!("driftwall: {object}: {path}: {words}")
     }
 
     fn cause(&self, judgement: &Judgement<'_>) -> Cause {
         let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        let message = format!("{}{place}", self.words(judgement));
-        Cause { reason: "Drift", message, field: self.path.to_string() }
+        let message = format!("{}{}", self.words(judgement, MAX_VALUE), plain(&place));
+        Cause { reason: "Drift", message, field: plain(&self.path.to_string()) }
     }
-}
-
-/// Both values, shortened: long ones to the first line in which they differ.
-fn both(sent: Option<&Value>, declared: Option<&Value>) -> (String, String) {
-    let (sent, declared) = (text(sent), text(declared));
-    let is_long = |text: &str| text.contains('\n') || text.chars().count() > MAX_VALUE;
-    if !is_long(&sent.long) && !is_long(&declared.long) {
-        return (sent.short, declared.short);
-    }
-    let (mut ours, mut theirs) = (sent.long.lines(), declared.long.lines());
-    let mut number = 0;
-    let (ours, theirs) = loop {
-        number += 1;
-        match (ours.next(), theirs.next()) {
-            (Some(a), Some(b)) if a == b => {}
-            pair => break pair,
-        }
-    };
-    let shown = |line: Option<&str>, is_text: bool| match line {
-        None => "the end".to_owned(),
-        Some(line) if is_text => format!("line {number} {}", shortened(&Value::from(line.trim_end()).to_string())),
-        Some(line) => shortened(line.trim().trim_end_matches(',')),
-    };
-    (shown(ours, sent.is_text), shown(theirs, declared.is_text))
-}
-
-struct Text {
-    /// On one line.
-    short: String,
-    /// On as many lines as it has.
-    long: String,
-    is_text: bool,
-}
-
-fn text(value: Option<&Value>) -> Text {
-    match value {
-        None => Text { short: "nothing".into(), long: "nothing".into(), is_text: false },
-        Some(Value::String(text)) => {
-            Text { short: shortened(&Value::from(text.as_str()).to_string()), long: text.clone(), is_text: true }
-        }
-        Some(value) => {
-            let short = value.to_string();
-            let fits = short.chars().count() <= MAX_VALUE;
-            let long = if fits { short.clone() } else { format!("{value:#}") };
-            Text { short: shortened(&short), long, is_text: false }
-        }
-    }
-}
-
-fn shortened(text: &str) -> String {
-    cut(text, MAX_VALUE)
-}
-
-/// A text as one warning.
-pub(super) fn one_line(text: &str) -> String {
-    cut(text, MAX_WARNING)
-}
-
-/// At most `limit` characters on one line, without anything that a terminal would obey.
-fn cut(text: &str, limit: usize) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit + 1).collect();
-    if line.chars().count() > limit {
-        line = line.chars().take(limit - 1).collect();
-        line.push('…');
-    }
-    line
 }
