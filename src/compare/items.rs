@@ -25,8 +25,13 @@ pub(super) struct Id(String, usize);
 /// A list, each item with what tells it apart.
 pub(super) struct Items<'v> {
     order: Vec<(Id, &'v Value)>,
+    has_twins: bool,
     by_id: HashMap<Id, &'v Value>,
 }
+
+/// How many items with the same keys are looked through: nobody writes more by
+/// mistake, and a list of nothing else must not cost its square.
+const MAX_TWINS: usize = 8;
 
 impl<'s> Keys<'s> {
     /// What tells items apart at this place in all of `lists`; `None` for an atomic list.
@@ -74,14 +79,16 @@ impl<'v> Items<'v> {
     pub(super) fn of(list: &'v [Value], keys: &Keys<'_>) -> Self {
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(list.len());
         let mut order = Vec::with_capacity(list.len());
+        let mut has_twins = false;
         for item in list {
             let text = keys.text(item);
             let before = seen.entry(text.clone()).or_default();
             order.push((Id(text, *before), item));
+            has_twins |= *before > 0;
             *before += 1;
         }
         let by_id = order.iter().cloned().collect();
-        Self { order, by_id }
+        Self { order, has_twins, by_id }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Id, &'v Value)> {
@@ -90,6 +97,20 @@ impl<'v> Items<'v> {
 
     pub(super) fn get(&self, id: &Id) -> Option<&'v Value> {
         self.by_id.get(id).copied()
+    }
+
+    /// The items with the same keys as `id`, where there are several.
+    pub(super) fn twins(&self, id: &Id) -> Vec<&'v Value> {
+        if !self.has_twins {
+            return Vec::new();
+        }
+        let twins: Vec<_> = (0..MAX_TWINS).map_while(|n| self.get(&Id(id.0.clone(), n))).collect();
+        if twins.len() > 1 { twins } else { Vec::new() }
+    }
+
+    /// The first item with the same keys as `id`.
+    pub(super) fn first(&self, id: &Id) -> Option<&'v Value> {
+        self.get(&Id(id.0.clone(), 0))
     }
 
     /// The identities of all items of all `lists`, each once, in their order.
