@@ -157,3 +157,100 @@ fn nanoseconds(text: &str) -> Option<i128> {
     }
     Some(sign * total)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{builtin, unknown};
+    use super::*;
+
+    #[test]
+    fn what_git_leaves_open_is_covered_and_what_it_says_is_not() {
+        for (declared, sent, covered) in [
+            (json!({"a": 1}), json!({"a": 1, "b": 2}), true),
+            (json!({"a": 1, "b": 2}), json!({"a": 1}), false),
+            (json!({"a": 1, "b": 0, "c": {}, "d": null}), json!({"a": 1}), true),
+            (json!({"a": ""}), json!({"a": "b"}), true),
+            (json!({"a": []}), json!({"a": ["b"]}), true),
+            (json!({"a": []}), json!({"a": "b"}), false),
+            (json!({"a": "-x=${A}"}), json!({"a": "b"}), true),
+            (json!(["a", "b"]), json!(["a"]), false),
+            (json!(["a", "b"]), json!(["b", "a"]), false),
+            (json!([{"name": "a"}]), json!([{"name": "b"}, {"name": "a", "c": 1}]), true),
+            (json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "a"}]), false),
+        ] {
+            assert_eq!(covers(&declared, &sent, unknown()), covered, "{declared} by {sent}");
+        }
+    }
+
+    #[test]
+    fn equality_is_by_value_and_by_place() {
+        let limits = builtin("", "v1", "Pod").unwrap().field("spec").field("containers").items();
+        let cpu = limits.field("resources").field("limits").field("cpu");
+        for (a, b, place, expected) in [
+            (json!(1), json!(1.0), unknown(), true),
+            (json!(u64::MAX), json!(u64::MAX - 1), unknown(), false),
+            (json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64), unknown(), false),
+            (json!({"a": null}), json!({}), unknown(), true),
+            (json!({"a": 1}), json!({}), unknown(), false),
+            (json!([]), json!({}), unknown(), false),
+            (json!(0.5), json!("500m"), cpu, true),
+            (json!(0.5), json!("500m"), unknown(), false),
+            (json!("a"), json!("b"), cpu, false),
+        ] {
+            assert_eq!(same(&a, &b, place), expected, "{a} and {b}");
+            assert_eq!(same(&b, &a, place), expected, "{b} and {a}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_what_the_server_would_not_keep() {
+        for nothing in [json!(null), json!(false), json!(0), json!(-0.0), json!(""), json!([]), json!({"a": {"b": 0}})]
+        {
+            assert!(is_nothing(&nothing), "{nothing}");
+        }
+        for something in [json!(true), json!(0.1), json!(" "), json!([0]), json!({"a": {"b": 1}})] {
+            assert!(!is_nothing(&something), "{something}");
+        }
+    }
+
+    #[test]
+    fn a_go_duration_is_read_or_refused() {
+        const HOUR: i128 = 3_600_000_000_000;
+        for (text, expected) in [
+            ("1h", Some(HOUR)),
+            ("+1h", Some(HOUR)),
+            ("-1h0m", Some(-HOUR)),
+            ("0.5h30m", Some(HOUR)),
+            ("0", Some(0)),
+            ("1µs", Some(1_000)),
+            ("", None),
+            ("-", None),
+            ("+", None),
+            ("1", None),
+            ("h", None),
+            ("1d", None),
+            ("1h ", None),
+            ("--1h", None),
+        ] {
+            assert_eq!(nanoseconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_opaque_value_is_told_by_its_form() {
+        for (text, opaque) in [
+            ("ENC[AES256_GCM,data:a]", true),
+            ("${A}", true),
+            ("a-${A:=b}-c", true),
+            ("<path:a#b>", true),
+            ("$A", false),
+            ("}${", false),
+            ("a ENC[b]", false),
+            ("<a>", false),
+        ] {
+            assert_eq!(is_opaque(text), opaque, "{text}");
+        }
+    }
+}

@@ -124,3 +124,49 @@ fn are_named(list: &[Value]) -> bool {
     let mut names = HashSet::with_capacity(list.len());
     list.iter().all(|item| item.get("name").and_then(Value::as_str).is_some_and(|name| names.insert(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{builtin, unknown};
+    use super::*;
+
+    #[test]
+    fn items_of_unknown_lists_are_told_apart_by_names_of_their_own() {
+        for (lists, keyed) in [
+            ([json!([{"name": "a"}]), json!([])], true),
+            ([json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "b"}])], true),
+            ([json!([{"name": "a"}, {"name": "a"}]), json!([])], false),
+            ([json!([{"name": "a"}]), json!([{"id": "a"}])], false),
+            ([json!([{"name": 1}]), json!([])], false),
+            ([json!(["a"]), json!([])], false),
+            ([json!([]), json!([])], false),
+        ] {
+            let [a, b] = lists.each_ref().map(|list| list.as_array().unwrap().as_slice());
+            assert_eq!(Keys::of(unknown(), &[a, b]).is_some(), keyed, "{lists:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_left_out_has_its_default() {
+        let ports = builtin("", "v1", "Service").unwrap().field("spec").field("ports");
+        let (short, full) =
+            ([json!({"port": 80})], [json!({"port": 80, "protocol": "TCP"}), json!({"port": 80, "protocol": "UDP"})]);
+        let keys = Keys::of(ports, &[&short, &full]).unwrap();
+        let (short, full) = (Items::of(&short, &keys), Items::of(&full, &keys));
+        assert_eq!(Items::union(&[&short, &full]).len(), 2);
+        let names = |items: &Items<'_>| items.iter().map(|(_, item)| keys.step(item)).collect::<Vec<_>>();
+        assert_eq!(names(&short)[0], names(&full)[0]);
+    }
+
+    #[test]
+    fn items_with_the_same_keys_are_twins() {
+        let env = [json!({"name": "A", "value": 1}), json!({"name": "B"}), json!({"name": "A", "value": 2})];
+        let keys = Keys::Fields(vec![Key { name: "name".into(), default: None }].into());
+        let items = Items::of(&env, &keys);
+        let twins: Vec<_> = items.iter().map(|(id, _)| items.twins(id).len()).collect();
+        assert_eq!(twins, [2, 0, 2]);
+        assert_eq!(Items::union(&[&items, &items]).len(), 3);
+    }
+}
