@@ -362,3 +362,61 @@ fn at<'v>(fields: Option<&'v Map<String, Value>>, name: &str) -> Option<&'v Valu
 fn is_flat(fields: &Map<String, Value>) -> bool {
     fields.values().all(|value| !value.is_object() && !value.is_array())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::unknown;
+    use super::*;
+
+    fn walked(declared: Value, old: Option<Value>, new: Value) -> Vec<(String, Nature)> {
+        let found = differences(Some(&declared), old.as_ref(), Some(&new), unknown(), &Path::default());
+        found.into_iter().map(|difference| (difference.path.to_string(), difference.nature)).collect()
+    }
+
+    #[test]
+    fn each_move_has_its_nature() {
+        for (declared, old, new, path, nature) in [
+            (json!({"a": 1}), json!({"a": 1}), json!({"a": 2}), "a", Nature::Changed),
+            (json!({"a": 1}), json!({"a": 1}), json!({}), "a", Nature::Missing),
+            (json!({}), json!({"a": 1}), json!({}), "a", Nature::Dropped),
+            (json!({}), json!({}), json!({"a": 1}), "a", Nature::Extra),
+            (json!({"a": ""}), json!({}), json!({"a": "b"}), "a", Nature::Filled),
+            (json!({"a": "${A}"}), json!({"a": "b"}), json!({"a": "c"}), "a", Nature::Opaque),
+            (json!({"a": ["${A}"]}), json!({"a": ["b"]}), json!({"a": ["c"]}), "a", Nature::Opaque),
+            (json!({"a": {"b": 1}}), json!({"a": {"b": 1}}), json!({"a": {}}), "a.b", Nature::Missing),
+        ] {
+            let expected = vec![(path.to_owned(), nature)];
+            assert_eq!(
+                walked(declared.clone(), Some(old.clone()), new.clone()),
+                expected,
+                "{declared}: {old} to {new}"
+            );
+            if nature != Nature::Dropped && nature != Nature::Opaque {
+                let back = walked(declared.clone(), Some(new.clone()), old.clone());
+                assert!(
+                    back.iter().all(|(_, nature)| *nature == Nature::Dropped),
+                    "{declared}: back to {old}: {back:?}"
+                );
+            }
+        }
+        assert!(walked(json!({"a": null}), Some(json!({})), json!({"a": ""})).is_empty());
+        assert_eq!(walked(json!({"a": 1}), None, json!({})), [("a".to_owned(), Nature::Missing)]);
+    }
+
+    #[test]
+    fn a_pull_policy_follows_the_tag() {
+        for (image, policy) in [
+            ("a", "Always"),
+            ("a:latest", "Always"),
+            ("a:1", "IfNotPresent"),
+            ("host:5000/a", "Always"),
+            ("host:5000/a:1", "IfNotPresent"),
+            ("a@sha256:b", "IfNotPresent"),
+            ("a:latest@sha256:b", "Always"),
+        ] {
+            assert_eq!(pull_policy(json!({"image": image}).as_object().unwrap()), policy, "{image}");
+        }
+    }
+}

@@ -128,7 +128,9 @@ impl Hold<'_> {
             let mut path = self.list.path();
             if !self.list.is_one_value() {
                 path.push(of.step(key));
-                field.into_iter().for_each(|field| path.push(Step::Field(field.into())));
+                if let Some(field) = field {
+                    path.push(Step::Field(field.into()));
+                }
             }
             path.to_string()
         };

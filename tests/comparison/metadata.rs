@@ -54,8 +54,8 @@ fn no_person_sets_a_key_that_decides_about_others_work() {
 #[test]
 fn no_person_forges_owners_or_finalizers() {
     let owner = |uid: &str| format!("{{apiVersion: v1, kind: ConfigMap, name: a, uid: {uid}}}");
-    let owned = |owners: &str| format!("metadata: {{ownerReferences: [{owners}]}}\ndata: {{a: b}}");
-    let (one, two) = (owned(&owner("u")), owned(&format!("{}, {}", owner("v"), owner("u"))));
+    let held_by = |owners: &str| format!("metadata: {{ownerReferences: [{owners}]}}\ndata: {{a: b}}");
+    let (one, two) = (held_by(&owner("u")), held_by(&format!("{}, {}", owner("v"), owner("u"))));
     let (by_person, finalizers) = ("drift metadata.ownerReferences | conforms", "drift metadata.finalizers | conforms");
     table(
         CONFIG_MAP,

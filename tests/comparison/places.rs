@@ -35,8 +35,8 @@ const DEPTH: usize = 16;
 impl ListAt {
     /// The fields of an object that has this list, or has all around it.
     pub(crate) fn around(&self, list: Option<Vec<Value>>) -> Map<String, Value> {
-        let (last, above) = self.hops.split_last().unwrap();
-        let innermost = list.map(|list| (last.name.clone(), Value::from(list))).into_iter().collect();
+        let (list_hop, above) = self.hops.split_last().unwrap();
+        let innermost = list.map(|list| (list_hop.name.clone(), Value::from(list))).into_iter().collect();
         above.iter().rev().fold(innermost, |fields: Map<_, _>, hop| {
             let value = match &hop.through {
                 None => Value::from(fields),
@@ -110,7 +110,7 @@ pub(crate) fn of_builtin(kind: &str) -> Vec<ListAt> {
 
 fn builtin(types: &Value, name: &str, way: &mut Vec<Hop>, lists: &mut Vec<ListAt>) {
     let Some(fields) = types[name].as_object().filter(|_| way.len() < DEPTH) else { return };
-    for (field, fact) in fields.iter().filter(|(field, _)| *field != "" && *field != "status") {
+    for (field, fact) in fields.iter().filter(|(field, _)| !field.is_empty() && *field != "status") {
         let default = |key: &str| types[fact["items"].as_str()?][key].get("default").cloned();
         let names = || fact["keys"].as_array().unwrap().iter().map(|key| key.as_str().unwrap());
         let of = fact["list"].as_str().map(|of| match of {
@@ -159,7 +159,7 @@ fn custom(schema: &Value, way: &mut Vec<Hop>, lists: &mut Vec<ListAt>) {
     }
 }
 
-/// The CustomResourceDefinition of the recorded cluster.
+/// The definition of a kind of the recorded cluster.
 pub(crate) fn widget() -> Value {
     let packed = std::fs::read("tests/data/reviews/objects.jsonl.gz").unwrap();
     let mut text = String::new();

@@ -117,7 +117,7 @@ fn pointers(object: &Value) -> Vec<String> {
         match value {
             Value::Object(fields) => fields.iter().for_each(|(name, value)| walk(value, below(name), found)),
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(n, item)| walk(item, below(&n.to_string()), found))
+                items.iter().enumerate().for_each(|(n, item)| walk(item, below(&n.to_string()), found));
             }
             _ => {}
         }
@@ -145,7 +145,7 @@ fn edited(object: &Value, edits: &[Edit]) -> Value {
         let (parent, last) = pointer.rsplit_once('/').unwrap();
         match (edit, object.pointer_mut(pointer)) {
             (Edit::Add(_, n), Some(Value::Object(fields))) => {
-                drop(fields.insert(format!("extra{}", n % 4), (*n).into()))
+                drop(fields.insert(format!("extra{}", n % 4), (*n).into()));
             }
             (Edit::Add(_, n), Some(Value::Array(items))) => items.push(json!({"name": format!("extra{}", n % 4)})),
             (Edit::Reverse(_), Some(Value::Array(items))) => items.reverse(),
@@ -290,7 +290,9 @@ proptest! {
     #[test]
     fn a_path_is_read_as_it_is_printed(steps in prop::collection::vec(step(), 1..6)) {
         let mut path = Path::default();
-        steps.into_iter().for_each(|step| path.push(step));
+        for step in steps {
+            path.push(step);
+        }
         let text = path.to_string();
         prop_assert_eq!(text.parse::<Path>(), Ok(path), "{}", text);
     }
