@@ -123,7 +123,7 @@ impl<'a> Judgement<'a> {
         Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None, kind, name }
     }
 
-    pub(super) fn error(class: Class, error: Unjudged) -> Self {
+    pub(super) fn error(class: Class, error: &Unjudged) -> Self {
         let words = error.to_string();
         Self::new(Verdict::Error, class).about(Matter::Unjudged(words))
     }
