@@ -387,7 +387,7 @@ fn an_old_truth_denies_nothing() {
 fn what_is_taken_along_is_answered_by_the_source_that_declares_it() {
     let map =
         |namespace: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {namespace}}}}}");
-    let source = |name: &str, namespace: &str| contents(name, "a", vec![("a.yaml".into(), map(namespace))]);
+    let source = |name: &str, namespace: &str| contents(name, vec![("a.yaml".into(), map(namespace))]);
     let mut world = World::of(vec![source("soft", "staging"), source("hard", "prod")], &[]);
     world.policy.source_modes = [("soft".to_owned(), Mode::Audit)].into();
     let deleted = action("delete-namespace");

@@ -31,8 +31,8 @@ pub(crate) struct World {
 impl World {
     /// What was recorded, and `more` as a second source.
     pub(crate) fn new(more: &str, presets: &[&str]) -> Self {
-        let recorded = contents("prod", "apps/prod", files(Path::new("tests/data/reviews/git/apps/prod")));
-        let more = contents("more", "more.yaml", vec![("more.yaml".into(), more.into())]);
+        let recorded = contents("prod", files(Path::new("tests/data/reviews/git/apps/prod")));
+        let more = contents("more", vec![("more.yaml".into(), more.into())]);
         Self::of(vec![recorded, more], presets)
     }
 
@@ -74,7 +74,7 @@ impl World {
 }
 
 /// A source whose repository is the one that messages name.
-pub(crate) fn contents(name: &str, path: &str, files: Vec<(String, String)>) -> Contents {
+pub(crate) fn contents(name: &str, files: Vec<(String, String)>) -> Contents {
     let source = Source {
         name: name.into(),
         repo: "https://example.org/acme/gitops".into(),
@@ -82,9 +82,7 @@ pub(crate) fn contents(name: &str, path: &str, files: Vec<(String, String)>) -> 
         commit: COMMIT.into(),
     };
     let files = files.into_iter().map(|(file, text)| (Arc::from(&*file), objects(&file, &text)));
-    let contents = Contents::new(source, Some("prod"), files).unwrap();
-    assert!(!path.is_empty());
-    contents
+    Contents::new(source, Some("prod"), files).unwrap()
 }
 
 fn objects(file: &str, text: &str) -> Vec<manifest::Object> {
