@@ -61,7 +61,7 @@ fn in_other_version() -> Review {
 }
 
 fn unparseable() -> Review {
-    drifts().new(|new| *new = json!("no object"))
+    drifts().sends(|new| *new = json!("no object"))
 }
 
 /// A cluster that cannot be asked.
@@ -189,7 +189,7 @@ fn fields_that_are_nobodys_business_are_not_judged() {
         }
     }
     let replicas = || ignoring("*", "*", "*", "*", &["spec.replicas"]);
-    let both = drifts().new(|new| put(new, "/spec/template/spec/containers/0/image", "mine".into()));
+    let both = drifts().sends(|new| put(new, "/spec/template/spec/containers/0/image", "mine".into()));
     let rest = replicas().ask(&both);
     assert_eq!((rest.outcome, rest.fields.len()), (Outcome::Deny, 1), "the other field still counts");
     assert_eq!(replicas().ask(&action("scale-replicaset")).verdict, Verdict::Conforms, "derived objects too");
@@ -227,7 +227,7 @@ fn a_count_that_git_leaves_open_is_a_warning_at_most() {
     let scaled = action("scale-statefulset").request(|request| request["name"] = "open".into());
     let patched = live("statefulsets", "db")
         .request(|request| request["name"] = "open".into())
-        .new(|new| put(new, "/spec/replicas", 5.into()));
+        .sends(|new| put(new, "/spec/replicas", 5.into()));
     for review in [scaled, patched] {
         let mut world = World::new(git, &[]);
         assert_eq!(world.ask(&review).outcome, Outcome::Warn);
@@ -240,8 +240,8 @@ fn a_count_that_git_leaves_open_is_a_warning_at_most() {
 #[test]
 fn keys_that_grant_rights_can_be_named() {
     let labelled =
-        live("configmaps", "app-config").new(|new| put(new, "/metadata/labels", json!({"acme.org/admin": "y"})));
-    let role = live("serviceaccounts", "app").new(|new| {
+        live("configmaps", "app-config").sends(|new| put(new, "/metadata/labels", json!({"acme.org/admin": "y"})));
+    let role = live("serviceaccounts", "app").sends(|new| {
         put(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into());
     });
     let plain = world(|_| ());
@@ -289,7 +289,7 @@ fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
     let scale_away = || action("scale-widget");
     let cases: [(&str, Review, bool, &str); 6] = [
         ("no object", unparseable(), false, "it is no object"),
-        ("no old object", drifts().old(|old| *old = Value::Null), false, "the oldObject of the review is missing"),
+        ("no old object", drifts().had(|old| *old = Value::Null), false, "the oldObject of the review is missing"),
         ("another version", in_other_version(), false, "in version v1beta1, Git in v1"),
         ("an owner that cannot be looked up", owner_away(), true, "it is away"),
         ("a schema that cannot be looked up", schema_away(), true, "it is away"),
@@ -342,7 +342,7 @@ fn a_cluster_that_is_away_harms_no_controller() {
 #[test]
 fn a_metadata_change_in_another_version_can_be_judged() {
     let other = |pointer: &'static str| {
-        live("deployments", "web").new(|new| put(new, pointer, "x".into())).request(|request| {
+        live("deployments", "web").sends(|new| put(new, pointer, "x".into())).request(|request| {
             request["resource"]["version"] = "v1beta1".into();
             request["kind"]["version"] = "v1beta1".into();
         })

@@ -173,7 +173,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// Every path of at least two parts, or imported by `use`.
 fn imports(text: &str) -> Vec<Import> {
-    let tokens = without_tests(tokens(text));
+    let tokens = without_tests(&tokens(text));
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -222,7 +222,7 @@ fn tree(tokens: &[Token], at: &mut usize, before: &[String], found: &mut Vec<Imp
 }
 
 /// Leaves out what is compiled for tests only.
-fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
+fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mark = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut at = 0;

@@ -43,7 +43,7 @@ fn config_map(data: &[(String, String)], change: impl Fn(&str, &str) -> Option<V
     let data: serde_json::Map<_, _> = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "many", "namespace": "prod"}, "data": data});
     let text = serde_json::to_string_pretty(&map).unwrap();
-    let review = stored("configmaps", &text).new(|new| {
+    let review = stored("configmaps", &text).sends(|new| {
         for (key, value) in &data {
             if let Some(other) = change(key, value.as_str().unwrap()) {
                 new["data"][key] = other;
@@ -159,7 +159,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
 
 #[test]
 fn a_long_file_is_shown_by_its_first_line_that_differs() {
-    let file: String = (1..=200).map(|number| format!("key-{number} = value\n")).collect();
+    let file = (1..=200).map(|number| format!("key-{number} = value")).collect::<Vec<_>>().join("\n");
     let (world, review) = config_map(&[("app.ini".into(), file)], |_, file| {
         Some(file.replace("key-121 = value", "key-121 = other").replace("key-190", "key-x").into())
     });
@@ -196,7 +196,7 @@ fn a_secret_is_shown_nowhere() {
     let secrets = ["s3cr3t", "czNjcjN0", "other", "b3RoZXI=", "hunter2", "aHVudGVyMg=="];
     let world = || World::new("", &[]);
     let sends = |value: Value| {
-        live("secrets", "app-secret").new(|new| {
+        live("secrets", "app-secret").sends(|new| {
             new["data"] = value;
             new["metadata"]["annotations"][applied] = "{\"stringData\":{\"token\":\"hunter2\"}}".into();
         })
@@ -210,7 +210,7 @@ fn a_secret_is_shown_nowhere() {
         sends(json!("hunter2")),
         sends(Value::Null),
         live("secrets", "app-secret").deleted(),
-        live("secrets", "app-secret").created().new(|new| new["data"] = json!({"token": "aHVudGVyMg=="})),
+        live("secrets", "app-secret").created().sends(|new| new["data"] = json!({"token": "aHVudGVyMg=="})),
     ] {
         let hard = world().ask(&review);
         assert_eq!(hard.outcome, Outcome::Deny);
@@ -226,8 +226,8 @@ fn a_secret_is_shown_nowhere() {
         for name in ["app-secret", ""] {
             let broken = live("secrets", "app-secret")
                 .by("alice")
-                .new(|new| *new = object.clone())
-                .old(|old| *old = object.clone());
+                .sends(|new| *new = object.clone())
+                .had(|old| *old = object.clone());
             let broken = broken.request(|request| request["name"] = name.into());
             let shown = World::new("", &[]).ask(&broken);
             assert!(!shown.response.to_string().contains("hunter2") && !shown.reason.contains("hunter2"), "{shown:?}");
@@ -288,7 +288,7 @@ fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
         "driftwall: deployment.apps \"python-app-prod\": …ainers[name=\"web\"].env[name=\"LOG_LEVEL\"].value: \"debug\", Git says \"info\""
     );
     let long = live("deployments", "python-app-prod")
-        .new(|new| put(new, "/spec/template/spec/containers/0/image", "x".repeat(300).into()));
+        .sends(|new| put(new, "/spec/template/spec/containers/0/image", "x".repeat(300).into()));
     let line = line(&long);
     assert!(line.contains("].image: \"xxx") && line.ends_with(", Git says \"python-app:1.0.0\""), "{line}");
 }
@@ -297,7 +297,7 @@ fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
 fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
     let mut strict = World::new("", &[]);
     strict.policy.unmanaged = vec![driftwall::judge::Scoped::new(&[], Outcome::Deny).unwrap()];
-    let pod = action("run-pod").request(|request| request["name"] = "".into()).new(|new| {
+    let pod = action("run-pod").request(|request| request["name"] = "".into()).sends(|new| {
         new["metadata"].as_object_mut().unwrap().remove("name");
         new["metadata"]["generateName"] = "debug-".into();
     });

@@ -22,6 +22,11 @@ pub(super) struct Wall {
     cluster: Box<dyn Cluster>,
 }
 
+/// A new look at a source, or at all where nobody says which one it is.
+struct Owed {
+    source: Option<String>,
+}
+
 /// What is left of the deadline for the answer itself.
 const ANSWERING: Duration = Duration::from_millis(100);
 
@@ -38,8 +43,8 @@ pub(super) struct Terms {
 /// A review's answer.
 struct Answered {
     reviewed: Reviewed,
-    /// What a denial is owed before it is given: a new look at this source, or at all.
-    owed: Option<Option<String>>,
+    /// The look that a denial is owed before it is given.
+    owed: Option<Owed>,
 }
 
 impl Wall {
@@ -78,7 +83,7 @@ impl Wall {
         let circumstances = Circumstances { stale: is_older(terms.max_staleness) };
         let ruling = rule(&write, &judgement, &terms.policy, circumstances);
         let denies = ruling.outcome == Outcome::Deny && judgement.verdict != Verdict::Error;
-        let owed = (denies && is_older(terms.freshness)).then(|| source.map(str::to_owned));
+        let owed = (denies && is_older(terms.freshness)).then(|| Owed { source: source.map(str::to_owned) });
         if last || owed.is_none() {
             log(&write, &judgement, &ruling);
         }
@@ -94,7 +99,7 @@ impl Wall {
 impl Reviewer for Wall {
     async fn review(&self, body: Bytes, deadline: Instant) -> Reviewed {
         let first = self.answer(&body, false);
-        let Some(source) = first.owed else { return first.reviewed };
+        let Some(Owed { source }) = first.owed else { return first.reviewed };
         // Nobody is denied for what they pushed a moment ago.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWERING);
         let longest = self.terms.load().longest_look;

@@ -152,6 +152,7 @@ impl<'s> Place<'s> {
     }
 
     /// The place of the field `name`.
+    #[must_use]
     pub fn field(self, name: &str) -> Self {
         match (self.node().fields.get(name), self.node().values) {
             (Some(field), _) => self.at(field.node),
@@ -162,6 +163,7 @@ impl<'s> Place<'s> {
     }
 
     /// The place of the items of a list.
+    #[must_use]
     pub fn items(self) -> Self {
         self.at(self.node().items)
     }

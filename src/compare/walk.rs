@@ -112,7 +112,7 @@ impl Walk {
                     let before = old.and_then(|old| old.get(name));
                     if gone(value, before, self.creating, place.field(name)) {
                         self.below(Step::Field(name.as_str().into()), |walk| {
-                            walk.report(Nature::Missing, None, Some(value))
+                            walk.report(Nature::Missing, None, Some(value));
                         });
                     }
                 }
@@ -126,7 +126,7 @@ impl Walk {
                 match Keys::of(place, &[items, before.unwrap_or_default()]) {
                     Some(keys @ Keys::Fields(_)) => self.keyed(&keys, items, before, &[], place),
                     _ if gone(declared, old, self.creating, place) => {
-                        self.report(Nature::Missing, None, Some(declared))
+                        self.report(Nature::Missing, None, Some(declared));
                     }
                     _ => {}
                 }
@@ -179,11 +179,10 @@ impl Walk {
         new: &Map<String, Value>,
         place: Place<'_>,
     ) {
-        let declares =
-            |name: &str| declared.is_some_and(|fields| fields.get(name).is_some_and(|value| !value.is_null()));
+        let in_git = |name: &str| declared.is_some_and(|fields| fields.get(name).is_some_and(|value| !value.is_null()));
         let shadowed = |name: &str| {
             place.aliases().iter().any(|(alias, main)| {
-                (*alias == name && !declares(alias)) || (*main == name && !declares(main) && declares(alias))
+                (*alias == name && !in_git(alias)) || (*main == name && !in_git(main) && in_git(alias))
             })
         };
         let names: BTreeSet<_> = [declared, old, Some(new)].into_iter().flatten().flat_map(Map::keys).collect();
@@ -223,14 +222,14 @@ impl Walk {
     fn set(&mut self, declared: &[Value], old: Option<&[Value]>, new: &[Value], place: Place<'_>) {
         let [git, before, after] = [declared, old.unwrap_or_default(), new].map(|list| Items::of(list, &Keys::Whole));
         let lost = |id| after.get(id).is_none() && (self.creating || before.get(id).is_some());
-        let (sent, declares) = (Value::from(new), Value::from(declared));
+        let (sent, git_list) = (Value::from(new), Value::from(declared));
         if git.iter().any(|(id, _)| lost(id)) {
-            self.report(Nature::Missing, Some(&sent), Some(&declares));
+            self.report(Nature::Missing, Some(&sent), Some(&git_list));
         } else if after.iter().any(|(id, _)| git.get(id).is_none() && before.get(id).is_none()) {
             let nature = if declared.is_empty() { Nature::Filled } else { Nature::Extra };
-            self.report(nature, Some(&sent), Some(&declares));
-        } else if !same(&sent, &declares, place) {
-            self.report(Nature::Dropped, Some(&sent), Some(&declares));
+            self.report(nature, Some(&sent), Some(&git_list));
+        } else if !same(&sent, &git_list, place) {
+            self.report(Nature::Dropped, Some(&sent), Some(&git_list));
         }
     }
 
@@ -370,6 +369,7 @@ mod tests {
     use super::super::unknown;
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "cases are written as `json!` values")]
     fn walked(declared: Value, old: Option<Value>, new: Value) -> Vec<(String, Nature)> {
         let found = differences(Some(&declared), old.as_ref(), Some(&new), unknown(), &Path::default());
         found.into_iter().map(|difference| (difference.path.to_string(), difference.nature)).collect()

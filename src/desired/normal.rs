@@ -34,11 +34,12 @@ pub(super) fn normal(mut object: Value) -> Value {
     }
     match (api_version.as_str(), kind.as_str()) {
         ("v1", "Secret") => encode_string_data(fields),
-        (version, "ClusterRole") if version.starts_with("rbac.authorization.k8s.io/") => {
-            // The rules of an aggregated role are the aggregation controller's.
-            if fields.get("aggregationRule").is_some_and(|rule| !rule.is_null()) {
-                fields.remove("rules");
-            }
+        // The rules of an aggregated role are the aggregation controller's.
+        (version, "ClusterRole")
+            if version.starts_with("rbac.authorization.k8s.io/")
+                && fields.get("aggregationRule").is_some_and(|rule| !rule.is_null()) =>
+        {
+            fields.remove("rules");
         }
         _ => {}
     }

@@ -52,13 +52,12 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
     let namespace = namespace_of(write);
     let mode = policy.mode_of(namespace, judgement.class, judgement.source.map(|source| source.name.as_str()));
     let asked = match judgement.verdict {
-        Verdict::Conforms | Verdict::Exempt | Verdict::Runtime => Outcome::Allow,
         Verdict::Drift if circumstances.stale || judgement.unsettled => judgement.hardest().min(Outcome::Warn),
         Verdict::Drift => judgement.hardest(),
         // Nobody can say that the write is right; it passes, but not unseen.
         Verdict::Error => policy.on_error.max(Outcome::Warn),
         Verdict::Unmanaged if judgement.matter == Matter::Unmanaged => policy.unmanaged_in(namespace),
-        Verdict::Unmanaged => Outcome::Allow,
+        Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
     };
     let in_dry_run = if write.dry_run { policy.dry_run } else { Outcome::Deny };
     let outcome = asked.min(mode.outcome()).min(in_dry_run);

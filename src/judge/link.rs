@@ -55,7 +55,11 @@ fn escaped(file: &str) -> String {
     for byte in file.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => path.push(char::from(byte)),
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                let digit = |nibble: u8| char::from(HEX[usize::from(nibble)]);
+                path.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            }
         }
     }
     path

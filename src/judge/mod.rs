@@ -56,7 +56,7 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
     }
     let case = match Case::new(write, actor, bench) {
         Ok(case) => case,
-        Err(error) => return Judgement::error(actor.class, error).named(String::new(), write.name.to_string()),
+        Err(error) => return Judgement::error(actor.class, &error).named(String::new(), write.name.to_string()),
     };
     let (judged, source) = match snapshot.get(case.key()) {
         Some((declared, source)) => {
@@ -65,7 +65,7 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
         }
         None => (undeclared::judge(&case), None),
     };
-    let judgement = judged.unwrap_or_else(|error| Judgement::error(actor.class, error));
+    let judgement = judged.unwrap_or_else(|error| Judgement::error(actor.class, &error));
     // An error is its source's too: it must not be answered harder than drift.
     let judgement = source.into_iter().fold(judgement, Judgement::of);
     if judgement.tells() { judgement.named(case.kind, case.name) } else { judgement }
@@ -138,12 +138,11 @@ impl<'w, 'a> Case<'w, 'a> {
             return Ok(then(place, None));
         }
         let from_cluster;
-        let custom = match self.bench.snapshot.custom(group, &self.kind) {
-            Some(custom) => Some(custom),
-            None => {
-                from_cluster = self.bench.cluster.custom(group, &self.kind)?;
-                from_cluster.as_deref()
-            }
+        let custom = if let Some(custom) = self.bench.snapshot.custom(group, &self.kind) {
+            Some(custom)
+        } else {
+            from_cluster = self.bench.cluster.custom(group, &self.kind)?;
+            from_cluster.as_deref()
         };
         Ok(then(custom.and_then(|custom| custom.schema(version)).unwrap_or(compare::unknown()), custom))
     }

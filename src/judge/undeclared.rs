@@ -212,10 +212,8 @@ fn moved(case: &Case<'_, '_>) -> Result<Vec<(Difference, Outcome)>, Unjudged> {
             let replicas = |scale: &Value| scale["spec"].get("replicas").cloned().unwrap_or_else(|| 0.into());
             let (path, sent) = (Path::of(&["spec", "replicas"]), replicas(&new));
             let moves = old.as_ref().map(replicas) != Some(sent.clone());
-            moves
-                .then(|| Difference { path, nature: Nature::Extra, sent: Some(sent), declared: None })
-                .into_iter()
-                .collect()
+            let difference = Difference { path, nature: Nature::Extra, sent: Some(sent), declared: None };
+            if moves { vec![difference] } else { Vec::new() }
         }
         "status" => object_differences(None, old.as_ref(), &new, crate::compare::unknown(), Scope::Marks),
         _ => case.with_schema(|place, _| object_differences(None, old.as_ref(), &new, place, Scope::Object))?,

@@ -126,7 +126,7 @@ impl<'a> Judgement<'a> {
         Self { verdict, class, matter, findings, source: None, unsettled: false, kind, name }
     }
 
-    pub(super) fn error(class: Class, error: Unjudged) -> Self {
+    pub(super) fn error(class: Class, error: &Unjudged) -> Self {
         let words = error.to_string();
         Self::new(Verdict::Error, class).about(Matter::Unjudged(words))
     }

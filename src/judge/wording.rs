@@ -38,19 +38,17 @@ pub(super) fn name(key: ObjectKey<'_>) -> String {
 
 /// A refusal in words.
 pub(super) fn denial(write: &Write<'_>, judgement: &Judgement<'_>) -> Denial {
-    let mut message = opening(write, judgement);
-    let shown = judgement.findings.iter().take(MAX_FIELDS);
-    for finding in shown {
+    let mut lines = vec![opening(write, judgement)];
+    for finding in judgement.findings.iter().take(MAX_FIELDS) {
         let (path, words) = (cut_left(&finding.path.to_string(), MAX_PATH), finding.words(judgement, MAX_VALUE));
-        message.push_str(&format!("\n  {path}: {words}{}", finding.place()));
+        lines.push(format!("  {path}: {words}{}", finding.place()));
     }
     if judgement.findings.len() > MAX_FIELDS {
-        message.push_str(&format!("\n  … and {} more", judgement.findings.len() - MAX_FIELDS));
+        lines.push(format!("  … and {} more", judgement.findings.len() - MAX_FIELDS));
     }
-    message.push('\n');
-    message.push_str(&plain(&advice(write, judgement)));
+    lines.push(advice(write, judgement));
     Denial {
-        message,
+        message: lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n"),
         name: judgement.name.clone(),
         group: write.resource.group.to_string(),
         kind: kind_of(write, judgement),
@@ -113,7 +111,7 @@ fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
         Matter::Steers { target } => {
             format!("{object} is not declared in Git, and would steer {target}, which is:")
         }
-        Matter::Unjudged(reason) => format!("{object} could not be held against Git: {}", plain(reason)),
+        Matter::Unjudged(reason) => format!("{object} could not be held against Git: {reason}"),
         Matter::Unmanaged => {
             format!("{object} is not declared in Git, and the namespace takes only what is.")
         }

@@ -38,6 +38,7 @@ pub struct SourceHealth {
     pub doubts: Vec<String>,
 }
 
+#[allow(clippy::ref_option, reason = "serde asks for it")]
 fn seconds<S: Serializer>(age: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
     age.map(|age| age.as_secs_f64()).serialize(to)
 }

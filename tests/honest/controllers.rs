@@ -29,7 +29,7 @@ pub(super) fn made_by_operator() -> Review {
         .by("postgres/operator")
 }
 
-/// A HorizontalPodAutoscaler that KEDA makes for the ScaledObject of Git.
+/// An autoscaler that KEDA makes for the `ScaledObject` of Git.
 pub(super) fn made_by_keda() -> Review {
     live("horizontalpodautoscalers", "web")
         .request(|request| request["name"] = "keda-hpa-python-app".into())
@@ -45,7 +45,7 @@ pub(super) fn made_by_keda() -> Review {
 
 /// Scales a Deployment of Git through its `scale` subresource.
 pub(super) fn scaled(from: u32, to: u32) -> Review {
-    action("scale-5").old(|scale| put(scale, "/spec/replicas", from.into())).new(|scale| match to {
+    action("scale-5").had(|scale| put(scale, "/spec/replicas", from.into())).sends(|scale| match to {
         // Zero is left out on the wire.
         0 => drop_at(scale, "/spec/replicas"),
         to => put(scale, "/spec/replicas", to.into()),
@@ -56,11 +56,11 @@ pub(super) fn scaled(from: u32, to: u32) -> Review {
 fn operators_keep_what_they_made_and_sign_what_they_watch() {
     let finalizer = json!(["postgres.example.org/finalizer"]);
     let owner = json!([{"apiVersion": "example.com/v1", "kind": "Widget", "name": "gizmo", "uid": "u"}]);
-    let owned = |object: &mut serde_json::Value| object["metadata"]["ownerReferences"] = owner.clone();
+    let adopted = |object: &mut serde_json::Value| object["metadata"]["ownerReferences"] = owner.clone();
     allowed(vec![
         case(
             "an operator changes the StatefulSet that it made for a resource of Git",
-            made_by_operator().new(|new| {
+            made_by_operator().sends(|new| {
                 put(new, "/spec/replicas", 5.into());
                 put(new, "/spec/template/spec/containers/0/image", "postgres:17".into());
             }),
@@ -79,24 +79,24 @@ fn operators_keep_what_they_made_and_sign_what_they_watch() {
             "an operator adds its finalizer to an object of Git",
             declared("postgreses", "Postgres")
                 .by("postgres/operator")
-                .new(|new| new["metadata"]["finalizers"] = finalizer.clone()),
+                .sends(|new| new["metadata"]["finalizers"] = finalizer.clone()),
             "conforms",
         ),
         case(
             "an operator takes its finalizer away again",
             declared("postgreses", "Postgres")
                 .by("postgres/operator")
-                .old(|old| old["metadata"]["finalizers"] = finalizer.clone()),
+                .had(|old| old["metadata"]["finalizers"] = finalizer.clone()),
             "conforms",
         ),
         case(
             "an operator adopts an object of Git",
-            live("configmaps", "app-config").by("widgets/operator").new(owned),
+            live("configmaps", "app-config").by("widgets/operator").sends(adopted),
             "conforms",
         ),
         case(
             "Crossplane fills in what a resource leaves open",
-            declared("buckets", "Bucket").by("crossplane-system/provider-aws").new(|new| {
+            declared("buckets", "Bucket").by("crossplane-system/provider-aws").sends(|new| {
                 put(new, "/metadata/annotations", json!({"crossplane.io/external-name": "assets-x7"}));
                 put(new, "/spec/deletionPolicy", "Delete".into());
                 put(new, "/spec/forProvider/objectLock", json!({"enabled": false}));
@@ -108,7 +108,7 @@ fn operators_keep_what_they_made_and_sign_what_they_watch() {
         ),
         case(
             "a mutating policy puts a sidecar beside the container",
-            live("deployments", "python-app-prod").by("istio-system/istiod").new(|new| {
+            live("deployments", "python-app-prod").by("istio-system/istiod").sends(|new| {
                 put(new, "/spec/template/spec/containers/-", json!({"name": "istio-proxy", "image": "proxyv2"}));
                 put(new, "/spec/template/spec/volumes", json!([{"name": "istio-data", "emptyDir": {}}]));
                 put(new, "/spec/template/metadata/annotations", json!({"sidecar.istio.io/status": "{}"}));
@@ -120,7 +120,7 @@ fn operators_keep_what_they_made_and_sign_what_they_watch() {
             "OpenShift adds its pull secrets to a ServiceAccount that lists some itself",
             declared("serviceaccounts", "ServiceAccount")
                 .by("openshift-infra/serviceaccount-pull-secrets-controller")
-                .new(|new| {
+                .sends(|new| {
                     put(new, "/imagePullSecrets/-", json!({"name": "puller-dockercfg-x7k2p"}));
                     put(new, "/secrets/-", json!({"name": "puller-dockercfg-x7k2p"}));
                 }),
@@ -136,7 +136,7 @@ fn autoscalers_scale() {
             .preset("keda"),
         case(
             "KEDA changes its autoscaler",
-            made_by_keda().new(|new| put(new, "/spec/maxReplicas", 9.into())),
+            made_by_keda().sends(|new| put(new, "/spec/maxReplicas", 9.into())),
             "unmanaged",
         )
         .preset("keda"),
@@ -171,14 +171,14 @@ fn clouds_and_nodes_write_what_is_theirs() {
     allowed(vec![
         case(
             "a cloud's load-balancer controller adds its finalizer",
-            service().by("eks:aws-load-balancer-controller").new(|new| {
+            service().by("eks:aws-load-balancer-controller").sends(|new| {
                 put(new, "/metadata/finalizers", json!(["service.k8s.aws/resources"]));
             }),
             "conforms",
         ),
         case(
             "a cloud controller writes a Service's status and annotations",
-            service().by("kube-system/cloud-controller-manager").subresource("status").new(|new| {
+            service().by("kube-system/cloud-controller-manager").subresource("status").sends(|new| {
                 put(new, "/status/loadBalancer", json!({"ingress": [{"ip": "192.0.2.7"}]}));
                 put(new, "/metadata/annotations", json!({"cloud.example.org/address": "192.0.2.7"}));
             }),
@@ -186,7 +186,7 @@ fn clouds_and_nodes_write_what_is_theirs() {
         ),
         case(
             "a cloud controller without a service account allocates node ports",
-            service().by("system:cloud-controller-manager").new(|new| {
+            service().by("system:cloud-controller-manager").sends(|new| {
                 put(new, "/spec/ports/0/nodePort", 30_080.into());
                 put(new, "/spec/healthCheckNodePort", 31_000.into());
             }),
@@ -194,10 +194,12 @@ fn clouds_and_nodes_write_what_is_theirs() {
         ),
         case(
             "a cloud adds a namespace selector to a webhook",
-            declared("validatingwebhookconfigurations", "ValidatingWebhookConfiguration").by("aksService").new(|new| {
-                let rule = json!({"key": "control-plane", "operator": "DoesNotExist"});
-                put(new, "/webhooks/0/namespaceSelector/matchExpressions/-", rule);
-            }),
+            declared("validatingwebhookconfigurations", "ValidatingWebhookConfiguration").by("aksService").sends(
+                |new| {
+                    let rule = json!({"key": "control-plane", "operator": "DoesNotExist"});
+                    put(new, "/webhooks/0/namespaceSelector/matchExpressions/-", rule);
+                },
+            ),
             "conforms",
         ),
         case("a kubelet writes its node", action("cordon").by("system:node:n1"), "exempt"),
@@ -206,12 +208,12 @@ fn clouds_and_nodes_write_what_is_theirs() {
             "the volume binder fills in the volume",
             declared("persistentvolumeclaims", "PersistentVolumeClaim")
                 .by("kube-system/persistent-volume-binder")
-                .new(|new| put(new, "/spec/volumeName", "pvc-1".into())),
+                .sends(|new| put(new, "/spec/volumeName", "pvc-1".into())),
             "exempt",
         ),
         case(
             "a provisioner of another vendor does the same",
-            declared("persistentvolumeclaims", "PersistentVolumeClaim").by("ceph/csi-provisioner").new(|new| {
+            declared("persistentvolumeclaims", "PersistentVolumeClaim").by("ceph/csi-provisioner").sends(|new| {
                 put(new, "/spec/volumeName", "pvc-1".into());
                 put(new, "/spec/storageClassName", "ceph".into());
                 put(new, "/metadata/annotations", json!({"pv.kubernetes.io/bind-completed": "yes"}));
@@ -222,7 +224,7 @@ fn clouds_and_nodes_write_what_is_theirs() {
             "a controller has the name of the control plane's own in a namespace of its own",
             live("deployments", "python-app-prod")
                 .by("kruise/deployment-controller")
-                .new(|new| put(new, "/metadata/annotations/kruise.io~1x", "y".into())),
+                .sends(|new| put(new, "/metadata/annotations/kruise.io~1x", "y".into())),
             "conforms",
         ),
     ]);
@@ -232,14 +234,14 @@ fn clouds_and_nodes_write_what_is_theirs() {
 fn certificates_and_routes_are_filled_in() {
     let webhook = || declared("validatingwebhookconfigurations", "ValidatingWebhookConfiguration");
     let selected = || {
-        live("services", "python-app-prod").new(|new| {
+        live("services", "python-app-prod").sends(|new| {
             put(new, "/spec/selector/rollouts-pod-template-hash", "6f64645d54".into());
         })
     };
     allowed(vec![
         case(
             "a CA injector fills an empty bundle",
-            webhook().by("cert-manager/cert-manager-cainjector").new(|new| {
+            webhook().by("cert-manager/cert-manager-cainjector").sends(|new| {
                 put(new, "/webhooks/0/clientConfig/caBundle", "LS0tCg==".into());
             }),
             "conforms",
@@ -248,8 +250,8 @@ fn certificates_and_routes_are_filled_in() {
             "a CA injector renews a bundle",
             webhook()
                 .by("cert-manager/cert-manager-cainjector")
-                .old(|old| put(old, "/webhooks/0/clientConfig/caBundle", "LS0tCg==".into()))
-                .new(|new| put(new, "/webhooks/0/clientConfig/caBundle", "LS0tLQ==".into())),
+                .had(|old| put(old, "/webhooks/0/clientConfig/caBundle", "LS0tCg==".into()))
+                .sends(|new| put(new, "/webhooks/0/clientConfig/caBundle", "LS0tLQ==".into())),
             "conforms",
         )
         .preset("cert-manager"),
@@ -260,7 +262,7 @@ fn certificates_and_routes_are_filled_in() {
             "Argo Rollouts takes the hash away again",
             {
                 let there = selected().0["request"]["object"].clone();
-                live("services", "python-app-prod").by("argo-rollouts/argo-rollouts").old(|old| *old = there)
+                live("services", "python-app-prod").by("argo-rollouts/argo-rollouts").had(|old| *old = there)
             },
             "conforms",
         ),
@@ -282,32 +284,32 @@ fn gitops_tools_under_other_names_write_what_git_says() {
             "a tenant's service account syncs what Git says",
             live("deployments", "python-app-prod")
                 .by("prod/tenant")
-                .old(|old| put(old, "/spec/replicas", 9.into()))
-                .new(marks),
+                .had(|old| put(old, "/spec/replicas", 9.into()))
+                .sends(marks),
             "conforms",
         ),
         case(
             "it creates what Git says",
-            live("deployments", "python-app-prod").by("prod/tenant").new(marks).created(),
+            live("deployments", "python-app-prod").by("prod/tenant").sends(marks).created(),
             "conforms",
         ),
         case(
             "a tracking label of the tool's own replaces the chart's",
-            front().by("prod/tenant").new(|new| {
+            front().by("prod/tenant").sends(|new| {
                 put(new, "/metadata/labels/app.kubernetes.io~1instance", "shop".into());
             }),
             "conforms",
         ),
         case(
             "Argo CD's server starts an operation for an Application in its namespace",
-            application().new(|new| {
+            application().sends(|new| {
                 put(new, "/operation", json!({"initiatedBy": {"username": "alice"}, "sync": {"revision": "main"}}));
             }),
             "conforms",
         ),
         case(
             "Argo CD's server asks for a refresh",
-            application().new(|new| put(new, "/metadata/annotations/argocd.argoproj.io~1refresh", "hard".into())),
+            application().sends(|new| put(new, "/metadata/annotations/argocd.argoproj.io~1refresh", "hard".into())),
             "conforms",
         ),
     ]);

@@ -35,7 +35,7 @@ spec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web, scaleDown
 
 #[test]
 fn a_borrowed_name_is_worth_nothing() {
-    let changed = || live("deployments", "python-app-prod").new(|new| put(new, "/spec/replicas", 9.into()));
+    let changed = || live("deployments", "python-app-prod").sends(|new| put(new, "/spec/replicas", 9.into()));
     let claims = |name| changed().claimed_by(name);
     denied(vec![
         case(
@@ -64,7 +64,7 @@ fn a_borrowed_name_is_worth_nothing() {
             {
                 live("deployments", "python-app-prod")
                     .by("argocd/argocd-server")
-                    .new(|new| put(new, "/spec/template/spec/hostNetwork", true.into()))
+                    .sends(|new| put(new, "/spec/template/spec/hostNetwork", true.into()))
             },
             "drift",
         ),
@@ -73,7 +73,7 @@ fn a_borrowed_name_is_worth_nothing() {
             {
                 declared("applications", "Application")
                     .by("argocd/argocd-server")
-                    .new(|new| put(new, "/spec/source/targetRevision", "mine".into()))
+                    .sends(|new| put(new, "/spec/source/targetRevision", "mine".into()))
             },
             "drift",
         ),
@@ -87,7 +87,7 @@ fn a_controller_keeps_to_its_fields() {
             "KEDA changes an image",
             live("deployments", "python-app-prod")
                 .by("keda/keda-operator")
-                .new(|new| put(new, "/spec/template/spec/containers/0/image", "mine:1".into())),
+                .sends(|new| put(new, "/spec/template/spec/containers/0/image", "mine:1".into())),
             "drift",
         )
         .preset("keda"),
@@ -96,14 +96,14 @@ fn a_controller_keeps_to_its_fields() {
             "the autoscaler raises its own limit",
             live("horizontalpodautoscalers", "web")
                 .by("kube-system/horizontal-pod-autoscaler")
-                .new(|new| put(new, "/spec/maxReplicas", 99.into())),
+                .sends(|new| put(new, "/spec/maxReplicas", 99.into())),
             "drift",
         ),
         case(
             "an operator replaces an item of a list of Git's",
             declared("serviceaccounts", "ServiceAccount")
                 .by("ops/operator")
-                .new(|new| put(new, "/imagePullSecrets/0/name", "mine".into())),
+                .sends(|new| put(new, "/imagePullSecrets/0/name", "mine".into())),
             "drift",
         ),
         case("a pipeline widens a rule of a Role", action("role-escalate").by("ci/deployer"), "drift"),
@@ -116,7 +116,7 @@ fn a_controller_keeps_to_its_fields() {
             "a pipeline changes a tracking mark's neighbour",
             live("deployments", "python-app-prod")
                 .by("ci/deployer")
-                .new(|new| put(new, "/metadata/labels/app", "mine".into())),
+                .sends(|new| put(new, "/metadata/labels/app", "mine".into())),
             "drift",
         ),
     ]);
@@ -125,7 +125,7 @@ fn a_controller_keeps_to_its_fields() {
 #[test]
 fn a_person_is_no_controller() {
     let at = |pointer: &'static str, value: serde_json::Value| {
-        live("deployments", "python-app-prod").new(|new| put(new, pointer, value))
+        live("deployments", "python-app-prod").sends(|new| put(new, pointer, value))
     };
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u", "controller": true}]);
     denied(vec![
@@ -145,7 +145,7 @@ fn a_person_is_no_controller() {
         case(
             "a person switches Flux off while changing",
             at("/metadata/labels/kustomize.toolkit.fluxcd.io~1ssa", "Ignore".into())
-                .new(|new| put(new, "/spec/replicas", 9.into())),
+                .sends(|new| put(new, "/spec/replicas", 9.into())),
             "drift",
         ),
         case(
@@ -157,7 +157,7 @@ fn a_person_is_no_controller() {
             "a person grants a cloud role",
             {
                 live("serviceaccounts", "app")
-                    .new(|new| put(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into()))
+                    .sends(|new| put(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into()))
             },
             "drift",
         ),
@@ -165,7 +165,7 @@ fn a_person_is_no_controller() {
             "a person points a Service at a hash",
             {
                 live("services", "python-app-prod")
-                    .new(|new| put(new, "/spec/selector/rollouts-pod-template-hash", "x".into()))
+                    .sends(|new| put(new, "/spec/selector/rollouts-pod-template-hash", "x".into()))
             },
             "drift",
         ),
@@ -173,20 +173,20 @@ fn a_person_is_no_controller() {
             "a person fills a CA bundle",
             {
                 declared("validatingwebhookconfigurations", "ValidatingWebhookConfiguration")
-                    .new(|new| put(new, "/webhooks/0/clientConfig/caBundle", "LS0tCg==".into()))
+                    .sends(|new| put(new, "/webhooks/0/clientConfig/caBundle", "LS0tCg==".into()))
             },
             "drift",
         ),
         case(
             "a person suspends a Kustomization",
-            { declared("kustomizations", "Kustomization").new(|new| put(new, "/spec/suspend", true.into())) },
+            declared("kustomizations", "Kustomization").sends(|new| put(new, "/spec/suspend", true.into())),
             "drift",
         ),
         case(
             "a person adds a pull secret",
             {
                 declared("serviceaccounts", "ServiceAccount")
-                    .new(|new| put(new, "/imagePullSecrets/-", json!({"name": "mine"})))
+                    .sends(|new| put(new, "/imagePullSecrets/-", json!({"name": "mine"})))
             },
             "drift",
         ),
@@ -215,21 +215,21 @@ fn a_way_back_takes_nothing_along() {
     denied(vec![
         case(
             "a person restores a container with privileges",
-            front().old(without).new(|new| put(new, "/spec/template/spec/containers/1", container)),
+            front().had(without).sends(|new| put(new, "/spec/template/spec/containers/1", container)),
             "drift",
         ),
         case(
             "a person restores one field and breaks another",
             live("deployments", "python-app-prod")
-                .old(|old| put(old, "/spec/replicas", 9.into()))
-                .new(|new| put(new, "/spec/template/spec/containers/0/image", "mine:1".into())),
+                .had(|old| put(old, "/spec/replicas", 9.into()))
+                .sends(|new| put(new, "/spec/template/spec/containers/0/image", "mine:1".into())),
             "drift",
         ),
         case(
             "a person creates again with a host's network",
             live("deployments", "python-app-prod")
                 .created()
-                .new(|new| put(new, "/spec/template/spec/hostNetwork", true.into())),
+                .sends(|new| put(new, "/spec/template/spec/hostNetwork", true.into())),
             "drift",
         ),
     ]);
@@ -241,12 +241,12 @@ fn nobody_steers_what_git_declares() {
     let autoscaler = || made_by_keda().by("alice").both(|object| drop_at(object, "/metadata/ownerReferences"));
     denied(vec![
         case("a person aims an autoscaler", autoscaler().created(), "drift"),
-        case("a person re-aims an autoscaler", autoscaler().old(aimed_elsewhere), "drift"),
+        case("a person re-aims an autoscaler", autoscaler().had(aimed_elsewhere), "drift"),
         case("a person aims a vertical autoscaler", stored("verticalpodautoscalers", VPA).created(), "drift"),
         case(
             "a person wakes a vertical autoscaler that only recommended",
             {
-                stored("verticalpodautoscalers", VPA).old(|old| put(old, "/spec/updatePolicy/updateMode", "Off".into()))
+                stored("verticalpodautoscalers", VPA).had(|old| put(old, "/spec/updatePolicy/updateMode", "Off".into()))
             },
             "drift",
         ),
@@ -262,7 +262,7 @@ fn what_belongs_to_git_is_not_changed_by_hand() {
         case(
             "a person resizes a Pod",
             {
-                action("label-pod").subresource("resize").new(|new| {
+                action("label-pod").subresource("resize").sends(|new| {
                     put(new, "/spec/containers/0/resources/limits/cpu", "4".into());
                 })
             },
@@ -270,14 +270,14 @@ fn what_belongs_to_git_is_not_changed_by_hand() {
         ),
         case(
             "a person changes what an operator made",
-            { made_by_operator().by("alice").new(|new| put(new, "/spec/replicas", 9.into())) },
+            made_by_operator().by("alice").sends(|new| put(new, "/spec/replicas", 9.into())),
             "drift",
         ),
         case("a person changes a Pod's image", action("image-pod"), "drift"),
         case("a person scales a ReplicaSet", action("scale-replicaset"), "drift"),
         case(
             "a person changes the autoscaler that KEDA made",
-            { made_by_keda().by("alice").new(|new| put(new, "/spec/maxReplicas", 99.into())) },
+            made_by_keda().by("alice").sends(|new| put(new, "/spec/maxReplicas", 99.into())),
             "drift",
         ),
     ]);

@@ -23,25 +23,25 @@ fn a_way_back_is_never_blocked() {
         case(
             "a person restores a probe",
             front()
-                .old(|old| drop_at(old, &format!("{WEB}/livenessProbe")))
-                .new(|new| put(new, &format!("{WEB}/livenessProbe"), probe)),
+                .had(|old| drop_at(old, &format!("{WEB}/livenessProbe")))
+                .sends(|new| put(new, &format!("{WEB}/livenessProbe"), probe)),
             "conforms",
         ),
         case(
             "a person restores a container",
             front()
-                .old(|old| drop_at(old, "/spec/template/spec/containers/1"))
-                .new(|new| put(new, "/spec/template/spec/containers/1", container)),
+                .had(|old| drop_at(old, "/spec/template/spec/containers/1"))
+                .sends(|new| put(new, "/spec/template/spec/containers/1", container)),
             "conforms",
         ),
         case(
             "a person restores the service account",
             front()
-                .old(|old| {
+                .had(|old| {
                     put(old, "/spec/template/spec/serviceAccountName", "default".into());
                     put(old, "/spec/template/spec/serviceAccount", "default".into());
                 })
-                .new(|new| put(new, "/spec/template/spec/serviceAccount", "app".into())),
+                .sends(|new| put(new, "/spec/template/spec/serviceAccount", "app".into())),
             "conforms",
         ),
         case(
@@ -54,8 +54,8 @@ fn a_way_back_is_never_blocked() {
                     put(service, "/spec/ports/0/protocol", "TCP".into());
                     put(service, "/spec/ports/0/targetPort", 80.into());
                 })
-                .old(|old| put(old, "/spec/type", "ClusterIP".into()))
-                .new(|new| {
+                .had(|old| put(old, "/spec/type", "ClusterIP".into()))
+                .sends(|new| {
                     put(new, "/spec/allocateLoadBalancerNodePorts", true.into());
                     put(new, "/spec/externalTrafficPolicy", "Cluster".into());
                     put(new, "/spec/ports/0/nodePort", 30_080.into());
@@ -64,7 +64,7 @@ fn a_way_back_is_never_blocked() {
         ),
         case(
             "a person takes a sidecar away again",
-            front().old(|old| put(old, "/spec/template/spec/containers/-", json!({"name": "x", "image": "x"}))),
+            front().had(|old| put(old, "/spec/template/spec/containers/-", json!({"name": "x", "image": "x"}))),
             "conforms",
         ),
         case("a person creates again what was deleted", live("deployments", "python-app-prod").created(), "conforms"),
@@ -80,7 +80,7 @@ fn people_run_what_git_declares() {
     allowed(vec![
         case(
             "flux reconcile",
-            declared("kustomizations", "Kustomization").new(|new| put(new, requested, "2026-05-04T03:02:01Z".into())),
+            declared("kustomizations", "Kustomization").sends(|new| put(new, requested, "2026-05-04T03:02:01Z".into())),
             "conforms",
         ),
         case("kubectl rollout restart", action("rollout-restart"), "runtime"),
@@ -96,7 +96,7 @@ fn people_run_what_git_declares() {
 fn writes_that_change_nothing_pass() {
     let applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
     let migrated = |review: super::Review| {
-        review.new(|new| {
+        review.sends(|new| {
             put(new, "/metadata/resourceVersion", "99999".into());
             put(new, "/metadata/managedFields", json!([{"manager": "migrator", "operation": "Update"}]));
         })
@@ -115,12 +115,12 @@ fn writes_that_change_nothing_pass() {
         ),
         case(
             "kubectl apply of Git's own file leaves its note",
-            live("deployments", "python-app-prod").new(|new| put(new, applied, "{\"spec\":{\"replicas\":3}}".into())),
+            live("deployments", "python-app-prod").sends(|new| put(new, applied, "{\"spec\":{\"replicas\":3}}".into())),
             "conforms",
         ),
         case(
             "a person adds a label of their own",
-            live("deployments", "python-app-prod").new(|new| put(new, "/metadata/labels/looked-at", "yes".into())),
+            live("deployments", "python-app-prod").sends(|new| put(new, "/metadata/labels/looked-at", "yes".into())),
             "conforms",
         ),
     ]);
@@ -136,12 +136,12 @@ fn what_is_going_may_go() {
     allowed(vec![
         case(
             "a finalizer of a terminating object is taken away by a person",
-            front().both(going).new(|new| put(new, "/metadata/finalizers", json!([]))),
+            front().both(going).sends(|new| put(new, "/metadata/finalizers", json!([]))),
             "conforms",
         ),
         case(
             "by an operator",
-            front().both(going).new(|new| put(new, "/metadata/finalizers", json!([]))).by("ops/operator"),
+            front().both(going).sends(|new| put(new, "/metadata/finalizers", json!([]))).by("ops/operator"),
             "conforms",
         ),
         case("a terminating object is deleted once more", front().both(going).deleted(), "conforms"),

@@ -45,7 +45,7 @@ fn what_runs_is_never_kept_out() {
         case("KEDA makes an autoscaler for a ScaledObject of Git", made_by_keda().created(), "conforms").preset("keda"),
         case(
             "an operator makes a Secret that names its owner without calling it a controller",
-            stored("secrets", SECRET).created().new(owned).by("postgres/operator"),
+            stored("secrets", SECRET).created().sends(owned).by("postgres/operator"),
             "conforms",
         ),
         case("Pods are evicted", action("evict-pod"), "runtime"),
@@ -66,7 +66,7 @@ fn what_git_does_not_know_is_kept_out() {
         case("a pipeline creates a Secret", stored("secrets", SECRET).created().by("ci/deployer"), "unmanaged"),
         case(
             "a person forges an owner",
-            stored("secrets", SECRET).created().new(|new| new["metadata"]["ownerReferences"] = forged),
+            stored("secrets", SECRET).created().sends(|new| new["metadata"]["ownerReferences"] = forged),
             "unmanaged",
         ),
         case("a person writes Endpoints", stored("endpoints", ENDPOINTS).created(), "unmanaged"),

@@ -18,12 +18,12 @@ struct Load {
 }
 
 impl Load {
-    fn begin(served: &Served, trusted: Vec<Pair>) -> Self {
+    fn begin(served: &Served, trusted: &[Pair]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let review = recorded("patch-replicas-7", "alice");
         let address = served.webhook;
         let clients = (0..8).map(|_| {
-            let (stop, review, trusted) = (Arc::clone(&stop), review.clone(), trusted.clone());
+            let (stop, review, trusted) = (Arc::clone(&stop), review.clone(), trusted.to_vec());
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 let config = trust(&trusted.iter().collect::<Vec<_>>());
@@ -69,7 +69,7 @@ impl Load {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_end_loses_no_answer() {
     let mut served = Served::with(&format!("drain: 500ms\n{USUAL}")).ready().await;
-    let load = Load::begin(&served, vec![served.pair.clone()]);
+    let load = Load::begin(&served, &[served.pair.clone()]);
     served.until(async |served| served.metric("driftwall_review_duration_seconds_count").await > 100.0).await;
     served.signal("-TERM");
     served.until(async |served| served.page("/readyz").await.0 == 503).await;
@@ -85,7 +85,7 @@ async fn a_server_that_is_told_to_end_loses_no_answer() {
 async fn a_new_certificate_and_a_new_mode_disturb_nobody() {
     let served = Served::with(&format!("mode: enforce\n{USUAL}")).ready().await;
     let renewed = pair();
-    let load = Load::begin(&served, vec![served.pair.clone(), renewed.clone()]);
+    let load = Load::begin(&served, &[served.pair.clone(), renewed.clone()]);
 
     store(&renewed, served.folder.path());
     let shown = async || {

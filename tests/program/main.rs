@@ -3,6 +3,8 @@
 
 // Clippy takes only the functions marked as tests for tests, not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
+// Counts are whole, and what a test waits for may be large.
+#![allow(clippy::float_cmp, clippy::large_futures)]
 
 #[path = "../server/client.rs"]
 #[allow(dead_code, reason = "the server's tests use the rest")]

@@ -1,6 +1,6 @@
 //! The recorded cluster as a bench for single reviews: Git as it was recorded
 //! and more beside it, reviews made from the recorded ones.
-#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail by a panic")]
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::io::Read as _;
@@ -135,7 +135,7 @@ pub(crate) struct Review(pub(crate) Value);
 /// allowed, else the first that was not sent by a controller of the cluster.
 pub(crate) fn action(id: &str) -> Review {
     let wanted = format!("{{\"action\":\"{id}\",");
-    let of_action = || ACTIONS.lines().filter(|line| line.starts_with(&wanted)).map(|line| parsed(line));
+    let of_action = || ACTIONS.lines().filter(|line| line.starts_with(&wanted)).map(parsed);
     let found = of_action()
         .find(|line| line["expect"] != "allow")
         .or_else(|| of_action().find(|line| line["actor"] != "control plane"));
@@ -150,7 +150,7 @@ pub(crate) fn live(plural: &str, name: &str) -> Review {
     let found = reviews.find(|review| review["request"]["name"] == name);
     let review = Review(found.unwrap_or_else(|| panic!("there is no {plural} {name}")));
     let object = review.0["request"]["object"].clone();
-    review.by("alice").old(|old| *old = object)
+    review.by("alice").had(|old| *old = object)
 }
 
 /// A write to an object of any kind that changes nothing yet: the object is as
@@ -210,18 +210,18 @@ impl Review {
     }
 
     /// Edits what the write brings.
-    pub(crate) fn new(self, edit: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) fn sends(self, edit: impl FnOnce(&mut Value)) -> Self {
         self.request(|request| edit(&mut request["object"]))
     }
 
     /// Edits what was there before.
-    pub(crate) fn old(self, edit: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) fn had(self, edit: impl FnOnce(&mut Value)) -> Self {
         self.request(|request| edit(&mut request["oldObject"]))
     }
 
     /// Edits both.
     pub(crate) fn both(self, edit: impl Fn(&mut Value)) -> Self {
-        self.new(&edit).old(&edit)
+        self.sends(&edit).had(&edit)
     }
 
     pub(crate) fn subresource(self, name: &str) -> Self {
@@ -249,19 +249,18 @@ impl Review {
     }
 }
 
-/// Puts `value` at a JSON pointer, making the maps on the way.
+/// Puts `value` at a JSON pointer, making the maps on the way; `-` is a new item of a list.
 pub(crate) fn put(object: &mut Value, pointer: &str, value: Value) {
     let mut at = object;
     for part in pointer.trim_start_matches('/').split('/') {
         let part = part.replace("~1", "/").replace("~0", "~");
         at = match at {
-            Value::Array(items) => match part.parse::<usize>() {
-                Ok(index) => &mut items[index],
-                Err(_) => {
-                    items.push(Value::Null);
-                    items.last_mut().unwrap()
-                }
-            },
+            Value::Array(items) => {
+                let is_new = part == "-";
+                items.extend(is_new.then_some(Value::Null));
+                let index = if is_new { items.len() - 1 } else { part.parse().unwrap() };
+                &mut items[index]
+            }
             other => &mut other[part],
         };
     }
