@@ -5,6 +5,7 @@ mod builtin;
 mod crd;
 mod defaults;
 mod equal;
+mod filled;
 mod items;
 mod path;
 mod quantity;

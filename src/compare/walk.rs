@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Map, Value};
 
 use super::equal::{covers, is_nothing, is_opaque, same};
+use super::filled::{is_blank, is_filled, is_server_made};
 use super::items::{Items, Keys};
 use super::path::{Path, Step};
-use super::schema::{Fill, Place};
+use super::schema::Place;
 
 /// How a write moves one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,57 +286,6 @@ impl Walk {
     }
 }
 
-/// Whether a field that Git leaves out has, after the write, just what the server puts there.
-fn is_filled(
-    name: &str,
-    old: Option<&Value>,
-    new: Option<&Value>,
-    parent: &Map<String, Value>,
-    place: Place<'_>,
-) -> bool {
-    let Some(new) = new else { return false };
-    match place.fill(name) {
-        None => false,
-        Some(Fill::Allocated) => old.is_none_or(|old| is_blank(old, Some(&Fill::Allocated))),
-        Some(Fill::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
-        Some(Fill::Sibling(other)) => parent.get(*other) == Some(new),
-        Some(Fill::Value(value)) => same(value, new, place.field(name)),
-    }
-}
-
-/// Whether a field is written out but left to the server: `clusterIP: ""`,
-/// `nodePort: 0`, `roleRef.apiGroup: ""`. A zero with a default is a zero.
-fn is_blank(value: &Value, fill: Option<&Fill>) -> bool {
-    match value {
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Number(_) => is_nothing(value) && matches!(fill, Some(Fill::Allocated | Fill::Sibling(_))),
-        _ => false,
-    }
-}
-
-/// Whether a new value is all defaults: the server makes it as soon as its parent is there.
-fn is_server_made(value: &Value, place: Place<'_>) -> bool {
-    let Value::Object(fields) = value else { return false };
-    fields.iter().all(|(name, value)| {
-        is_filled(name, None, Some(value), fields, place)
-            || is_nothing(value) && value.is_object()
-            || is_server_made(value, place.field(name))
-    })
-}
-
-/// `Always` for an image without a tag or with `latest`, `IfNotPresent` for all else.
-fn pull_policy(container: &Map<String, Value>) -> &'static str {
-    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
-    let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
-    let tag = name.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
-    match tag {
-        Some("latest") => "Always",
-        None if !digest => "Always",
-        _ => "IfNotPresent",
-    }
-}
-
 /// Whether the write only takes away from a list or map of plain values.
 fn only_fewer(old: Option<&Value>, new: &Value) -> bool {
     match (old, new) {
@@ -403,20 +353,5 @@ mod tests {
         }
         assert!(walked(json!({"a": null}), Some(json!({})), json!({"a": ""})).is_empty());
         assert_eq!(walked(json!({"a": 1}), None, json!({})), [("a".to_owned(), Nature::Missing)]);
-    }
-
-    #[test]
-    fn a_pull_policy_follows_the_tag() {
-        for (image, policy) in [
-            ("a", "Always"),
-            ("a:latest", "Always"),
-            ("a:1", "IfNotPresent"),
-            ("host:5000/a", "Always"),
-            ("host:5000/a:1", "IfNotPresent"),
-            ("a@sha256:b", "IfNotPresent"),
-            ("a:latest@sha256:b", "Always"),
-        ] {
-            assert_eq!(pull_policy(json!({"image": image}).as_object().unwrap()), policy, "{image}");
-        }
     }
 }
