@@ -45,6 +45,7 @@ impl Serve {
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
         let (shutdown, at_once) = signals()?;
         running.follow();
+        tokio::spawn(Arc::clone(&running.wall).check());
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
             never = renew(running, fixed, metrics) => match never {},

@@ -1,16 +1,20 @@
 //! The wall itself: a review's bytes in, an answer's bytes out, by the snapshot
 //! and the terms of this moment.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::http::StatusCode;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use crate::actor::Actors;
 use crate::git::{Follower, SourceState, Store};
-use crate::judge::{Bench, Circumstances, Cluster, Judgement, Outcome, Policy, Ruling, Verdict, judge, rule, unjudged};
+use crate::judge::{
+    Bench, Circumstances, Cluster, Disagreement, Judgement, Outcome, Policy, Ruling, Verdict, is_to_check, judge, rule,
+    self_check, unjudged,
+};
 use crate::review::{self, ReviewError, Status, Write};
 use crate::server::{Health, Reviewed, Reviewer, SourceHealth, Tally};
 
@@ -20,7 +24,13 @@ pub(super) struct Wall {
     follower: ArcSwap<Follower>,
     terms: ArcSwap<Terms>,
     cluster: Box<dyn Cluster>,
+    /// Writes of Git's own hand, to be held against the snapshot off the way of reviews.
+    checks: mpsc::Sender<Bytes>,
+    unchecked: Mutex<Option<mpsc::Receiver<Bytes>>>,
 }
+
+/// Writes that may wait for the self-check; more are not checked, for the next sync brings them again.
+const CHECKS: usize = 256;
 
 /// A new look at a source, or at all where nobody says which one it is.
 struct Owed {
@@ -49,7 +59,9 @@ struct Answered {
 
 impl Wall {
     pub(super) fn new(store: Arc<Store>, follower: Follower, terms: Terms, cluster: Box<dyn Cluster>) -> Self {
-        Self { store, follower: ArcSwap::from_pointee(follower), terms: ArcSwap::from_pointee(terms), cluster }
+        let (checks, unchecked) = mpsc::channel(CHECKS);
+        let (follower, terms) = (ArcSwap::from_pointee(follower), ArcSwap::from_pointee(terms));
+        Self { store, follower, terms, cluster, checks, unchecked: Mutex::new(Some(unchecked)) }
     }
 
     pub(super) fn follower(&self) -> Arc<Follower> {
@@ -68,7 +80,7 @@ impl Wall {
 
     /// Answers a review by the snapshot of this moment. Where `last` is not set, a
     /// denial by an old look is not counted yet: it may not stand.
-    fn answer(&self, body: &[u8], last: bool) -> Answered {
+    fn answer(&self, body: &Bytes, last: bool) -> Answered {
         let terms = self.terms.load();
         let snapshot = self.store.snapshot();
         let write = match review::decode(body) {
@@ -78,6 +90,9 @@ impl Wall {
         let cluster = &*self.cluster;
         let bench = Bench { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
         let judgement = judge(&write, bench);
+        if is_to_check(&write, judgement.class, bench) && self.checks.try_send(body.clone()).is_err() {
+            tracing::debug!("Too many writes of Git's own hand to check them all");
+        }
         let source = judgement.source.map(|source| source.name.as_str());
         let is_older = |than| self.store.age(source).is_some_and(|age| age > than);
         let circumstances = Circumstances { stale: is_older(terms.max_staleness) };
@@ -93,6 +108,31 @@ impl Wall {
             tally: Some(tally(judgement.verdict, judgement.class.as_str(), &ruling)),
         };
         Answered { reviewed, owed }
+    }
+
+    /// Checks what Git's own hand writes, one write after another, for as long as it is polled.
+    pub(super) async fn check(self: Arc<Self>) {
+        let unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut unchecked) = unchecked else { return };
+        while let Some(body) = unchecked.recv().await {
+            let wall = Arc::clone(&self);
+            // An object can be large, and this is nobody's deadline.
+            let done = tokio::task::spawn_blocking(move || wall.check_one(&body)).await;
+            if done.is_err() {
+                tracing::error!("A self-check panicked");
+            }
+        }
+    }
+
+    fn check_one(&self, body: &[u8]) {
+        let (terms, snapshot) = (self.terms.load(), self.store.snapshot());
+        let cluster = &*self.cluster;
+        let bench = Bench { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
+        let Ok(write) = review::decode(body) else { return };
+        for Disagreement { source, object, field } in self_check(&write, bench) {
+            let user = &write.user.name;
+            tracing::warn!(%source, %object, %field, %user, "Git's own hand writes this otherwise: no denial by it");
+        }
     }
 }
 
@@ -183,11 +223,16 @@ impl Health for Wall {
     }
 
     fn sources(&self) -> Vec<SourceHealth> {
+        let snapshot = self.store.snapshot();
+        let health = |state: SourceState| {
+            let doubts = snapshot.doubts_of(&state.name).collect();
+            health(state, doubts)
+        };
         self.store.states().into_iter().map(health).collect()
     }
 }
 
-fn health(state: SourceState) -> SourceHealth {
+fn health(state: SourceState, doubts: Vec<String>) -> SourceHealth {
     let SourceState { name, repo, revision, commit, objects, seen, looks, error } = state;
     SourceHealth {
         name,
@@ -198,6 +243,6 @@ fn health(state: SourceState) -> SourceHealth {
         age: seen.map(|seen| seen.elapsed()),
         looks,
         error,
-        doubts: Vec::new(),
+        doubts,
     }
 }

@@ -2,6 +2,7 @@
 //! lock. A verdict never mixes two commits.
 
 mod declared;
+mod doubt;
 mod kinds;
 mod left_alone;
 mod normal;
@@ -10,8 +11,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::compare::{CrdError, CustomResource};
+use crate::compare::{CrdError, CustomResource, Path};
 use crate::manifest;
+
+use doubt::Doubts;
 
 pub use declared::{Declared, Place};
 pub use left_alone::left_alone_live;
@@ -28,6 +31,7 @@ pub struct Snapshot {
     custom: HashMap<(String, String), Arc<CustomResource>>,
     /// Sources and their files that a newer commit changes which cannot be read.
     unsettled: HashSet<(String, Arc<str>)>,
+    doubts: Doubts,
 }
 
 /// One source at one commit.
@@ -210,6 +214,22 @@ impl Snapshot {
     /// Whether a newer commit changes what is declared here, and cannot be read.
     pub fn is_unsettled(&self, source: &Source, declared: &Declared) -> bool {
         !self.unsettled.is_empty() && self.unsettled.contains(&(source.name.clone(), declared.file()))
+    }
+
+    /// Doubts what a field is said to be, for as long as this snapshot is in
+    /// force; whether nobody did before.
+    pub fn doubt(&self, source: &str, object: ObjectKey<'_>, path: &Path) -> bool {
+        self.doubts.add(source, object, path)
+    }
+
+    /// Whether the field, or something above or below it, is doubted.
+    pub fn is_doubted(&self, object: ObjectKey<'_>, path: &Path) -> bool {
+        self.doubts.concern(object, path)
+    }
+
+    /// What is doubted of a source, in words.
+    pub fn doubts_of(&self, source: &str) -> impl Iterator<Item = String> {
+        self.doubts.of(source).into_iter()
     }
 
     /// The sources, each at the commit that was read.

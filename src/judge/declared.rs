@@ -304,6 +304,9 @@ impl Case<'_, '_> {
 
     pub(super) fn finding(&self, difference: Difference, place: Option<Place>, hardest: Outcome) -> Finding {
         let Difference { path, nature, sent, declared: git } = difference;
+        // Where our own picture is in doubt, nobody is denied by it.
+        let is_doubted = self.bench.snapshot.is_doubted(self.key(), &path);
+        let hardest = if is_doubted { hardest.min(Outcome::Warn) } else { hardest };
         let secret = self.kind == "Secret" && self.write.resource.group.is_empty() && !path.is_under(&["metadata"]);
         Finding { path, nature, sent, declared: git, place, secret, hardest }
     }

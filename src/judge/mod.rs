@@ -9,6 +9,7 @@ mod link;
 mod metadata;
 mod policy;
 mod protected;
+mod self_check;
 mod undeclared;
 mod values;
 mod verdict;
@@ -22,6 +23,7 @@ use crate::review::{Operation, Write};
 pub use answer::{Circumstances, Ruling, rule, unjudged};
 pub use cluster::{Cluster, LookUpError, NoCluster, Owner};
 pub use policy::{Ignore, Mode, ModeRule, Outcome, Policy, PolicyError, Scoped};
+pub use self_check::{Disagreement, is_to_check, self_check};
 pub use verdict::{Finding, Judgement, Matter, Verdict};
 
 /// All that a verdict is made from.

@@ -152,3 +152,40 @@ async fn sources_shows_how_they_stand() {
     let error = listed[0]["error"].as_str().unwrap();
     assert!(error.contains("apps/prod/app.yaml:19"), "file and line: {error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gits_own_hand_writes_otherwise_is_no_ground_to_deny() {
+    let served = Served::with(USUAL).ready().await;
+    let image = recorded("set-image", "alice");
+    assert_eq!(served.ask(&image).await["allowed"], false);
+
+    // Argo CD renders another picture than ours: five replicas.
+    let mut sync = recorded_deployment_sync();
+    sync["request"]["object"]["spec"]["replicas"] = 5.into();
+    assert_eq!(served.ask(&sync).await["allowed"], true);
+    let doubts = "driftwall_source_doubts{source=\"prod\"}";
+    served.until(async |served| served.metric(doubts).await == 1.0).await;
+
+    let scale = recorded("scale-5", "alice");
+    let response = served.ask(&scale).await;
+    assert_eq!(response["allowed"], true, "the field is in doubt");
+    assert!(response["warnings"][0].as_str().unwrap().contains("spec.replicas"), "{response}");
+    assert_eq!(served.ask(&image).await["allowed"], false, "others are not");
+    let (_, page) = served.page("/sources").await;
+    assert!(page.contains("Deployment.apps prod/python-app-prod: spec.replicas"), "{page}");
+
+    edit(&served, "1.0.0", "1.0.1");
+    served.until(async |served| served.ask(&scale).await["allowed"] == false).await;
+    assert_eq!(served.metric(doubts).await, 0.0);
+}
+
+fn recorded_deployment_sync() -> serde_json::Value {
+    let is = |line: &serde_json::Value| {
+        let request = &line["review"]["request"];
+        line["action"] == "argocd-self-heal"
+            && line["actor"] == "gitops"
+            && request["name"] == "python-app-prod"
+            && request["kind"]["kind"] == "Deployment"
+    };
+    crate::common::unpacked("actions.jsonl.gz").into_iter().find(is).unwrap()["review"].take()
+}
