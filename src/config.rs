@@ -28,7 +28,11 @@ pub struct Config {
     pub policy: Policy,
     /// How often sources are looked at.
     pub poll: Duration,
-    /// How old a look at Git may be to deny by it.
+    /// How old a look at Git may be before a denial asks for a new one.
+    pub freshness: Duration,
+    /// How long a denial waits for that.
+    pub longest_look: Duration,
+    /// How old a look at Git may be to deny by it at all.
     pub max_staleness: Duration,
     /// How long a server that was told to end serves on.
     pub drain: Duration,
@@ -90,10 +94,16 @@ impl Config {
     /// Reads a configuration from text; `file` names it and gives relative paths their folder.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let wire: wire::Config = serde_saphyr::from_str(text)
-            .map_err(|error| ConfigError::Form { file: file.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| ConfigError::Form { file: file.to_owned(), reason: plain(&error.to_string(), file) })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         usable(wire, folder).map_err(|(key, reason)| ConfigError::Value { file: file.to_owned(), key, reason })
     }
+}
+
+/// The parser's words, with the file's own name for its `<input>`.
+fn plain(error: &str, file: &Path) -> String {
+    let words = error.strip_prefix("error: ").unwrap_or(error);
+    words.replace("<input>", &file.display().to_string())
 }
 
 fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
@@ -153,7 +163,9 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         sources: repositories,
         actors: Actors::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
         policy,
-        poll: duration("git.poll", &git.poll)?,
+        poll: pace("git.poll", &git.poll)?,
+        freshness: duration("git.freshness", &git.freshness)?,
+        longest_look: duration("git.longestLook", &git.longest_look)?,
         max_staleness: duration("maxStaleness", &max_staleness)?,
         drain: duration("drain", &drain)?,
     })
@@ -239,6 +251,15 @@ fn tls_files(tls: wire::Tls, folder: &Path) -> Result<TlsFiles, Fault> {
 
 fn address(key: &str, text: &str) -> Fault {
     (key.to_owned(), format!("`{text}` is no address: write an IP address and a port, such as 0.0.0.0:8443"))
+}
+
+fn pace(key: &str, text: &str) -> Result<Duration, Fault> {
+    let pace = duration(key, text)?;
+    if pace.is_zero() {
+        Err((key.to_owned(), "it is zero; write how long to wait, such as 30s".into()))
+    } else {
+        Ok(pace)
+    }
 }
 
 fn duration(key: &str, text: &str) -> Result<Duration, Fault> {

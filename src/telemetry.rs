@@ -1,5 +1,6 @@
 //! Logs and metrics, and what the metrics ask of the program's owner.
 
+mod health;
 mod logging;
 
 use std::fmt::Write as _;
@@ -14,32 +15,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use health::{Health, SourceHealth};
 pub use logging::{LogError, LogFormat, init_logging};
-
-/// What the probes and the metrics ask of the owner.
-pub trait Health: Send + Sync + 'static {
-    /// Names of the sources that have no snapshot yet; ready when empty.
-    fn waiting(&self) -> Vec<String>;
-    /// The state of every source.
-    fn sources(&self) -> Vec<SourceHealth>;
-}
-
-/// The state of one source, as the metrics show it.
-#[derive(Clone, Debug)]
-pub struct SourceHealth {
-    /// The source's name in the configuration.
-    pub name: String,
-    /// The branch or tag that is followed.
-    pub revision: String,
-    /// The commit in force; empty where there is none yet.
-    pub commit: String,
-    /// How many objects it holds.
-    pub objects: usize,
-    /// Since the last successful look.
-    pub age: Duration,
-    /// Whether the last look failed.
-    pub failing: bool,
-}
 
 /// The labels under which a review is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -210,18 +187,25 @@ impl Metrics {
         }
 
         let age = Family::<Source, Gauge<f64, AtomicU64>>::default();
+        let looks = Family::<Source, Counter>::default();
+        let doubts = Family::<Source, Gauge>::default();
         let objects = Family::<Source, Gauge>::default();
         let info = Family::<SourceInfo, Gauge>::default();
         let failing = Family::<Source, Gauge>::default();
         for source in health.sources() {
             let label = Source { source: source.name.clone() };
-            age.get_or_create(&label).set(source.age.as_secs_f64());
+            // A source that was never seen has no age, and no alert should take it for fresh.
+            age.get_or_create(&label).set(source.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+            looks.get_or_create(&label).inc_by(source.looks);
+            doubts.get_or_create(&label).set(i64::try_from(source.doubts.len()).unwrap_or(i64::MAX));
             objects.get_or_create(&label).set(i64::try_from(source.objects).unwrap_or(i64::MAX));
-            failing.get_or_create(&label).set(i64::from(source.failing));
+            failing.get_or_create(&label).set(i64::from(source.error.is_some()));
             info.get_or_create(&SourceInfo { source: source.name, revision: source.revision, commit: source.commit })
                 .set(1);
         }
         registry.register("source_age_seconds", "Since the last successful look at the source", age);
+        registry.register("source_looks", "How often the source was looked at", looks);
+        registry.register("source_doubts", "Fields that Git's own hand writes otherwise", doubts);
         registry.register("source_objects", "Objects that the source holds", objects);
         registry.register("source_info", "The commit in force", info);
         registry.register("source_failing", "1 where the last look at the source failed", failing);
@@ -293,11 +277,14 @@ mod tests {
         metrics.certificate_ends(unix_now() + 1000);
         let text = metrics.render(&Fixed(vec![SourceHealth {
             name: "prod".into(),
+            repo: "https://example.org/acme/gitops".into(),
             revision: "main".into(),
             commit: "abc".into(),
             objects: 7,
-            age: Duration::from_millis(1500),
-            failing: true,
+            age: Some(Duration::from_millis(1500)),
+            looks: 4,
+            error: Some("gone".into()),
+            doubts: vec!["spec.replicas".into()],
         }]));
         for line in [
             r#"driftwall_reviews_total{verdict="drift",actor="person",answer="deny",mode="enforce"} 1"#,
@@ -313,6 +300,8 @@ mod tests {
             "driftwall_tls_handshake_failures_total 0",
             r#"driftwall_source_age_seconds{source="prod"} 1.5"#,
             r#"driftwall_source_objects{source="prod"} 7"#,
+            r#"driftwall_source_looks_total{source="prod"} 4"#,
+            r#"driftwall_source_doubts{source="prod"} 1"#,
             r#"driftwall_source_info{source="prod",revision="main",commit="abc"} 1"#,
             r#"driftwall_source_failing{source="prod"} 1"#,
             concat!("driftwall_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -6,12 +6,13 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use common::unpacked;
 
 /// A recorded review with the right answer; `traffic` has bare reviews, all of which are allowed.
 #[derive(Deserialize)]
@@ -34,13 +35,6 @@ struct Line {
     message: String,
 }
 
-fn unpacked(name: &str) -> Vec<Value> {
-    let packed = std::fs::read(Path::new("tests/data/reviews").join(name)).unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut text).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// Runs `driftwall check` on reviews; its exit status and what it printed.
 fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
     let folder = tempfile::tempdir().unwrap();
@@ -58,7 +52,6 @@ fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
         .arg(at("driftwall.yaml"))
         .arg("--objects")
         .arg(at("objects"))
-        .arg("--")
         .arg(at("reviews"))
         .output()
         .unwrap();

@@ -4,7 +4,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
@@ -24,8 +23,9 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The cluster's objects (JSON, JSON lines or a List): owners and CustomResourceDefinitions
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// The cluster's objects (JSON, JSON lines or a List): owners and CustomResourceDefinitions;
+    /// once for each file
+    #[arg(long, value_name = "FILE")]
     objects: Vec<PathBuf>,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -93,8 +93,8 @@ impl Check {
 /// Reads every source once.
 fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
     let contents = config.sources.iter().map(|source| {
-        let contents = git::commit_of(source).and_then(|commit| git::read(source, &commit));
-        contents.map(Arc::new).map_err(|error| format!("source {}: {error}", source.name))
+        let contents = git::commit_of(source).and_then(|commit| git::read(source, &commit, None));
+        contents.map(|reading| reading.contents).map_err(|error| format!("source {}: {error}", source.name))
     });
     Ok(Snapshot::new(contents.collect::<Result<_, _>>()?)?)
 }

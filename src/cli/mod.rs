@@ -2,10 +2,12 @@
 
 mod certs;
 mod check;
+mod client;
 mod demo;
 mod input;
 mod running;
 mod serve;
+mod sources;
 mod wall;
 
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ enum Command {
     Demo(demo::Demo),
     /// Serve the admission webhook
     Serve(serve::Serve),
+    /// Show how the sources of a running server stand
+    Sources(sources::Sources),
 }
 
 /// The exit status where something was done wrong, or could not be done.
@@ -44,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Sources(sources) => sources.run(),
     };
     done.unwrap_or_else(|error| {
         anstream::eprintln!("driftwall: {}", with_causes(&*error));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Failure;
 use super::wall::{Terms, Wall};
 use crate::config::{Config, TlsFiles};
-use crate::git::{Refresher, Repository, Store};
+use crate::git::{Follower, Repository, Store};
 use crate::judge::{Cluster, Mode};
 
 /// A wall with what keeps it true.
@@ -19,8 +19,8 @@ pub(super) struct Running {
     /// The text that was read last, good or bad.
     text: String,
     sources: Vec<Repository>,
-    refresher: Refresher,
-    pub(super) poll: Duration,
+    poll: Duration,
+    begun: bool,
 }
 
 /// What only a new start can change.
@@ -39,16 +39,20 @@ impl Running {
         let text = std::fs::read_to_string(file)?;
         let (terms, sources, poll, fixed) = split(config, audit_only);
         let store = Arc::new(Store::default());
-        let refresher = Refresher::new(Arc::clone(&store), sources.clone());
-        let wall = Arc::new(Wall::new(store, terms, cluster));
-        Ok((Self { wall, file: file.to_owned(), audit_only, text, sources, refresher, poll }, fixed))
+        let follower = Follower::new(&store, &sources);
+        let wall = Arc::new(Wall::new(store, follower, terms, cluster));
+        Ok((Self { wall, file: file.to_owned(), audit_only, text, sources, poll, begun: false }, fixed))
     }
 
-    /// Looks at every source; blocks on disk.
-    pub(super) fn look(&mut self) {
-        for (source, error) in self.refresher.look() {
-            tracing::error!(%source, %error, "Source not renewed");
-        }
+    /// Looks at every source once; blocks on it.
+    pub(super) fn look(&self) {
+        self.wall.follower().look();
+    }
+
+    /// Follows the sources from now on; needs a runtime.
+    pub(super) fn follow(&mut self) {
+        self.begun = true;
+        self.wall.follower().begin(self.poll);
     }
 
     /// Takes the configuration over if its file has changed; `None` where it has
@@ -68,22 +72,30 @@ impl Running {
 
     fn take(&mut self, config: Config) -> Fixed {
         let (terms, sources, poll, fixed) = split(config, self.audit_only);
-        if sources != self.sources {
-            // What was read stays in force until all that is wanted now is read.
-            self.refresher = Refresher::new(Arc::clone(&self.wall.store), sources.clone());
+        let other_sources = sources != self.sources;
+        if other_sources {
+            self.wall.follow(Follower::new(&self.wall.store, &sources));
             self.sources = sources;
-            self.look();
+        }
+        let other_pace = std::mem::replace(&mut self.poll, poll) != poll;
+        if self.begun && (other_sources || other_pace) {
+            self.follow();
         }
         self.wall.hold(terms);
-        self.poll = poll;
         fixed
     }
 }
 
 fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration, Fixed) {
-    let Config { listen, admin, tls, sources, actors, mut policy, poll, max_staleness, drain } = config;
+    let Config { listen, admin, tls, sources, actors, mut policy, poll, freshness, longest_look, max_staleness, drain } =
+        config;
     if audit_only {
         policy.mode = Mode::Audit;
     }
-    (Terms { actors, policy, max_staleness }, sources, poll, Fixed { listen, admin, tls, drain })
+    (
+        Terms { actors, policy, freshness, longest_look, max_staleness },
+        sources,
+        poll,
+        Fixed { listen, admin, tls, drain },
+    )
 }

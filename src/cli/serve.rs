@@ -1,5 +1,6 @@
 //! `driftwall serve`: the admission webhook.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,15 +38,16 @@ impl Serve {
 
     async fn serve(self) -> Result<ExitCode, Failure> {
         let Self { config: file, audit_only } = self;
-        let (running, fixed) = Running::begin(&file, audit_only, Box::new(NoCluster))?;
+        let (mut running, fixed) = Running::begin(&file, audit_only, Box::new(NoCluster))?;
         let metrics = Arc::new(Metrics::new());
         let settings = settings(&fixed, &file)?;
         let wall = Arc::clone(&running.wall);
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
         let (shutdown, at_once) = signals()?;
+        running.follow();
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
-            ended = renew(running, fixed, metrics) => return Err(ended),
+            never = renew(running, fixed, metrics) => match never {},
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -67,25 +69,11 @@ fn settings(fixed: &Fixed, file: &std::path::Path) -> Result<Settings, Failure> 
     Ok(settings)
 }
 
-/// Keeps the sources and the configuration new, for as long as it serves; it
-/// ends only where it cannot go on.
-async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Failure {
-    let mut next_look = tokio::time::Instant::now();
+/// Keeps the configuration new, for as long as it serves.
+async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Infallible {
     loop {
-        let is_due = tokio::time::Instant::now() >= next_look;
-        let work = tokio::task::spawn_blocking(move || {
-            let reloaded = running.reload();
-            if is_due {
-                running.look();
-            }
-            (running, reloaded)
-        });
-        let reloaded;
-        (running, reloaded) = match work.await {
-            Ok(done) => done,
-            Err(error) => return format!("failed to keep the sources new: {error}").into(),
-        };
-        match reloaded {
+        tokio::time::sleep(CONFIG_LOOK).await;
+        match running.reload() {
             None => {}
             Some(Ok(now)) => {
                 metrics.config_reloaded(true);
@@ -99,9 +87,5 @@ async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Fai
                 tracing::error!(%error, "Configuration refused, the old one stays");
             }
         }
-        if is_due {
-            next_look = tokio::time::Instant::now() + running.poll;
-        }
-        tokio::time::sleep(CONFIG_LOOK.min(running.poll)).await;
     }
 }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 
 use crate::actor::Actors;
-use crate::git::{SourceState, Store};
+use crate::git::{Follower, SourceState, Store};
 use crate::judge::{Bench, Circumstances, Cluster, Judgement, Outcome, Policy, Ruling, Verdict, judge, rule, unjudged};
 use crate::review::{self, ReviewError, Status, Write};
 use crate::server::{Health, Reviewed, Reviewer, SourceHealth, Tally};
@@ -17,21 +17,43 @@ use crate::server::{Health, Reviewed, Reviewer, SourceHealth, Tally};
 /// Judges reviews.
 pub(super) struct Wall {
     pub(super) store: Arc<Store>,
+    follower: ArcSwap<Follower>,
     terms: ArcSwap<Terms>,
     cluster: Box<dyn Cluster>,
 }
+
+/// What is left of the deadline for the answer itself.
+const ANSWERING: Duration = Duration::from_millis(100);
 
 /// What a configuration asks of writers; it can change between two reviews.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) actors: Actors,
     pub(super) policy: Policy,
+    pub(super) freshness: Duration,
+    pub(super) longest_look: Duration,
     pub(super) max_staleness: Duration,
 }
 
+/// A review's answer.
+struct Answered {
+    reviewed: Reviewed,
+    /// What a denial is owed before it is given: a new look at this source, or at all.
+    owed: Option<Option<String>>,
+}
+
 impl Wall {
-    pub(super) fn new(store: Arc<Store>, terms: Terms, cluster: Box<dyn Cluster>) -> Self {
-        Self { store, terms: ArcSwap::from_pointee(terms), cluster }
+    pub(super) fn new(store: Arc<Store>, follower: Follower, terms: Terms, cluster: Box<dyn Cluster>) -> Self {
+        Self { store, follower: ArcSwap::from_pointee(follower), terms: ArcSwap::from_pointee(terms), cluster }
+    }
+
+    pub(super) fn follower(&self) -> Arc<Follower> {
+        self.follower.load_full()
+    }
+
+    /// From here on other sources are followed.
+    pub(super) fn follow(&self, follower: Follower) {
+        self.follower.store(Arc::new(follower));
     }
 
     /// From here on other terms hold.
@@ -39,30 +61,45 @@ impl Wall {
         self.terms.store(Arc::new(terms));
     }
 
-    fn answer(&self, body: &[u8]) -> Reviewed {
+    /// Answers a review by the snapshot of this moment. Where `last` is not set, a
+    /// denial by an old look is not counted yet: it may not stand.
+    fn answer(&self, body: &[u8], last: bool) -> Answered {
         let terms = self.terms.load();
+        let snapshot = self.store.snapshot();
         let write = match review::decode(body) {
             Ok(write) => write,
-            Err(error) => return refused(&error, &terms.policy),
+            Err(error) => return Answered { reviewed: refused(&error, &terms.policy), owed: None },
         };
-        let snapshot = self.store.snapshot();
         let cluster = &*self.cluster;
         let bench = Bench { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
         let judgement = judge(&write, bench);
-        let circumstances = Circumstances { stale: self.store.age().is_some_and(|age| age > terms.max_staleness) };
+        let source = judgement.source.map(|source| source.name.as_str());
+        let is_older = |than| self.store.age(source).is_some_and(|age| age > than);
+        let circumstances = Circumstances { stale: is_older(terms.max_staleness) };
         let ruling = rule(&write, &judgement, &terms.policy, circumstances);
-        log(&write, &judgement, &ruling);
-        Reviewed {
+        let denies = ruling.outcome == Outcome::Deny && judgement.verdict != Verdict::Error;
+        let owed = (denies && is_older(terms.freshness)).then(|| source.map(str::to_owned));
+        if last || owed.is_none() {
+            log(&write, &judgement, &ruling);
+        }
+        let reviewed = Reviewed {
             status: StatusCode::OK,
             body: review::encode(&write.uid, &ruling.answer),
             tally: Some(tally(judgement.verdict, judgement.class.as_str(), &ruling)),
-        }
+        };
+        Answered { reviewed, owed }
     }
 }
 
 impl Reviewer for Wall {
-    async fn review(&self, body: Bytes, _deadline: Instant) -> Reviewed {
-        self.answer(&body)
+    async fn review(&self, body: Bytes, deadline: Instant) -> Reviewed {
+        let first = self.answer(&body, false);
+        let Some(source) = first.owed else { return first.reviewed };
+        // Nobody is denied for what they pushed a moment ago.
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWERING);
+        let longest = self.terms.load().longest_look;
+        self.follower().look_now(source.as_deref(), longest.min(left)).await;
+        self.answer(&body, true).reviewed
     }
 
     fn overdue(&self, body: &Bytes) -> Reviewed {
@@ -146,13 +183,16 @@ impl Health for Wall {
 }
 
 fn health(state: SourceState) -> SourceHealth {
-    let SourceState { name, revision, commit, objects, seen, error } = state;
+    let SourceState { name, repo, revision, commit, objects, seen, looks, error } = state;
     SourceHealth {
         name,
+        repo,
         revision,
         commit: commit.unwrap_or_default(),
         objects,
-        age: seen.map_or(Duration::MAX, |seen| seen.elapsed()),
-        failing: error.is_some(),
+        age: seen.map(|seen| seen.elapsed()),
+        looks,
+        error,
+        doubts: Vec::new(),
     }
 }

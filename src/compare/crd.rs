@@ -179,3 +179,77 @@ struct WireSchema {
     #[serde(rename = "x-kubernetes-map-type")]
     map_type: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn widget(schema: &Value) -> CustomResource {
+        let version = json!({"name": "v1", "schema": {"openAPIV3Schema": schema}, "subresources": {"scale": {"specReplicasPath": ".spec.size"}}});
+        let names = json!({"kind": "Widget", "plural": "widgets"});
+        CustomResource::read(
+            &json!({"spec": {"group": "a.b", "names": names, "scope": "Namespaced", "versions": [version]}}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_definition_tells_lists_scalars_and_defaults() {
+        let keyed = json!({
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"],
+            "items": {"properties": {"port": {"default": 80}}},
+        });
+        let crd = widget(&json!({"properties": {
+            "keyed": keyed,
+            "set": {"x-kubernetes-list-type": "set", "items": {}},
+            "atomic": {"x-kubernetes-list-type": "atomic", "items": {}},
+            "plain": {"items": {}},
+            "map": {"x-kubernetes-map-type": "atomic", "additionalProperties": {"format": "byte"}},
+            "open": {"additionalProperties": true},
+            "cpu": {"pattern": "^[0-9]+([KMGTPE]i)?$"},
+            "timeout": {"type": "string"},
+            "size": {"default": 3},
+            "any": {"x-kubernetes-embedded-resource": true, "properties": {"a": {}}},
+        }}));
+        let root = crd.schema("v1").unwrap();
+        let key = Key { name: "port".into(), default: Some(80.into()) };
+        for (field, list) in [
+            ("keyed", ListKind::Map(vec![key])),
+            ("set", ListKind::Set),
+            ("atomic", ListKind::Atomic),
+            ("plain", ListKind::Guess),
+        ] {
+            assert_eq!(root.field(field).list(), &list, "{field}");
+        }
+        assert!(root.field("map").is_atomic_map() && !root.field("open").is_atomic_map());
+        assert_eq!(root.field("map").field("a").scalar(), Scalar::Base64);
+        assert_eq!(root.field("cpu").scalar(), Scalar::Quantity);
+        assert_eq!(root.field("timeout").scalar(), Scalar::Duration);
+        assert_eq!(root.fill("size"), Some(&Fill::Value(3.into())));
+        assert!(root.field("any").is_unknown() && root.field("nobody").is_unknown());
+    }
+
+    #[test]
+    fn a_definition_tells_its_replicas_by_version() {
+        let crd = widget(&json!({}));
+        assert_eq!(crd.replicas("v1"), Some(&Path::of(&["spec", "size"])));
+        assert!(crd.replicas("v2").is_none() && crd.schema("v2").is_none());
+        assert!(CustomResource::read(&json!({"spec": {"names": {}}})).is_err());
+    }
+
+    #[test]
+    fn a_schema_without_end_is_cut_off() {
+        let deep = (0..180).fold(json!({}), |inside, _| json!({"properties": {"a": inside}}));
+        let crd = widget(&deep);
+        let mut place = crd.schema("v1").unwrap();
+        let depth = (0..200)
+            .take_while(|_| {
+                place = place.field("a");
+                !place.is_unknown()
+            })
+            .count();
+        assert_eq!(depth, DEPTH);
+    }
+}

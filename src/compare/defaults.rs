@@ -79,7 +79,38 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
         "apps.v1.StatefulSetUpdateStrategy",
         &[("rollingUpdate", Json(r#"{"partition":0}"#)), ("type", Json("\"RollingUpdate\""))],
     ),
-    ("autoscaling.v2.HorizontalPodAutoscalerSpec", &[("minReplicas", Json("1"))]),
+    // One type for both directions: the policies differ, and either are the server's own.
+    (
+        "autoscaling.v2.HPAScalingRules",
+        &[("policies", Allocated), ("selectPolicy", Json("\"Max\"")), ("stabilizationWindowSeconds", Json("0"))],
+    ),
+    (
+        "autoscaling.v2.HorizontalPodAutoscalerBehavior",
+        &[
+            (
+                "scaleDown",
+                Json(r#"{"policies":[{"periodSeconds":15,"type":"Percent","value":100}],"selectPolicy":"Max"}"#),
+            ),
+            (
+                "scaleUp",
+                Json(
+                    r#"{"policies":[{"periodSeconds":15,"type":"Pods","value":4},{"periodSeconds":15,"type":"Percent","value":100}],"selectPolicy":"Max","stabilizationWindowSeconds":0}"#,
+                ),
+            ),
+        ],
+    ),
+    (
+        "autoscaling.v2.HorizontalPodAutoscalerSpec",
+        &[
+            (
+                "metrics",
+                Json(
+                    r#"[{"resource":{"name":"cpu","target":{"averageUtilization":80,"type":"Utilization"}},"type":"Resource"}]"#,
+                ),
+            ),
+            ("minReplicas", Json("1")),
+        ],
+    ),
     (
         "batch.v1.CronJobSpec",
         &[
@@ -120,6 +151,7 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("terminationMessagePolicy", Json("\"File\"")),
         ],
     ),
+    ("core.v1.GRPCAction", &[("service", Json("\"\""))]),
     ("core.v1.HTTPGetAction", &[("path", Json("\"/\"")), ("scheme", Json("\"HTTP\""))]),
     ("core.v1.HostPathVolumeSource", &[("type", Json("\"\""))]),
     ("core.v1.ObjectFieldSelector", &[("apiVersion", Json("\"v1\""))]),

@@ -25,8 +25,13 @@ pub(super) struct Id(String, usize);
 /// A list, each item with what tells it apart.
 pub(super) struct Items<'v> {
     order: Vec<(Id, &'v Value)>,
+    has_twins: bool,
     by_id: HashMap<Id, &'v Value>,
 }
+
+/// How many items with the same keys are looked through: nobody writes more by
+/// mistake, and a list of nothing else must not cost its square.
+const MAX_TWINS: usize = 8;
 
 impl<'s> Keys<'s> {
     /// What tells items apart at this place in all of `lists`; `None` for an atomic list.
@@ -74,14 +79,16 @@ impl<'v> Items<'v> {
     pub(super) fn of(list: &'v [Value], keys: &Keys<'_>) -> Self {
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(list.len());
         let mut order = Vec::with_capacity(list.len());
+        let mut has_twins = false;
         for item in list {
             let text = keys.text(item);
             let before = seen.entry(text.clone()).or_default();
             order.push((Id(text, *before), item));
+            has_twins |= *before > 0;
             *before += 1;
         }
         let by_id = order.iter().cloned().collect();
-        Self { order, by_id }
+        Self { order, has_twins, by_id }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Id, &'v Value)> {
@@ -90,6 +97,20 @@ impl<'v> Items<'v> {
 
     pub(super) fn get(&self, id: &Id) -> Option<&'v Value> {
         self.by_id.get(id).copied()
+    }
+
+    /// The items with the same keys as `id`, where there are several.
+    pub(super) fn twins(&self, id: &Id) -> Vec<&'v Value> {
+        if !self.has_twins {
+            return Vec::new();
+        }
+        let twins: Vec<_> = (0..MAX_TWINS).map_while(|n| self.get(&Id(id.0.clone(), n))).collect();
+        if twins.len() > 1 { twins } else { Vec::new() }
+    }
+
+    /// The first item with the same keys as `id`.
+    pub(super) fn first(&self, id: &Id) -> Option<&'v Value> {
+        self.get(&Id(id.0.clone(), 0))
     }
 
     /// The identities of all items of all `lists`, each once, in their order.
@@ -102,4 +123,50 @@ impl<'v> Items<'v> {
 fn are_named(list: &[Value]) -> bool {
     let mut names = HashSet::with_capacity(list.len());
     list.iter().all(|item| item.get("name").and_then(Value::as_str).is_some_and(|name| names.insert(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{builtin, unknown};
+    use super::*;
+
+    #[test]
+    fn items_of_unknown_lists_are_told_apart_by_names_of_their_own() {
+        for (lists, keyed) in [
+            ([json!([{"name": "a"}]), json!([])], true),
+            ([json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "b"}])], true),
+            ([json!([{"name": "a"}, {"name": "a"}]), json!([])], false),
+            ([json!([{"name": "a"}]), json!([{"id": "a"}])], false),
+            ([json!([{"name": 1}]), json!([])], false),
+            ([json!(["a"]), json!([])], false),
+            ([json!([]), json!([])], false),
+        ] {
+            let [a, b] = lists.each_ref().map(|list| list.as_array().unwrap().as_slice());
+            assert_eq!(Keys::of(unknown(), &[a, b]).is_some(), keyed, "{lists:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_left_out_has_its_default() {
+        let ports = builtin("", "v1", "Service").unwrap().field("spec").field("ports");
+        let (short, full) =
+            ([json!({"port": 80})], [json!({"port": 80, "protocol": "TCP"}), json!({"port": 80, "protocol": "UDP"})]);
+        let keys = Keys::of(ports, &[&short, &full]).unwrap();
+        let (short, full) = (Items::of(&short, &keys), Items::of(&full, &keys));
+        assert_eq!(Items::union(&[&short, &full]).len(), 2);
+        let names = |items: &Items<'_>| items.iter().map(|(_, item)| keys.step(item)).collect::<Vec<_>>();
+        assert_eq!(names(&short)[0], names(&full)[0]);
+    }
+
+    #[test]
+    fn items_with_the_same_keys_are_twins() {
+        let env = [json!({"name": "A", "value": 1}), json!({"name": "B"}), json!({"name": "A", "value": 2})];
+        let keys = Keys::Fields(vec![Key { name: "name".into(), default: None }].into());
+        let items = Items::of(&env, &keys);
+        let twins: Vec<_> = items.iter().map(|(id, _)| items.twins(id).len()).collect();
+        assert_eq!(twins, [2, 0, 2]);
+        assert_eq!(Items::union(&[&items, &items]).len(), 3);
+    }
 }

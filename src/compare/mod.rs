@@ -13,7 +13,8 @@ mod walk;
 
 pub use builtin::{builtin, object_meta, unknown};
 pub use crd::{CrdError, CustomResource};
+pub use equal::is_opaque;
 pub use path::{Path, PathError, Pattern, Step};
 pub use quantity::Quantity;
 pub use schema::{Fill, Key, ListKind, Place, Scalar, Schema};
-pub use walk::{Difference, Nature, differences, is_opaque};
+pub use walk::{Difference, Nature, differences};

@@ -1,10 +1,10 @@
 //! The walk: what one write does to an object, held against what Git declares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::equal::{covers, is_nothing, same};
+use super::equal::{covers, is_nothing, is_opaque, same};
 use super::items::{Items, Keys};
 use super::path::{Path, Step};
 use super::schema::{Fill, Place};
@@ -58,13 +58,6 @@ pub fn differences(
     walk.found
 }
 
-/// A value that Git holds encrypted (SOPS) or as a placeholder for a later
-/// substitution (Flux's `${VAR}`, argocd-vault-plugin's `<path:…>`).
-pub fn is_opaque(text: &str) -> bool {
-    let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
-    text.starts_with("ENC[") || between("${", "}") || between("<path:", ">")
-}
-
 struct Walk {
     creating: bool,
     path: Path,
@@ -74,6 +67,10 @@ struct Walk {
 impl Walk {
     fn step(&mut self, declared: Option<&Value>, old: Option<&Value>, new: Option<&Value>, place: Place<'_>) {
         let present = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
+        // `null` in Git is nothing, which some clients leave out and some send as an empty value.
+        if declared.is_some_and(Value::is_null) && new.is_some_and(is_nothing) {
+            return;
+        }
         let [declared, old, new] = [declared, old, new].map(|value| value.filter(|_| present(value)));
         match (declared, old, new) {
             (None, None, None) => {}
@@ -101,6 +98,8 @@ impl Walk {
     /// Git declares the field, the write leaves it out.
     fn taken(&mut self, declared: &Value, old: Option<&Value>, place: Place<'_>) {
         let gone = |declared: &Value, old: Option<&Value>, creating: bool, place| match old {
+            // No items are no items, whether the list is written or not.
+            Some(Value::Array(old)) if old.is_empty() => false,
             // What the server drops (`false`, `{}`) it never held either.
             Some(old) if is_nothing(declared) => same(declared, old, place),
             Some(_) => true,
@@ -149,6 +148,7 @@ impl Walk {
                 match Keys::of(place, &[items, before.unwrap_or_default(), sent]) {
                     Some(Keys::Whole) => self.set(items, before, sent, place),
                     Some(keys) => self.keyed(&keys, items, before, sent, place),
+                    None if items.is_empty() && !sent.is_empty() => self.changed(declared, new),
                     None if covers(declared, new, place) => self.atomic_list(declared, before, new, place),
                     None => self.changed(declared, new),
                 }
@@ -188,8 +188,9 @@ impl Walk {
         };
         let names: BTreeSet<_> = [declared, old, Some(new)].into_iter().flatten().flat_map(Map::keys).collect();
         for name in names {
-            let (git, before, after) = (at(declared, name), at(old, name), new.get(name));
-            if shadowed(name) || (git.is_none() && is_filled(name, before, after, new, place)) {
+            let (git, before, after) = (declared.and_then(|fields| fields.get(name)), at(old, name), new.get(name));
+            let is_open = git.is_none_or(|git| git.is_null() || is_blank(git, place.fill(name)));
+            if shadowed(name) || (is_open && is_filled(name, before, after, new, place)) {
                 continue;
             }
             self.below(Step::Field(name.as_str().into()), |walk| walk.step(git, before, after, place.field(name)));
@@ -208,6 +209,12 @@ impl Walk {
         let [declared, old, new] = [declared, old.unwrap_or_default(), new].map(|list| Items::of(list, keys));
         for id in Items::union(&[&declared, &new, &old]) {
             let (git, before, after) = (declared.get(id), old.get(id), new.get(id));
+            // Git names a variable twice: tools drop one of the two, or turn them round.
+            let twins = declared.twins(id);
+            let is_twin = |item| twins.iter().any(|twin| same(twin, item, place.items()));
+            if !twins.is_empty() && after.map_or_else(|| new.first(id).is_some(), is_twin) {
+                continue;
+            }
             let Some(step) = git.or(after).or(before).and_then(|item| keys.step(item)) else { continue };
             self.below(step, |walk| walk.step(git, before, after, place.items()));
         }
@@ -228,20 +235,28 @@ impl Walk {
     }
 
     /// Git's items are all there, one by one: what Git leaves out of them is
-    /// the server's, what the write adds is an extra.
+    /// the server's, what the write adds is an extra. The list is one value, so
+    /// it is named once, with the worst that happens in it.
     fn atomic_list(&mut self, declared: &Value, old: Option<&[Value]>, new: &Value, place: Place<'_>) {
         let (Value::Array(items), Value::Array(sent)) = (declared, new) else { return };
         let before = old.filter(|old| old.len() == sent.len());
+        let kept: HashSet<_> = old.unwrap_or_default().iter().map(Value::to_string).collect();
         let mut inside = Self { creating: false, path: self.path.clone(), found: Vec::new() };
         for (index, (item, sent)) in items.iter().zip(sent).enumerate() {
+            // An item that only moves up where another one goes is not this write's doing.
+            if kept.contains(&sent.to_string()) {
+                continue;
+            }
             let was = before.map(|old| &old[index]);
             // Without a schema nobody can tell the server's defaults in a restored item from an extra.
             if was.is_some() || !place.items().is_unknown() {
                 inside.step(Some(item), was, Some(sent), place.items());
             }
         }
-        if inside.found.iter().any(|difference| difference.nature == Nature::Extra) {
-            self.report(Nature::Extra, Some(new), Some(declared));
+        let open = [Nature::Extra, Nature::Filled, Nature::Opaque, Nature::Widened];
+        if let Some(nature) = open.into_iter().find(|open| inside.found.iter().any(|inside| inside.nature == *open)) {
+            let declared = Some(declared).filter(|_| nature != Nature::Opaque);
+            self.report(nature, Some(new), declared);
         }
     }
 
@@ -260,6 +275,7 @@ impl Walk {
                 let before = old.and_then(Value::as_array).map(Vec::as_slice);
                 match Keys::of(place, &[before.unwrap_or_default(), items]) {
                     Some(keys @ Keys::Fields(_)) => self.keyed(&keys, &[], before, items, place),
+                    Some(keys) if is_subset(items, before, &keys) => self.report(Nature::Dropped, Some(new), None),
                     _ if only_fewer(old, new) => self.report(Nature::Dropped, Some(new), None),
                     _ => self.report(Nature::Extra, Some(new), None),
                 }
@@ -281,10 +297,21 @@ fn is_filled(
     let Some(new) = new else { return false };
     match place.fill(name) {
         None => false,
-        Some(Fill::Allocated) => old.is_none(),
+        Some(Fill::Allocated) => old.is_none_or(|old| is_blank(old, Some(&Fill::Allocated))),
         Some(Fill::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(Fill::Sibling(other)) => parent.get(*other) == Some(new),
         Some(Fill::Value(value)) => same(value, new, place.field(name)),
+    }
+}
+
+/// Whether a field is written out but left to the server: `clusterIP: ""`,
+/// `nodePort: 0`, `roleRef.apiGroup: ""`. A zero with a default is a zero.
+fn is_blank(value: &Value, fill: Option<&Fill>) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Number(_) => is_nothing(value) && matches!(fill, Some(Fill::Allocated | Fill::Sibling(_))),
+        _ => false,
     }
 }
 
@@ -322,10 +349,74 @@ fn only_fewer(old: Option<&Value>, new: &Value) -> bool {
     }
 }
 
+/// Whether a set has only members that were there.
+fn is_subset(new: &[Value], old: Option<&[Value]>, keys: &Keys<'_>) -> bool {
+    let old = Items::of(old.unwrap_or_default(), keys);
+    Items::of(new, keys).iter().all(|(id, _)| old.get(id).is_some())
+}
+
 fn at<'v>(fields: Option<&'v Map<String, Value>>, name: &str) -> Option<&'v Value> {
     fields?.get(name).filter(|value| !value.is_null())
 }
 
 fn is_flat(fields: &Map<String, Value>) -> bool {
     fields.values().all(|value| !value.is_object() && !value.is_array())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::unknown;
+    use super::*;
+
+    fn walked(declared: Value, old: Option<Value>, new: Value) -> Vec<(String, Nature)> {
+        let found = differences(Some(&declared), old.as_ref(), Some(&new), unknown(), &Path::default());
+        found.into_iter().map(|difference| (difference.path.to_string(), difference.nature)).collect()
+    }
+
+    #[test]
+    fn each_move_has_its_nature() {
+        for (declared, old, new, path, nature) in [
+            (json!({"a": 1}), json!({"a": 1}), json!({"a": 2}), "a", Nature::Changed),
+            (json!({"a": 1}), json!({"a": 1}), json!({}), "a", Nature::Missing),
+            (json!({}), json!({"a": 1}), json!({}), "a", Nature::Dropped),
+            (json!({}), json!({}), json!({"a": 1}), "a", Nature::Extra),
+            (json!({"a": ""}), json!({}), json!({"a": "b"}), "a", Nature::Filled),
+            (json!({"a": "${A}"}), json!({"a": "b"}), json!({"a": "c"}), "a", Nature::Opaque),
+            (json!({"a": ["${A}"]}), json!({"a": ["b"]}), json!({"a": ["c"]}), "a", Nature::Opaque),
+            (json!({"a": {"b": 1}}), json!({"a": {"b": 1}}), json!({"a": {}}), "a.b", Nature::Missing),
+        ] {
+            let expected = vec![(path.to_owned(), nature)];
+            assert_eq!(
+                walked(declared.clone(), Some(old.clone()), new.clone()),
+                expected,
+                "{declared}: {old} to {new}"
+            );
+            if nature != Nature::Dropped && nature != Nature::Opaque {
+                let back = walked(declared.clone(), Some(new.clone()), old.clone());
+                assert!(
+                    back.iter().all(|(_, nature)| *nature == Nature::Dropped),
+                    "{declared}: back to {old}: {back:?}"
+                );
+            }
+        }
+        assert!(walked(json!({"a": null}), Some(json!({})), json!({"a": ""})).is_empty());
+        assert_eq!(walked(json!({"a": 1}), None, json!({})), [("a".to_owned(), Nature::Missing)]);
+    }
+
+    #[test]
+    fn a_pull_policy_follows_the_tag() {
+        for (image, policy) in [
+            ("a", "Always"),
+            ("a:latest", "Always"),
+            ("a:1", "IfNotPresent"),
+            ("host:5000/a", "Always"),
+            ("host:5000/a:1", "IfNotPresent"),
+            ("a@sha256:b", "IfNotPresent"),
+            ("a:latest@sha256:b", "Always"),
+        ] {
+            assert_eq!(pull_policy(json!({"image": image}).as_object().unwrap()), policy, "{image}");
+        }
+    }
 }

@@ -194,11 +194,13 @@ pub(super) struct Scoped {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Git {
     pub(super) poll: String,
+    pub(super) freshness: String,
+    pub(super) longest_look: String,
 }
 
 impl Default for Git {
     fn default() -> Self {
-        Self { poll: "30s".into() }
+        Self { poll: "30s".into(), freshness: "5s".into(), longest_look: "1500ms".into() }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{ObjectKey, left_alone, normal};
@@ -71,22 +72,34 @@ impl Declared {
         normal::normal(self.written())
     }
 
+    /// The file that declares the object.
+    pub(super) fn file(&self) -> Arc<str> {
+        Arc::clone(&self.file)
+    }
+
     /// Where the object begins.
     pub fn start(&self) -> Place {
         self.find(&Value::Null, &[]).unwrap_or_else(|| self.at(1))
     }
 
-    /// Where a field stands, or else the nearest thing around it.
-    pub fn place(&self, path: &Path) -> Place {
+    /// Where fields stand, each or else the nearest thing around it.
+    pub fn places(&self, paths: &[&Path]) -> Vec<Place> {
+        if paths.is_empty() {
+            return Vec::new();
+        }
         let written = self.written();
+        paths.iter().map(|path| self.place(path, &written)).collect()
+    }
+
+    fn place(&self, path: &Path, written: &Value) -> Place {
         let mut best = self.start();
         // `data` of a Secret may have been written as `stringData`.
         for steps in [path.steps(), &normal::as_written(path)] {
             for depth in 1..=steps.len() {
-                let Some(found) = self.find(&written, &steps[..depth]) else { break };
+                let Some(found) = self.find(written, &steps[..depth]) else { break };
                 best = found;
             }
-            if self.find(&written, steps).is_some() {
+            if self.find(written, steps).is_some() {
                 break;
             }
         }
@@ -94,7 +107,10 @@ impl Declared {
     }
 
     fn written(&self) -> Value {
-        serde_json::from_str(&self.text).expect("the text was printed from a value")
+        // `manifest` bounds how deep an object is, at more than serde_json does by itself.
+        let mut reader = serde_json::Deserializer::from_str(&self.text);
+        reader.disable_recursion_limit();
+        Value::deserialize(&mut reader).expect("the text was printed from a value")
     }
 
     fn find(&self, written: &Value, steps: &[compare::Step]) -> Option<Place> {

@@ -6,7 +6,7 @@ mod kinds;
 mod left_alone;
 mod normal;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub struct Snapshot {
     namespaces: HashMap<String, (usize, usize)>,
     kinds: HashMap<(String, String), (usize, usize)>,
     custom: HashMap<(String, String), Arc<CustomResource>>,
+    /// Sources and their files that a newer commit changes which cannot be read.
+    unsettled: HashSet<(String, Arc<str>)>,
 }
 
 /// One source at one commit.
@@ -33,6 +35,12 @@ pub struct Snapshot {
 pub struct Contents {
     /// Where it comes from.
     pub source: Source,
+    files: Vec<Arc<FileContents>>,
+}
+
+/// What one file declares. The next commit shares the files that it does not change.
+#[derive(Debug, Default)]
+pub struct FileContents {
     objects: Vec<Arc<Declared>>,
     custom: Vec<Arc<CustomResource>>,
     /// Objects that are no desired state: Helm's and Argo CD's hooks.
@@ -90,45 +98,52 @@ pub enum DesiredError {
     },
 }
 
+// === impl FileContents ===
+
+impl FileContents {
+    /// Takes in the objects of a file. `namespace` is for namespaced manifests
+    /// that leave theirs out.
+    pub fn new(file: &Arc<str>, namespace: Option<&str>, objects: Vec<manifest::Object>) -> Result<Self, DesiredError> {
+        let mut contents = Self { objects: Vec::with_capacity(objects.len()), custom: Vec::new(), hooks: 0 };
+        for object in objects {
+            if left_alone::is_hook(&object.value) {
+                contents.hooks += 1;
+                continue;
+            }
+            if object.kind == "CustomResourceDefinition" {
+                let crd = CustomResource::read(&object.value).map_err(|reason| DesiredError::Crd {
+                    file: file.to_string(),
+                    name: object.name.clone(),
+                    reason,
+                })?;
+                contents.custom.push(Arc::new(crd));
+            }
+            contents.objects.push(Arc::new(Declared::new(file.clone(), namespace, object)));
+        }
+        Ok(contents)
+    }
+}
+
 // === impl Contents ===
 
 impl Contents {
-    /// Takes in the objects of a source, each with the file it stands in.
-    /// `namespace` is for namespaced manifests that leave theirs out.
-    pub fn new(
-        source: Source,
-        namespace: Option<&str>,
-        files: impl IntoIterator<Item = (Arc<str>, Vec<manifest::Object>)>,
-    ) -> Result<Self, DesiredError> {
-        let mut contents = Self { source, objects: Vec::new(), custom: Vec::new(), hooks: 0 };
-        for (file, objects) in files {
-            for object in objects {
-                if left_alone::is_hook(&object.value) {
-                    contents.hooks += 1;
-                    continue;
-                }
-                if object.kind == "CustomResourceDefinition" {
-                    let crd = CustomResource::read(&object.value).map_err(|reason| DesiredError::Crd {
-                        file: file.to_string(),
-                        name: object.name.clone(),
-                        reason,
-                    })?;
-                    contents.custom.push(Arc::new(crd));
-                }
-                contents.objects.push(Arc::new(Declared::new(file.clone(), namespace, object)));
-            }
-        }
-        Ok(contents)
+    /// Puts the files of a source together.
+    pub fn new(source: Source, files: Vec<Arc<FileContents>>) -> Self {
+        Self { source, files }
     }
 
     /// How many objects the source declares.
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.files.iter().map(|file| file.objects.len()).sum()
     }
 
     /// Whether the source declares nothing.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.len() == 0
+    }
+
+    fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
+        self.files.iter().flat_map(|file| &file.objects)
     }
 }
 
@@ -138,11 +153,11 @@ impl Snapshot {
     /// Puts sources together.
     pub fn new(sources: Vec<Arc<Contents>>) -> Result<Self, DesiredError> {
         let mut snapshot = Self::default();
-        for crd in sources.iter().flat_map(|contents| &contents.custom) {
+        for crd in sources.iter().flat_map(|contents| &contents.files).flat_map(|file| &file.custom) {
             snapshot.custom.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
         }
         for (source, contents) in sources.iter().enumerate() {
-            for declared in &contents.objects {
+            for declared in contents.objects() {
                 snapshot.insert(declared, source, &contents.source.name)?;
             }
         }
@@ -179,6 +194,22 @@ impl Snapshot {
     pub fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
         let (source, declared) = self.objects.get(&key.to_string())?;
         Some((declared, &self.sources[*source].source))
+    }
+
+    /// Files that a newer commit changes, which cannot be read: what they declare
+    /// may not be what is wanted.
+    #[must_use]
+    pub fn with_unsettled<'a>(mut self, files: impl IntoIterator<Item = (&'a str, &'a [Arc<str>])>) -> Self {
+        let of = |(source, files): (&str, &[Arc<str>])| {
+            files.iter().map(|file| (source.to_owned(), Arc::clone(file))).collect::<Vec<_>>()
+        };
+        self.unsettled = files.into_iter().flat_map(of).collect();
+        self
+    }
+
+    /// Whether a newer commit changes what is declared here, and cannot be read.
+    pub fn is_unsettled(&self, source: &Source, declared: &Declared) -> bool {
+        !self.unsettled.is_empty() && self.unsettled.contains(&(source.name.clone(), declared.file()))
     }
 
     /// The sources, each at the commit that was read.

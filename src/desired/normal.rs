@@ -25,6 +25,10 @@ pub(super) fn normal(mut object: Value) -> Value {
     let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
     let Some(fields) = object.as_object_mut() else { return object };
     fields.remove("status");
+    if fields.get("sops").is_some_and(Value::is_object) {
+        // How the file is encrypted; it never reaches a cluster.
+        fields.remove("sops");
+    }
     if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
         metadata.retain(|name, _| !KEPT_BY_SERVER.contains(&name.as_str()));
     }
@@ -81,6 +85,8 @@ mod tests {
     fn a_manifest_becomes_what_the_server_has() {
         for (written, held) in [
             (json!({"status": {}, "spec": 1}), json!({"spec": 1})),
+            (json!({"sops": {"mac": "a"}, "spec": 1}), json!({"spec": 1})),
+            (json!({"sops": "a", "spec": 1}), json!({"sops": "a", "spec": 1})),
             (
                 json!({"metadata": {"name": "a", "namespace": "b", "creationTimestamp": null, "uid": "c"}}),
                 json!({"metadata": {"name": "a"}}),

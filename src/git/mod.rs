@@ -1,19 +1,21 @@
 //! Git as the source: repositories on this machine, read out of the object
 //! database, never out of a working tree.
 
+mod follow;
 mod read;
-mod refresh;
+mod store;
 
 use std::path::PathBuf;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::desired::{self, DesiredError};
 use crate::manifest::ManifestError;
 
-pub use read::{commit_of, read};
-pub use refresh::{Refresher, SourceState, Store};
+pub use follow::Follower;
+pub use read::{Reading, commit_of, read};
+pub use store::{SourceState, Store};
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,32 +72,18 @@ impl PartialEq for Files {
 /// A source that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
-    /// The documents of a commit that cannot be read; the rest of it is not used either.
-    #[error("failed to read {} of commit {commit}: {}", documents(.errors), .errors[0])]
+    /// Files of a commit cannot be read; the rest of it is not used either.
+    #[error("failed to read {} of commit {commit}: {}", files(.errors), .errors[0])]
     Broken {
         /// The commit.
         commit: String,
         /// What is wrong, at least one thing.
-        errors: Vec<ManifestError>,
-    },
-    /// What the commit declares does not fit together.
-    #[error("failed to use commit {commit}: {reason}")]
-    Content {
-        /// The commit.
-        commit: String,
-        /// What is wrong.
-        reason: DesiredError,
-    },
-    /// A file that is too large to be a manifest.
-    #[error("failed to read {file}: {size} bytes are more than {} MiB; exclude it", MAX_FILE >> 20)]
-    FileSize {
-        /// The file.
-        file: String,
-        /// Its size in bytes.
-        size: usize,
+        errors: Vec<FileError>,
+        /// The files that the commit changes against the last good one.
+        changed: Vec<Arc<str>>,
     },
     /// More files than a source may have.
-    #[error("failed to read {path}: more than {MAX_FILES} files")]
+    #[error("failed to read {path}: more than {MAX_FILES} files or {MAX_DEPTH} folders inside each other")]
     Files {
         /// The source's path.
         path: String,
@@ -118,6 +106,33 @@ pub enum GitError {
     },
 }
 
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// What it declares cannot be used.
+    #[error(transparent)]
+    Content(#[from] DesiredError),
+    /// It is not stored as it should be.
+    #[error("{file}: {reason}")]
+    Git {
+        /// The file.
+        file: String,
+        /// What libgit2 says.
+        reason: git2::Error,
+    },
+    /// It holds something that is no manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It is too large to be a manifest.
+    #[error("{file}: {size} bytes are more than {} MiB; exclude it", MAX_FILE >> 20)]
+    Size {
+        /// The file.
+        file: String,
+        /// Its size in bytes.
+        size: usize,
+    },
+}
+
 /// The largest file that is read: several times what etcd would store.
 const MAX_FILE: usize = 32 << 20;
 /// The most files that a source may have.
@@ -125,7 +140,7 @@ const MAX_FILES: usize = 200_000;
 /// Folders inside folders beyond which a tree is taken for malice.
 const MAX_DEPTH: usize = 100;
 
-fn documents(errors: &[ManifestError]) -> String {
+fn files(errors: &[FileError]) -> String {
     if errors.len() == 1 { "a document".into() } else { format!("{} documents", errors.len()) }
 }
 

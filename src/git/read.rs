@@ -1,36 +1,77 @@
-//! One commit of a repository, read into what it declares.
+//! One commit of a repository, read into what it declares. What the commit
+//! before had already is not read again.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use git2::{Blob, ObjectType, Oid, Repository as Git, RepositoryOpenFlags, Tree};
 
-use super::{GitError, MAX_DEPTH, MAX_FILE, MAX_FILES, Repository, prepare, source_at};
-use crate::desired::Contents;
+use super::{FileError, GitError, MAX_DEPTH, MAX_FILE, MAX_FILES, Repository, prepare, source_at};
+use crate::desired::{Contents, FileContents};
 use crate::manifest;
 
 /// Files that can hold manifests.
 const ENDINGS: [&str; 3] = [".json", ".yaml", ".yml"];
 
+/// The mode of a symbolic link.
+const LINK: i32 = 0o120_000;
+
+/// A commit as it was read, shared with the next: a folder or file whose id is
+/// the same is the same.
+#[derive(Debug)]
+pub struct Reading {
+    /// What the commit declares.
+    pub contents: Arc<Contents>,
+    root: Entry,
+}
+
+#[derive(Clone, Debug)]
+enum Entry {
+    File(Arc<File>),
+    Folder(Arc<Folder>),
+}
+
+#[derive(Debug)]
+struct File {
+    id: Oid,
+    path: Arc<str>,
+    contents: Arc<FileContents>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    id: Oid,
+    entries: HashMap<Box<str>, Entry>,
+    /// The entries' names in Git's order.
+    order: Vec<Box<str>>,
+}
+
 /// The commit that the source's revision names now.
 pub fn commit_of(repository: &Repository) -> Result<String, GitError> {
     let git = open(repository)?;
-    Ok(resolve(&git, repository)?.to_string())
+    let revision = &repository.revision;
+    let commit = git.revparse_single(revision).and_then(|object| object.peel_to_commit());
+    let action = || format!("find the revision {revision} in {}", repository.folder.display());
+    commit.map(|commit| commit.id().to_string()).map_err(|reason| GitError::Git { action: action(), reason })
 }
 
-/// Reads all that a source declares at `commit`.
-pub fn read(repository: &Repository, commit: &str) -> Result<Contents, GitError> {
+/// Reads all that a source declares at `commit`; `before` is what was read of it last.
+pub fn read(repository: &Repository, commit: &str, before: Option<&Reading>) -> Result<Reading, GitError> {
     let git = open(repository)?;
     let failed = |reason| GitError::Git { action: format!("read commit {commit}"), reason };
     let id = Oid::from_str(commit).map_err(failed)?;
     let tree = git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed)?;
-    let mut walk = Walk { git: &git, repository, files: Vec::new(), errors: Vec::new() };
-    walk.start(&tree, commit)?;
-    let Walk { files, errors, .. } = walk;
+    let mut walk =
+        Walk { git: &git, repository, count: 0, errors: Vec::new(), changed: Vec::new(), compares: before.is_some() };
+    let root = walk.start(&tree, commit, before.map(|reading| &reading.root))?;
+    let Walk { errors, changed, .. } = walk;
     if !errors.is_empty() {
-        return Err(GitError::Broken { commit: commit.to_owned(), errors });
+        return Err(GitError::Broken { commit: commit.to_owned(), errors, changed });
     }
-    Contents::new(source_at(repository, commit), repository.namespace.as_deref(), files)
-        .map_err(|reason| GitError::Content { commit: commit.to_owned(), reason })
+    let mut files = Vec::new();
+    root.each(&mut |file| files.push(Arc::clone(&file.contents)));
+    Ok(Reading { contents: Arc::new(Contents::new(source_at(repository, commit), files)), root })
 }
 
 fn open(repository: &Repository) -> Result<Git, GitError> {
@@ -42,57 +83,90 @@ fn open(repository: &Repository) -> Result<Git, GitError> {
     })
 }
 
-fn resolve(git: &Git, repository: &Repository) -> Result<Oid, GitError> {
-    let revision = &repository.revision;
-    let commit = git.revparse_single(revision).and_then(|object| object.peel_to_commit());
-    let action = || format!("find the revision {revision} in {}", repository.folder.display());
-    commit.map(|commit| commit.id()).map_err(|reason| GitError::Git { action: action(), reason })
+impl Entry {
+    fn each(&self, then: &mut impl FnMut(&File)) {
+        match self {
+            Self::File(file) => then(file),
+            Self::Folder(folder) => folder.order.iter().for_each(|name| folder.entries[name].each(then)),
+        }
+    }
+
+    fn is_of(&self, id: Oid) -> bool {
+        match self {
+            Self::File(file) => file.id == id,
+            Self::Folder(folder) => folder.id == id,
+        }
+    }
 }
 
 struct Walk<'a> {
     git: &'a Git,
     repository: &'a Repository,
-    files: Vec<(Arc<str>, Vec<manifest::Object>)>,
-    errors: Vec<manifest::ManifestError>,
+    count: usize,
+    errors: Vec<FileError>,
+    changed: Vec<Arc<str>>,
+    /// Whether there is a commit before, for `changed` to mean something.
+    compares: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn start(&mut self, root: &Tree<'_>, commit: &str) -> Result<(), GitError> {
+    fn start(&mut self, root: &Tree<'_>, commit: &str, before: Option<&Entry>) -> Result<Entry, GitError> {
         let path = self.repository.path.trim_matches('/');
-        if path.is_empty() || path == "." {
-            return self.folder(root, "", 0);
-        }
-        let missing = |_| GitError::Path { path: path.to_owned(), commit: commit.to_owned() };
-        let entry = root.get_path(std::path::Path::new(path)).map_err(missing)?;
-        match entry.kind() {
-            Some(ObjectType::Blob) => self.file(path, entry.id()),
-            Some(ObjectType::Tree) => self.folder(&self.git.find_tree(entry.id()).map_err(missing)?, path, 0),
+        let (kind, id) = match path {
+            "" | "." => (Some(ObjectType::Tree), root.id()),
+            _ => match root.get_path(Path::new(path)) {
+                Ok(entry) => (entry.kind(), entry.id()),
+                Err(_) => (None, root.id()),
+            },
+        };
+        let base = if path == "." { "" } else { path };
+        match kind {
+            Some(ObjectType::Blob) => Ok(self.file(base, id, before)),
+            Some(ObjectType::Tree) => self.folder(base, id, before, 0),
             _ => Err(GitError::Path { path: path.to_owned(), commit: commit.to_owned() }),
         }
     }
 
-    fn folder(&mut self, tree: &Tree<'_>, path: &str, depth: usize) -> Result<(), GitError> {
+    fn folder(&mut self, path: &str, id: Oid, before: Option<&Entry>, depth: usize) -> Result<Entry, GitError> {
+        if let Some(same) = before.filter(|entry| entry.is_of(id)) {
+            return Ok(same.clone());
+        }
         if depth > MAX_DEPTH {
             return Err(GitError::Files { path: path.to_owned() });
         }
-        for entry in tree {
+        let failed = |reason| GitError::Git { action: format!("read the folder {path}"), reason };
+        let tree = self.git.find_tree(id).map_err(failed)?;
+        let earlier = match before {
+            Some(Entry::Folder(folder)) => Some(folder),
+            _ => None,
+        };
+        let mut folder = Folder { id, entries: HashMap::new(), order: Vec::new() };
+        for entry in &tree {
             // A name that is no text cannot end in `.yaml`.
             let Ok(name) = entry.name() else { continue };
             let below = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-            match entry.kind() {
-                Some(ObjectType::Tree) => {
-                    let failed = |reason| GitError::Git { action: format!("read the folder {below}"), reason };
-                    let tree = self.git.find_tree(entry.id()).map_err(failed)?;
-                    self.folder(&tree, &below, depth + 1)?;
-                }
+            let before = earlier.and_then(|folder| folder.entries.get(name));
+            let read = match entry.kind() {
+                Some(ObjectType::Tree) => self.folder(&below, entry.id(), before, depth + 1)?,
                 // A link's blob is its target's name; submodules have no content here.
                 Some(ObjectType::Blob) if entry.filemode() != LINK && self.is_wanted(&below) => {
-                    self.file(&below, entry.id())?;
+                    self.count += 1;
+                    if self.count > MAX_FILES {
+                        return Err(GitError::Files { path: self.repository.path.clone() });
+                    }
+                    self.file(&below, entry.id(), before)
                 }
-                _ => {}
+                _ => continue,
+            };
+            folder.order.push(name.into());
+            folder.entries.insert(name.into(), read);
+        }
+        for (name, gone) in earlier.iter().flat_map(|folder| &folder.entries) {
+            if !folder.entries.contains_key(name) {
+                gone.each(&mut |file| self.changed.push(Arc::clone(&file.path)));
             }
         }
-        Ok(())
+        Ok(Entry::Folder(Arc::new(folder)))
     }
 
     fn is_wanted(&self, file: &str) -> bool {
@@ -101,27 +175,35 @@ impl<'a> Walk<'a> {
         ENDINGS.iter().any(|ending| file.ends_with(ending)) && self.repository.files.has(relative)
     }
 
-    fn file(&mut self, file: &str, id: Oid) -> Result<(), GitError> {
-        if self.files.len() == MAX_FILES {
-            return Err(GitError::Files { path: self.repository.path.clone() });
+    fn file(&mut self, path: &str, id: Oid, before: Option<&Entry>) -> Entry {
+        if let Some(same) = before.filter(|entry| entry.is_of(id)) {
+            return same.clone();
         }
-        let blob = self.blob(file, id)?;
-        let manifest::Reading { objects, errors, .. } = manifest::read(file, blob.content());
-        self.errors.extend(errors);
-        self.files.push((file.into(), objects));
-        Ok(())
+        let path: Arc<str> = path.into();
+        if self.compares {
+            self.changed.push(Arc::clone(&path));
+        }
+        let contents = self.contents(&path, id).unwrap_or_else(|error| {
+            self.errors.push(error);
+            FileContents::default()
+        });
+        Entry::File(Arc::new(File { id, path, contents: Arc::new(contents) }))
     }
 
-    fn blob(&self, file: &str, id: Oid) -> Result<Blob<'a>, GitError> {
-        let failed = |reason| GitError::Git { action: format!("read the file {file}"), reason };
+    fn contents(&mut self, path: &Arc<str>, id: Oid) -> Result<FileContents, FileError> {
+        let blob = self.blob(path, id)?;
+        let manifest::Reading { objects, errors, .. } = manifest::read(path, blob.content());
+        self.errors.extend(errors.into_iter().map(FileError::from));
+        Ok(FileContents::new(path, self.repository.namespace.as_deref(), objects)?)
+    }
+
+    fn blob(&self, file: &str, id: Oid) -> Result<Blob<'a>, FileError> {
+        let failed = |reason| FileError::Git { file: file.to_owned(), reason };
         // The header tells the size before the content is unpacked.
         let (size, _) = self.git.odb().and_then(|odb| odb.read_header(id)).map_err(failed)?;
         if size > MAX_FILE {
-            return Err(GitError::FileSize { file: file.to_owned(), size });
+            return Err(FileError::Size { file: file.to_owned(), size });
         }
         self.git.find_blob(id).map_err(failed)
     }
 }
-
-/// The mode of a symbolic link.
-const LINK: i32 = 0o120_000;

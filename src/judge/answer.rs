@@ -52,7 +52,7 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
     let namespace = namespace_of(write);
     let mode = policy.mode_of(namespace, judgement.class, judgement.source.map(|source| source.name.as_str()));
     let asked = match judgement.verdict {
-        Verdict::Drift if circumstances.stale => judgement.hardest().min(Outcome::Warn),
+        Verdict::Drift if circumstances.stale || judgement.unsettled => judgement.hardest().min(Outcome::Warn),
         Verdict::Drift => judgement.hardest(),
         // Nobody can say that the write is right; it passes, but not unseen.
         Verdict::Error => policy.on_error.max(Outcome::Warn),

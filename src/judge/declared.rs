@@ -9,7 +9,7 @@ use super::protected::{is_protected, is_tracking};
 use super::verdict::{Finding, Judgement, Matter, Verdict};
 use super::{Case, Outcome, Unjudged, namespace_of};
 use crate::compare::{CustomResource, Difference, Nature, Path, differences};
-use crate::desired::{Declared, left_alone_live};
+use crate::desired::{Declared, Place, left_alone_live};
 use crate::review::Operation;
 
 /// Fields that tools keep for themselves while things run: never drift.
@@ -30,6 +30,15 @@ const RUN: [&[&str]; 3] = [
     &["spec", "restartAt"],
     &["spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"],
 ];
+
+/// Finalizers that the API server itself puts on what is created
+/// (its admission plugin `StorageObjectInUseProtection`).
+const PROTECTIONS: [&str; 3] =
+    ["kubernetes.io/pv-protection", "kubernetes.io/pvc-protection", "kubernetes.io/vac-protection"];
+
+/// Fields whose line in Git is looked up: each costs a walk over the manifest,
+/// and nobody reads more.
+const MAX_PLACES: usize = 100;
 
 /// Judges a write to an object that Git declares.
 pub(super) fn judge<'a>(case: &Case<'_, 'a>, declared: &Declared) -> Result<Judgement<'a>, Unjudged> {
@@ -65,7 +74,7 @@ pub(super) fn judge<'a>(case: &Case<'_, 'a>, declared: &Declared) -> Result<Judg
         }
         _ => in_other_version(case, declared, old.as_ref(), &new)?,
     };
-    let (matter, findings, ran) = sift(case, moved, Some(declared));
+    let (matter, findings, ran) = sift(case, moved, declared);
     Ok(match (findings.is_empty(), ran) {
         (true, true) => case.verdict(Verdict::Runtime),
         (true, false) => case.verdict(Verdict::Conforms),
@@ -139,10 +148,10 @@ fn in_other_version(
 
 /// Keeps what is drift for this writer: the matter, the fields, and whether
 /// something was merely run.
-fn sift(case: &Case<'_, '_>, moved: Vec<Difference>, declared: Option<&Declared>) -> (Matter, Vec<Finding>, bool) {
+fn sift(case: &Case<'_, '_>, moved: Vec<Difference>, declared: &Declared) -> (Matter, Vec<Finding>, bool) {
     let creating = case.write.operation == Operation::Create;
     let mut ran = false;
-    let mut findings = Vec::new();
+    let mut weighed = Vec::new();
     for difference in moved {
         let path = &difference.path;
         if RUN.iter().any(|run| path.is(run)) {
@@ -153,9 +162,13 @@ fn sift(case: &Case<'_, '_>, moved: Vec<Difference>, declared: Option<&Declared>
             continue;
         }
         if let Some(hardest) = weigh(case, &difference, creating) {
-            findings.push(case.finding(difference, declared, hardest));
+            weighed.push((difference, hardest));
         }
     }
+    let paths: Vec<_> = weighed.iter().take(MAX_PLACES).map(|(difference, _)| &difference.path).collect();
+    let places = declared.places(&paths).into_iter().map(Some).chain(std::iter::repeat(None));
+    let findings = weighed.into_iter().zip(places);
+    let findings = findings.map(|((difference, hardest), place)| case.finding(difference, place, hardest)).collect();
     let matter = if creating { Matter::Creates } else { Matter::Moves };
     (matter, findings, ran)
 }
@@ -179,7 +192,7 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
             }
             if path.is_under(&["metadata"]) {
                 // A forged owner or finalizer is a delete, or a hold, by the back door.
-                return Some(Outcome::Deny);
+                return (!creating || !is_protection(difference)).then_some(Outcome::Deny);
             }
             if creating {
                 return extras.filter(|_| reaches_out(case, path, sent.as_ref()));
@@ -193,15 +206,23 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
     }
 }
 
+/// Whether machines add to an atomic list beside Git: a cloud's pull secrets to
+/// a ServiceAccount (OpenShift), a provider's selector to webhooks (AKS). Not
+/// `rules` or `args`: who adds there goes around Git.
+fn grows(path: &Path) -> bool {
+    path.is(&["imagePullSecrets"])
+        || path.is(&["secrets"])
+        || (path.is_under(&["webhooks"]) && path.last_field() == Some("matchExpressions"))
+}
+
 /// Whether a changed field is still what Git says, for a writer whose additions
-/// conform: an atomic list that keeps all of Git's items and has more (a cloud's
-/// pull secrets, a mesh's selector), or a mark by which another tool, or the
+/// conform: one of these lists that keeps all of Git's items and has more, or a mark by which another tool, or the
 /// same one under another name, knows what is its own.
 fn is_theirs(difference: &Difference) -> bool {
     let Difference { path, sent, declared, .. } = difference;
     let is_mark = path.is_under(&["metadata", "labels"]) || path.is_under(&["metadata", "annotations"]);
     match (declared, sent) {
-        (Some(Value::Array(declared)), Some(Value::Array(sent))) => holds_all(declared, sent),
+        (Some(Value::Array(declared)), Some(Value::Array(sent))) => grows(path) && holds_all(declared, sent),
         _ => is_mark && path.last_field().is_some_and(is_tracking),
     }
 }
@@ -222,6 +243,15 @@ fn holds(declared: &Value, sent: &Value) -> bool {
         }
         _ => declared == sent,
     }
+}
+
+/// Whether finalizers are Git's and the server's own.
+fn is_protection(difference: &Difference) -> bool {
+    let Difference { path, sent, declared, .. } = difference;
+    let in_git = |name: &Value| declared.as_ref().and_then(Value::as_array).is_some_and(|names| names.contains(name));
+    let is_own = |name: &Value| in_git(name) || name.as_str().is_some_and(|name| PROTECTIONS.contains(&name));
+    path.is(&["metadata", "finalizers"])
+        && sent.as_ref().and_then(Value::as_array).is_some_and(|names| names.iter().all(is_own))
 }
 
 /// Whether something that a person's CREATE brings beside Git matters: items of
@@ -272,10 +302,9 @@ impl Case<'_, '_> {
             || (scales && may_change(&Path::of(&["spec", "replicas"])))
     }
 
-    pub(super) fn finding(&self, difference: Difference, declared: Option<&Declared>, hardest: Outcome) -> Finding {
+    pub(super) fn finding(&self, difference: Difference, place: Option<Place>, hardest: Outcome) -> Finding {
         let Difference { path, nature, sent, declared: git } = difference;
         let secret = self.kind == "Secret" && self.write.resource.group.is_empty() && !path.is_under(&["metadata"]);
-        let place = declared.map(|declared| declared.place(&path));
         Finding { path, nature, sent, declared: git, place, secret, hardest }
     }
 }

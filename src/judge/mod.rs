@@ -59,7 +59,10 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
         Err(error) => return Judgement::error(actor.class, &error).named(String::new(), write.name.to_string()),
     };
     let (judged, source) = match snapshot.get(case.key()) {
-        Some((declared, source)) => (declared::judge(&case, declared), Some(source)),
+        Some((declared, source)) => {
+            let unsettled = snapshot.is_unsettled(source, declared);
+            (declared::judge(&case, declared).map(|judgement| judgement.unsettled(unsettled)), Some(source))
+        }
         None => (undeclared::judge(&case), None),
     };
     let judgement = judged.unwrap_or_else(|error| Judgement::error(actor.class, &error));

@@ -40,6 +40,8 @@ pub struct Judgement<'a> {
     pub findings: Vec<Finding>,
     /// The source that declares what is drifted from.
     pub source: Option<&'a Source>,
+    /// A newer commit changes what is declared here, and cannot be read.
+    pub unsettled: bool,
     /// The object's kind, where something is to be said of it: that of the
     /// object itself, also where the review brings a `Scale` of it.
     pub kind: String,
@@ -120,7 +122,8 @@ impl fmt::Display for Verdict {
 impl<'a> Judgement<'a> {
     pub(super) fn new(verdict: Verdict, class: Class) -> Self {
         let (kind, name) = (String::new(), String::new());
-        Self { verdict, class, matter: Matter::default(), findings: Vec::new(), source: None, kind, name }
+        let (matter, findings) = (Matter::default(), Vec::new());
+        Self { verdict, class, matter, findings, source: None, unsettled: false, kind, name }
     }
 
     pub(super) fn error(class: Class, error: &Unjudged) -> Self {
@@ -145,6 +148,11 @@ impl<'a> Judgement<'a> {
 
     pub(super) fn of(mut self, source: &'a Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    pub(super) fn unsettled(mut self, is: bool) -> Self {
+        self.unsettled = is;
         self
     }
 

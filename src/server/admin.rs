@@ -1,4 +1,4 @@
-//! The admin port: probes and metrics, plain HTTP.
+//! The admin port: probes, metrics and how the sources stand, plain HTTP.
 
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ pub(super) fn app(admin: Admin) -> Router {
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/sources", get(sources))
         .with_state(admin)
 }
 
@@ -39,6 +40,11 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     }
     let text = format!("waiting for sources: {}", waiting.join(", "));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn sources(State(admin): State<Admin>) -> Response {
+    let body = serde_json::to_vec(&admin.health.sources()).expect("a source's state holds only texts and numbers");
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

@@ -20,7 +20,7 @@ pub(super) struct Pulse {
     requests: AtomicUsize,
     /// Milliseconds since `born`, plus one; 0 outside a head.
     head: AtomicU64,
-    /// Milliseconds since `born`.
+    /// When the last request was answered, in milliseconds since `born`.
     last: AtomicU64,
     closing: AtomicBool,
 }
@@ -42,7 +42,8 @@ impl Pulse {
         Some(Duration::from_millis(self.now().saturating_sub(since)))
     }
 
-    /// How long nothing has happened; none while a request is being answered.
+    /// How long no request has been answered; none while one is. Bytes alone do
+    /// not count: HTTP/2 answers pings for ever.
     pub(super) fn idle_for(&self) -> Option<Duration> {
         if self.requests.load(Ordering::Acquire) > 0 {
             return None;
@@ -68,11 +69,10 @@ impl Pulse {
     }
 
     fn read(&self) {
-        let now = self.now();
-        self.last.store(now, Ordering::Release);
         if self.requests.load(Ordering::Acquire) == 0 {
             // Only the first byte starts a head's clock: trickling must not restart it.
-            let _ = self.head.compare_exchange(0, now + 1, Ordering::AcqRel, Ordering::Acquire);
+            let now = self.now() + 1;
+            let _ = self.head.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 

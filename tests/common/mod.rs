@@ -2,7 +2,24 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 #![allow(dead_code, reason = "each test uses its own part")]
 
+use std::io::Read as _;
 use std::path::Path;
+
+use serde_json::Value;
+
+/// The lines of a recording.
+pub(crate) fn unpacked(name: &str) -> Vec<Value> {
+    let packed = std::fs::read(Path::new("tests/data/reviews").join(name)).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut text).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The first review of a recorded action by a user.
+pub(crate) fn recorded(action: &str, user: &str) -> Value {
+    let is = |line: &Value| line["action"] == action && line["review"]["request"]["userInfo"]["username"] == user;
+    unpacked("actions.jsonl.gz").into_iter().find(is).unwrap()["review"].take()
+}
 
 /// Makes a Git repository at `folder` whose branch `main` has one commit: the
 /// files below `content`.

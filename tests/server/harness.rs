@@ -78,11 +78,14 @@ impl Health for Sources {
     fn sources(&self) -> Vec<SourceHealth> {
         vec![SourceHealth {
             name: "prod".into(),
+            repo: "https://example.org/acme/gitops".into(),
             revision: "main".into(),
             commit: "c0ffee".into(),
             objects: 3,
-            age: Duration::from_secs(2),
-            failing: false,
+            age: Some(Duration::from_secs(2)),
+            looks: 1,
+            error: None,
+            doubts: Vec::new(),
         }]
     }
 }

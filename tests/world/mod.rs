@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use driftwall::actor::{Actors, Class};
 use driftwall::cluster::Recorded;
-use driftwall::desired::{Contents, Snapshot, Source};
+use driftwall::desired::{Contents, FileContents, Snapshot, Source};
 use driftwall::judge::{Bench, Circumstances, Cluster, Mode, Outcome, Policy, Verdict, judge, rule};
 use driftwall::{manifest, review};
 use serde_json::{Value, json};
@@ -81,8 +81,10 @@ pub(crate) fn contents(name: &str, files: Vec<(String, String)>) -> Contents {
         revision: "main".into(),
         commit: COMMIT.into(),
     };
-    let files = files.into_iter().map(|(file, text)| (Arc::from(&*file), objects(&file, &text)));
-    Contents::new(source, Some("prod"), files).unwrap()
+    let read = |(file, text): (String, String)| {
+        FileContents::new(&Arc::from(&*file), Some("prod"), objects(&file, &text)).map(Arc::new).unwrap()
+    };
+    Contents::new(source, files.into_iter().map(read).collect())
 }
 
 fn objects(file: &str, text: &str) -> Vec<manifest::Object> {

@@ -2,7 +2,6 @@
 //! repository, the server, its certificate and the reviews are real; what is
 //! printed is what the server answered.
 
-mod client;
 mod stage;
 mod transcript;
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
-use super::client::Client;
 use crate::cli::Failure;
+use crate::cli::client::Client;
 use crate::cli::running::Running;
 use crate::cluster::Recorded;
 use crate::server::{CertificateSource, HeldPair, ServeError, Server, Settings};
@@ -56,7 +56,7 @@ impl Stage {
 
         let config = folder.path().join("driftwall.yaml");
         configure(&config, "enforce")?;
-        let (mut running, fixed) = Running::begin(&config, false, Box::new(owners()?))?;
+        let (running, fixed) = Running::begin(&config, false, Box::new(owners()?))?;
         running.look();
 
         let pair = crate::certs::make(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;

@@ -1,4 +1,4 @@
-//! The API server's part: a client that trusts the server's CA.
+//! A small client: the API server's part in the demo, and for the admin port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::cli::Failure;
+use super::Failure;
 
 pub(super) struct Client {
     tls: TlsConnector,

@@ -1,0 +1,16 @@
+//! The program as it is run: `serve` over real TLS, on recorded reviews and a
+//! real repository; `certs`; `demo`.
+
+// Clippy takes only the functions marked as tests for tests, not what they call.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../server/client.rs"]
+#[allow(dead_code, reason = "the server's tests use the rest")]
+mod client;
+mod commands;
+#[path = "../common/mod.rs"]
+mod common;
+mod harness;
+mod load;
+mod renewal;
+mod verdicts;
