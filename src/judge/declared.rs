@@ -207,7 +207,7 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
 }
 
 /// Whether machines add to an atomic list beside Git: a cloud's pull secrets to
-/// a `ServiceAccount` (OpenShift), a provider's selector to webhooks (AKS). Not
+/// a `ServiceAccount`, a provider's selector to webhooks (AKS). Not
 /// `rules` or `args`: who adds there goes around Git.
 fn grows(path: &Path) -> bool {
     path.is(&["imagePullSecrets"])
