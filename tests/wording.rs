@@ -77,9 +77,11 @@ fn the_denial_of_the_front_page_reads_word_for_word() {
 
 #[test]
 fn every_field_says_what_was_sent_what_git_says_and_where() {
-    let scaled_many = live("deployments", "python-app-prod").deleted().request(|request| {
+    let deleted_many = live("deployments", "python-app-prod").deleted().request(|request| {
         request.as_object_mut().unwrap().remove("name");
     });
+    let details = World::new("", &[]).ask(&deleted_many).response["status"]["details"].clone();
+    assert_eq!(details, json!({"name": "python-app-prod", "group": "apps", "kind": "Deployment"}));
     for (review, lines) in [
         (
             action("set-image"),
@@ -121,7 +123,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
             ],
         ),
         (
-            scaled_many,
+            deleted_many,
             vec![
                 r#"deployment.apps "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:8"#,
             ],

@@ -247,6 +247,7 @@ mod tests {
         assert_eq!(shown(&rules(json!(["get", "delete"])), &git), r#"[1].verbs ["get","delete"], Git says ["get"]"#);
         let mut filled = git.clone();
         filled[0]["server"] = "x".into();
+        assert_eq!(shown(&filled, &git), r#"[0].server "x", Git says nothing"#);
         filled[2]["verbs"] = json!(["*"]);
         assert_eq!(
             shown(&filled, &git),
