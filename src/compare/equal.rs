@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::items::{Items, Keys};
+use super::opaque::is_hidden;
 use super::quantity::Quantity;
 use super::schema::{Place, Scalar};
 
@@ -38,11 +39,14 @@ fn same_items(a: &[Value], b: &[Value], place: Place<'_>) -> bool {
 pub(super) fn covers(declared: &Value, sent: &Value, place: Place<'_>) -> bool {
     match (declared, sent) {
         (Value::Null, _) => true,
+        // What Git does not tell cannot be missed.
+        _ if is_hidden(declared) => true,
         (Value::Object(declared), Value::Object(sent)) => declared.iter().all(|(name, value)| match sent.get(name) {
             Some(there) => covers(value, there, place.field(name)),
             None => is_nothing(value),
         }),
         (Value::Array(declared), Value::Array(sent)) => match Keys::of(place, &[declared, sent]) {
+            Some(keys) if keys.hidden_in(declared) => true,
             Some(keys) => {
                 let sent = Items::of(sent, &keys);
                 let covered = |id, item| sent.get(id).is_some_and(|there| covers(item, there, place.items()));

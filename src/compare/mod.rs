@@ -6,6 +6,7 @@ mod crd;
 mod defaults;
 mod equal;
 mod items;
+mod opaque;
 mod path;
 mod quantity;
 mod schema;
@@ -13,7 +14,8 @@ mod walk;
 
 pub use builtin::{builtin, object_meta, unknown};
 pub use crd::{CrdError, CustomResource};
+pub use opaque::{OPAQUE, is_opaque};
 pub use path::{Path, PathError, Pattern, Step};
 pub use quantity::Quantity;
 pub use schema::{Fill, Key, ListKind, Place, Scalar, Schema};
-pub use walk::{Difference, Nature, differences, is_opaque};
+pub use walk::{Difference, Nature, differences};

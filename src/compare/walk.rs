@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::equal::{covers, is_nothing, same};
 use super::items::{Items, Keys};
+use super::opaque::{hides, is_opaque};
 use super::path::{Path, Step};
 use super::schema::{Fill, Place};
 
@@ -56,13 +57,6 @@ pub fn differences(
     let mut walk = Walk { creating: old.is_none(), path: from.clone(), found: Vec::new() };
     walk.step(declared, old, new, place);
     walk.found
-}
-
-/// A value that Git holds encrypted (SOPS) or as a placeholder for a later
-/// substitution (Flux's `${VAR}`, argocd-vault-plugin's `<path:…>`).
-pub fn is_opaque(text: &str) -> bool {
-    let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
-    text.starts_with("ENC[") || between("${", "}") || between("<path:", ">")
 }
 
 struct Walk {
@@ -147,6 +141,8 @@ impl Walk {
             (Value::Array(items), Value::Array(sent)) => {
                 let before = old.and_then(Value::as_array).map(Vec::as_slice);
                 match Keys::of(place, &[items, before.unwrap_or_default(), sent]) {
+                    // Which item is which is not told.
+                    Some(keys) if keys.hidden_in(items) => self.report(Nature::Opaque, Some(new), None),
                     Some(Keys::Whole) => self.set(items, before, sent, place),
                     Some(keys) => self.keyed(&keys, items, before, sent, place),
                     None if covers(declared, new, place) => self.atomic_list(declared, before, new, place),
@@ -199,6 +195,8 @@ impl Walk {
     fn atomic_map(&mut self, declared: &Value, old: Option<&Value>, new: &Value, place: Place<'_>) {
         if !covers(declared, new, place) {
             self.changed(declared, new);
+        } else if hides(declared) {
+            self.report(Nature::Opaque, Some(new), None);
         } else if !same(declared, new, place) && !only_fewer(old, new) {
             self.report(Nature::Widened, Some(new), Some(declared));
         }
@@ -236,11 +234,16 @@ impl Walk {
         for (index, (item, sent)) in items.iter().zip(sent).enumerate() {
             let was = before.map(|old| &old[index]);
             // Without a schema nobody can tell the server's defaults in a restored item from an extra.
-            if was.is_some() || !place.items().is_unknown() {
+            let is_sure = was.is_some() || !place.items().is_unknown();
+            if is_sure || hides(item) {
                 inside.step(Some(item), was, Some(sent), place.items());
+                inside.found.retain(|difference| is_sure || difference.nature == Nature::Opaque);
             }
         }
-        if inside.found.iter().any(|difference| difference.nature == Nature::Extra) {
+        let has = |nature| inside.found.iter().any(|difference| difference.nature == nature);
+        if has(Nature::Opaque) {
+            self.report(Nature::Opaque, Some(new), None);
+        } else if has(Nature::Extra) {
             self.report(Nature::Extra, Some(new), Some(declared));
         }
     }
