@@ -3,6 +3,7 @@
 
 mod read;
 mod refresh;
+pub mod render;
 
 use std::path::PathBuf;
 use std::sync::Once;
