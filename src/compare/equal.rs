@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::items::{Items, Keys};
+use super::opaque::is_hidden;
 use super::quantity::Quantity;
 use super::schema::{Place, Scalar};
 
@@ -48,13 +49,16 @@ pub(super) fn covers(declared: &Value, sent: &Value, place: Place<'_>) -> bool {
     match (declared, sent) {
         (Value::Null, _) => true,
         // What Git leaves open is covered by any value; the walk tells it apart.
-        (Value::String(text), _) if text.is_empty() || is_opaque(text) => true,
+        (Value::String(text), _) if text.is_empty() => true,
         (Value::Array(items), Value::Array(_)) if items.is_empty() => true,
+        // What Git does not tell cannot be missed.
+        _ if is_hidden(declared) => true,
         (Value::Object(declared), Value::Object(sent)) => declared.iter().all(|(name, value)| match sent.get(name) {
             Some(there) => covers(value, there, place.field(name)),
             None => is_nothing(value),
         }),
         (Value::Array(declared), Value::Array(sent)) => match Keys::of(place, &[declared, sent]) {
+            Some(keys) if keys.hidden_in(declared) => true,
             Some(keys) => {
                 let sent = Items::of(sent, &keys);
                 let covered = |id, item| sent.get(id).is_some_and(|there| covers(item, there, place.items()));
@@ -67,13 +71,6 @@ pub(super) fn covers(declared: &Value, sent: &Value, place: Place<'_>) -> bool {
         },
         _ => same_scalar(declared, sent, place.scalar()),
     }
-}
-
-/// A value that Git holds encrypted (SOPS) or as a placeholder for a later
-/// substitution (Flux's `${VAR}`, argocd-vault-plugin's `<path:…>`).
-pub fn is_opaque(text: &str) -> bool {
-    let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
-    text.starts_with("ENC[") || between("${", "}") || between("<path:", ">")
 }
 
 /// Whether a value says nothing that the server would keep: `null`, `false`,
@@ -164,6 +161,7 @@ mod tests {
 
     use super::super::{builtin, unknown};
     use super::*;
+    use crate::compare::is_opaque;
 
     #[test]
     fn what_git_leaves_open_is_covered_and_what_it_says_is_not() {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::opaque::is_hidden;
 use super::path::Step;
 use super::schema::{Key, ListKind, Place};
 
@@ -57,6 +58,14 @@ impl<'s> Keys<'s> {
                 Some(Step::Item(keys.iter().filter_map(key).collect()))
             }
         }
+    }
+
+    /// Whether Git does not tell what tells the items of this list apart.
+    pub(super) fn hidden_in(&self, declared: &[Value]) -> bool {
+        declared.iter().any(|item| match self {
+            Self::Whole => is_hidden(item),
+            Self::Fields(keys) => keys.iter().any(|key| item.get(&*key.name).is_some_and(is_hidden)),
+        })
     }
 
     fn text(&self, item: &Value) -> String {

@@ -7,6 +7,7 @@ mod defaults;
 mod equal;
 mod filled;
 mod items;
+mod opaque;
 mod path;
 mod quantity;
 mod schema;
@@ -14,7 +15,7 @@ mod walk;
 
 pub use builtin::{builtin, object_meta, unknown};
 pub use crd::{CrdError, CustomResource};
-pub use equal::is_opaque;
+pub use opaque::{OPAQUE, is_opaque};
 pub use path::{Path, PathError, Pattern, Step};
 pub use quantity::Quantity;
 pub use schema::{Fill, Key, ListKind, Place, Scalar, Schema};

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::equal::{covers, is_nothing, is_opaque, same};
+use super::equal::{covers, is_nothing, same};
 use super::filled::{is_blank, is_filled, is_server_made};
 use super::items::{Items, Keys};
+use super::opaque::{hides, is_opaque};
 use super::path::{Path, Step};
 use super::schema::Place;
 
@@ -147,6 +148,10 @@ impl Walk {
             (Value::Array(items), Value::Array(sent)) => {
                 let before = old.and_then(Value::as_array).map(Vec::as_slice);
                 match Keys::of(place, &[items, before.unwrap_or_default(), sent]) {
+                    // Which item is which is not told.
+                    Some(keys) if keys.hidden_in(items) && !same(declared, new, place) => {
+                        self.report(Nature::Opaque, Some(new), None);
+                    }
                     Some(Keys::Whole) => self.set(items, before, sent, place),
                     Some(keys) => self.keyed(&keys, items, before, sent, place),
                     None if items.is_empty() && !sent.is_empty() => self.changed(declared, new),
@@ -200,7 +205,11 @@ impl Walk {
     fn atomic_map(&mut self, declared: &Value, old: Option<&Value>, new: &Value, place: Place<'_>) {
         if !covers(declared, new, place) {
             self.changed(declared, new);
-        } else if !same(declared, new, place) && !only_fewer(old, new) {
+        } else if same(declared, new, place) {
+            // All is as Git has it, also what it does not tell.
+        } else if hides(declared) {
+            self.report(Nature::Opaque, Some(new), None);
+        } else if !only_fewer(old, new) {
             self.report(Nature::Widened, Some(new), Some(declared));
         }
     }
@@ -249,11 +258,14 @@ impl Walk {
             }
             let was = before.map(|old| &old[index]);
             // Without a schema nobody can tell the server's defaults in a restored item from an extra.
-            if was.is_some() || !place.items().is_unknown() {
+            let is_sure = was.is_some() || !place.items().is_unknown();
+            if is_sure || hides(item) {
                 inside.step(Some(item), was, Some(sent), place.items());
+                inside.found.retain(|difference| is_sure || difference.nature == Nature::Opaque);
             }
         }
-        let open = [Nature::Extra, Nature::Filled, Nature::Opaque, Nature::Widened];
+        // A value that Git does not tell is not shown either.
+        let open = [Nature::Opaque, Nature::Extra, Nature::Filled, Nature::Widened];
         if let Some(nature) = open.into_iter().find(|open| inside.found.iter().any(|inside| inside.nature == *open)) {
             let declared = Some(declared).filter(|_| nature != Nature::Opaque);
             self.report(nature, Some(new), declared);

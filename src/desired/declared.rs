@@ -136,7 +136,10 @@ impl Declared {
                 }
             }
         }
-        self.marks.find(written, &way).map(|Position { line, .. }| self.at(line))
+        let Position { line, .. } = self.marks.find(written, &way)?;
+        // Of a rendered object some fields stand elsewhere than the others.
+        let file = self.marks.file(written, &way).unwrap_or(&self.file);
+        Some(Place { file: file.clone(), line })
     }
 
     fn at(&self, line: u32) -> Place {

@@ -25,15 +25,18 @@ pub(super) fn normal(mut object: Value) -> Value {
     let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
     let Some(fields) = object.as_object_mut() else { return object };
     fields.remove("status");
-    if fields.get("sops").is_some_and(Value::is_object) {
-        // How the file is encrypted; it never reaches a cluster.
+    // Whoever decrypts takes SOPS's own block away with it; the values it speaks of are opaque.
+    if fields.get("sops").is_some_and(|block| block["mac"].is_string()) {
         fields.remove("sops");
     }
     if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
         metadata.retain(|name, _| !KEPT_BY_SERVER.contains(&name.as_str()));
     }
     match (api_version.as_str(), kind.as_str()) {
-        ("v1", "Secret") => encode_string_data(fields),
+        ("v1", "Secret") => {
+            show_encrypted(fields);
+            encode_string_data(fields);
+        }
         // The rules of an aggregated role are the aggregation controller's.
         (version, "ClusterRole")
             if version.starts_with("rbac.authorization.k8s.io/")
@@ -45,6 +48,22 @@ pub(super) fn normal(mut object: Value) -> Value {
     }
     object
 }
+
+/// A generator of Secrets that reads an encrypted file packs its ciphertext
+/// into base64, where it would pass for a value.
+fn show_encrypted(secret: &mut Map<String, Value>) {
+    let Some(Value::Object(data)) = secret.get_mut("data") else { return };
+    for value in data.values_mut() {
+        let packed = value.as_str().filter(|text| text.starts_with(ENCRYPTED));
+        let unpacked = packed.and_then(|text| String::from_utf8(STANDARD.decode(text).ok()?).ok());
+        if let Some(text) = unpacked {
+            *value = text.into();
+        }
+    }
+}
+
+/// `ENC[AES256_GCM,` in base64.
+const ENCRYPTED: &str = "RU5DW0FFUzI1Nl9HQ00s";
 
 /// The server writes `stringData` over `data`, in base64, and drops it.
 fn encode_string_data(secret: &mut Map<String, Value>) {
@@ -80,6 +99,41 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_sops_encrypted_keeps_its_keys() {
+        let sealed = |kind: &str| format!("ENC[AES256_GCM,data:p5A=,iv:aa=,tag:bb==,type:{kind}]");
+        let sops = json!({"mac": sealed("str"), "lastmodified": "2026-01-01T00:00:00Z", "version": "3.9.0"});
+        let secret = |data: Value| json!({"apiVersion": "v1", "kind": "Secret", "data": data});
+        for (written, held) in [
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"a": sealed("str"), "b": sealed("int")}, "sops": sops}),
+                secret(json!({"a": sealed("str"), "b": sealed("int")})),
+            ),
+            // `encrypted_regex: ^(password)$`: the rest is told.
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"password": sealed("str"), "user": "u"}, "sops": sops}),
+                secret(json!({"password": sealed("str"), "user": "dQ=="})),
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": sealed("str")}, "sops": sops}),
+                secret(json!({"a": sealed("str")})),
+            ),
+            // A generated Secret.
+            (secret(json!({"a": STANDARD.encode(sealed("str"))})), secret(json!({"a": sealed("str")}))),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": sealed("int"), "paused": sealed("bool")}, "sops": sops}),
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": sealed("int"), "paused": sealed("bool")}}),
+            ),
+            // Somebody's own field of that name.
+            (
+                json!({"apiVersion": "example.org/v1", "kind": "Team", "sops": {"lead": "a"}}),
+                json!({"apiVersion": "example.org/v1", "kind": "Team", "sops": {"lead": "a"}}),
+            ),
+        ] {
+            assert_eq!(normal(written.clone()), held, "{written}");
+        }
+    }
 
     #[test]
     fn a_manifest_becomes_what_the_server_has() {

@@ -3,6 +3,7 @@
 
 mod follow;
 mod read;
+pub mod render;
 mod store;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Where each node of a value is written.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,7 +15,8 @@ pub struct Position {
 }
 
 impl Position {
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    /// The start of a file.
+    pub const START: Self = Self { line: 1, column: 1 };
 }
 
 impl fmt::Display for Position {
@@ -31,8 +33,14 @@ impl fmt::Display for Position {
 ///
 /// They are in pre-order of the value, mappings in the sorted order of
 /// `serde_json`'s map, so they mean something only beside that value.
+///
+/// A rendered object can come from several files: `strewn` has the nodes that
+/// stand in another file than the object itself, by their indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marks(Box<[Position]>);
+pub struct Marks {
+    positions: Box<[Position]>,
+    strewn: Box<[(u32, Arc<str>)]>,
+}
 
 /// One step down a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +53,12 @@ pub enum Step<'a> {
 
 impl Marks {
     pub(super) fn new(positions: impl Into<Box<[Position]>>) -> Self {
-        Self(positions.into())
+        Self { positions: positions.into(), strewn: Box::default() }
+    }
+
+    /// `strewn` is in the order of the nodes.
+    pub(super) fn strewn(positions: Vec<Position>, strewn: Vec<(u32, Arc<str>)>) -> Self {
+        Self { positions: positions.into(), strewn: strewn.into() }
     }
 
     /// The position of the node that `steps` lead to from the root of `value`,
@@ -54,21 +67,37 @@ impl Marks {
     /// Costs a walk over the part of the value before that node: little beside
     /// parsing it, but nothing for a loop over all nodes.
     pub fn find(&self, value: &Value, steps: &[Step<'_>]) -> Option<Position> {
-        let mut node = value;
-        let mut index = 0;
-        for step in steps {
-            let (child, before) = descend(node, *step)?;
-            index += 1 + before;
-            node = child;
-        }
-        self.0.get(index).copied()
+        self.at(index(value, steps)?)
+    }
+
+    /// The file of that node, where it is another than the object's.
+    pub fn file(&self, value: &Value, steps: &[Step<'_>]) -> Option<&Arc<str>> {
+        let index = u32::try_from(index(value, steps)?).ok()?;
+        let at = self.strewn.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        Some(&self.strewn[at].1)
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<Position> {
+        self.positions.get(index).copied()
     }
 
     /// How many nodes there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.positions.len()
     }
+}
+
+/// The index in pre-order of the node that `steps` lead to.
+fn index(value: &Value, steps: &[Step<'_>]) -> Option<usize> {
+    let mut node = value;
+    let mut index = 0;
+    for step in steps {
+        let (child, before) = descend(node, *step)?;
+        index += 1 + before;
+        node = child;
+    }
+    Some(index)
 }
 
 /// The child, and how many nodes its elder siblings make up.

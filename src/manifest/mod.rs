@@ -8,7 +8,8 @@
 //! A file passes through here in steps, one file of this room for each:
 //! `split` cuts it into documents, `events` (YAML) or `json` build a tree that
 //! still knows anchors and spellings, `expand` makes a value of it with the
-//! help of `scalar`, and `objects` takes the Kubernetes objects out.
+//! help of `scalar`, and `objects` takes the Kubernetes objects out. `trace`
+//! finds again, in the files behind a rendered object, where its fields stand.
 
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod marks;
 mod objects;
 mod scalar;
 mod split;
+mod trace;
 mod tree;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ use serde_json::Value;
 
 pub use error::{ManifestError, Reason};
 pub use marks::{Marks, Position, Step};
+pub use trace::{Origin, trace, whole_file};
 
 use error::Fault;
 use split::Document;
