@@ -1,8 +1,20 @@
-//! Git as the source: repositories on this machine, read out of the object
-//! database, never out of a working tree.
+//! Git as the source: repositories on this machine and mirrors of those on
+//! servers, read out of the object database, never out of a working tree.
 
+mod bounds;
+mod connect;
+mod credentials;
+mod fault;
+mod fetch;
+mod https;
+mod known_hosts;
+mod mirror;
 mod read;
 mod refresh;
+mod ssh;
+mod transport;
+mod trust;
+mod url;
 
 use std::path::PathBuf;
 use std::sync::Once;
@@ -12,8 +24,13 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use crate::desired::{self, DesiredError};
 use crate::manifest::ManifestError;
 
+pub use bounds::Limits;
+pub use credentials::{Credentials, Secret};
+pub use fault::{Fault, RemoteError};
+pub use mirror::Mirror;
 pub use read::{commit_of, read};
 pub use refresh::{Refresher, SourceState, Store};
+pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,6 +133,9 @@ pub enum GitError {
         /// The commit.
         commit: String,
     },
+    /// A server or its mirror failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 /// The largest file that is read: several times what etcd would store.
@@ -146,6 +166,8 @@ fn prepare() {
             for level in [ProgramData, System, XDG, Global] {
                 let _ = git2::opts::set_search_path(level, "");
             }
+            // The same: a server's repository is then of an unknown kind.
+            let _ = transport::register();
         }
     });
 }
