@@ -95,12 +95,12 @@ fn find(heads: &[Head], revision: &str) -> Result<Found, Fault> {
     }
     // A branch before a tag, as `git clone --branch` has it: branches are what
     // is guarded, and a tag of the same name must not take one's place.
-    let names = match revision {
+    let candidates = match revision {
         "HEAD" => vec![revision.to_owned()],
         _ if revision.starts_with("refs/") => vec![revision.to_owned()],
         _ => vec![format!("refs/heads/{revision}"), format!("refs/tags/{revision}"), format!("refs/{revision}")],
     };
-    let Some(head) = names.iter().find_map(|name| named(name)) else {
+    let Some(head) = candidates.iter().find_map(|name| named(name)) else {
         return missing(match revision {
             "HEAD" => "the repository has no default branch; name one in revision".to_owned(),
             _ => format!(
