@@ -39,23 +39,14 @@ impl Ssh {
         let key = credentials.ssh()?;
         let hosts = credentials.hosts()?;
         let known = KnownHost::read(hosts.as_ref().map_or("", Secret::reveal), url.host(), url.port());
-        let waiter = Waiter::new(bounds.clone())?;
-        let stream = waiter.dial(url.host(), url.port())?;
-        let broken = |error: io::Error| self.broken(&error.to_string());
-        let stream = stream.into_std().map_err(broken)?;
-        stream.set_nonblocking(false).map_err(broken)?;
-        let socket = stream.try_clone().map_err(broken)?;
-
-        let mut session = Session::new().map_err(|error| self.broken(error.message()))?;
-        session.set_tcp_stream(stream);
-        // libssh2 gives up after this and can be asked again, which leaves room to look at the bounds.
-        session.set_timeout(u32::try_from(TICK.as_millis()).unwrap_or(100));
-        if let Some(algorithms) = known.algorithms() {
-            let asked = session.method_pref(MethodType::HostKey, &algorithms);
-            asked.map_err(|error| self.broken(error.message()))?;
+        let (session, socket) = match self.shake_hands(known.algorithms()) {
+            // The server may have no key of the known kinds any more; the one that it has is worth knowing.
+            Err(Stopped::Ssh(error)) if is_about_kinds(&error) && known.algorithms().is_some() => {
+                self.shake_hands(None)
+            }
+            other => other,
         }
-        self.step(bounds.limits.connect, "SSH handshake", || session.handshake())
-            .map_err(|error| error.or(|error| self.broken(error.message())))?;
+        .map_err(|error| error.or(|error| self.broken(error.message())))?;
         let (host_key, _) = session.host_key().ok_or_else(|| self.broken("the server showed no host key"))?;
         known.check(host_key)?;
 
@@ -66,6 +57,27 @@ impl Ssh {
         let command = format!("git-upload-pack {}", quoted(url.path()));
         self.step(bounds.limits.idle, "starting git-upload-pack", || channel.exec(&command)).map_err(failed)?;
         Ok(Remote { bounds: bounds.clone(), session, channel, socket, has_spoken: false })
+    }
+
+    /// Opens a session in which the server shows a host key of one of these kinds.
+    fn shake_hands(&self, algorithms: Option<String>) -> Result<(Session, TcpStream), Stopped> {
+        let Call { url, bounds, .. } = &*self.0;
+        let waiter = Waiter::new(bounds.clone())?;
+        let stream = waiter.dial(url.host(), url.port())?;
+        let broken = |error: io::Error| self.broken(&error.to_string());
+        let stream = stream.into_std().map_err(broken)?;
+        stream.set_nonblocking(false).map_err(broken)?;
+        let socket = stream.try_clone().map_err(broken)?;
+
+        let mut session = Session::new().map_err(Stopped::Ssh)?;
+        session.set_tcp_stream(stream);
+        // libssh2 gives up after this and can be asked again, which leaves room to look at the bounds.
+        session.set_timeout(u32::try_from(TICK.as_millis()).unwrap_or(100));
+        if let Some(algorithms) = algorithms {
+            session.method_pref(MethodType::HostKey, &algorithms).map_err(Stopped::Ssh)?;
+        }
+        self.step(bounds.limits.connect, "SSH handshake", || session.handshake())?;
+        Ok((session, socket))
     }
 
     fn log_in(&self, session: &Session, key: &SshKey) -> Result<(), Fault> {
@@ -110,6 +122,12 @@ impl Ssh {
 enum Stopped {
     Bounds(Fault),
     Ssh(ssh2::Error),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Bounds(fault)
+    }
 }
 
 impl Stopped {
@@ -190,6 +208,11 @@ impl Drop for Remote {
     }
 }
 
+/// Whether two sides found no algorithm that both know.
+fn is_about_kinds(error: &ssh2::Error) -> bool {
+    matches!(error.code(), ErrorCode::Session(KEX_FAILURE | KEY_EXCHANGE_FAILURE))
+}
+
 /// A word for the server's shell.
 fn quoted(path: &str) -> String {
     format!("'{}'", path.replace('\'', r"'\''").replace('!', r"'\!'"))
@@ -200,7 +223,9 @@ const USER: &str = "git";
 
 // libssh2's numbers, which `ssh2` leaves without names.
 const TIMEOUT: i32 = -9;
+const KEX_FAILURE: i32 = -5;
 const SOCKET_SEND: i32 = -7;
+const KEY_EXCHANGE_FAILURE: i32 = -8;
 const SOCKET_DISCONNECT: i32 = -13;
 const AUTHENTICATION_FAILED: i32 = -18;
 const PUBLICKEY_UNVERIFIED: i32 = -19;

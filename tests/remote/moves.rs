@@ -131,7 +131,7 @@ fn the_default_branch_is_the_server_s() {
             let fault = look(&place.mirror(revision)).unwrap_err();
             assert!(fault.to_string().contains(revision), "{fault}");
         }
-        assert_eq!(mirror.last(), Some(first), "all these follow one address, so they have one mirror");
+        assert_eq!(mirror.last(), None, "a source has one mirror, which follows one revision");
     });
 }
 

@@ -57,7 +57,7 @@ impl Place {
             Server::Folder => Credentials::default(),
             Server::Ssh(sshd) => Credentials {
                 ssh_key: Some(sshd.key()),
-                known_hosts: Some(sshd.known_hosts("known", &sshd.known("ed25519"))),
+                known_hosts: Some(sshd.file("known", &sshd.known("ed25519"))),
                 ..Credentials::default()
             },
             Server::Web(_, files) => Credentials { ca: Some(files.path().join("ca.pem")), ..Credentials::default() },

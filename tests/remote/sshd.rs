@@ -105,9 +105,9 @@ impl Sshd {
         format!("[127.0.0.1]:{} {public}", self.port)
     }
 
-    /// A file with known hosts.
-    pub(crate) fn known_hosts(&self, name: &str, text: &str) -> PathBuf {
-        let file = self.folder.path().join(name);
+    /// A file beside the keys.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.folder.path().join(format!("file-{name}"));
         fs::write(&file, text).unwrap();
         file
     }
