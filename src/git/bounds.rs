@@ -26,8 +26,8 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(10),
             // A large repository is silent for a while as the server packs it.
-            idle: Duration::from_secs(60),
-            whole: Duration::from_secs(15 * 60),
+            idle: Duration::from_mins(1),
+            whole: Duration::from_mins(15),
             bytes: 4 << 30,
         }
     }

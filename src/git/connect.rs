@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::bounds::Bounds;
 use super::credentials::Secret;
 use super::fault::Fault;
-use super::url::{Address, RemoteUrl};
+use super::url::{Address, RemoteUrl, Scheme};
 
 /// What a look does its waiting on. libgit2 blocks, so the look has a thread of its own.
 pub(super) struct Waiter {
@@ -70,8 +70,15 @@ pub(super) async fn dial(bounds: &Bounds, host: &str, port: u16) -> Result<TcpSt
 
 /// Connects to a web server, by the way of a proxy where the environment names one.
 pub(super) async fn dial_web(bounds: &Bounds, url: &RemoteUrl) -> Result<TcpStream, Fault> {
-    let is_tls = url.scheme() == super::url::Scheme::Https;
-    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    dial_by(bounds, url, |name| std::env::var(name).ok().filter(|value| !value.is_empty())).await
+}
+
+async fn dial_by(
+    bounds: &Bounds,
+    url: &RemoteUrl,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<TcpStream, Fault> {
+    let is_tls = url.scheme() == Scheme::Https;
     // Plain HTTP is for the cluster's own servers, where no proxy stands in between.
     let proxy = if is_tls { proxy_for(url.host(), environment) } else { None };
     let Some(proxy) = proxy else {
@@ -83,7 +90,7 @@ pub(super) async fn dial_web(bounds: &Bounds, url: &RemoteUrl) -> Result<TcpStre
     let Ok(Address::Remote(proxy)) = Address::parse(&with_scheme, "/".as_ref()) else {
         return Err(bad("it is no address such as http://proxy:3128"));
     };
-    if proxy.scheme() != super::url::Scheme::Http {
+    if proxy.scheme() != Scheme::Http {
         return Err(bad("only proxies of http:// are known"));
     }
     let mut stream = dial(bounds, proxy.host(), proxy.port()).await?;
@@ -133,6 +140,7 @@ fn proxy_for(host: &str, environment: impl Fn(&str) -> Option<String>) -> Option
 
 #[cfg(test)]
 mod tests {
+    use super::super::Limits;
     use super::*;
 
     #[test]
@@ -154,5 +162,48 @@ mod tests {
             assert_eq!(proxy_for(host, environment).is_some(), is_used, "{no_proxy}");
         }
         assert_eq!(proxy_for("git.example", |_| None), None);
+    }
+
+    /// Dials by a proxy with this answer; what the proxy was asked, and what came of it.
+    fn by_proxy(answer: &'static str) -> (String, Result<String, Fault>) {
+        let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = proxy.local_addr().unwrap().port();
+        let asked = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut stream, mut asked) = (proxy.accept().unwrap().0, Vec::new());
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                asked.push(byte[0]);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        let Ok(Address::Remote(url)) = Address::parse("https://git.example/a", "/".as_ref()) else {
+            panic!("an address")
+        };
+        let waiter = Waiter::new(Bounds::new(Limits::default(), Arc::default())).unwrap();
+        let environment = |name: &str| (name == "HTTPS_PROXY").then(|| format!("http://me:s3cret@127.0.0.1:{port}/"));
+        let came = waiter.runtime().block_on(async {
+            let mut stream = dial_by(&waiter.bounds, &url, environment).await?;
+            let mut came = String::new();
+            stream.read_to_string(&mut came).await.unwrap();
+            Ok(came)
+        });
+        (asked.join().unwrap(), came)
+    }
+
+    #[test]
+    fn a_proxy_is_asked_for_a_tunnel() {
+        let (asked, came) = by_proxy("HTTP/1.1 200 fine\r\nVia: x\r\n\r\nhello");
+        assert!(asked.starts_with("CONNECT git.example:443 HTTP/1.1\r\nHost: git.example:443\r\n"), "{asked}");
+        assert!(asked.contains("Proxy-Authorization: Basic bWU6czNjcmV0\r\n"), "{asked}");
+        assert_eq!(came.unwrap(), "hello", "what follows the head is the server's");
+        for (answer, words) in
+            [("HTTP/1.1 407 who\r\n\r\n", "credentials"), ("HTTP/1.1 503 no\r\n\r\n", "503"), ("", "end of file")]
+        {
+            let fault = by_proxy(answer).1.unwrap_err().to_string();
+            assert!(fault.contains("HTTPS_PROXY") && fault.contains(words) && !fault.contains("s3cret"), "{fault}");
+        }
     }
 }

@@ -138,14 +138,22 @@ fn what_is_no_repository_is_told() {
 fn a_repository_that_is_too_large_is_left() {
     let (origin, _) = Origin::new();
     origin.push_noise("main", 3 << 20);
-    for place in [Place::web(origin)] {
-        let limits = Limits { bytes: 1 << 20, ..LIMITS };
-        let mirror = place.mirror("main").with_limits(limits);
-        let fault = look(&mirror).unwrap_err();
-        assert!(matches!(fault, Fault::TooLarge { .. }), "{fault}");
-        assert!(!mirror.folder().exists());
-        assert!(look(&mirror.with_limits(LIMITS)).is_ok());
-    }
+    let place = Place::web(origin);
+    let mirror = place.mirror("main").with_limits(Limits { bytes: 1 << 20, ..LIMITS });
+    let fault = look(&mirror).unwrap_err();
+    assert!(matches!(fault, Fault::TooLarge { .. }), "{fault}");
+    assert!(!mirror.folder().exists());
+    assert!(look(&mirror.with_limits(LIMITS)).is_ok());
+}
+
+#[test]
+fn a_server_looks_from_its_blocking_threads() {
+    let (origin, first) = Origin::new();
+    let place = Place::web(origin);
+    let mirror = place.mirror("main");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let looked = runtime.block_on(async { tokio::task::spawn_blocking(move || look(&mirror)).await });
+    assert_eq!(looked.unwrap().unwrap(), first);
 }
 
 #[test]

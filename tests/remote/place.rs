@@ -108,7 +108,7 @@ pub(crate) fn everywhere(test: impl Fn(Place, Oid)) {
 pub(crate) const LIMITS: Limits = Limits {
     connect: Duration::from_secs(20),
     idle: Duration::from_secs(20),
-    whole: Duration::from_secs(60),
+    whole: Duration::from_mins(1),
     bytes: 64 << 20,
 };
 

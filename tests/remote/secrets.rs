@@ -1,6 +1,7 @@
 //! Secrets are seen nowhere: not in errors, not in what shows a mirror, not in
 //! the log at its finest, not on the disk.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -33,15 +34,13 @@ fn seen(mirrors: &[Mirror]) -> String {
     tracing::subscriber::with_default(subscriber, || {
         for mirror in mirrors {
             let looked = mirror.look(&Arc::default());
-            seen.push_str(&format!(
-                "{mirror:?} {looked:?} {}\n",
-                looked.as_ref().map_or_else(ToString::to_string, ToString::to_string)
-            ));
+            let shown = looked.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+            writeln!(seen, "{mirror:?} {looked:?} {shown}").unwrap();
             if mirror.folder().exists() {
                 for name in ["config", "HEAD", "FETCH_HEAD"] {
                     seen.push_str(&std::fs::read_to_string(mirror.folder().join(name)).unwrap_or_default());
                 }
-                seen.push_str(&format!("{:?}", objects(mirror)));
+                write!(seen, "{:?}", objects(mirror)).unwrap();
             }
         }
     });
@@ -86,14 +85,14 @@ fn of_ssh_servers() {
     let (origin, first) = Origin::new();
     let Some(place) = Place::ssh(origin) else { return };
     let Server::Ssh(sshd) = &place.server else { panic!("an SSH server") };
-    let ssh_key = Some(sshd.another_key("ed25519", "s3cret phrase", true));
+    let ssh_key = sshd.another_key("ed25519", "s3cret phrase", true);
     let with = |name: &str, passphrase: &str| {
         let ssh_passphrase = Some(sshd.file(name, passphrase));
-        let credentials = Credentials { ssh_key: ssh_key.clone(), ssh_passphrase, ..place.credentials() };
+        let credentials = Credentials { ssh_key: Some(ssh_key.clone()), ssh_passphrase, ..place.credentials() };
         mirror(place.data.path(), &place.url(), "main", credentials)
     };
     let all = seen(&[with("right", "s3cret phrase"), with("wrong", "s3cret other")]);
     assert!(all.contains(&first.to_string()) && all.contains("sshKeyFile"), "{all}");
-    let key = std::fs::read_to_string(ssh_key.unwrap()).unwrap();
+    let key = std::fs::read_to_string(ssh_key).unwrap();
     assert!(key.lines().skip(1).take(3).all(|line| !all.contains(line)) && !all.contains("s3cret"), "{all}");
 }

@@ -47,10 +47,8 @@ impl Sshd {
              MaxStartups 100\nSetEnv PATH={path}\n",
             self.port
         );
-        for kind in KINDS {
-            config.push_str("HostKey ");
-            config.push_str(&format!("{folder}/{kind}\n"));
-        }
+        let keys = KINDS.map(|kind| format!("HostKey {folder}/{kind}\n"));
+        config.extend(keys);
         let file = self.folder.path().join("config");
         fs::write(&file, config).unwrap();
         // As root it wants an empty folder to shut itself into; others need none.
