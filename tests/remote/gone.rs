@@ -113,7 +113,8 @@ fn half_a_pack_leaves_the_mirror_as_it_was() {
     let (origin, first) = Origin::new();
     let place = Place::web(origin);
     let answer = |manner| *place.server().state.manner.lock().unwrap() = manner;
-    let mirror = place.mirror("main").with_limits(Limits { idle: Duration::from_secs(2), ..LIMITS });
+    let mirror = place.mirror("main");
+    let hasty = place.mirror("main").with_limits(Limits { idle: Duration::from_secs(2), ..LIMITS });
 
     answer(Manner::Cut);
     assert!(look(&mirror).is_err());
@@ -125,7 +126,7 @@ fn half_a_pack_leaves_the_mirror_as_it_was() {
     let second = place.origin.push_noise("main", 1 << 20);
     for manner in [Manner::Cut, Manner::Stall] {
         answer(manner);
-        let fault = look(&mirror).unwrap_err();
+        let fault = look(&hasty).unwrap_err();
         assert!(matches!(fault, Fault::Connect { .. } | Fault::TimedOut { .. }), "{fault}");
         assert_eq!(mirror.last(), Some(first));
         assert_eq!(text(mirror.folder(), first), "replicas: 1");
