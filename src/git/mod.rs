@@ -1,10 +1,22 @@
-//! Git as the source: repositories on this machine, read out of the object
-//! database, never out of a working tree.
+//! Git as the source: repositories on this machine and mirrors of those on
+//! servers, read out of the object database, never out of a working tree.
 
+mod bounds;
+mod connect;
+mod credentials;
+mod fault;
+mod fetch;
 mod follow;
+mod https;
+mod known_hosts;
+mod mirror;
 mod read;
 pub mod render;
+mod ssh;
 mod store;
+mod transport;
+mod trust;
+mod url;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
@@ -14,9 +26,14 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use crate::desired::{self, DesiredError};
 use crate::manifest::ManifestError;
 
+pub use bounds::Limits;
+pub use credentials::{Credentials, Secret};
+pub use fault::{Fault, RemoteError};
 pub use follow::Follower;
+pub use mirror::Mirror;
 pub use read::{Reading, commit_of, read};
 pub use store::{SourceState, Store};
+pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +122,9 @@ pub enum GitError {
         /// The commit.
         commit: String,
     },
+    /// A server or its mirror failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 /// A file that cannot be read.
@@ -162,6 +182,8 @@ fn prepare() {
             for level in [ProgramData, System, XDG, Global] {
                 let _ = git2::opts::set_search_path(level, "");
             }
+            // The same: a server's repository is then of an unknown kind.
+            let _ = transport::register();
         }
     });
 }
