@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use driftwall::git::{Files, Follower, Repository, Store};
+use driftwall::git::{Follower, Repository, Store};
 use git2::{Oid, Signature};
 
 type Failure = Box<dyn std::error::Error>;
@@ -26,15 +26,7 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure(folder: &Path, git: &git2::Repository, count: usize) -> Result<(), Failure> {
-    let source = Repository {
-        name: "made".into(),
-        folder: folder.to_owned(),
-        shown: "made".into(),
-        revision: "HEAD".into(),
-        path: String::new(),
-        namespace: Some("default".into()),
-        files: Files::default(),
-    };
+    let source = Repository::local("made", folder);
     let before = resident()?;
     let store = Arc::new(Store::default());
     let follower = Follower::new(&store, &[source]);

@@ -1,6 +1,7 @@
 //! The configuration: what was written (`wire`), and what is used. The second
 //! cannot hold a bad value.
 
+mod sources;
 mod wire;
 
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::actor::{ActorError, Actors, Grant, Rule};
-use crate::git::{Files, Repository};
+use crate::git::Repository;
 use crate::judge::{Ignore, Mode, ModeRule, Policy, Scoped};
 
 /// A configuration, checked.
@@ -123,6 +124,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         dry_run,
         max_staleness,
         git,
+        programs,
         drain,
         protected_keys,
     } = wire;
@@ -150,7 +152,8 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         policy.source_modes.extend(source.mode.map(|mode| (source.name.clone(), Mode::from(mode))));
     }
     let rules = each("actors", actors, rule)?;
-    let repositories = each("sources", sources, |source| repository(source, folder))?;
+    let places = sources::Places::new(folder, &git.data, programs);
+    let repositories = each("sources", sources, |source| places.repository(source))?;
     for (index, repository) in repositories.iter().enumerate() {
         if repositories[..index].iter().any(|before| before.name == repository.name) {
             return Err((format!("sources[{index}].name"), format!("there is a source `{}` already", repository.name)));
@@ -191,45 +194,6 @@ fn rule(wire: wire::Actor) -> Result<Rule, String> {
         Rule::new(class.parse()?, &users, &groups, grants.collect::<Result<_, _>>()?)
     };
     make().map_err(|error| error.to_string())
-}
-
-fn repository(wire: wire::Source, folder: &Path) -> Result<Repository, String> {
-    let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _ } = wire;
-    if name.is_empty() {
-        return Err("its name is empty".into());
-    }
-    let local = match repo.split_once("://") {
-        Some(("file", path)) => PathBuf::from(path),
-        Some((scheme, _)) => {
-            return Err(format!(
-                "its repo is reached over {scheme}; this version reads repositories on this machine: a path or file://"
-            ));
-        }
-        None if is_scp(&repo) => {
-            return Err(
-                "its repo is reached over ssh; this version reads repositories on this machine: a path or file://"
-                    .into(),
-            );
-        }
-        None => folder.join(&repo),
-    };
-    if path.split('/').any(|part| part == "..") {
-        return Err(format!("its path `{path}` leaves the repository"));
-    }
-    Ok(Repository {
-        name,
-        folder: local,
-        shown: repo,
-        revision,
-        path,
-        namespace,
-        files: Files::new(include, exclude).map_err(|error| error.to_string())?,
-    })
-}
-
-/// The form of scp: `git@host:path`.
-fn is_scp(repo: &str) -> bool {
-    repo.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'))
 }
 
 fn tls_files(tls: wire::Tls, folder: &Path) -> Result<TlsFiles, Fault> {

@@ -6,20 +6,13 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use driftwall::desired::Snapshot;
-use driftwall::git::{Files, Repository, commit_of, read};
+use driftwall::git::{Repository, commit_of, read};
 
 fn source(folder: &Path, path: &str) -> Repository {
-    Repository {
-        name: "shop".into(),
-        folder: folder.to_owned(),
-        shown: "https://example.org/acme/shop".into(),
-        revision: "main".into(),
-        path: path.into(),
-        namespace: Some("shop".into()),
-        files: Files::default(),
-    }
+    Repository { path: path.into(), namespace: Some("shop".into()), ..Repository::local("shop", folder) }
 }
 
 #[test]
@@ -28,7 +21,7 @@ fn every_object_of_a_release_is_found() {
     let folder = tempfile::tempdir().unwrap();
     common::commit_folder(folder.path(), corpus);
     let source = source(folder.path(), "release");
-    let contents = read(&source, &commit_of(&source).unwrap(), None).unwrap().contents;
+    let contents = read(&source, &commit_of(&source).unwrap(), None, &AtomicBool::new(false)).unwrap().contents;
 
     // Counted another way: every document of these files says its kind on a line of its own.
     let mut written: BTreeMap<String, usize> = BTreeMap::new();

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
@@ -93,7 +94,8 @@ impl Check {
 /// Reads every source once.
 fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
     let contents = config.sources.iter().map(|source| {
-        let contents = git::commit_of(source).and_then(|commit| git::read(source, &commit, None));
+        let cancel = Arc::default();
+        let contents = git::tip(source, &cancel).and_then(|commit| git::read(source, &commit, None, &cancel));
         contents.map(|reading| reading.contents).map_err(|error| format!("source {}: {error}", source.name))
     });
     Ok(Snapshot::new(contents.collect::<Result<_, _>>()?)?)

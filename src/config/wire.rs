@@ -36,6 +36,8 @@ pub(super) struct Config {
     pub(super) max_staleness: String,
     #[serde(default)]
     pub(super) git: Git,
+    #[serde(default)]
+    pub(super) programs: Programs,
     #[serde(default = "drain")]
     pub(super) drain: String,
     #[serde(default)]
@@ -117,6 +119,59 @@ pub(super) struct Source {
     #[serde(default)]
     pub(super) exclude: Vec<String>,
     pub(super) mode: Option<Mode>,
+    #[serde(default)]
+    pub(super) auth: Auth,
+    #[serde(default)]
+    pub(super) render: Render,
+    #[serde(default)]
+    pub(super) allow_remote: bool,
+    #[serde(default)]
+    pub(super) helm: Helm,
+}
+
+/// Files that the server of a repository asks for.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Auth {
+    pub(super) token_file: Option<String>,
+    pub(super) username_file: Option<String>,
+    pub(super) password_file: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) ssh_key_file: Option<String>,
+    pub(super) ssh_passphrase_file: Option<String>,
+    pub(super) known_hosts_file: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Render {
+    #[default]
+    Auto,
+    Helm,
+    Kustomize,
+    Plain,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Helm {
+    #[serde(default)]
+    pub(super) release_name: String,
+    #[serde(default)]
+    pub(super) values_files: Vec<String>,
+    pub(super) values: Option<String>,
+    pub(super) kube_version: Option<String>,
+    #[serde(default)]
+    pub(super) api_versions: Vec<String>,
+}
+
+/// Programs that render, where they are not to be looked for on `PATH`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Programs {
+    pub(super) kustomize: Option<String>,
+    pub(super) kubectl: Option<String>,
+    pub(super) helm: Option<String>,
 }
 
 fn head() -> String {
@@ -196,11 +251,17 @@ pub(super) struct Git {
     pub(super) poll: String,
     pub(super) freshness: String,
     pub(super) longest_look: String,
+    pub(super) data: String,
 }
 
 impl Default for Git {
     fn default() -> Self {
-        Self { poll: "30s".into(), freshness: "5s".into(), longest_look: "1500ms".into() }
+        Self {
+            poll: "30s".into(),
+            freshness: "5s".into(),
+            longest_look: "1500ms".into(),
+            data: "/var/lib/driftwall".into(),
+        }
     }
 }
 

@@ -136,6 +136,17 @@ impl Contents {
         Self { source, files }
     }
 
+    /// The same, at another commit that changes nothing of it.
+    #[must_use]
+    pub fn at(&self, source: Source) -> Self {
+        Self { source, files: self.files.clone() }
+    }
+
+    /// The files that declare something.
+    pub fn paths(&self) -> impl Iterator<Item = Arc<str>> {
+        self.files.iter().filter_map(|file| file.objects.first()).map(|declared| declared.file())
+    }
+
     /// How many objects the source declares.
     pub fn len(&self) -> usize {
         self.files.iter().map(|file| file.objects.len()).sum()

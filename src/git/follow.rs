@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::store::{Looked, Store};
-use super::{Repository, commit_of, read};
+use super::{GitError, Reading, Repository, kept, read, tip};
 
 /// Keeps a [`Store`] true. Dropping it ends that.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ struct Worker {
     /// Whether a look is under way, or about to be.
     asked: AtomicBool,
     wake: Notify,
+    /// Ends looks and renderings that are under way.
+    cancel: Arc<AtomicBool>,
 }
 
 /// However long a source is away, it is tried this often.
@@ -48,6 +50,7 @@ impl Follower {
                 looks: watch::Sender::new(0),
                 asked: AtomicBool::new(false),
                 wake: Notify::new(),
+                cancel: Arc::default(),
             })
         };
         Self { workers: repositories.iter().map(worker).collect(), tasks: Mutex::default() }
@@ -78,6 +81,14 @@ impl Follower {
         }
         // Whoever asked has waited long enough; the look itself goes on.
         let _ = tokio::time::timeout(bound, looks.join_all()).await;
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.cancel.store(true, Ordering::SeqCst);
+        }
     }
 }
 
@@ -114,12 +125,15 @@ impl Worker {
     fn look(&self) -> bool {
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         let name = &self.repository.name;
-        let outcome = match commit_of(&self.repository) {
-            Err(error) => Looked::Failed(error),
+        let outcome = match tip(&self.repository, &self.cancel) {
+            Err(error) => match self.kept(&mut tried) {
+                Some(reading) => Looked::Kept(reading, error),
+                None => Looked::Failed(error),
+            },
             Ok(commit) if tried.as_ref() == Some(&commit) => Looked::Same,
             Ok(commit) => {
                 *tried = Some(commit.clone());
-                match read(&self.repository, &commit, self.store.reading(&self.repository).as_deref()) {
+                match self.read(&commit) {
                     Ok(reading) => {
                         tracing::info!(source = %name, %commit, objects = reading.contents.len(), "Commit read");
                         Looked::New(Arc::new(reading))
@@ -128,7 +142,7 @@ impl Worker {
                 }
             }
         };
-        let reached = !matches!(outcome, Looked::Failed(_));
+        let reached = !matches!(outcome, Looked::Failed(_) | Looked::Kept(..));
         let before = self.error();
         self.store.looked(&self.repository, outcome);
         let after = self.error();
@@ -138,6 +152,23 @@ impl Worker {
             _ => {}
         }
         reached
+    }
+
+    fn read(&self, commit: &str) -> Result<Reading, GitError> {
+        read(&self.repository, commit, self.store.reading(&self.repository).as_deref(), &self.cancel)
+    }
+
+    /// What the mirror holds, where nothing has been read yet: a restart while the
+    /// server is away goes on from there.
+    fn kept(&self, tried: &mut Option<String>) -> Option<Arc<Reading>> {
+        if tried.is_some() {
+            return None;
+        }
+        let commit = kept(&self.repository)?;
+        let reading = self.read(&commit).ok()?;
+        tracing::warn!(source = %self.repository.name, %commit, "Source is away, its mirror goes on");
+        *tried = Some(commit);
+        Some(Arc::new(reading))
     }
 
     fn error(&self) -> Option<String> {

@@ -19,8 +19,10 @@ mod trust;
 mod url;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 
+use self::render::{RenderError, RenderOptions};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::desired::{self, DesiredError};
@@ -40,8 +42,10 @@ pub use url::{Address, AddressError, RemoteUrl, Scheme};
 pub struct Repository {
     /// The source's name.
     pub name: String,
-    /// The repository's folder, bare or not.
+    /// The repository's folder, bare or not; for one on a server its mirror.
     pub folder: PathBuf,
+    /// Where it is mirrored from; `None` for a repository on this machine.
+    pub remote: Option<Remote>,
     /// The repository as people know it.
     pub shown: String,
     /// A branch, a tag or a commit.
@@ -52,6 +56,69 @@ pub struct Repository {
     pub namespace: Option<String>,
     /// Which files are read, by their names relative to `path`.
     pub files: Files,
+    /// What the path is taken for, and how it is rendered.
+    pub render: RenderOptions,
+}
+
+/// A repository on a server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remote {
+    /// Where it is.
+    pub url: RemoteUrl,
+    /// What the server asks for.
+    pub credentials: Credentials,
+    /// The folder that mirrors are kept in.
+    pub data: PathBuf,
+}
+
+impl Repository {
+    /// A repository on this machine, read whole and as it is.
+    pub fn local(name: &str, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.to_owned(),
+            folder: folder.into(),
+            remote: None,
+            shown: name.to_owned(),
+            revision: "HEAD".into(),
+            path: String::new(),
+            namespace: None,
+            files: Files::default(),
+            render: RenderOptions::default(),
+        }
+    }
+
+    /// The same, mirrored from a server.
+    #[must_use]
+    pub fn mirrored(self, remote: Remote) -> Self {
+        let folder = remote.mirror(&self.name, &self.revision).folder().to_owned();
+        Self { folder, shown: remote.url.to_string(), remote: Some(remote), ..self }
+    }
+}
+
+impl Remote {
+    fn mirror(&self, source: &str, revision: &str) -> Mirror {
+        let Self { url, credentials, data } = self;
+        Mirror::new(data, source, Address::Remote(url.clone()), revision, credentials.clone())
+    }
+}
+
+/// The commit that a source's revision names now: looked up on its server, or
+/// here. Blocks.
+pub fn tip(repository: &Repository, cancel: &Arc<AtomicBool>) -> Result<String, GitError> {
+    match &repository.remote {
+        None => commit_of(repository),
+        Some(remote) => {
+            let mirror = remote.mirror(&repository.name, &repository.revision);
+            mirror.look(cancel).map(|commit| commit.to_string())
+        }
+    }
+}
+
+/// The commit that a source's mirror holds, without its server; `None` where
+/// there is no mirror yet.
+fn kept(repository: &Repository) -> Option<String> {
+    let remote = repository.remote.as_ref()?;
+    remote.mirror(&repository.name, &repository.revision).last().map(|commit| commit.to_string())
 }
 
 /// Which files of a source are read.
@@ -121,6 +188,14 @@ pub enum GitError {
         path: String,
         /// The commit.
         commit: String,
+    },
+    /// A kustomization or chart cannot be rendered.
+    #[error("failed to use commit {commit}: {reason}")]
+    Render {
+        /// The commit.
+        commit: String,
+        /// What is wrong.
+        reason: RenderError,
     },
     /// A server or its mirror failed.
     #[error(transparent)]

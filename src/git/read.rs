@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use git2::{Blob, ObjectType, Oid, Repository as Git, RepositoryOpenFlags, Tree};
 
+use super::render::{self, Plan, Rendered};
 use super::{FileError, GitError, MAX_DEPTH, MAX_FILE, MAX_FILES, Repository, prepare, source_at};
-use crate::desired::{Contents, FileContents};
+use crate::desired::{Contents, DesiredError, FileContents};
 use crate::manifest;
 
 /// Files that can hold manifests.
@@ -23,7 +25,17 @@ const LINK: i32 = 0o120_000;
 pub struct Reading {
     /// What the commit declares.
     pub contents: Arc<Contents>,
-    root: Entry,
+    tree: Oid,
+    made: Made,
+}
+
+/// How a commit was read: what the next one may share.
+#[derive(Debug)]
+enum Made {
+    /// As it is.
+    Plain(Entry),
+    /// By a program; the key is of all that it needed.
+    Rendered { key: String, files: Vec<Arc<FileContents>> },
 }
 
 #[derive(Clone, Debug)]
@@ -56,22 +68,84 @@ pub fn commit_of(repository: &Repository) -> Result<String, GitError> {
     commit.map(|commit| commit.id().to_string()).map_err(|reason| GitError::Git { action: action(), reason })
 }
 
-/// Reads all that a source declares at `commit`; `before` is what was read of it last.
-pub fn read(repository: &Repository, commit: &str, before: Option<&Reading>) -> Result<Reading, GitError> {
+/// Reads all that a source declares at `commit`; `before` is what was read of it
+/// last. Blocks; a program that renders is stopped soon after `cancel` is set.
+pub fn read(
+    repository: &Repository,
+    commit: &str,
+    before: Option<&Reading>,
+    cancel: &AtomicBool,
+) -> Result<Reading, GitError> {
     let git = open(repository)?;
     let failed = |reason| GitError::Git { action: format!("read commit {commit}"), reason };
     let id = Oid::from_str(commit).map_err(failed)?;
     let tree = git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed)?;
+    let source = source_at(repository, commit);
+    if let Some(same) = before.filter(|before| before.tree == tree.id()) {
+        // Another commit, the same files: a merge, a change that was taken back.
+        let contents = Arc::new(same.contents.at(source));
+        return Ok(Reading { contents, tree: tree.id(), made: same.made.share() });
+    }
+    let unrendered = |reason| GitError::Render { commit: commit.to_owned(), reason };
+    if let Some(plan) = render::plan(&git, tree.id(), &repository.path, &repository.render).map_err(unrendered)? {
+        let (key, files) = rendered(repository, commit, &plan, before, cancel)?;
+        let contents = Arc::new(Contents::new(source, files.clone()));
+        return Ok(Reading { contents, tree: tree.id(), made: Made::Rendered { key, files } });
+    }
+    let before = before.and_then(|reading| match &reading.made {
+        Made::Plain(root) => Some(root),
+        Made::Rendered { .. } => None,
+    });
     let mut walk =
         Walk { git: &git, repository, count: 0, errors: Vec::new(), changed: Vec::new(), compares: before.is_some() };
-    let root = walk.start(&tree, commit, before.map(|reading| &reading.root))?;
+    let root = walk.start(&tree, commit, before)?;
     let Walk { errors, changed, .. } = walk;
     if !errors.is_empty() {
         return Err(GitError::Broken { commit: commit.to_owned(), errors, changed });
     }
     let mut files = Vec::new();
     root.each(&mut |file| files.push(Arc::clone(&file.contents)));
-    Ok(Reading { contents: Arc::new(Contents::new(source_at(repository, commit), files)), root })
+    Ok(Reading { contents: Arc::new(Contents::new(source, files)), tree: tree.id(), made: Made::Plain(root) })
+}
+
+/// What a program makes of a commit; what it made before where nothing that it
+/// needs has changed.
+fn rendered(
+    repository: &Repository,
+    commit: &str,
+    plan: &Plan<'_, '_>,
+    before: Option<&Reading>,
+    cancel: &AtomicBool,
+) -> Result<(String, Vec<Arc<FileContents>>), GitError> {
+    let key = plan.key();
+    if let Some(Made::Rendered { key: same, files }) = before.map(|before| &before.made) {
+        if *same == key {
+            return Ok((key, files.clone()));
+        }
+    }
+    let Rendered { files, by, opaque, warnings, took, .. } =
+        plan.render(cancel).map_err(|reason| GitError::Render { commit: commit.to_owned(), reason })?;
+    let source = &repository.name;
+    tracing::info!(%source, %commit, file = %by.file, program = %by.program, ?took, opaque = opaque.len(), "Rendered");
+    for warning in warnings {
+        tracing::warn!(%source, %commit, %warning, "Left out of what was rendered");
+    }
+    let broken = |error: DesiredError| {
+        let (errors, changed) = (vec![FileError::from(error)], Vec::new());
+        GitError::Broken { commit: commit.to_owned(), errors, changed }
+    };
+    let namespace = repository.namespace.as_deref();
+    let contents = files.into_iter().map(|(file, objects)| FileContents::new(&file, namespace, objects).map(Arc::new));
+    Ok((key, contents.collect::<Result<_, _>>().map_err(broken)?))
+}
+
+impl Made {
+    fn share(&self) -> Self {
+        match self {
+            Self::Plain(root) => Self::Plain(root.clone()),
+            Self::Rendered { key, files } => Self::Rendered { key: key.clone(), files: files.clone() },
+        }
+    }
 }
 
 fn open(repository: &Repository) -> Result<Git, GitError> {

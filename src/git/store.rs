@@ -117,9 +117,18 @@ impl Store {
             Looked::Broken(error) => {
                 part.seen = Some(Instant::now());
                 (part.away, part.error) = (false, Some(error.to_string()));
-                if let GitError::Broken { changed, .. } = error {
-                    part.unsettled = changed;
-                }
+                part.unsettled = match error {
+                    GitError::Broken { changed, .. } if !changed.is_empty() => changed,
+                    // Nobody can tell what it changes: it may be anything.
+                    _ => part.good.iter().flat_map(|good| good.contents.paths()).collect(),
+                };
+                self.put_together(&mut parts);
+            }
+            Looked::Kept(reading, error) => {
+                // Its age is not known: it is taken for new, and gets old from here on.
+                part.seen = Some(Instant::now());
+                (part.away, part.error) = (true, Some(error.to_string()));
+                part.good = Some(reading);
                 self.put_together(&mut parts);
             }
             Looked::New(reading) => {
@@ -163,6 +172,8 @@ pub(super) enum Looked {
     Broken(GitError),
     /// The source could not be reached.
     Failed(GitError),
+    /// The source could not be reached; this is what its mirror holds.
+    Kept(Arc<Reading>, GitError),
     /// There is a new commit, and it was read.
     New(Arc<Reading>),
     /// There is nothing new.
