@@ -48,6 +48,7 @@ impl<'a> Places<'a> {
             revision: revision.clone(),
             path: path.clone(),
             namespace: namespace.clone(),
+            priority: wire.priority,
             ..Repository::local(name, self.folder)
         };
         match address {

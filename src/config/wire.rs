@@ -120,6 +120,8 @@ pub(super) struct Source {
     pub(super) exclude: Vec<String>,
     pub(super) mode: Option<Mode>,
     #[serde(default)]
+    pub(super) priority: i32,
+    #[serde(default)]
     pub(super) auth: Auth,
     #[serde(default)]
     pub(super) render: Render,

@@ -7,6 +7,7 @@ mod kinds;
 mod left_alone;
 mod normal;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Source {
     pub revision: String,
     /// The commit that was read, in full.
     pub commit: String,
+    /// What counts where two sources declare the same object: the higher one.
+    pub priority: i32,
 }
 
 /// An object's identity: group and kind, namespace (empty for a cluster-scoped one) and name.
@@ -91,7 +94,9 @@ pub enum DesiredError {
         reason: CrdError,
     },
     /// Two places declare the same object, and nobody can say which one counts.
-    #[error("{object} is declared twice: {first} and {second}; keep one of them, or exclude a file")]
+    #[error(
+        "{object} is declared twice: {first} and {second}; keep one of them, exclude a file, or give one source a higher priority"
+    )]
     Twice {
         /// The object.
         object: String,
@@ -166,37 +171,51 @@ impl Contents {
 
 impl Snapshot {
     /// Puts sources together.
-    pub fn new(sources: Vec<Arc<Contents>>) -> Result<Self, DesiredError> {
+    ///
+    /// Where two declare the same object, the one of the higher priority counts.
+    pub fn new(mut sources: Vec<Arc<Contents>>) -> Result<Self, DesiredError> {
+        sources.sort_by_key(|contents| std::cmp::Reverse(contents.source.priority));
         let mut snapshot = Self::default();
         for crd in sources.iter().flat_map(|contents| &contents.files).flat_map(|file| &file.custom) {
             snapshot.custom.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
         }
         for (source, contents) in sources.iter().enumerate() {
             for declared in contents.objects() {
-                snapshot.insert(declared, source, &contents.source.name)?;
+                snapshot.insert(declared, source, &sources)?;
             }
         }
         snapshot.sources = sources;
         Ok(snapshot)
     }
 
-    fn insert(&mut self, declared: &Arc<Declared>, source: usize, source_name: &str) -> Result<(), DesiredError> {
+    fn insert(
+        &mut self,
+        declared: &Arc<Declared>,
+        source: usize,
+        sources: &[Arc<Contents>],
+    ) -> Result<(), DesiredError> {
         let custom = self.custom(&declared.group, &declared.kind);
         let scope = custom.map(|crd| crd.namespaced).or_else(|| kinds::is_namespaced(&declared.group, &declared.kind));
         let own = declared.key();
         let cluster_wide = ObjectKey { namespace: "", ..own };
-        let keys = match scope {
-            Some(true) => vec![own],
-            Some(false) => vec![cluster_wide],
-            // A kind whose definition is not in Git: the review tells whether it has a namespace.
-            None => vec![own, cluster_wide],
-        };
-        for key in keys {
-            if let Some((_, first)) = self.objects.insert(key.to_string(), (source, declared.clone())) {
-                let (first, second) =
-                    (first.start().to_string(), format!("{} of source {source_name}", declared.start()));
-                return Err(DesiredError::Twice { object: own.to_string(), first, second });
+        let key = if scope == Some(false) { cluster_wide } else { own };
+        match self.objects.entry(key.to_string()) {
+            Entry::Vacant(place) => drop(place.insert((source, declared.clone()))),
+            // Sources come in the order of their priority: the first says what counts.
+            Entry::Occupied(first) if sources[first.get().0].source.priority > sources[source].source.priority => {
+                return Ok(());
             }
+            Entry::Occupied(first) => {
+                let place = |(source, declared): &(usize, Arc<Declared>)| {
+                    format!("{} of source {}", declared.start(), sources[*source].source.name)
+                };
+                let (first, second) = (place(first.get()), place(&(source, declared.clone())));
+                return Err(DesiredError::Twice { object: key.to_string(), first, second });
+            }
+        }
+        if scope.is_none() {
+            // A kind whose definition is not in Git: the review tells whether it has a namespace.
+            self.objects.entry(cluster_wide.to_string()).or_insert_with(|| (source, declared.clone()));
         }
         if scope != Some(false) {
             self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;

@@ -54,6 +54,8 @@ pub struct Repository {
     pub path: String,
     /// The namespace of manifests that leave theirs out.
     pub namespace: Option<String>,
+    /// What counts where two sources declare the same object: the higher one.
+    pub priority: i32,
     /// Which files are read, by their names relative to `path`.
     pub files: Files,
     /// What the path is taken for, and how it is rendered.
@@ -82,6 +84,7 @@ impl Repository {
             revision: "HEAD".into(),
             path: String::new(),
             namespace: None,
+            priority: 0,
             files: Files::default(),
             render: RenderOptions::default(),
         }
@@ -270,5 +273,6 @@ fn source_at(repository: &Repository, commit: &str) -> desired::Source {
         repo: repository.shown.clone(),
         revision: repository.revision.clone(),
         commit: commit.to_owned(),
+        priority: repository.priority,
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod damage;
+mod follow;
 mod gone;
 mod https;
 mod moves;

@@ -80,6 +80,7 @@ pub(crate) fn contents(name: &str, files: Vec<(String, String)>) -> Contents {
         repo: "https://example.org/acme/gitops".into(),
         revision: "main".into(),
         commit: COMMIT.into(),
+        ..Source::default()
     };
     let read = |(file, text): (String, String)| {
         FileContents::new(&Arc::from(&*file), Some("prod"), objects(&file, &text)).map(Arc::new).unwrap()
