@@ -137,7 +137,8 @@ fn the_parts_fit_together() {
         mounts.into_iter().any(|mount| file.starts_with(&mount.mount_path))
     };
     let tls = config.tls.unwrap();
-    for file in [&tls.cert, &tls.key, &config.sources[0].folder, Path::new("/config/driftwall.yaml")] {
+    let temporary = std::path::PathBuf::from("/tmp");
+    for file in [&tls.cert, &tls.key, &config.sources[0].folder, &temporary, Path::new("/config/driftwall.yaml")] {
         assert!(mounted(file), "{}", file.display());
     }
     let grace = u64::try_from(pod.termination_grace_period_seconds.unwrap()).unwrap();

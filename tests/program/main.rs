@@ -14,5 +14,6 @@ mod commands;
 mod common;
 mod harness;
 mod load;
+mod rendered;
 mod renewal;
 mod verdicts;
