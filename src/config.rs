@@ -153,7 +153,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
     }
     let rules = each("actors", actors, rule)?;
     let places = sources::Places::new(folder, &git.data, programs);
-    let repositories = each("sources", sources, |source| places.repository(source))?;
+    let repositories = each("sources", sources, |source| places.repository(&source))?;
     for (index, repository) in repositories.iter().enumerate() {
         if repositories[..index].iter().any(|before| before.name == repository.name) {
             return Err((format!("sources[{index}].name"), format!("there is a source `{}` already", repository.name)));

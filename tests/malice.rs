@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -80,7 +81,7 @@ fn a_bomb_is_named_and_costs_the_commit_only() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let alias = format!("*a{}", level - 1);
-        bomb += &format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 9].join(", "));
+        writeln!(bomb, "a{level}: &a{level} [{}]", [alias.as_str(); 9].join(", ")).unwrap();
     }
     let bomb = git.blob(bomb.as_bytes()).unwrap();
     let root = tree(&git, &[(FILE, b"bomb.yaml", bomb), (FILE, b"good.yaml", good)]);

@@ -38,6 +38,13 @@ impl Running {
         let config = Config::read(file)?;
         let text = std::fs::read_to_string(file)?;
         let (terms, sources, poll, fixed) = split(config, audit_only);
+        for source in &sources {
+            let program = source.render.program();
+            let program = program.map_err(|error| format!("failed to prepare the source {}: {error}", source.name))?;
+            if let Some(program) = program {
+                tracing::info!(source = %source.name, %program, "Renders");
+            }
+        }
         let store = Arc::new(Store::default());
         let follower = Follower::new(&store, &sources);
         let wall = Arc::new(Wall::new(store, follower, terms, cluster));

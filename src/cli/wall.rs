@@ -94,8 +94,9 @@ impl Wall {
             tracing::debug!("Too many writes of Git's own hand to check them all");
         }
         let source = judgement.source.map(|source| source.name.as_str());
-        let is_older = |than| self.store.age(source).is_some_and(|age| age > than);
-        let circumstances = Circumstances { stale: is_older(terms.max_staleness) };
+        let age = self.store.age(source);
+        let is_older = |than| age.is_some_and(|age| age > than);
+        let circumstances = Circumstances { stale: is_older(terms.max_staleness), age };
         let ruling = rule(&write, &judgement, &terms.policy, circumstances);
         let denies = ruling.outcome == Outcome::Deny && judgement.verdict != Verdict::Error;
         let owed = (denies && is_older(terms.freshness)).then(|| Owed { source: source.map(str::to_owned) });

@@ -24,8 +24,8 @@ impl<'a> Places<'a> {
     }
 
     /// A source made usable; what is wrong with it otherwise.
-    pub(super) fn repository(&self, wire: wire::Source) -> Result<Repository, String> {
-        let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _, .. } = &wire;
+    pub(super) fn repository(&self, wire: &wire::Source) -> Result<Repository, String> {
+        let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _, .. } = wire;
         if name.is_empty() {
             return Err("its name is empty".into());
         }
@@ -42,7 +42,7 @@ impl<'a> Places<'a> {
         let address = Address::parse(repo, self.folder).map_err(|error| error.to_string())?;
         let local = Repository {
             // Whoever chooses files means plain ones.
-            render: self.render(&wire, has_globs),
+            render: self.render(wire, has_globs),
             files,
             shown: address.to_string(),
             revision: revision.clone(),

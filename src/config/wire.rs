@@ -132,6 +132,7 @@ pub(super) struct Source {
 }
 
 /// Files that the server of a repository asks for.
+#[allow(clippy::struct_field_names, reason = "the names are those of the configuration")]
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Auth {

@@ -118,10 +118,9 @@ fn rendered(
     cancel: &AtomicBool,
 ) -> Result<(String, Vec<Arc<FileContents>>), GitError> {
     let key = plan.key();
-    if let Some(Made::Rendered { key: same, files }) = before.map(|before| &before.made) {
-        if *same == key {
-            return Ok((key, files.clone()));
-        }
+    match before.map(|before| &before.made) {
+        Some(Made::Rendered { key: same, files }) if *same == key => return Ok((key, files.clone())),
+        _ => {}
     }
     let Rendered { files, by, opaque, warnings, took, .. } =
         plan.render(cancel).map_err(|reason| GitError::Render { commit: commit.to_owned(), reason })?;

@@ -1,6 +1,7 @@
 //! From a verdict to an answer: here the mode comes in, and nothing before.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::policy::{Mode, Outcome, Policy};
 use super::values::plain;
@@ -13,6 +14,8 @@ use crate::review::{Answer, Denial, ReviewError, Write};
 pub struct Circumstances {
     /// The last successful look at Git is older than `maxStaleness`: an old truth is no truth.
     pub stale: bool,
+    /// How old that look is.
+    pub age: Option<Duration>,
 }
 
 /// An answer and how it came about.
@@ -61,7 +64,7 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
     };
     let in_dry_run = if write.dry_run { policy.dry_run } else { Outcome::Deny };
     let outcome = asked.min(mode.outcome()).min(in_dry_run);
-    let mut answer = Answer { annotations: annotations(judgement), ..Answer::default() };
+    let mut answer = Answer { annotations: annotations(judgement, circumstances), ..Answer::default() };
     match outcome {
         Outcome::Allow => {}
         Outcome::Warn => answer.warnings = wording::warnings(write, judgement, circumstances),
@@ -70,7 +73,7 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
     Ruling { mode, outcome, answer }
 }
 
-fn annotations(judgement: &Judgement<'_>) -> BTreeMap<&'static str, String> {
+fn annotations(judgement: &Judgement<'_>, circumstances: Circumstances) -> BTreeMap<&'static str, String> {
     let mut notes = BTreeMap::new();
     if matches!(judgement.verdict, Verdict::Exempt)
         || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none() && !judgement.tells())
@@ -82,6 +85,9 @@ fn annotations(judgement: &Judgement<'_>) -> BTreeMap<&'static str, String> {
     notes.insert("actor", judgement.class.to_string());
     if let Some(source) = judgement.source {
         notes.insert("commit", source.commit.clone());
+        if let Some(age) = circumstances.age {
+            notes.insert("age", format!("{}s", age.as_secs()));
+        }
     }
     if !judgement.findings.is_empty() {
         let mut fields = String::new();

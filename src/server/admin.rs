@@ -1,5 +1,6 @@
 //! The admin port: probes, metrics and how the sources stand, plain HTTP.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,7 +12,7 @@ use axum::routing::get;
 use tokio::sync::watch;
 
 use super::drain::Phase;
-use crate::telemetry::{Health, METRICS_TYPE, Metrics};
+use crate::telemetry::{Health, METRICS_TYPE, Metrics, SourceHealth};
 
 /// What the admin port looks at.
 #[derive(Clone)]
@@ -36,10 +37,23 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     }
     let waiting = admin.health.waiting();
     if waiting.is_empty() {
-        return "ok".into_response();
+        return standing(&admin.health.sources()).into_response();
     }
     let text = format!("waiting for sources: {}", waiting.join(", "));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+/// `ok`, and a line for each source: a probe looks at the status, a person reads on.
+fn standing(sources: &[SourceHealth]) -> String {
+    let mut text = "ok\n".to_owned();
+    for SourceHealth { name, revision, commit, age, error, .. } in sources {
+        let seen = age.map_or("never".to_owned(), |age| format!("{} s ago", age.as_secs()));
+        let commit = commit.get(..7).unwrap_or(commit);
+        let trouble = error.as_ref().map(|error| format!(", {error}")).unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}: {revision} @ {commit}, seen {seen}{trouble}");
+    }
+    text
 }
 
 async fn sources(State(admin): State<Admin>) -> Response {

@@ -121,3 +121,18 @@ fn serving_needs_a_certificate() {
         assert!(said.contains(expected), "{said}");
     }
 }
+
+#[test]
+fn a_program_that_is_missing_is_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("driftwall.yaml");
+    for (render, key) in [("helm", "programs.helm"), ("kustomize", "programs.kustomize")] {
+        let program = format!("programs: {{{render}: none/{render}}}\n");
+        let source = format!("sources: [{{name: shop, repo: repo, render: {render}}}]\n");
+        std::fs::write(&file, format!("{program}{source}")).unwrap();
+        let run = driftwall(&["serve", "--config", file.to_str().unwrap()]);
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains("shop") && said.contains(key) && said.contains("none/"), "{said}");
+    }
+}

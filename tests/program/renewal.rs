@@ -31,7 +31,9 @@ async fn a_new_commit_takes_over_and_a_broken_one_does_not() {
     edit(&served, "replicas: 7", "replicas: [3");
     served.until(async |served| served.metric(FAILING).await == 1.0).await;
     assert!(is_allowed(&served).await, "the last good commit stays");
-    assert_eq!(served.page("/readyz").await.0, 200);
+    let (status, standing) = served.page("/readyz").await;
+    assert_eq!(status, 200);
+    assert!(standing.contains("apps/prod/app.yaml:19"), "readiness tells what is broken: {standing}");
 
     edit(&served, "replicas: [3", "replicas: 3");
     served.until(async |served| !is_allowed(served).await).await;

@@ -23,7 +23,7 @@ async fn the_probes_follow_the_server_through_its_life() {
 
     server.sources.waiting.lock().unwrap().clear();
     let (status, _, text) = server.ask("/readyz").await;
-    assert_eq!((status, text.as_str()), (StatusCode::OK, "ok"));
+    assert_eq!((status, text.as_str()), (StatusCode::OK, "ok\nprod: main @ c0ffee, seen 2 s ago\n"));
 
     server.shut_down();
     eventually("unready", async || server.ask("/readyz").await.0 == StatusCode::SERVICE_UNAVAILABLE).await;

@@ -84,6 +84,18 @@ pub struct RenderOptions {
     pub output_limit: usize,
 }
 
+impl RenderOptions {
+    /// The program that a source needs which says how it is rendered; `None`
+    /// where what is there decides. For a look at start-up.
+    pub fn program(&self) -> Result<Option<Program>, RenderError> {
+        match self.render {
+            Render::Auto | Render::Plain => Ok(None),
+            Render::Helm => self.programs.for_charts().map(Some),
+            Render::Kustomize => self.programs.for_kustomizations().map(Some),
+        }
+    }
+}
+
 /// What came out, in order.
 #[derive(Debug)]
 pub struct Rendered {
