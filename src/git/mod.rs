@@ -1,41 +1,26 @@
 //! Git as the source: repositories on this machine and mirrors of those on
 //! servers, read out of the object database, never out of a working tree.
 
-mod bounds;
-mod connect;
-mod credentials;
-mod fault;
-mod fetch;
 mod follow;
-mod https;
-mod known_hosts;
-mod mirror;
 mod read;
+mod remote;
 pub mod render;
-mod ssh;
 mod store;
-mod transport;
-mod trust;
-mod url;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 
-use self::render::{RenderError, RenderOptions};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use self::render::{RenderError, RenderOptions};
 use crate::desired::{self, DesiredError};
 use crate::manifest::ManifestError;
 
-pub use bounds::Limits;
-pub use credentials::{Credentials, Secret};
-pub use fault::{Fault, RemoteError};
 pub use follow::Follower;
-pub use mirror::Mirror;
 pub use read::{Reading, commit_of, read};
+pub use remote::{Address, AddressError, Credentials, Fault, Limits, Mirror, RemoteError, RemoteUrl, Scheme, Secret};
 pub use store::{SourceState, Store};
-pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -261,7 +246,7 @@ fn prepare() {
                 let _ = git2::opts::set_search_path(level, "");
             }
             // The same: a server's repository is then of an unknown kind.
-            let _ = transport::register();
+            let _ = remote::register();
         }
     });
 }

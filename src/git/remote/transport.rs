@@ -54,7 +54,7 @@ impl Drop for Calling {
 ///
 /// Nothing else may make transports meanwhile.
 #[allow(unsafe_code, reason = "libgit2 keeps transports in a list that it does not guard")]
-pub(super) unsafe fn register() -> Result<(), git2::Error> {
+pub(in crate::git) unsafe fn register() -> Result<(), git2::Error> {
     let make = |remote: &git2::Remote<'_>| {
         let call = CALL.with_borrow(Clone::clone);
         let call = call.ok_or_else(|| git2::Error::from_str("no look is under way on this thread"))?;

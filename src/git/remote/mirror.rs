@@ -15,12 +15,13 @@ use std::sync::atomic::AtomicBool;
 use aws_lc_rs::digest;
 use git2::{ObjectType, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, Tree};
 
+use super::super::{GitError, MAX_DEPTH, prepare};
 use super::bounds::{Bounds, Limits, TICK};
 use super::credentials::Credentials;
 use super::fault::{Fault, RemoteError};
+use super::fetch;
 use super::transport::{ADDRESS, Call, Calling};
 use super::url::Address;
-use super::{GitError, MAX_DEPTH, fetch, prepare};
 
 /// A source's mirror. All its functions block; none may run on a thread of an asynchronous runtime.
 #[derive(Debug)]
