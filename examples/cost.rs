@@ -36,7 +36,7 @@ fn main() -> Result<(), Failure> {
     exempt.extend(lines("traffic.jsonl.gz")?.into_iter().map(|review| review.to_string().into_bytes()));
 
     let (controllers, people) = (cost(&exempt, bench)?, cost(&judged, bench)?);
-    let kib = |bodies: &[Vec<u8>]| bodies.iter().map(Vec::len).sum::<usize>() / bodies.len() >> 10;
+    let kib = |bodies: &[Vec<u8>]| (bodies.iter().map(Vec::len).sum::<usize>() / bodies.len()) >> 10;
     println!("exempt by identity: {controllers:.2?} a review ({} reviews of {} KiB)", exempt.len(), kib(&exempt));
     println!("judged:             {people:.2?} a review ({} reviews of {} KiB)", judged.len(), kib(&judged));
     println!("ratio:              {:.1}", people.as_secs_f64() / controllers.as_secs_f64());
