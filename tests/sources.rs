@@ -66,3 +66,20 @@ fn a_kind_that_git_does_not_define_may_have_one_name_in_two_namespaces() {
         assert_eq!(snapshot.get(key).is_some(), is_known, "{namespace}");
     }
 }
+
+#[test]
+fn a_kind_that_git_does_not_define_claims_no_other_namespace() {
+    let thing = "apiVersion: example.org/v1\nkind: Thing\nmetadata: {name: db}\n";
+    let snapshot = Snapshot::new(vec![contents("a", 0, &[thing])]).unwrap();
+    let key = |namespace| ObjectKey { group: "example.org", kind: "Thing", namespace, name: "db" };
+    assert!(snapshot.get(key("prod")).is_some() && snapshot.get(key("")).is_some());
+    assert!(snapshot.get_scoped(key("")).is_none(), "an owner is not taken for one without a namespace");
+    assert!(snapshot.held_in("prod").is_none(), "nobody says that it is in this namespace");
+}
+
+#[test]
+fn what_has_a_made_up_name_is_no_object_of_git() {
+    let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: migrate-\n  annotations: {argocd.argoproj.io/hook: PreSync}\n";
+    let reading = manifest::read("hook.yaml", hook.as_bytes());
+    assert_eq!((reading.objects.len(), reading.errors.len(), reading.skipped), (0, 0, 1));
+}

@@ -8,11 +8,12 @@ use super::schema::Fill;
 pub(super) enum Default {
     Allocated,
     Json(&'static str),
+    PolicyTypes,
     PullPolicy,
     Sibling(&'static str),
 }
 
-use Default::{Allocated, Json, PullPolicy, Sibling};
+use Default::{Allocated, Json, PolicyTypes, PullPolicy, Sibling};
 
 /// Fields that say the same thing twice: the older name, and the one that counts.
 pub(super) const ALIASES: &[(&str, &[(&str, &str)])] = &[
@@ -24,7 +25,11 @@ const TCP: Default = Json("\"TCP\"");
 const MODE: Default = Json("420");
 const RBAC: Default = Json("\"rbac.authorization.k8s.io\"");
 
+const NOTHING: Default = Json("{}");
+
 const WEBHOOK: &[(&str, Default)] = &[
+    ("namespaceSelector", NOTHING),
+    ("objectSelector", NOTHING),
     ("failurePolicy", Json("\"Fail\"")),
     ("matchPolicy", Json("\"Equivalent\"")),
     ("reinvocationPolicy", Json("\"Never\"")),
@@ -33,9 +38,14 @@ const WEBHOOK: &[(&str, Default)] = &[
 
 /// Type, then field, then what the server puts there.
 pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
+    (
+        "admissionregistration.v1.MatchResources",
+        &[("matchPolicy", Json("\"Equivalent\"")), ("namespaceSelector", NOTHING), ("objectSelector", NOTHING)],
+    ),
     ("admissionregistration.v1.MutatingWebhook", WEBHOOK),
     ("admissionregistration.v1.RuleWithOperations", &[("scope", Json("\"*\""))]),
     ("admissionregistration.v1.ServiceReference", &[("port", Json("443"))]),
+    ("admissionregistration.v1.ValidatingAdmissionPolicySpec", &[("failurePolicy", Json("\"Fail\""))]),
     ("admissionregistration.v1.ValidatingWebhook", WEBHOOK),
     ("apiextensions.v1.CustomResourceDefinitionSpec", &[("conversion", Json(r#"{"strategy":"None"}"#))]),
     ("apiextensions.v1.ServiceReference", &[("port", Json("443"))]),
@@ -132,11 +142,14 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("suspend", Json("false")),
         ],
     ),
+    ("batch.v1.PodFailurePolicyOnPodConditionsPattern", &[("status", Json("\"True\""))]),
+    ("core.v1.AzureDiskVolumeSource", &[("readOnly", Json("false"))]),
     ("core.v1.ConfigMapVolumeSource", &[("defaultMode", MODE)]),
     (
         "core.v1.Container",
         &[
             ("imagePullPolicy", PullPolicy),
+            ("resources", NOTHING),
             ("terminationMessagePath", Json("\"/dev/termination-log\"")),
             ("terminationMessagePolicy", Json("\"File\"")),
         ],
@@ -147,6 +160,7 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
         "core.v1.EphemeralContainer",
         &[
             ("imagePullPolicy", PullPolicy),
+            ("resources", NOTHING),
             ("terminationMessagePath", Json("\"/dev/termination-log\"")),
             ("terminationMessagePolicy", Json("\"File\"")),
         ],
@@ -154,6 +168,7 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
     ("core.v1.GRPCAction", &[("service", Json("\"\""))]),
     ("core.v1.HTTPGetAction", &[("path", Json("\"/\"")), ("scheme", Json("\"HTTP\""))]),
     ("core.v1.HostPathVolumeSource", &[("type", Json("\"\""))]),
+    ("core.v1.ImageVolumeSource", &[("pullPolicy", Json("\"IfNotPresent\""))]),
     ("core.v1.ObjectFieldSelector", &[("apiVersion", Json("\"v1\""))]),
     ("core.v1.PersistentVolumeClaim", &[("apiVersion", Json("\"v1\"")), ("kind", Json("\"PersistentVolumeClaim\""))]),
     (
@@ -174,6 +189,7 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("dnsPolicy", Json("\"ClusterFirst\"")),
             ("enableServiceLinks", Json("true")),
             ("restartPolicy", Json("\"Always\"")),
+            ("securityContext", NOTHING),
             ("schedulerName", Json("\"default-scheduler\"")),
             ("terminationGracePeriodSeconds", Json("30")),
         ],
@@ -209,9 +225,10 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("type", Json("\"ClusterIP\"")),
         ],
     ),
+    ("core.v1.Volume", &[("emptyDir", NOTHING)]),
+    ("discovery.v1.EndpointPort", &[("name", Json("\"\"")), ("protocol", TCP)]),
     ("networking.v1.NetworkPolicyPort", &[("protocol", TCP)]),
-    // Derived from whether egress rules are declared; either value is the server's own.
-    ("networking.v1.NetworkPolicySpec", &[("policyTypes", Allocated)]),
+    ("networking.v1.NetworkPolicySpec", &[("policyTypes", PolicyTypes)]),
     ("rbac.v1.RoleRef", &[("apiGroup", RBAC)]),
     ("rbac.v1.Subject", &[("apiGroup", RBAC)]),
 ];
@@ -221,6 +238,7 @@ impl Default {
         match *self {
             Allocated => Fill::Allocated,
             Json(text) => Fill::Value(serde_json::from_str(text).expect("the table above is read by a test")),
+            PolicyTypes => Fill::PolicyTypes,
             PullPolicy => Fill::PullPolicy,
             Sibling(name) => Fill::Sibling(name),
         }

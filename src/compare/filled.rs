@@ -18,6 +18,7 @@ pub(super) fn is_filled(
     match place.fill(name) {
         None => false,
         Some(Fill::Allocated) => old.is_none_or(|old| is_blank(old, Some(&Fill::Allocated))),
+        Some(Fill::PolicyTypes) => same(&policy_types(parent), new, place.field(name)),
         Some(Fill::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(Fill::Sibling(other)) => parent.get(*other) == Some(new),
         Some(Fill::Value(value)) => same(value, new, place.field(name)),
@@ -38,11 +39,27 @@ pub(super) fn is_blank(value: &Value, fill: Option<&Fill>) -> bool {
 /// Whether a new value is all defaults: the server makes it as soon as its parent is there.
 pub(super) fn is_server_made(value: &Value, place: Place<'_>) -> bool {
     let Value::Object(fields) = value else { return false };
-    fields.iter().all(|(name, value)| {
-        is_filled(name, None, Some(value), fields, place)
-            || is_nothing(value) && value.is_object()
-            || is_server_made(value, place.field(name))
-    })
+    !fields.is_empty()
+        && fields.iter().all(|(name, value)| {
+            is_filled(name, None, Some(value), fields, place) || is_server_made(value, place.field(name))
+        })
+}
+
+/// `Ingress`, and `Egress` too where there are rules for it.
+fn policy_types(policy: &Map<String, Value>) -> Value {
+    let has_egress = policy.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
+    if has_egress { serde_json::json!(["Ingress", "Egress"]) } else { serde_json::json!(["Ingress"]) }
+}
+
+/// Whether a field means `true` where it is left out, so that a declared `false` must be there.
+pub(super) fn is_true_by_default(name: Option<&str>) -> bool {
+    let fields = [
+        "allocateLoadBalancerNodePorts",
+        "allowPrivilegeEscalation",
+        "automountServiceAccountToken",
+        "enableServiceLinks",
+    ];
+    name.is_some_and(|name| fields.contains(&name))
 }
 
 /// `Always` for an image without a tag or with `latest`, `IfNotPresent` for all else.

@@ -100,6 +100,12 @@ impl Path {
         }
     }
 
+    /// Whether the path ends at a map whose keys are data.
+    pub fn ends_in_map(&self) -> bool {
+        let name = self.last_field().unwrap_or_default();
+        MAPS.contains(&name) || (self.0.len() == 1 && ROOT_MAPS.contains(&name))
+    }
+
     /// Whether the path ends at an item of a keyed list.
     pub fn ends_at_item(&self) -> bool {
         matches!(self.0.last(), Some(Step::Item(_)))

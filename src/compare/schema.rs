@@ -47,6 +47,8 @@ pub enum Scalar {
 pub enum Fill {
     /// A value that it allocates: a cluster IP, a node port.
     Allocated,
+    /// `Ingress`, and `Egress` for a network policy that has rules for it.
+    PolicyTypes,
     /// `Always` for an image tagged `latest` or not at all, else `IfNotPresent`.
     PullPolicy,
     /// The value of another field of the same object.

@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Map, Value};
 
 use super::equal::{covers, is_nothing, same};
-use super::filled::{is_blank, is_filled, is_server_made};
+use super::filled::{is_blank, is_filled, is_server_made, is_true_by_default};
 use super::items::{Items, Keys};
 use super::opaque::{hides, is_opaque};
 use super::path::{Path, Step};
-use super::schema::Place;
+use super::schema::{Fill, Place};
 
 /// How a write moves one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,20 +99,22 @@ impl Walk {
 
     /// Git declares the field, the write leaves it out.
     fn taken(&mut self, declared: &Value, old: Option<&Value>, place: Place<'_>) {
+        let last = self.path.last_field().map(str::to_owned);
         let gone = |declared: &Value, old: Option<&Value>, creating: bool, place| match old {
             // No items are no items, whether the list is written or not.
             Some(Value::Array(old)) if old.is_empty() => false,
             // What the server drops (`false`, `{}`) it never held either.
             Some(old) if is_nothing(declared) => same(declared, old, place),
             Some(_) => true,
-            None => creating && !is_nothing(declared),
+            None => creating && (!is_nothing(declared) || is_true_by_default(last.as_deref())),
         };
         match declared {
             // A map of plain values is named value by value, as it was written.
             Value::Object(fields) if !self.path.ends_at_item() && is_flat(fields) && !place.is_atomic_map() => {
                 for (name, value) in fields {
                     let before = old.and_then(|old| old.get(name));
-                    if gone(value, before, self.creating, place.field(name)) {
+                    let is_meant = before.is_none() && self.creating && is_true_by_default(Some(name));
+                    if is_meant || gone(value, before, self.creating, place.field(name)) {
                         self.below(Step::Field(name.as_str().into()), |walk| {
                             walk.report(Nature::Missing, None, Some(value));
                         });
@@ -198,7 +200,12 @@ impl Walk {
             if shadowed(name) || (is_open && is_filled(name, before, after, new, place)) {
                 continue;
             }
-            self.below(Step::Field(name.as_str().into()), |walk| walk.step(git, before, after, place.field(name)));
+            // Fewer of these is no way back: the server itself would put all of them there.
+            let is_cut = git.is_none() && place.fill(name) == Some(&Fill::PolicyTypes) && before != after;
+            self.below(Step::Field(name.as_str().into()), |walk| match after {
+                Some(after) if is_cut => walk.report(Nature::Extra, Some(after), None),
+                _ => walk.step(git, before, after, place.field(name)),
+            });
         }
     }
 
@@ -265,7 +272,7 @@ impl Walk {
             }
         }
         // A value that Git does not tell is not shown either.
-        let open = [Nature::Opaque, Nature::Extra, Nature::Filled, Nature::Widened];
+        let open = [Nature::Missing, Nature::Changed, Nature::Opaque, Nature::Extra, Nature::Filled, Nature::Widened];
         if let Some(nature) = open.into_iter().find(|open| inside.found.iter().any(|inside| inside.nature == *open)) {
             let declared = Some(declared).filter(|_| nature != Nature::Opaque);
             self.report(nature, Some(new), declared);
@@ -275,7 +282,13 @@ impl Walk {
     /// Git says nothing of the field, and the write brings or changes it.
     fn undeclared(&mut self, old: Option<&Value>, new: &Value, place: Place<'_>) {
         match new {
-            Value::Object(fields) if fields.is_empty() => {}
+            // To Kubernetes a selector that is there and empty selects everything.
+            Value::Object(fields) if fields.is_empty() && old.is_none() => {
+                // A map of data without a key is none.
+                if !self.path.ends_in_map() {
+                    self.report(Nature::Extra, Some(new), None);
+                }
+            }
             Value::Array(items) if items.is_empty() => {}
             Value::Object(fields) if !place.is_atomic_map() => match old {
                 Some(Value::Object(before)) => self.fields(None, Some(before), fields, place),

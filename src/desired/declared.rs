@@ -22,6 +22,8 @@ pub struct Declared {
     pub kind: String,
     /// The namespace, the source's where the manifest has none.
     pub namespace: String,
+    /// Whether the manifest names a namespace itself.
+    pub(super) names_namespace: bool,
     /// The name.
     pub name: String,
     /// The mark in Git that asks to leave the object alone.
@@ -51,6 +53,7 @@ impl Declared {
             group: group.to_owned(),
             version: version.to_owned(),
             kind,
+            names_namespace: own.is_some(),
             namespace: own.unwrap_or_else(|| namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned()),
             name,
             left_alone: left_alone::left_alone_in_git(&value),

@@ -27,6 +27,8 @@ pub struct Snapshot {
     /// With the place of the object's source among the sources.
     objects: HashMap<String, (usize, Arc<Declared>)>,
     /// How many objects there are, and the place of the first one's source.
+    /// Objects of kinds whose scope Git does not tell, as if they had no namespace.
+    unscoped: HashMap<String, (usize, Arc<Declared>)>,
     namespaces: HashMap<String, (usize, usize)>,
     kinds: HashMap<(String, String), (usize, usize)>,
     custom: HashMap<(String, String), Arc<CustomResource>>,
@@ -215,9 +217,9 @@ impl Snapshot {
         }
         if scope.is_none() {
             // A kind whose definition is not in Git: the review tells whether it has a namespace.
-            self.objects.entry(cluster_wide.to_string()).or_insert_with(|| (source, declared.clone()));
+            self.unscoped.entry(cluster_wide.to_string()).or_insert_with(|| (source, declared.clone()));
         }
-        if scope != Some(false) {
+        if scope == Some(true) || (scope.is_none() && declared.names_namespace) {
             self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;
         }
         self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
@@ -226,7 +228,16 @@ impl Snapshot {
 
     /// What Git says of an object, and which source says it; `None` where Git does not know it.
     pub fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
-        let (source, declared) = self.objects.get(&key.to_string())?;
+        self.get_scoped(key).or_else(|| self.found(self.unscoped.get(&key.to_string())?))
+    }
+
+    /// The same, but never by a guess that the object may be without a namespace:
+    /// for owners, whose namespace nobody tells.
+    pub fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
+        self.found(self.objects.get(&key.to_string())?)
+    }
+
+    fn found<'a>(&'a self, (source, declared): &'a (usize, Arc<Declared>)) -> Option<(&'a Declared, &'a Source)> {
         Some((declared, &self.sources[*source].source))
     }
 

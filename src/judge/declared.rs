@@ -8,7 +8,7 @@ use super::differ::{Scope, object_differences, value_at};
 use super::protected::{is_protected, is_tracking};
 use super::verdict::{Finding, Judgement, Matter, Verdict};
 use super::{Case, Outcome, Unjudged, namespace_of};
-use crate::compare::{CustomResource, Difference, Nature, Path, differences};
+use crate::compare::{CustomResource, Difference, Nature, Path, differences, is_opaque};
 use crate::desired::{Declared, Place, left_alone_live};
 use crate::review::Operation;
 
@@ -154,7 +154,7 @@ fn sift(case: &Case<'_, '_>, moved: Vec<Difference>, declared: &Declared) -> (Ma
     let mut weighed = Vec::new();
     for difference in moved {
         let path = &difference.path;
-        if RUN.iter().any(|run| path.is(run)) {
+        if is_run(case, path) {
             ran = true;
             continue;
         }
@@ -173,16 +173,26 @@ fn sift(case: &Case<'_, '_>, moved: Vec<Difference>, declared: &Declared) -> (Ma
     (matter, findings, ran)
 }
 
+/// Whether a field runs something: a restart, or a sync that Argo CD is asked
+/// for on an Application.
+fn is_run(case: &Case<'_, '_>, path: &Path) -> bool {
+    RUN.iter().any(|run| path.is(run)) || (case.write.resource.group == "argoproj.io" && path.is_under(&["operation"]))
+}
+
 /// The hardest answer that one difference deserves; `None` where it is no drift for this writer.
 fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option<Outcome> {
     let Difference { path, nature, sent, .. } = difference;
     let policy = case.bench.policy;
     match nature {
         Nature::Dropped => None,
+        // A hidden value is nobody's but the controller's that knows it.
+        Nature::Missing if !case.actor.is_person() && is_hidden(difference) => None,
         Nature::Changed if !case.actor.is_person() && is_theirs(difference) => None,
         Nature::Changed | Nature::Missing => Some(Outcome::Deny),
         // What Git leaves open belongs to the controllers; a person's part is in Git.
         _ if !case.actor.is_person() => None,
+        // Nobody can say that a first apply of what Git hides is not what it hides.
+        Nature::Opaque if creating => None,
         Nature::Opaque | Nature::Filled => Some(Outcome::Deny),
         Nature::Extra | Nature::Widened => {
             let extras = Some(policy.extras_in(namespace_of(case.write))).filter(|hardest| *hardest != Outcome::Allow);
@@ -204,6 +214,10 @@ fn weigh(case: &Case<'_, '_>, difference: &Difference, creating: bool) -> Option
             extras
         }
     }
+}
+
+fn is_hidden(difference: &Difference) -> bool {
+    difference.declared.as_ref().and_then(Value::as_str).is_some_and(is_opaque)
 }
 
 /// Whether machines add to an atomic list beside Git: a cloud's pull secrets to

@@ -244,7 +244,7 @@ fn declared_above<'a>(case: &Case<'_, 'a>, first: Owner) -> Result<Option<(&'a D
             ObjectKey { group: &owner.group, kind: &owner.kind, namespace: case.namespace, name: &owner.name };
         let cluster_wide = ObjectKey { namespace: "", ..in_namespace };
         let snapshot = case.bench.snapshot;
-        if let Some(found) = snapshot.get(in_namespace).or_else(|| snapshot.get(cluster_wide)) {
+        if let Some(found) = snapshot.get_scoped(in_namespace).or_else(|| snapshot.get_scoped(cluster_wide)) {
             return Ok(Some(found));
         }
         match case.bench.cluster.owner(in_namespace)? {

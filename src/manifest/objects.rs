@@ -81,6 +81,9 @@ impl Taking<'_> {
                 marks,
                 document: self.document,
             }),
+            // Hooks are often written so. The server makes up a name each time: no
+            // object of a cluster is ever this one.
+            Err((Reason::GeneratedName, _)) => self.reading.skipped += 1,
             Err((reason, steps)) => {
                 let position = marks.find(&value, steps).or(marks.find(&value, &[]));
                 self.faults.push(Fault { position, reason });

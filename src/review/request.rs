@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -38,7 +38,7 @@ pub struct User<'a> {
     #[serde(borrow, default, rename = "username")]
     pub name: Cow<'a, str>,
     /// The groups that the user is in.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_none")]
     pub groups: Vec<Text<'a>>,
 }
 
@@ -168,6 +168,11 @@ impl fmt::Display for Operation {
 }
 
 // === the wire ===
+
+/// Go writes and reads `null` for a list of nothing.
+fn or_none<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Vec<Text<'a>>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@ mod bench;
 mod hostile;
 mod lists;
 mod places;
+mod presence;
 mod properties;
 
 // Tables: a case is a line, however long.

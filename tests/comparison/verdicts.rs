@@ -184,7 +184,7 @@ fn a_value_that_git_does_not_tell_is_a_workloads_and_no_persons() {
         SECRET,
         &[
             ("encrypted", "data: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}", "data: {a: QQ==}", "data: {a: Qg==}", "drift data[\"a\"] | conforms", "drift data[\"a\"] | conforms"),
-            ("encrypted, created", "data: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}", "none", "data: {a: Qg==}", "drift data[\"a\"] | conforms", "drift"),
+            ("encrypted, created", "data: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}", "none", "data: {a: Qg==}", "conforms", "drift"),
             ("a path in a vault", "stringData: {a: <path:b#c>}", "data: {a: QQ==}", "data: {a: Qg==}", "drift data[\"a\"] | conforms", "drift data[\"a\"] | conforms"),
         ],
     );

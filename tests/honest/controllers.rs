@@ -305,7 +305,7 @@ fn gitops_tools_under_other_names_write_what_git_says() {
             application().sends(|new| {
                 put(new, "/operation", json!({"initiatedBy": {"username": "alice"}, "sync": {"revision": "main"}}));
             }),
-            "conforms",
+            "runtime",
         ),
         case(
             "Argo CD's server asks for a refresh",

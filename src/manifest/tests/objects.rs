@@ -55,7 +55,6 @@ fn an_object_needs_a_name_that_is_a_string() {
         ("metadata: {labels: {}}", Reason::NoName, "3:1"),
         ("metadata: {name: ''}", Reason::NoName, "3:1"),
         ("metadata: {name: }", Reason::NoName, "3:1"),
-        ("metadata: {generateName: a-}", Reason::GeneratedName, "3:1"),
         ("metadata: text", Reason::MetadataNotAMapping, "3:1"),
         ("metadata: {name: 123}", Reason::NameNotAString, "3:12"),
         ("metadata: {name: on}", Reason::NameNotAString, "3:12"),
