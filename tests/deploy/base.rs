@@ -37,8 +37,10 @@ fn every_object_is_one_that_the_api_has() {
 #[test]
 fn the_kustomization_lists_every_file() {
     let kustomization = yaml(&std::fs::read_to_string("deploy/kustomization.yaml").unwrap());
-    let files = std::fs::read_dir("deploy").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut files: Vec<_> = files.filter(|file| file.ends_with(".yaml") && file != "kustomization.yaml").collect();
+    let paths = std::fs::read_dir("deploy").unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let mut files: Vec<_> = paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    files.retain(|file| file != "kustomization.yaml");
     files.sort();
     assert_eq!(kustomization["resources"], serde_json::json!(files));
 }
