@@ -267,15 +267,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_text_tells_counts_and_sources_and_ends_once() {
+    /// A text with something of everything.
+    fn full() -> String {
         let metrics = Metrics::new();
         metrics.reviewed(&Tally { verdict: "drift", actor: "person", answer: "deny", mode: "enforce" });
         metrics.took(Duration::from_micros(70));
         metrics.refused("too_large");
         metrics.config_reloaded(false);
         metrics.certificate_ends(unix_now() + 1000);
-        let text = metrics.render(&Fixed(vec![SourceHealth {
+        metrics.render(&Fixed(vec![SourceHealth {
             name: "prod".into(),
             repo: "https://example.org/acme/gitops".into(),
             revision: "main".into(),
@@ -285,7 +285,12 @@ mod tests {
             looks: 4,
             error: Some("gone".into()),
             doubts: vec!["spec.replicas".into()],
-        }]));
+        }]))
+    }
+
+    #[test]
+    fn the_text_tells_counts_and_sources_and_ends_once() {
+        let text = full();
         for line in [
             r#"driftwall_reviews_total{verdict="drift",actor="person",answer="deny",mode="enforce"} 1"#,
             r#"driftwall_review_duration_seconds_bucket{le="0.00005"} 0"#,
@@ -312,5 +317,24 @@ mod tests {
         assert!(text.ends_with("# EOF\n"));
         let left = text.lines().find_map(|l| l.strip_prefix("driftwall_certificate_expiry_seconds ")).unwrap();
         assert!((900..=1000).contains(&left.parse::<i64>().unwrap()), "{left}");
+    }
+
+    #[test]
+    fn what_is_shipped_asks_only_for_metrics_that_there_are() {
+        let text = full();
+        let printed: std::collections::HashSet<_> = text.lines().map(name).collect();
+        for file in ["deploy/monitoring/driftwall.json", "deploy/monitoring/prometheusrule.yaml", "deploy/RUNBOOK.md"] {
+            let shipped = std::fs::read_to_string(file).unwrap();
+            let asked: Vec<_> = shipped.match_indices("driftwall_").map(|(at, _)| name(&shipped[at..])).collect();
+            assert!(!asked.is_empty(), "{file}");
+            for metric in asked {
+                assert!(printed.contains(metric), "{file}: {metric} is not in\n{text}");
+            }
+        }
+    }
+
+    fn name(text: &str) -> &str {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        &text[..end.unwrap_or(text.len())]
     }
 }
