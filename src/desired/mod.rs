@@ -277,6 +277,11 @@ impl Snapshot {
         self.held(self.kinds.get(&(group.to_owned(), kind.to_owned())))
     }
 
+    /// Whether Git declares any object of an API group.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.kinds.keys().any(|(of, _)| of == group)
+    }
+
     fn held(&self, held: Option<&(usize, usize)>) -> Option<(usize, &Source)> {
         held.map(|(objects, source)| (*objects, &self.sources[*source].source))
     }
