@@ -10,7 +10,8 @@ use driftwall::judge::Mode;
 use driftwall::manifest::{self, Object};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -55,14 +56,20 @@ fn one<T: DeserializeOwned + Serialize>(kind: &str, name: &str) -> T {
 fn every_object_is_one_that_the_api_has() {
     for object in objects() {
         match object.kind.as_str() {
+            "ClusterRole" => drop(typed::<ClusterRole>(&object)),
+            "ClusterRoleBinding" => drop(typed::<ClusterRoleBinding>(&object)),
             "ConfigMap" => drop(typed::<ConfigMap>(&object)),
             "Deployment" => drop(typed::<Deployment>(&object)),
             "Namespace" => drop(typed::<Namespace>(&object)),
             "Service" => drop(typed::<Service>(&object)),
+            "ServiceAccount" => drop(typed::<ServiceAccount>(&object)),
             "ValidatingWebhookConfiguration" => drop(typed::<ValidatingWebhookConfiguration>(&object)),
             kind => panic!("{kind} is not looked at here"),
         }
-        let is_cluster_wide = matches!(object.kind.as_str(), "Namespace" | "ValidatingWebhookConfiguration");
+        let is_cluster_wide = matches!(
+            object.kind.as_str(),
+            "ClusterRole" | "ClusterRoleBinding" | "Namespace" | "ValidatingWebhookConfiguration"
+        );
         assert_eq!(object.namespace.as_deref(), (!is_cluster_wide).then_some("driftwall"), "{}", object.name);
     }
 }
@@ -114,6 +121,40 @@ fn the_rules_name_the_subresources_that_are_judged() {
         let any = |list: &Option<Vec<String>>| list.iter().flatten().any(|there| there.contains('*'));
         assert!(!any(&rule.api_groups) && !any(&rule.resources) && !any(&rule.api_versions), "{rule:?}");
     }
+}
+
+#[test]
+fn the_rights_are_to_get_what_is_looked_up_and_no_more() {
+    let role: ClusterRole = one("ClusterRole", "driftwall");
+    let rules = role.rules.unwrap();
+    let may_get = |group: &str, resource: &str| {
+        let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
+        rules.iter().any(|rule| has(&rule.api_groups, group) && has(&rule.resources, resource))
+    };
+    for (group, resource) in [
+        ("apps", "replicasets"),
+        ("apps", "deployments"),
+        ("batch", "jobs"),
+        ("batch", "cronjobs"),
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ] {
+        assert!(may_get(group, resource), "{resource}");
+    }
+    for rule in &rules {
+        assert_eq!(rule.verbs, ["get"], "{rule:?}");
+        let all = [&rule.api_groups, &rule.resources].into_iter().flatten().flatten();
+        assert!(all.into_iter().all(|name| !name.contains('*') && name != "secrets"), "{rule:?}");
+    }
+    let account: ServiceAccount = one("ServiceAccount", "driftwall");
+    let binding: ClusterRoleBinding = one("ClusterRoleBinding", "driftwall");
+    let subject = binding.subjects.unwrap().pop().unwrap();
+    assert_eq!(
+        (&binding.role_ref.name, Some(&subject.name)),
+        (&role.metadata.name.unwrap(), account.metadata.name.as_ref())
+    );
+    assert_eq!(subject.namespace, account.metadata.namespace);
+    let pod = one::<Deployment>("Deployment", "driftwall").spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.service_account_name, account.metadata.name);
 }
 
 #[test]

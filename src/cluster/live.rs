@@ -77,6 +77,9 @@ struct Definition {
     custom: Arc<CustomResource>,
 }
 
+/// The answer is not remembered, or too old: the API server must be asked.
+struct NotAtHand;
+
 impl Live {
     /// A cluster that `client` reaches; look-ups run on `runtime`.
     pub fn new(client: Client, runtime: Handle) -> Self {
@@ -98,7 +101,7 @@ impl Live {
 impl Cluster for Live {
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookUpError> {
         let id = object.to_string();
-        if let Some(owner) = self.known.owner_at_hand(&id) {
+        if let Ok(owner) = self.known.owner_at_hand(&id) {
             return Ok(owner);
         }
         let known = Arc::clone(&self.known);
@@ -114,7 +117,7 @@ impl Cluster for Live {
             return Ok(None);
         }
         let id = (group.to_owned(), kind.to_owned());
-        if let Some(custom) = self.known.custom_at_hand(&id) {
+        if let Ok(custom) = self.known.custom_at_hand(&id) {
             return Ok(custom);
         }
         let (known, asked) = (Arc::clone(&self.known), id.clone());
@@ -127,7 +130,7 @@ impl Cluster for Live {
 
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookUpError> {
         let is_it = |group: &Group| group.by_plural(plural).map(|resource| resource.kind.clone());
-        if let Some(kind) = self.known.kind_at_hand(group, is_it) {
+        if let Ok(kind) = self.known.kind_at_hand(group, is_it) {
             return Ok(kind);
         }
         let known = Arc::clone(&self.known);
@@ -145,9 +148,9 @@ fn failed(what: String, fault: &Fault) -> LookUpError {
 }
 
 impl Known {
-    fn owner_at_hand(&self, id: &String) -> Option<Option<Owner>> {
-        let (age, owner) = self.owners.get(id)?;
-        (age < if owner.is_some() { OWNED } else { UNOWNED }).then_some(owner)
+    fn owner_at_hand(&self, id: &String) -> Result<Option<Owner>, NotAtHand> {
+        let (age, owner) = self.owners.get(id).ok_or(NotAtHand)?;
+        if age < if owner.is_some() { OWNED } else { UNOWNED } { Ok(owner) } else { Err(NotAtHand) }
     }
 
     async fn owner(
@@ -171,15 +174,14 @@ impl Known {
         found(self.client.request(get_metadata(path)?).await)
     }
 
-    /// What the group that is at hand says; `None` where it must be asked for.
-    fn kind_at_hand<T>(&self, group: &str, find: impl Fn(&Group) -> Option<T>) -> Option<Option<T>> {
-        let (age, group) = self.groups.get(&group.to_owned())?;
+    fn kind_at_hand<T>(&self, group: &str, find: impl Fn(&Group) -> Option<T>) -> Result<Option<T>, NotAtHand> {
+        let (age, group) = self.groups.get(&group.to_owned()).ok_or(NotAtHand)?;
         let found = find(&group);
-        (age < if found.is_some() { KINDS } else { NO_KIND }).then_some(found)
+        if age < if found.is_some() { KINDS } else { NO_KIND } { Ok(found) } else { Err(NotAtHand) }
     }
 
     async fn kind<T>(&self, name: &str, find: impl Fn(&Group) -> Option<T>) -> Result<Option<T>, Fault> {
-        if let Some(found) = self.kind_at_hand(name, &find) {
+        if let Ok(found) = self.kind_at_hand(name, &find) {
             return Ok(found);
         }
         let group = Arc::new(Group::read(&self.client, name).await?);
@@ -188,16 +190,16 @@ impl Known {
         Ok(found)
     }
 
-    fn custom_at_hand(&self, id: &(String, String)) -> Option<Option<Arc<CustomResource>>> {
-        let (age, definition) = self.definitions.get(id)?;
-        let at_hand = age < if definition.is_some() { DEFINED } else { UNDEFINED };
-        at_hand.then(|| definition.map(|definition| definition.custom))
+    fn custom_at_hand(&self, id: &(String, String)) -> Result<Option<Arc<CustomResource>>, NotAtHand> {
+        let (age, definition) = self.definitions.get(id).ok_or(NotAtHand)?;
+        let longest = if definition.is_some() { DEFINED } else { UNDEFINED };
+        if age < longest { Ok(definition.map(|definition| definition.custom)) } else { Err(NotAtHand) }
     }
 
     async fn custom(&self, id: (String, String)) -> Result<Option<Arc<CustomResource>>, Fault> {
         let _one = self.reading.lock().await;
         // Another look-up may have read it meanwhile.
-        if let Some(custom) = self.custom_at_hand(&id) {
+        if let Ok(custom) = self.custom_at_hand(&id) {
             return Ok(custom);
         }
         let before = self.definitions.get(&id).and_then(|(_, definition)| definition);

@@ -39,7 +39,9 @@ impl Group {
         let others = others.filter(|other| Some(other) != preferred.as_ref()).collect::<Vec<_>>();
         for version in preferred.into_iter().chain(others) {
             let list = found(client.list_api_group_resources(&format!("{group}/{version}")).await)?;
-            list.into_iter().for_each(|list| kinds.take(group, &version, list));
+            if let Some(list) = list {
+                kinds.take(group, &version, list);
+            }
         }
         Ok(kinds)
     }
@@ -80,7 +82,7 @@ impl Resource {
     }
 }
 
-/// A request for an object, or just for its metadata.
+/// A request for an object.
 pub(super) fn get(path: &str) -> Result<Request<Vec<u8>>, Fault> {
     request(path, "application/json")
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Arc, Live, PATIENT, SHORT, ApiServer};
+use super::{ApiServer, Arc, Live, PATIENT, SHORT};
 use crate::actor::Actors;
 use crate::desired::{Contents, FileContents, Snapshot, Source};
 use crate::judge::{Bench, Policy, Verdict, judge};
@@ -40,7 +40,9 @@ async fn verdict(live: Arc<Live>, request: Value) -> (Verdict, Vec<String>) {
 fn update(user: &str, resource: [&str; 3], name: &str, old: &Value, new: &Value) -> Value {
     let [group, plural, subresource] = resource;
     let groups = match user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
-        Some((namespace, _)) => vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")],
+        Some((namespace, _)) => {
+            vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")]
+        }
         None => Vec::new(),
     };
     let kind = old["kind"].as_str().unwrap();
