@@ -8,7 +8,7 @@ mod left_alone;
 mod normal;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -275,6 +275,22 @@ impl Snapshot {
     /// How many objects of a kind Git declares, and the first source that declares some.
     pub fn held_of(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
         self.held(self.kinds.get(&(group.to_owned(), kind.to_owned())))
+    }
+
+    /// The resources that Git declares objects of: group, version and plural,
+    /// which is a guess where neither Git nor Kubernetes itself defines the kind.
+    pub fn resources(&self) -> BTreeSet<(&str, &str, String)> {
+        let of = |declared: &'_ Declared| match self.custom(&declared.group, &declared.kind) {
+            Some(custom) => custom.plural.clone(),
+            None => kinds::plural(&declared.kind),
+        };
+        let objects = self.objects.values().map(|(_, declared)| &**declared);
+        objects.map(|declared| (&*declared.group, &*declared.version, of(declared))).collect()
+    }
+
+    /// The namespaces in which Git declares objects.
+    pub fn namespaces(&self) -> BTreeSet<&str> {
+        self.namespaces.keys().map(String::as_str).collect()
     }
 
     /// Whether Git declares any object of an API group.
