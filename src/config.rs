@@ -21,6 +21,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// The serving certificate; needed to serve, not to check.
     pub tls: Option<TlsFiles>,
+    /// Whether the cluster is asked for what only it knows.
+    pub cluster: Access,
     /// What Git says, and where.
     pub sources: Vec<Repository>,
     /// Who is who.
@@ -48,6 +50,16 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The CA of clients that may call; everybody may, where there is none.
     pub client_ca: Option<PathBuf>,
+}
+
+/// Whether the cluster is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// The one that the environment names, where it names one.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// A configuration that cannot be used.
@@ -127,6 +139,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         programs,
         drain,
         protected_keys,
+        cluster,
     } = wire;
     let mut policy = Policy {
         mode: mode.into(),
@@ -163,6 +176,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         listen: listen.parse().map_err(|_| address("listen", &listen))?,
         admin: admin.parse().map_err(|_| address("admin", &admin))?,
         tls: tls.map(|tls| tls_files(tls, folder)).transpose()?,
+        cluster: cluster.into(),
         sources: repositories,
         actors: Actors::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
         policy,

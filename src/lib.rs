@@ -13,7 +13,8 @@
 //! ```
 //!
 //! These rooms are pure: no clock, no network, no file, no async. What they
-//! need is an argument. `manifest` reads what Git holds. The other rooms touch
+//! need is an argument. `registration` says which writes the API server asks
+//! about. `manifest` reads what Git holds. The other rooms touch
 //! the outside and are behind the feature `server`: `git` reads repositories,
 //! `cluster` knows what only the cluster knows, `server` speaks TLS, `cli` wires
 //! them together.
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod desired;
 pub mod judge;
 pub mod manifest;
+pub mod registration;
 pub mod review;
 
 #[cfg(feature = "server")]

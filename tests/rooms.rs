@@ -6,13 +6,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The deciding rooms, and the other rooms that each may import.
-const PURE: [(&str, &[&str]); 6] = [
+const PURE: [(&str, &[&str]); 7] = [
     ("manifest", &[]),
     ("compare", &[]),
     ("review", &[]),
     ("actor", &["compare", "review"]),
     ("desired", &["compare", "manifest"]),
     ("judge", &["actor", "compare", "desired", "manifest", "review"]),
+    ("registration", &["desired"]),
 ];
 
 /// The rooms that touch the outside, and those of them that each may import; all may import the pure ones.

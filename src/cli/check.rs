@@ -92,7 +92,7 @@ impl Check {
 }
 
 /// Reads every source once.
-fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
+pub(super) fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
     let contents = config.sources.iter().map(|source| {
         let cancel = Arc::default();
         let contents = git::tip(source, &cancel).and_then(|commit| git::read(source, &commit, None, &cancel));

@@ -9,6 +9,7 @@ mod running;
 mod serve;
 mod sources;
 mod wall;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Serve),
     /// Show how the sources of a running server stand
     Sources(sources::Sources),
+    /// Print the webhook's registration for what Git declares, as JSON for `kubectl apply`
+    Webhook(webhook::Webhook),
 }
 
 /// The exit status where something was done wrong, or could not be done.
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Sources(sources) => sources.run(),
+        Command::Webhook(webhook) => webhook.run(),
     };
     done.unwrap_or_else(|error| {
         anstream::eprintln!("driftwall: {}", with_causes(&*error));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::wall::{Terms, Wall};
-use crate::config::{Config, TlsFiles};
+use crate::config::{Access, Config, TlsFiles};
 use crate::git::{Follower, Repository, Store};
 use crate::judge::{Cluster, Mode};
 
@@ -29,12 +29,17 @@ pub(super) struct Fixed {
     pub(super) listen: std::net::SocketAddr,
     pub(super) admin: std::net::SocketAddr,
     pub(super) tls: Option<TlsFiles>,
+    pub(super) cluster: Access,
     pub(super) drain: Duration,
 }
 
 impl Running {
-    /// Reads the configuration, which must be good.
-    pub(super) fn begin(file: &Path, audit_only: bool, cluster: Box<dyn Cluster>) -> Result<(Self, Fixed), Failure> {
+    /// Reads the configuration, which must be good; `cluster` makes what it asks for.
+    pub(super) async fn begin(
+        file: &Path,
+        audit_only: bool,
+        cluster: impl AsyncFnOnce(Access) -> Box<dyn Cluster>,
+    ) -> Result<(Self, Fixed), Failure> {
         let config = Config::read(file)?;
         let text = std::fs::read_to_string(file)?;
         let (terms, sources, poll, fixed) = split(config, audit_only);
@@ -47,6 +52,7 @@ impl Running {
         }
         let store = Arc::new(Store::default());
         let follower = Follower::new(&store, &sources);
+        let cluster = cluster(fixed.cluster).await;
         let wall = Arc::new(Wall::new(store, follower, terms, cluster));
         Ok((Self { wall, file: file.to_owned(), audit_only, text, sources, poll, begun: false }, fixed))
     }
@@ -94,8 +100,8 @@ impl Running {
 }
 
 fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration, Fixed) {
-    let Config { listen, admin, tls, sources, actors, mut policy, poll, freshness, longest_look, max_staleness, drain } =
-        config;
+    let Config { listen, admin, tls, cluster, sources, actors, mut policy, .. } = config;
+    let Config { poll, freshness, longest_look, max_staleness, drain, .. } = config;
     if audit_only {
         policy.mode = Mode::Audit;
     }
@@ -103,6 +109,6 @@ fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration,
         Terms { actors, policy, freshness, longest_look, max_staleness },
         sources,
         poll,
-        Fixed { listen, admin, tls, drain },
+        Fixed { listen, admin, tls, cluster, drain },
     )
 }

@@ -10,8 +10,9 @@ use clap::Args;
 
 use super::Failure;
 use super::running::{Fixed, Running};
-use crate::config::TlsFiles;
-use crate::judge::NoCluster;
+use crate::cluster::Live;
+use crate::config::{Access, TlsFiles};
+use crate::judge::{Cluster, NoCluster};
 use crate::server::{CertificateSource, Server, Settings, signals};
 use crate::telemetry::{LogFormat, Metrics, init_logging};
 
@@ -38,7 +39,7 @@ impl Serve {
 
     async fn serve(self) -> Result<ExitCode, Failure> {
         let Self { config: file, audit_only } = self;
-        let (mut running, fixed) = Running::begin(&file, audit_only, Box::new(NoCluster))?;
+        let (mut running, fixed) = Running::begin(&file, audit_only, cluster).await?;
         let metrics = Arc::new(Metrics::new());
         let settings = settings(&fixed, &file)?;
         let wall = Arc::clone(&running.wall);
@@ -52,6 +53,19 @@ impl Serve {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What only the cluster knows, where it can be asked.
+async fn cluster(access: Access) -> Box<dyn Cluster> {
+    match access {
+        Access::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
+        Access::Auto => match Live::find().await {
+            Ok(Some(live)) => return Box::new(live),
+            Ok(None) => tracing::info!("The cluster is not asked for owners and definitions: there is none here"),
+            Err(error) => tracing::warn!(%error, "The cluster is not asked for owners and definitions"),
+        },
+    }
+    Box::new(NoCluster)
 }
 
 fn settings(fixed: &Fixed, file: &std::path::Path) -> Result<Settings, Failure> {
@@ -80,7 +94,7 @@ async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Inf
                 metrics.config_reloaded(true);
                 tracing::info!("Configuration taken over");
                 if now != fixed {
-                    tracing::warn!("A change of listen, admin, tls or drain takes a new start");
+                    tracing::warn!("A change of listen, admin, tls, cluster or drain takes a new start");
                 }
             }
             Some(Err(error)) => {

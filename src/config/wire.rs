@@ -42,6 +42,8 @@ pub(super) struct Config {
     pub(super) drain: String,
     #[serde(default)]
     pub(super) protected_keys: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) cluster: Cluster,
 }
 
 fn listen() -> String {
@@ -92,6 +94,14 @@ pub(super) enum DryRun {
     Deny,
     #[default]
     Warn,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Cluster {
+    #[default]
+    Auto,
+    Off,
 }
 
 #[derive(Deserialize)]
@@ -289,6 +299,15 @@ impl From<Mode> for judge::Mode {
             Mode::Audit => Self::Audit,
             Mode::Enforce => Self::Enforce,
             Mode::Warn => Self::Warn,
+        }
+    }
+}
+
+impl From<Cluster> for super::Access {
+    fn from(wire: Cluster) -> Self {
+        match wire {
+            Cluster::Auto => Self::Auto,
+            Cluster::Off => Self::Off,
         }
     }
 }

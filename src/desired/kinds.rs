@@ -68,12 +68,19 @@ pub(super) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
     }
 }
 
-/// The plural that Kubernetes would guess for a kind (`meta.UnsafeGuessKindToResource`).
+/// The plural that a kind most likely has: as its definition's generator would make it.
 pub(super) fn plural(kind: &str) -> String {
     let lower = kind.to_lowercase();
-    match lower.as_bytes() {
-        [.., b's'] => lower + "es",
-        [rest @ .., b'y'] => format!("{}ies", String::from_utf8_lossy(rest)),
-        _ => lower + "s",
+    let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
+    if lower == "endpoints" {
+        lower
+    } else if ends(&["s", "x", "ch", "sh"]) {
+        lower + "es"
+    } else if ends(&["ay", "ey", "oy", "uy"]) {
+        lower + "s"
+    } else if let Some(stem) = lower.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        lower + "s"
     }
 }

@@ -8,7 +8,7 @@ mod left_alone;
 mod normal;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -228,17 +228,17 @@ impl Snapshot {
 
     /// What Git says of an object, and which source says it; `None` where Git does not know it.
     pub fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
-        self.get_scoped(key).or_else(|| self.found(self.unscoped.get(&key.to_string())?))
+        self.get_scoped(key).or_else(|| Some(self.with_source(self.unscoped.get(&key.to_string())?)))
     }
 
     /// The same, but never by a guess that the object may be without a namespace:
     /// for owners, whose namespace nobody tells.
     pub fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
-        self.found(self.objects.get(&key.to_string())?)
+        Some(self.with_source(self.objects.get(&key.to_string())?))
     }
 
-    fn found<'a>(&'a self, (source, declared): &'a (usize, Arc<Declared>)) -> Option<(&'a Declared, &'a Source)> {
-        Some((declared, &self.sources[*source].source))
+    fn with_source<'a>(&'a self, (source, declared): &'a (usize, Arc<Declared>)) -> (&'a Declared, &'a Source) {
+        (declared, &self.sources[*source].source)
     }
 
     /// Files that a newer commit changes, which cannot be read: what they declare
@@ -286,6 +286,27 @@ impl Snapshot {
     /// How many objects of a kind Git declares, and the first source that declares some.
     pub fn held_of(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
         self.held(self.kinds.get(&(group.to_owned(), kind.to_owned())))
+    }
+
+    /// The resources that Git declares objects of: group, version and plural,
+    /// which is a guess where neither Git nor Kubernetes itself defines the kind.
+    pub fn resources(&self) -> BTreeSet<(&str, &str, String)> {
+        let of = |declared: &'_ Declared| match self.custom(&declared.group, &declared.kind) {
+            Some(custom) => custom.plural.clone(),
+            None => kinds::plural(&declared.kind),
+        };
+        let objects = self.objects.values().map(|(_, declared)| &**declared);
+        objects.map(|declared| (&*declared.group, &*declared.version, of(declared))).collect()
+    }
+
+    /// The namespaces in which Git declares objects.
+    pub fn namespaces(&self) -> BTreeSet<&str> {
+        self.namespaces.keys().map(String::as_str).collect()
+    }
+
+    /// Whether Git declares any object of an API group.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.kinds.keys().any(|(of, _)| of == group)
     }
 
     fn held(&self, held: Option<&(usize, usize)>) -> Option<(usize, &Source)> {

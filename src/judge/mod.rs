@@ -108,7 +108,11 @@ impl<'w, 'a> Case<'w, 'a> {
         let kind = match &*resource.subresource {
             "scale" => match bench.snapshot.kind_of(&resource.group, &resource.plural) {
                 Some(kind) => kind.to_owned(),
-                None => bench.cluster.kind_of(&resource.group, &resource.plural)?.unwrap_or_default(),
+                // A person's may belong to what Git declares, whatever its kind.
+                None if actor.is_person() || bench.snapshot.has_group(&resource.group) => {
+                    bench.cluster.kind_of(&resource.group, &resource.plural)?.unwrap_or_default()
+                }
+                None => String::new(),
             },
             _ => resource.kind.to_string(),
         };

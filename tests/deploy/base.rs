@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,7 +61,7 @@ fn kubectl_builds_the_kustomization_as_it_is_written() {
 }
 
 #[test]
-fn one_replica_stays_and_no_right_is_asked_for() {
+fn one_replica_stays_and_only_looking_up_is_a_right() {
     let budget: PodDisruptionBudget = one("PodDisruptionBudget");
     assert_eq!(budget.spec.unwrap().max_unavailable, Some(IntOrString::Int(1)));
     let account: ServiceAccount = one("ServiceAccount");
@@ -70,8 +71,16 @@ fn one_replica_stays_and_no_right_is_asked_for() {
     assert_eq!(rolling.max_unavailable, Some(IntOrString::Int(0)));
     let pod = spec.template.spec.unwrap();
     assert_eq!(pod.service_account_name, account.metadata.name);
-    assert_eq!(pod.automount_service_account_token, Some(false));
-    assert!(objects().iter().all(|object| !object.kind.contains("Role")));
+    assert_eq!(pod.automount_service_account_token, Some(true));
+    let role: ClusterRole = one("ClusterRole");
+    for rule in role.rules.unwrap() {
+        assert_eq!(rule.verbs, ["get"], "{rule:?}");
+        let all = [&rule.api_groups, &rule.resources].into_iter().flatten().flatten();
+        assert!(all.into_iter().all(|name| !name.contains('*') && name != "secrets"), "{rule:?}");
+    }
+    let binding: ClusterRoleBinding = one("ClusterRoleBinding");
+    assert_eq!(Some(binding.role_ref.name), role.metadata.name);
+    assert_eq!(binding.subjects.unwrap().pop().unwrap().namespace, account.metadata.namespace);
 }
 
 #[test]
@@ -86,7 +95,7 @@ fn the_network_lets_in_the_api_server_and_out_to_git() {
     assert_eq!((ports(webhook.ports), ports(admin.ports)), (vec![name("webhook")], vec![name("admin")]));
     let [out] = policy.egress.unwrap().try_into().unwrap();
     assert!(out.to.is_none());
-    assert_eq!(ports(out.ports), [53, 53, 443, 22].map(IntOrString::Int));
+    assert_eq!(ports(out.ports), [53, 53, 443, 6443, 22].map(IntOrString::Int));
 }
 
 #[test]

@@ -46,8 +46,10 @@ pub(crate) fn find<'a>(objects: &'a [Object], kind: &str) -> &'a Object {
 
 /// Checks an object against the type of its kind, and where it is.
 pub(crate) fn is_one_that_the_api_has(object: &Object, namespace: &str) {
-    use k8s_openapi::api::{admissionregistration, apps, core, networking, policy};
+    use k8s_openapi::api::{admissionregistration, apps, core, networking, policy, rbac};
     match object.kind.as_str() {
+        "ClusterRole" => drop(typed::<rbac::v1::ClusterRole>(object)),
+        "ClusterRoleBinding" => drop(typed::<rbac::v1::ClusterRoleBinding>(object)),
         "ConfigMap" => drop(typed::<core::v1::ConfigMap>(object)),
         "Deployment" => drop(typed::<apps::v1::Deployment>(object)),
         "Namespace" => drop(typed::<core::v1::Namespace>(object)),
@@ -65,7 +67,10 @@ pub(crate) fn is_one_that_the_api_has(object: &Object, namespace: &str) {
         "Certificate" | "Issuer" => assert_eq!(object.value["apiVersion"], "cert-manager.io/v1"),
         kind => panic!("{kind} is not looked at here"),
     }
-    let is_cluster_wide = matches!(object.kind.as_str(), "Namespace" | "ValidatingWebhookConfiguration");
+    let is_cluster_wide = matches!(
+        object.kind.as_str(),
+        "ClusterRole" | "ClusterRoleBinding" | "Namespace" | "ValidatingWebhookConfiguration"
+    );
     assert_eq!(object.namespace.as_deref(), (!is_cluster_wide).then_some(namespace), "{}", object.name);
 }
 

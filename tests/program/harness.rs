@@ -46,7 +46,14 @@ impl Served {
         let pair = pair();
         store(&pair, folder.path());
         configure(folder.path(), config);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_driftwall"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftwall"));
+        // No cluster that this machine happens to know.
+        command.env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
+        let kubeconfig = folder.path().join("kubeconfig");
+        if kubeconfig.exists() {
+            command.env("KUBECONFIG", kubeconfig);
+        }
+        let mut child = command
             .args(["serve", "--config"])
             .arg(folder.path().join("driftwall.yaml"))
             .args(arguments)

@@ -9,6 +9,7 @@
 #[path = "../server/client.rs"]
 #[allow(dead_code, reason = "the server's tests use the rest")]
 mod client;
+mod cluster;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;

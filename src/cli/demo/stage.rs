@@ -14,6 +14,7 @@ use crate::cli::Failure;
 use crate::cli::client::Client;
 use crate::cli::running::Running;
 use crate::cluster::Recorded;
+use crate::judge::Cluster;
 use crate::server::{CertificateSource, HeldPair, ServeError, Server, Settings};
 use crate::telemetry::Metrics;
 
@@ -56,7 +57,8 @@ impl Stage {
 
         let config = folder.path().join("driftwall.yaml");
         configure(&config, "enforce")?;
-        let (running, fixed) = Running::begin(&config, false, Box::new(owners()?))?;
+        let owners: Box<dyn Cluster> = Box::new(owners()?);
+        let (running, fixed) = Running::begin(&config, false, async |_| owners).await?;
         running.look();
 
         let pair = crate::certs::make(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;
