@@ -1,4 +1,4 @@
-//! Which writes the API server asks about: a ValidatingWebhookConfiguration
+//! Which writes the API server asks about: a `ValidatingWebhookConfiguration`
 //! made from what Git declares, and no wider.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,15 +43,17 @@ const UPDATE: Operations = &["UPDATE"];
 
 /// What is asked about whatever Git declares: what may belong to an object of
 /// Git, hold some, or steer one.
-const ALWAYS: [(&str, &str, &str, Operations); 15] = [
+const ALWAYS: [(&str, &str, &str, Operations); 17] = [
     ("", "v1", "namespaces", &["DELETE"]),
     ("", "v1", "pods", &["DELETE", "UPDATE"]),
     ("", "v1", "pods/ephemeralcontainers", UPDATE),
     ("", "v1", "pods/eviction", &["CREATE"]),
     ("", "v1", "pods/resize", UPDATE),
+    ("", "v1", "pods/status", UPDATE),
     ("apiextensions.k8s.io", "v1", "customresourcedefinitions", &["DELETE"]),
     ("apps", "v1", "replicasets", &["DELETE", "UPDATE"]),
     ("apps", "v1", "replicasets/scale", UPDATE),
+    ("apps", "v1", "replicasets/status", UPDATE),
     ("argoproj.io", "v1alpha1", "rollouts", ALL),
     ("autoscaling", "v2", "horizontalpodautoscalers", ALL),
     ("autoscaling.k8s.io", "v1", "verticalpodautoscalers", ALL),
@@ -99,7 +101,7 @@ const BUILT_IN: [(&str, &[&str], &[&str]); 17] = [
     ("storage.k8s.io", &["volumeattachments"], &[]),
 ];
 
-/// The ValidatingWebhookConfiguration for what the snapshot declares. The same
+/// The `ValidatingWebhookConfiguration` for what the snapshot declares. The same
 /// content gives the same text.
 pub fn registration(snapshot: &Snapshot, registration: &Registration) -> Value {
     let Registration { name, left_out, strict, .. } = registration;

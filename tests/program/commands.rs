@@ -68,6 +68,35 @@ fn the_demo_tells_the_story() {
 }
 
 #[test]
+fn webhook_prints_a_registration_for_what_git_declares() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::common::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let config = file(
+        "driftwall.yaml",
+        &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::harness::USUAL),
+    );
+    let ca = file("ca.crt", "PEM");
+    let webhook = |more: &[&str]| driftwall(&[&["webhook", "--config", &config, "--ca", &ca], more].concat());
+    let printed = webhook(&["--service", "wall/it"]);
+    assert!(printed.status.success(), "{}", text(&printed.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let [writes, strict] = [0, 1].map(|at| &value["webhooks"][at]);
+    assert_eq!(writes["clientConfig"]["service"]["namespace"], "wall");
+    assert_eq!(writes["clientConfig"]["caBundle"], "UEVN");
+    assert_eq!(writes["namespaceSelector"]["matchExpressions"][0]["values"][0], "wall");
+    assert!(writes["rules"].to_string().contains("widgets/scale"), "{writes:#}");
+    assert_eq!(strict["namespaceSelector"]["matchExpressions"][0]["values"], serde_json::json!(["prod"]));
+    let both = webhook(&["--service", "wall/it", "--url", "https://wall.example"]);
+    assert_eq!(both.status.code(), Some(2));
+    let wrong = webhook(&["--service", "it"]);
+    assert!(text(&wrong.stderr).contains("write namespace/name"), "{}", text(&wrong.stderr));
+}
+
+#[test]
 fn wrong_use_is_told_where_and_what() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

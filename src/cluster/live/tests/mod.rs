@@ -174,6 +174,17 @@ async fn a_definition_is_read_again_only_where_it_has_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_definition_of_before_is_better_than_none_and_not_asked_for_again_at_once() {
+    let live = ApiServer::usual().live(PATIENT);
+    let id = ("a.example".to_owned(), "Widget".to_owned());
+    assert!(live.known.custom_of_before(id.clone()).is_none());
+    let first = live.custom("a.example", "Widget").unwrap().unwrap();
+    let before = live.known.custom_of_before(id.clone()).unwrap();
+    assert!(Arc::ptr_eq(&first, &before));
+    assert!(live.known.custom_at_hand(&id).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kind_is_known_by_its_plural() {
     let live = ApiServer::usual().live(PATIENT);
     assert_eq!(live.kind_of("a.example", "widgetry").unwrap().as_deref(), Some("Widget"));
