@@ -26,6 +26,9 @@ pub(super) struct Serve {
     audit_only: bool,
 }
 
+/// What work in the background gets to end by itself.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// How often the configuration's file is looked at. A mounted ConfigMap takes
 /// up to a minute to change anyway.
 const CONFIG_LOOK: Duration = Duration::from_secs(1);
@@ -34,7 +37,10 @@ impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         init_logging(LogFormat::Auto)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve())
+        let ended = runtime.block_on(self.serve());
+        // A look at a server or a rendering that is under way is called off, and not waited for.
+        runtime.shutdown_timeout(FAREWELL);
+        ended
     }
 
     async fn serve(self) -> Result<ExitCode, Failure> {
