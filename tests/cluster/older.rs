@@ -12,7 +12,8 @@ const VERSIONS: [(&str, &str, &str, &str, &str); 3] = [
     ("policy", "PodDisruptionBudget", "poddisruptionbudgets", "v1", "v1beta1"),
 ];
 
-/// Manifests in the versions of the older server; no line moves.
+/// Manifests in the versions of the older server, whose server-side apply does not fill in
+/// the protocol of a Service's port. No line above moves.
 pub(crate) fn manifests(text: &str) -> String {
     let mut text = text.to_owned();
     for (group, kind, _, now, then) in VERSIONS {
@@ -20,7 +21,9 @@ pub(crate) fn manifests(text: &str) -> String {
         assert!(text.contains(&named(now)), "Git has no {kind}");
         text = text.replace(&named(now), &named(then));
     }
-    text
+    let port = "    - port: 80\n";
+    assert!(text.contains(port), "Git has no Service");
+    text.replace(port, &format!("{port}      protocol: TCP\n"))
 }
 
 /// The webhook of `deploy/`, called at a URL.

@@ -1,5 +1,6 @@
 //! etcd, kube-apiserver and kube-controller-manager.
 
+use std::net::TcpStream;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -18,7 +19,8 @@ impl Plane {
     /// Starts them; `kubectl` is where its folder says.
     pub(crate) fn start(programs: &Path, kubectl: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
+        let home = folder.path().to_owned();
+        let at = |name: &str| home.join(name).display().to_string();
         let authority = Authority::new(folder.path());
         authority.issue(folder.path(), "server", "kube-apiserver", None);
         authority.issue(folder.path(), "admin", "admin", Some("system:masters"));
@@ -46,6 +48,7 @@ impl Plane {
                 ("initial-cluster", &format!("default={peer}")),
             ],
         );
+        until("etcd is there", || TcpStream::connect(("127.0.0.1", etcd)).ok());
         plane.run(
             &programs.join("kube-apiserver"),
             &[

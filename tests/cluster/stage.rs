@@ -58,7 +58,7 @@ impl Cluster {
     fn start(programs: &Path, kubectl: &Path) -> Self {
         let _ = std::fs::remove_dir_all(logs());
         std::fs::create_dir_all(logs()).unwrap();
-        let mut plane = Plane::start(programs, kubectl);
+        let plane = Plane::start(programs, kubectl);
         let folder = plane.folder.path().to_owned();
         commit_folder(&folder.join("git"), Path::new("tests/data/reviews/git"));
         let file = folder.join("git/apps/prod/app.yaml");

@@ -14,8 +14,7 @@ fn a_patch_of_declared_replicas_is_denied_in_the_words_of_the_story() {
         "Error from server (Forbidden): admission webhook \"writes.driftwall.io\" denied the request: \
          deployment.apps \"python-app-prod\" is declared in Git, and this write would drift from it:\n  \
          spec.replicas: 7, Git says 3   apps/prod/app.yaml:18\n\
-         Change it in Git: {} (main @ {}). This object was not changed.\n",
-        stage.path("git").display(),
+         Change it in Git: git (main @ {}). This object was not changed.\n",
         &stage.head()[..7]
     );
     assert_eq!(denied.err, expected);
@@ -87,7 +86,8 @@ fn what_was_denied_passes_once_git_says_so() {
     let other = stage.alice("kubectl scale deployment python-app-prod -n prod --replicas=3");
     std::fs::write(&file, text).unwrap();
     stage.commit();
-    stage.until("the commit back is known", &format!("{PATCH} --dry-run=server 2>&1"), |out| out.contains("says 3"));
+    let dry = "kubectl scale deployment python-app-prod -n prod --replicas=6 --dry-run=server 2>&1";
+    stage.until("the commit back is known", dry, |out| out.contains("Git says 3"));
     assert_eq!(stored, "7");
     assert_eq!(other.answer(), "deny", "{other:?}");
 }
