@@ -56,6 +56,7 @@ impl Plane {
                 ("bind-address", "127.0.0.1"),
                 ("advertise-address", "127.0.0.1"),
                 ("secure-port", &server.to_string()),
+                ("insecure-port", "0"),
                 ("endpoint-reconciler-type", "none"),
                 ("cert-dir", &at("")),
                 ("authorization-mode", "RBAC"),
@@ -80,6 +81,7 @@ impl Plane {
                 ("bind-address", "127.0.0.1"),
                 ("cert-dir", &at("")),
                 ("secure-port", &manager.to_string()),
+                ("port", "0"),
                 ("controllers", "*,-nodelifecycle"),
             ],
         );
