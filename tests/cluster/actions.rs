@@ -96,7 +96,7 @@ fn act(stage: &Stage, action: &Action) -> Result<(), String> {
     let expected = if has_no_owners { "allow" } else { &action.expect };
     let unnamed = action.fields.iter().filter(|field| !has_no_owners && !done.err.contains(*field));
     let unnamed: Vec<_> = unnamed.collect();
-    if done.answer() != "deny" {
+    if done.answer() != "deny" || before.is_some() {
         stage.alice("sync").must();
     }
     if done.answer() == expected && unnamed.is_empty() {
