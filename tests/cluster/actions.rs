@@ -1,0 +1,132 @@
+//! The recorded actions, typed again at a real terminal.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use crate::stage::{Stage, stage};
+
+#[derive(Deserialize)]
+struct Action {
+    id: String,
+    command: String,
+    expect: String,
+    fields: Vec<String>,
+}
+
+/// What the older server or this cluster cannot do.
+const LEFT_OUT: [(&str, &str); 5] = [
+    ("debug-pod", "no ephemeral containers"),
+    ("job-from-cronjob", "kubectl asks for a newer API version"),
+    ("hpa-scale-up", "no metrics API"),
+    ("hpa-scale-down", "no metrics API"),
+    ("edit-undeclared-while-hpa-scaled", "no metrics API"),
+];
+
+/// What needs the owners of an object, which `serve` does not look up yet: answered
+/// like a write to what Git does not know. Empty this list when it does.
+const WITHOUT_OWNERS: [&str; 3] = ["scale-replicaset", "label-pod", "image-pod"];
+
+/// What must have happened before, for an action to be one.
+const BEFORE: [(&str, &str); 8] = [
+    ("argocd-self-heal", "behind scale deployment python-app-prod -n prod --replicas=7"),
+    ("scale-back-to-git", "behind scale deployment python-app-prod -n prod --replicas=5"),
+    ("rollout-undo-to-git", "behind set image deployment/python-app-prod -n prod web=python-app:2.0.0"),
+    ("rollout-resume", "behind rollout pause deployment/python-app-prod -n prod"),
+    ("delete-own-pod", "kubectl run -n prod debugbox2 --image=busybox --restart=Never -- sleep 100"),
+    (
+        "finalizer-remove",
+        "behind patch deployment python-app-prod -n prod --type=merge -p '{\"metadata\":{\"finalizers\":[\"example.com/hold\"]}}'",
+    ),
+    ("create-like-git", "behind delete deployment web -n prod"),
+    ("create-unlike-git", "behind delete deployment web -n prod"),
+];
+
+/// Makes the files that actions name.
+const FILES: &str = r#"
+document() { awk -v RS='---\n' '/\nkind: Deployment\n/ && /name: web\n/' git/apps/prod/app.yaml; }
+document > web-like-git.yaml
+document | sed 's/replicas: 2/replicas: 4/' > web-unlike-git.yaml
+"#;
+
+/// `pod` and `set`, the names of what is there now.
+const NAMES: &str = r#"
+template=$(kubectl get replicasets -n prod -l app=python-app -o jsonpath='{.items[0].metadata.labels.pod-template-hash}')
+pod=$(kubectl get pods -n prod -l app=python-app -o jsonpath='{.items[0].metadata.name}')
+set=python-app-prod-$template
+"#;
+
+#[test]
+fn every_recorded_action_is_answered_as_expected() {
+    let Some(stage) = stage() else { return };
+    let text = std::fs::read_to_string("tests/data/reviews/actions.json").unwrap();
+    let actions: Vec<Action> = serde_json::from_str(&text).unwrap();
+    let known = |id: &str| assert!(actions.iter().any(|action| action.id == id), "there is no action {id}");
+    LEFT_OUT.iter().chain(&BEFORE).for_each(|(id, _)| known(id));
+    WITHOUT_OWNERS.iter().for_each(|id| known(id));
+
+    let mut wrong = String::new();
+    for action in &actions {
+        if let Err(how) = act(&stage, action) {
+            writeln!(wrong, "{}: {how}\n", action.id).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+fn act(stage: &Stage, action: &Action) -> Result<(), String> {
+    if LEFT_OUT.iter().any(|(id, _)| *id == action.id) {
+        return Ok(());
+    }
+    let command = with_names(&action.command);
+    let is_of_pods = command.contains("$pod") || command.contains("$set");
+    if is_of_pods {
+        stage.until("pods", "kubectl get pods -n prod -l app=python-app -o name", |pods| pods.lines().count() >= 3);
+    }
+    let before = BEFORE.iter().find(|(id, _)| *id == action.id).map(|(_, script)| *script);
+    if let Some(script) = before {
+        let prepared = stage.alice(script);
+        if !prepared.succeeded {
+            return Err(format!("not prepared: {prepared:?}"));
+        }
+    }
+    let names = if is_of_pods { NAMES } else { "" };
+    let done = stage.alice(&format!("{FILES}{names}{command}"));
+    let has_no_owners = WITHOUT_OWNERS.contains(&&*action.id);
+    let expected = if has_no_owners { "allow" } else { &action.expect };
+    let unnamed = action.fields.iter().filter(|field| !has_no_owners && !done.err.contains(*field));
+    let unnamed: Vec<_> = unnamed.collect();
+    if done.answer() != "deny" || before.is_some() {
+        stage.alice("sync").must();
+    }
+    if done.answer() == expected && unnamed.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} and not {expected}; not named: {unnamed:?}; {}\n{}{}",
+        done.answer(),
+        action.command,
+        done.err,
+        done.out
+    ))
+}
+
+/// The command with names of this cluster for those of the recorded one, in the API versions it has.
+fn with_names(command: &str) -> String {
+    let command = command.replace("policy/v1\"", "policy/v1beta1\"");
+    // The older server's description does not know that a part of an object may be applied.
+    let command =
+        command.replace("--field-manager=other-controller", "--field-manager=other-controller --validate=false");
+    let mut rest = command.as_str();
+    let mut named = String::new();
+    while let Some((before, after)) = rest.split_once("python-app-prod-") {
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        let end = after.find(|letter| !is_part(letter)).unwrap_or(after.len());
+        let name = if after[..end].contains('-') { "$pod" } else { "$set" };
+        // Names stand between single quotes, too.
+        let is_quoted = (named.matches('\'').count() + before.matches('\'').count()) % 2 == 1;
+        write!(named, "{before}{}", if is_quoted { format!("'{name}'") } else { name.to_owned() }).unwrap();
+        rest = &after[end..];
+    }
+    named + rest
+}

@@ -1,0 +1,71 @@
+//! Programs that end with this one, however it ends.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Nothing in these tests takes long; what takes this long hangs.
+const HANG: Duration = Duration::from_mins(2);
+
+/// Waits until something is there.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < HANG, "{what}: not within {HANG:?}; the logs are in {}", logs().display());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Where the logs of the last run stay.
+pub(crate) fn logs() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster")
+}
+
+pub(crate) struct Process {
+    name: String,
+    keeper: Child,
+    /// The keeper ends the program when this end of the pipe is gone, a killed test's too.
+    _leash: ChildStdin,
+}
+
+impl Process {
+    /// Starts a program whose state is in `folder`; its output goes to a log of its name.
+    pub(crate) fn start(folder: &Path, program: &Path, arguments: &[String]) -> Self {
+        let name = program.file_name().unwrap().to_str().unwrap().to_owned();
+        let log = File::create(logs().join(format!("{name}.log"))).unwrap();
+        // The last keeper to end leaves no folder behind.
+        let keep = r#"folder=$1; shift; "$@" </dev/null & child=$!
+            (while kill -0 $child; do sleep 1; done; kill $$) 2>/dev/null & watch=$!
+            trap 'kill -9 $child $watch; wait $child; rm -rf "$folder"; exit' TERM
+            while read -r _; do :; done
+            kill -9 $child $watch; wait $child; rm -rf "$folder""#;
+        let mut keeper = Command::new("bash")
+            .args(["-c", keep, "keeper"])
+            .arg(folder)
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let leash = keeper.stdin.take().unwrap();
+        Self { name, keeper, _leash: leash }
+    }
+
+    /// Fails when the program has ended.
+    pub(crate) fn must_run(&mut self) {
+        let ended = self.keeper.try_wait().unwrap();
+        assert!(ended.is_none(), "{} ended; its log is in {}", self.name, logs().display());
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
