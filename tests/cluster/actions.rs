@@ -43,18 +43,18 @@ const BEFORE: [(&str, &str); 8] = [
 ];
 
 /// Makes the files that actions name.
-const FILES: &str = r#"
+const FILES: &str = r"
 document() { awk -v RS='---\n' '/\nkind: Deployment\n/ && /name: web\n/' git/apps/prod/app.yaml; }
 document > web-like-git.yaml
 document | sed 's/replicas: 2/replicas: 4/' > web-unlike-git.yaml
-"#;
+";
 
 /// `pod` and `set`, the names of what is there now.
-const NAMES: &str = r#"
+const NAMES: &str = r"
 template=$(kubectl get replicasets -n prod -l app=python-app -o jsonpath='{.items[0].metadata.labels.pod-template-hash}')
 pod=$(kubectl get pods -n prod -l app=python-app -o jsonpath='{.items[0].metadata.name}')
 set=python-app-prod-$template
-"#;
+";
 
 #[test]
 fn every_recorded_action_is_answered_as_expected() {
@@ -63,7 +63,9 @@ fn every_recorded_action_is_answered_as_expected() {
     let actions: Vec<Action> = serde_json::from_str(&text).unwrap();
     let known = |id: &str| assert!(actions.iter().any(|action| action.id == id), "there is no action {id}");
     LEFT_OUT.iter().chain(&BEFORE).for_each(|(id, _)| known(id));
-    WITHOUT_OWNERS.iter().for_each(|id| known(id));
+    for id in WITHOUT_OWNERS {
+        known(id);
+    }
 
     let mut wrong = String::new();
     for action in &actions {

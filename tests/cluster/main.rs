@@ -1,6 +1,7 @@
 //! A real kube-apiserver with its controllers, a person at `kubectl`, and the
 //! real `driftwall serve` between them. `tests/control-plane` provides the
-//! programs; without them these tests are left out, but in CI.
+//! programs; without them these tests are left out. `DRIFTWALL_CLUSTER=1 tests/run`
+//! runs them.
 //!
 //! The API server is older than the ones that driftwall supports: what it lacks
 //! is put into the versions that it has, in Git and in the webhook's rules.
