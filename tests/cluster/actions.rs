@@ -23,10 +23,6 @@ const LEFT_OUT: [(&str, &str); 5] = [
     ("edit-undeclared-while-hpa-scaled", "no metrics API"),
 ];
 
-/// What needs the owners of an object, which `serve` does not look up yet: answered
-/// like a write to what Git does not know. Empty this list when it does.
-const WITHOUT_OWNERS: [&str; 3] = ["scale-replicaset", "label-pod", "image-pod"];
-
 /// What must have happened before, for an action to be one.
 const BEFORE: [(&str, &str); 8] = [
     ("argocd-self-heal", "behind scale deployment python-app-prod -n prod --replicas=7"),
@@ -63,9 +59,6 @@ fn every_recorded_action_is_answered_as_expected() {
     let actions: Vec<Action> = serde_json::from_str(&text).unwrap();
     let known = |id: &str| assert!(actions.iter().any(|action| action.id == id), "there is no action {id}");
     LEFT_OUT.iter().chain(&BEFORE).for_each(|(id, _)| known(id));
-    for id in WITHOUT_OWNERS {
-        known(id);
-    }
 
     let mut wrong = String::new();
     for action in &actions {
@@ -94,14 +87,12 @@ fn act(stage: &Stage, action: &Action) -> Result<(), String> {
     }
     let names = if is_of_pods { NAMES } else { "" };
     let done = stage.alice(&format!("{FILES}{names}{command}"));
-    let has_no_owners = WITHOUT_OWNERS.contains(&&*action.id);
-    let expected = if has_no_owners { "allow" } else { &action.expect };
-    let unnamed = action.fields.iter().filter(|field| !has_no_owners && !done.err.contains(*field));
-    let unnamed: Vec<_> = unnamed.collect();
+    let expected = &action.expect;
+    let unnamed: Vec<_> = action.fields.iter().filter(|field| !done.err.contains(*field)).collect();
     if done.answer() != "deny" || before.is_some() {
         stage.alice("sync").must();
     }
-    if done.answer() == expected && unnamed.is_empty() {
+    if done.answer() == *expected && unnamed.is_empty() {
         return Ok(());
     }
     Err(format!(

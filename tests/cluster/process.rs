@@ -49,6 +49,8 @@ impl Process {
             .arg(folder)
             .arg(program)
             .args(arguments)
+            // driftwall looks owners and definitions up with it; nobody else reads it.
+            .env("KUBECONFIG", folder.join("admin.config"))
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
