@@ -193,8 +193,9 @@ fn print_text(write: &Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) {
         resource.plural,
         resource.subresource,
         resource.group,
-        write.namespace,
-        write.name,
-        write.user.name,
+        write.namespace.escape_debug(),
+        write.name.escape_debug(),
+        // A name is the client's: it must not write a line of its own.
+        write.user.name.escape_debug(),
     );
 }

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use crate::actor::Actors;
 use crate::git::{Follower, SourceState, Store};
 use crate::judge::{
-    Bench, Circumstances, Cluster, Disagreement, Judgement, Outcome, Policy, Ruling, Verdict, is_to_check, judge, rule,
-    self_check, unjudged,
+    Bench, Circumstances, Cluster, Disagreement, Judgement, Matter, Outcome, Policy, Ruling, Verdict, is_to_check,
+    judge, rule, self_check, unjudged,
 };
 use crate::review::{self, ReviewError, Status, Write};
 use crate::server::{Health, Reviewed, Reviewer, SourceHealth, Tally};
@@ -94,7 +94,9 @@ impl Wall {
             tracing::debug!("Too many writes of Git's own hand to check them all");
         }
         let source = judgement.source.map(|source| source.name.as_str());
-        let age = self.store.age(source);
+        // How old the picture is takes a lock, and matters only where somebody is told something by it.
+        let matters = source.is_some() || judgement.matter == Matter::Unmanaged;
+        let age = if matters { self.store.age(source) } else { None };
         let is_older = |than| age.is_some_and(|age| age > than);
         let circumstances = Circumstances { stale: is_older(terms.max_staleness), age };
         let ruling = rule(&write, &judgement, &terms.policy, circumstances);

@@ -165,3 +165,18 @@ fn a_program_that_is_missing_is_named_at_the_start() {
         assert!(said.contains("shop") && said.contains(key) && said.contains("none/"), "{said}");
     }
 }
+
+#[test]
+fn a_users_name_writes_no_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::common::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+    let config = folder.path().join("driftwall.yaml");
+    std::fs::write(&config, "sources: [{name: prod, repo: repo, path: apps/prod}]\n").unwrap();
+    let mut review = crate::common::recorded("patch-replicas-7", "alice");
+    review["request"]["userInfo"]["username"] = "alice\nallow  exempt".into();
+    let file = folder.path().join("review.json");
+    std::fs::write(&file, review.to_string()).unwrap();
+    let run = driftwall(&["check", "--config", config.to_str().unwrap(), file.to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(text(&run.stdout).lines().count(), 1, "{}", text(&run.stdout));
+}
