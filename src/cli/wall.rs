@@ -141,12 +141,13 @@ impl Wall {
 
 impl Reviewer for Wall {
     async fn review(&self, body: Bytes, deadline: Instant) -> Reviewed {
+        let since = Instant::now();
         let first = self.answer(&body, false);
         let Some(Owed { source }) = first.owed else { return first.reviewed };
         // Nobody is denied for what they pushed a moment ago.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWERING);
         let longest = self.terms.load().longest_look;
-        self.follower().look_now(source.as_deref(), longest.min(left)).await;
+        self.follower().look_now(source.as_deref(), since, longest.min(left)).await;
         self.answer(&body, true).reviewed
     }
 

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -73,11 +73,12 @@ impl Follower {
     }
 
     /// Looks at a source, or all, now: one look for all who wait, at most `bound` long.
-    pub async fn look_now(&self, source: Option<&str>, bound: Duration) {
+    /// A look that has ended after `since` will do.
+    pub async fn look_now(&self, source: Option<&str>, since: Instant, bound: Duration) {
         let asked = self.workers.iter().filter(|worker| source.is_none_or(|name| worker.repository.name == name));
         let mut looks = JoinSet::new();
         for worker in asked {
-            looks.spawn(Arc::clone(worker).next_look());
+            looks.spawn(Arc::clone(worker).next_look(since));
         }
         // Whoever asked has waited long enough; the look itself goes on.
         let _ = tokio::time::timeout(bound, looks.join_all()).await;
@@ -110,10 +111,15 @@ impl Worker {
         }
     }
 
-    async fn next_look(self: Arc<Self>) {
+    async fn next_look(self: Arc<Self>, since: Instant) {
         let mut looks = self.looks.subscribe();
         let now = *looks.borrow_and_update();
         if !self.asked.swap(true, Ordering::SeqCst) {
+            // Nobody is at it: perhaps because somebody has just been.
+            if self.store.seen(&self.repository).is_some_and(|seen| seen > since) {
+                self.asked.store(false, Ordering::SeqCst);
+                return;
+            }
             self.wake.notify_one();
         }
         // It ends only with the program.

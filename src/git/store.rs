@@ -94,6 +94,11 @@ impl Store {
         self.parts().iter().find(|part| part.repository == *of)?.good.clone()
     }
 
+    /// When a source was last looked at with success.
+    pub(super) fn seen(&self, at: &Repository) -> Option<Instant> {
+        self.parts().iter().find(|part| part.repository == *at)?.seen
+    }
+
     /// Takes over what came of a look at a source.
     pub(super) fn looked(&self, at: &Repository, outcome: Looked) {
         let mut parts = self.parts();
