@@ -1,6 +1,7 @@
 //! The configuration: what was written (`wire`), and what is used. The second
 //! cannot hold a bad value.
 
+mod cluster;
 mod sources;
 mod wire;
 
@@ -12,6 +13,8 @@ use crate::actor::{ActorError, Actors, Grant, Rule};
 use crate::git::Repository;
 use crate::judge::{Ignore, Mode, ModeRule, Policy, Scoped};
 
+pub use cluster::{BreakGlass, Certificate, FailurePolicy, Lives, Registration, Tls};
+
 /// A configuration, checked.
 #[derive(Debug)]
 pub struct Config {
@@ -20,9 +23,15 @@ pub struct Config {
     /// Where probes and metrics are served.
     pub admin: SocketAddr,
     /// The serving certificate; needed to serve, not to check.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Tls>,
     /// Whether the cluster is asked for what only it knows.
     pub cluster: Access,
+    /// What is registered with the API server, and whether driftwall does it itself.
+    pub registration: Registration,
+    /// What may be done in an emergency.
+    pub break_glass: BreakGlass,
+    /// Whether denials are recorded as Events of the cluster.
+    pub events: bool,
     /// What Git says, and where.
     pub sources: Vec<Repository>,
     /// Who is who.
@@ -39,17 +48,6 @@ pub struct Config {
     pub max_staleness: Duration,
     /// How long a server that was told to end serves on.
     pub drain: Duration,
-}
-
-/// Files of the serving certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate and its chain, PEM.
-    pub cert: PathBuf,
-    /// The key, PEM.
-    pub key: PathBuf,
-    /// The CA of clients that may call; everybody may, where there is none.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// Whether the cluster is asked.
@@ -139,7 +137,10 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         programs,
         drain,
         protected_keys,
-        cluster,
+        cluster: access,
+        registration,
+        break_glass,
+        events,
     } = wire;
     let mut policy = Policy {
         mode: mode.into(),
@@ -175,8 +176,11 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
     Ok(Config {
         listen: listen.parse().map_err(|_| address("listen", &listen))?,
         admin: admin.parse().map_err(|_| address("admin", &admin))?,
-        tls: tls.map(|tls| tls_files(tls, folder)).transpose()?,
-        cluster: cluster.into(),
+        tls: tls.map(|tls| cluster::tls(tls, folder)).transpose()?,
+        cluster: access.into(),
+        registration: cluster::registration(registration)?,
+        break_glass: cluster::break_glass(&break_glass)?,
+        events,
         sources: repositories,
         actors: Actors::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
         policy,
@@ -208,23 +212,6 @@ fn rule(wire: wire::Actor) -> Result<Rule, String> {
         Rule::new(class.parse()?, &users, &groups, grants.collect::<Result<_, _>>()?)
     };
     make().map_err(|error| error.to_string())
-}
-
-fn tls_files(tls: wire::Tls, folder: &Path) -> Result<TlsFiles, Fault> {
-    if tls.self_managed {
-        let reason = "certificates that driftwall manages itself need a cluster, which this version does not reach; \
-                      give certFile and keyFile (`driftwall certs` makes both)";
-        return Err(("tls.selfManaged".into(), reason.into()));
-    }
-    match (tls.cert_file, tls.key_file) {
-        (Some(cert), Some(key)) => Ok(TlsFiles {
-            cert: folder.join(cert),
-            key: folder.join(key),
-            client_ca: tls.client_ca_file.map(|file| folder.join(file)),
-        }),
-        (None, _) => Err(("tls.certFile".into(), "it is missing".into())),
-        (_, None) => Err(("tls.keyFile".into(), "it is missing".into())),
-    }
 }
 
 fn address(key: &str, text: &str) -> Fault {

@@ -20,10 +20,10 @@ const PURE: [(&str, &[&str]); 7] = [
 const OUTSIDE: [(&str, &[&str]); 7] = [
     ("certs", &[]),
     ("cli", &["certs", "cli", "cluster", "config", "git", "server", "telemetry"]),
-    ("cluster", &[]),
+    ("cluster", &["certs"]),
     ("config", &["git"]),
     ("git", &[]),
-    ("server", &["telemetry"]),
+    ("server", &["certs", "telemetry"]),
     ("telemetry", &[]),
 ];
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Failure;
 use super::wall::{Terms, Wall};
-use crate::config::{Access, Config, TlsFiles};
+use crate::config::{Access, BreakGlass, Config, Registration, Tls};
 use crate::git::{Follower, Repository, Store};
 use crate::judge::{Cluster, Mode};
 
@@ -21,6 +23,15 @@ pub(super) struct Running {
     sources: Vec<Repository>,
     poll: Duration,
     begun: bool,
+    in_cluster: watch::Sender<InCluster>,
+}
+
+/// What driftwall does in a cluster beside judging; it can change while it serves.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct InCluster {
+    pub(super) registration: Registration,
+    pub(super) break_glass: BreakGlass,
+    pub(super) events: bool,
 }
 
 /// What only a new start can change.
@@ -28,7 +39,7 @@ pub(super) struct Running {
 pub(super) struct Fixed {
     pub(super) listen: std::net::SocketAddr,
     pub(super) admin: std::net::SocketAddr,
-    pub(super) tls: Option<TlsFiles>,
+    pub(super) tls: Option<Tls>,
     pub(super) cluster: Access,
     pub(super) drain: Duration,
 }
@@ -42,7 +53,7 @@ impl Running {
     ) -> Result<(Self, Fixed), Failure> {
         let config = Config::read(file)?;
         let text = std::fs::read_to_string(file)?;
-        let (terms, sources, poll, fixed) = split(config, audit_only);
+        let (terms, sources, poll, fixed, in_cluster) = split(config, audit_only);
         for source in &sources {
             let program = source.render.program();
             let program = program.map_err(|error| format!("failed to prepare the source {}: {error}", source.name))?;
@@ -54,7 +65,8 @@ impl Running {
         let follower = Follower::new(&store, &sources);
         let cluster = cluster(fixed.cluster).await;
         let wall = Arc::new(Wall::new(store, follower, terms, cluster));
-        Ok((Self { wall, file: file.to_owned(), audit_only, text, sources, poll, begun: false }, fixed))
+        let in_cluster = watch::Sender::new(in_cluster);
+        Ok((Self { wall, file: file.to_owned(), audit_only, text, sources, poll, begun: false, in_cluster }, fixed))
     }
 
     /// Looks at every source once; blocks on it.
@@ -84,7 +96,7 @@ impl Running {
     }
 
     fn take(&mut self, config: Config) -> Fixed {
-        let (terms, sources, poll, fixed) = split(config, self.audit_only);
+        let (terms, sources, poll, fixed, in_cluster) = split(config, self.audit_only);
         let other_sources = sources != self.sources;
         if other_sources {
             self.wall.follow(Follower::new(&self.wall.store, &sources));
@@ -95,13 +107,19 @@ impl Running {
             self.follow();
         }
         self.wall.hold(terms);
+        self.in_cluster.send_if_modified(|now| std::mem::replace(now, in_cluster.clone()) != in_cluster);
         fixed
+    }
+
+    /// What is to be done in the cluster, now and whenever the configuration says otherwise.
+    pub(super) fn in_cluster(&self) -> watch::Receiver<InCluster> {
+        self.in_cluster.subscribe()
     }
 }
 
-fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration, Fixed) {
+fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration, Fixed, InCluster) {
     let Config { listen, admin, tls, cluster, sources, actors, mut policy, .. } = config;
-    let Config { poll, freshness, longest_look, max_staleness, drain, .. } = config;
+    let Config { poll, freshness, longest_look, max_staleness, drain, registration, break_glass, events, .. } = config;
     if audit_only {
         policy.mode = Mode::Audit;
     }
@@ -110,5 +128,6 @@ fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration,
         sources,
         poll,
         Fixed { listen, admin, tls, cluster, drain },
+        InCluster { registration, break_glass, events },
     )
 }

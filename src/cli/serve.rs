@@ -10,8 +10,8 @@ use clap::Args;
 
 use super::Failure;
 use super::running::{Fixed, Running};
-use crate::cluster::Live;
-use crate::config::{Access, TlsFiles};
+use crate::cluster::{Home, Live};
+use crate::config::{Access, Certificate, Tls};
 use crate::judge::{Cluster, NoCluster};
 use crate::server::{CertificateSource, Server, Settings, signals};
 use crate::telemetry::{LogFormat, Metrics, init_logging};
@@ -45,7 +45,12 @@ impl Serve {
 
     async fn serve(self) -> Result<ExitCode, Failure> {
         let Self { config: file, audit_only } = self;
-        let (mut running, fixed) = Running::begin(&file, audit_only, cluster).await?;
+        let mut home = None;
+        let (mut running, fixed) = Running::begin(&file, audit_only, async |access| {
+            home = find(access).await;
+            look_ups(home.as_ref())
+        })
+        .await?;
         let metrics = Arc::new(Metrics::new());
         let settings = settings(&fixed, &file)?;
         let wall = Arc::clone(&running.wall);
@@ -61,28 +66,40 @@ impl Serve {
     }
 }
 
-/// What only the cluster knows, where it can be asked.
-async fn cluster(access: Access) -> Box<dyn Cluster> {
+/// The cluster that driftwall is in, where it may be asked.
+async fn find(access: Access) -> Option<Home> {
     match access {
         Access::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
-        Access::Auto => match Live::find().await {
-            Ok(Some(live)) => return Box::new(live),
+        Access::Auto => match Home::find().await {
+            Ok(Some(home)) => return Some(home),
             Ok(None) => tracing::info!("The cluster is not asked for owners and definitions: there is none here"),
             Err(error) => tracing::warn!(%error, "The cluster is not asked for owners and definitions"),
         },
     }
-    Box::new(NoCluster)
+    None
+}
+
+/// What only the cluster knows, where it can be asked.
+fn look_ups(home: Option<&Home>) -> Box<dyn Cluster> {
+    match home {
+        Some(home) => Box::new(Live::of(home)),
+        None => Box::new(NoCluster),
+    }
 }
 
 fn settings(fixed: &Fixed, file: &std::path::Path) -> Result<Settings, Failure> {
-    let Some(TlsFiles { cert, key, client_ca }) = fixed.tls.clone() else {
+    let Some(Tls { certificate, client_ca }) = fixed.tls.clone() else {
         return Err(format!(
             "failed to use tls of the configuration {}: it is missing; give certFile and keyFile (`driftwall certs` makes both)",
             file.display()
         )
         .into());
     };
-    let mut settings = Settings::new(CertificateSource::Files { cert, key });
+    let certificate = match certificate {
+        Certificate::Files { cert, key } => CertificateSource::Files { cert, key },
+        Certificate::SelfManaged(_) => return Err("failed to use tls.selfManaged: there is no cluster here".into()),
+    };
+    let mut settings = Settings::new(certificate);
     settings.listen = fixed.listen;
     settings.admin = fixed.admin;
     settings.client_ca = client_ca;

@@ -5,7 +5,6 @@
 //! whatever else owns pods or other objects, and customresourcedefinitions.
 
 mod bridge;
-mod connect;
 mod fault;
 mod group;
 mod remembered;
@@ -25,11 +24,10 @@ use fault::{Fault, found};
 use group::{Group, Resource, get, get_metadata};
 use remembered::Remembered;
 
+use super::Home;
 use crate::compare::CustomResource;
 use crate::desired::ObjectKey;
 use crate::judge::{Cluster, LookUpError, Owner};
-
-pub use connect::ConnectError;
 
 /// How long a review waits for one look-up: the API server waits for the whole
 /// review some seconds, and an owner chain takes several.
@@ -81,6 +79,11 @@ struct Definition {
 struct NotAtHand;
 
 impl Live {
+    /// The cluster that driftwall is in. Must be called on a runtime.
+    pub fn of(home: &Home) -> Self {
+        Self::new(home.look_ups.clone(), Handle::current())
+    }
+
     /// A cluster that `client` reaches; look-ups run on `runtime`.
     pub fn new(client: Client, runtime: Handle) -> Self {
         Self::within(client, runtime, LONGEST)

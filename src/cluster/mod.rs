@@ -1,8 +1,10 @@
 //! What the cluster knows: a live one that is asked, or the objects that a file
 //! gives in its place.
 
+mod home;
 mod live;
 mod recorded;
 
-pub use live::{ConnectError, Live};
+pub use home::{ConnectError, Home};
+pub use live::Live;
 pub use recorded::{Recorded, RecordedError};

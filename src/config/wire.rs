@@ -44,6 +44,12 @@ pub(super) struct Config {
     pub(super) protected_keys: Option<Vec<String>>,
     #[serde(default)]
     pub(super) cluster: Cluster,
+    #[serde(default)]
+    pub(super) registration: Registration,
+    #[serde(default)]
+    pub(super) break_glass: BreakGlass,
+    #[serde(default = "events")]
+    pub(super) events: bool,
 }
 
 fn listen() -> String {
@@ -60,6 +66,10 @@ fn max_staleness() -> String {
 
 fn drain() -> String {
     "10s".into()
+}
+
+fn events() -> bool {
+    true
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -112,6 +122,68 @@ pub(super) struct Tls {
     pub(super) client_ca_file: Option<String>,
     #[serde(default)]
     pub(super) self_managed: bool,
+    #[serde(default = "authority_life")]
+    pub(super) authority_life: String,
+    #[serde(default = "certificate_life")]
+    pub(super) certificate_life: String,
+}
+
+/// A year and ninety days.
+fn authority_life() -> String {
+    "8760h".into()
+}
+
+fn certificate_life() -> String {
+    "2160h".into()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Registration {
+    pub(super) manage: bool,
+    pub(super) name: String,
+    pub(super) service: String,
+    pub(super) port: u16,
+    pub(super) url: Option<String>,
+    pub(super) failure_policy: FailurePolicy,
+    pub(super) timeout_seconds: u8,
+    pub(super) leave_out: Vec<String>,
+    pub(super) restore: bool,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+pub(super) enum FailurePolicy {
+    Fail,
+    Ignore,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct BreakGlass {
+    pub(super) enabled: bool,
+    pub(super) longest: String,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self {
+            manage: false,
+            name: "driftwall".into(),
+            service: "driftwall".into(),
+            port: 443,
+            url: None,
+            failure_policy: FailurePolicy::Ignore,
+            timeout_seconds: 5,
+            leave_out: vec!["kube-system".into()],
+            restore: false,
+        }
+    }
+}
+
+impl Default for BreakGlass {
+    fn default() -> Self {
+        Self { enabled: true, longest: "4h".into() }
+    }
 }
 
 #[derive(Deserialize)]

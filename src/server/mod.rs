@@ -35,7 +35,7 @@ use follow::Follower;
 
 pub use app::{Bounds, app};
 pub use drain::signals;
-pub use tls::{CertificateSource, HeldPair, TlsError};
+pub use tls::{CertificateSource, TlsError};
 
 use crate::telemetry::Metrics;
 pub use crate::telemetry::{Health, SourceHealth, Tally};

@@ -1,7 +1,6 @@
 //! From PEM texts to what TLS serves with.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fmt;
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +14,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
+use crate::certs::Pair;
+
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug)]
 pub enum CertificateSource {
@@ -26,22 +27,7 @@ pub enum CertificateSource {
         key: PathBuf,
     },
     /// Held by the owner, who sends the next before this one ends.
-    Held(watch::Receiver<Arc<HeldPair>>),
-}
-
-/// A certificate and its key that lie in no file, as PEM texts.
-pub struct HeldPair {
-    /// The certificate, then what leads to its authority.
-    pub cert: String,
-    /// Its key.
-    pub key: String,
-}
-
-/// Keeps the key out of logs.
-impl fmt::Debug for HeldPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeldPair").field("cert", &self.cert).finish_non_exhaustive()
-    }
+    Held(watch::Receiver<Arc<Pair>>),
 }
 
 /// Why a certificate cannot be served.

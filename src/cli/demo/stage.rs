@@ -15,7 +15,7 @@ use crate::cli::client::Client;
 use crate::cli::running::Running;
 use crate::cluster::Recorded;
 use crate::judge::Cluster;
-use crate::server::{CertificateSource, HeldPair, ServeError, Server, Settings};
+use crate::server::{CertificateSource, ServeError, Server, Settings};
 use crate::telemetry::Metrics;
 
 /// What Git declares at first.
@@ -63,8 +63,7 @@ impl Stage {
 
         let pair = crate::certs::make(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;
         let client = Client::new(&pair.ca)?;
-        let held = Arc::new(HeldPair { cert: pair.cert, key: pair.key });
-        let mut settings = Settings::new(CertificateSource::Held(tokio::sync::watch::channel(held).1));
+        let mut settings = Settings::new(CertificateSource::Held(tokio::sync::watch::channel(Arc::new(pair)).1));
         (settings.listen, settings.admin) = (fixed.listen, fixed.admin);
         let wall = Arc::clone(&running.wall);
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::new(Metrics::new())).await?;
