@@ -49,9 +49,15 @@ pub struct Metrics {
     pub(crate) handshake_failures: Counter,
     certificate_reloads: Family<Outcome, Counter>,
     config_reloads: Family<Outcome, Counter>,
+    registration: Family<State, Gauge>,
+    registration_failure_policy: Family<FailurePolicy, Gauge>,
+    registration_writes: Family<Outcome, Counter>,
     /// Unix time at which the served certificate ends; 0 where none is served.
     certificate_until: AtomicI64,
 }
+
+/// How a registration can stand.
+pub const REGISTRATION_STATES: [&str; 4] = ["absent", "as_wanted", "changed", "unknown"];
 
 /// The content type of [`Metrics::render`].
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -82,6 +88,9 @@ impl Metrics {
             handshake_failures: Counter::default(),
             certificate_reloads: Family::default(),
             config_reloads: Family::default(),
+            registration: Family::default(),
+            registration_failure_policy: Family::default(),
+            registration_writes: Family::default(),
             certificate_until: AtomicI64::new(0),
         };
         metrics.register();
@@ -100,6 +109,9 @@ impl Metrics {
             handshake_failures,
             certificate_reloads,
             config_reloads,
+            registration,
+            registration_failure_policy,
+            registration_writes,
             certificate_until: _,
         } = self;
         registry.register("reviews", "Reviews answered", reviews.clone());
@@ -122,6 +134,17 @@ impl Metrics {
             "config_reloads",
             "Times a changed configuration was taken over or refused",
             config_reloads.clone(),
+        );
+        registry.register("registration", "1 at how the registration with the API server stands", registration.clone());
+        registry.register(
+            "registration_failure_policy",
+            "1 at what the API server does when the webhook cannot be called",
+            registration_failure_policy.clone(),
+        );
+        registry.register(
+            "registration_writes",
+            "Times the registration was written, or could not be",
+            registration_writes.clone(),
         );
         registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec()));
         // A counter that is there before its first event can be alerted upon.
@@ -154,6 +177,24 @@ impl Metrics {
     /// Counts a changed configuration, taken over or refused.
     pub fn config_reloaded(&self, taken: bool) {
         self.config_reloads.get_or_create(&Outcome::of(taken)).inc();
+    }
+
+    /// Counts a write of the registration.
+    pub fn registration_written(&self, written: bool) {
+        let result = if written { "ok" } else { "failed" };
+        self.registration_writes.get_or_create(&Outcome { result }).inc();
+    }
+
+    /// Notes how the registration stands: one of [`REGISTRATION_STATES`], and its
+    /// failure policy, where there is one.
+    pub fn registration_stands(&self, now: &'static str, failure_policy: Option<&str>) {
+        for state in REGISTRATION_STATES {
+            self.registration.get_or_create(&State { state }).set(i64::from(state == now));
+        }
+        for policy in ["Fail", "Ignore"] {
+            let is_it = failure_policy == Some(policy);
+            self.registration_failure_policy.get_or_create(&FailurePolicy { policy }).set(i64::from(is_it));
+        }
     }
 
     /// Notes the Unix time at which the served certificate ends.
@@ -219,6 +260,16 @@ struct Reason {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailurePolicy {
+    policy: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     result: &'static str,
 }
@@ -274,6 +325,8 @@ mod tests {
         metrics.took(Duration::from_micros(70));
         metrics.refused("too_large");
         metrics.config_reloaded(false);
+        metrics.registration_stands("changed", Some("Fail"));
+        metrics.registration_written(false);
         metrics.certificate_ends(unix_now() + 1000);
         metrics.render(&Fixed(vec![SourceHealth {
             name: "prod".into(),
@@ -299,6 +352,11 @@ mod tests {
             r#"driftwall_requests_refused_total{reason="too_large"} 1"#,
             r#"driftwall_config_reloads_total{result="refused"} 1"#,
             r#"driftwall_config_reloads_total{result="ok"} 0"#,
+            r#"driftwall_registration{state="changed"} 1"#,
+            r#"driftwall_registration{state="as_wanted"} 0"#,
+            r#"driftwall_registration_failure_policy{policy="Fail"} 1"#,
+            r#"driftwall_registration_failure_policy{policy="Ignore"} 0"#,
+            r#"driftwall_registration_writes_total{result="failed"} 1"#,
             "driftwall_reviews_in_flight 0",
             "driftwall_reviews_shed_total 0",
             "driftwall_connections 0",

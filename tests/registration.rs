@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftwall::desired::{Contents, FileContents, Snapshot, Source};
@@ -38,10 +39,15 @@ fn snapshot(git: &str) -> Snapshot {
 fn settings() -> Registration {
     Registration {
         name: "driftwall".into(),
-        ca_bundle: "UEVN".into(),
-        endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into() },
+        labels: BTreeMap::new(),
+        ca_bundle: Some("UEVN".into()),
+        endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
+        failure_policy: "Ignore",
+        timeout_seconds: 5,
         left_out: vec!["wall".into(), "kube-system".into()],
-        strict: Vec::new(),
+        strict: Some(Vec::new()),
+        break_glass: false,
+        conditions: true,
     }
 }
 
@@ -110,7 +116,7 @@ fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_t
 
 #[test]
 fn it_cannot_lock_a_cluster_out() {
-    let strict = Registration { strict: vec!["prod".into()], ..settings() };
+    let strict = Registration { strict: Some(vec!["prod".into()]), ..settings() };
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
         webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),

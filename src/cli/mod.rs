@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod demo;
 mod input;
+mod registering;
 mod running;
 mod serve;
 mod sources;

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::sync::watch;
 
 use super::Failure;
+use super::registering::register;
 use super::running::{Fixed, Running};
 use crate::cluster::{Home, Live};
 use crate::config::{Access, Certificate, Tls};
@@ -58,6 +60,12 @@ impl Serve {
         let (shutdown, at_once) = signals()?;
         running.follow();
         tokio::spawn(Arc::clone(&running.wall).check());
+        if let Some(home) = &home {
+            // One replica alone leads.
+            let leading = watch::Sender::new(true).subscribe();
+            let tell = Box::new(|reason, note| tracing::info!(reason, %note, "Event"));
+            tokio::spawn(register(home, &running, leading, None, Arc::clone(&metrics), tell).0);
+        }
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
             never = renew(running, fixed, metrics) => match never {},

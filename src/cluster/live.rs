@@ -5,7 +5,7 @@
 //! whatever else owns pods or other objects, and customresourcedefinitions.
 
 mod bridge;
-mod fault;
+pub(in crate::cluster) mod fault;
 mod group;
 mod remembered;
 #[cfg(test)]

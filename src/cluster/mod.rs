@@ -4,7 +4,9 @@
 mod home;
 mod live;
 mod recorded;
+mod registrar;
 
 pub use home::{ConnectError, Home};
 pub use live::Live;
 pub use recorded::{Recorded, RecordedError};
+pub use registrar::{Inputs, Observer, Plan, Registrar, State};

@@ -68,6 +68,8 @@ pub struct ModeRule {
 #[derive(Debug)]
 pub struct Scoped {
     namespaces: Option<GlobSet>,
+    /// The globs as they are written.
+    patterns: Vec<String>,
     answer: Outcome,
 }
 
@@ -152,6 +154,28 @@ impl Policy {
         scoped(&self.unmanaged, namespace).unwrap_or(Outcome::Allow)
     }
 
+    /// The namespaces that take only what Git declares, or warn; `None` where
+    /// they are not named one by one, so that it may be any.
+    pub fn strict_namespaces(&self) -> Option<Vec<String>> {
+        let mut named = Vec::new();
+        for Scoped { patterns, answer, .. } in &self.unmanaged {
+            let is_for_all = patterns.is_empty();
+            if *answer != Outcome::Allow {
+                if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB)) {
+                    return None;
+                }
+                named.extend(patterns.iter().filter(|name| self.unmanaged_in(name) != Outcome::Allow).cloned());
+            }
+            if is_for_all {
+                // The rules below it never apply.
+                break;
+            }
+        }
+        named.sort();
+        named.dedup();
+        Some(named)
+    }
+
     /// What a person's additions are answered at most in a namespace.
     pub fn extras_in(&self, namespace: &str) -> Outcome {
         scoped(&self.extras, namespace).unwrap_or(Outcome::Deny)
@@ -178,7 +202,7 @@ impl ModeRule {
 impl Scoped {
     /// An answer for the namespaces that the globs name; for all, where there are none.
     pub fn new(namespaces: &[String], answer: Outcome) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: some_globs(namespaces)?, answer })
+        Ok(Self { namespaces: some_globs(namespaces)?, patterns: namespaces.to_vec(), answer })
     }
 }
 
@@ -203,6 +227,9 @@ impl Ignore {
             && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.covers(path)))
     }
 }
+
+/// What makes a name a pattern of several.
+const GLOB: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 fn scoped(rules: &[Scoped], namespace: &str) -> Option<Outcome> {
     let names = |rule: &&Scoped| rule.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace));

@@ -1,0 +1,432 @@
+//! One step of the registrar: from what is there and what is wanted to what is
+//! written, or told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::api::DynamicObject;
+use kube::runtime::watcher;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::calls::{Calls, REGISTERED};
+use super::{Inputs, Observer, Plan, State};
+use crate::cluster::live::fault::Fault;
+use crate::registration::{
+    APPLIED, Registration, Standing, WRITES, canonical, keep_failure_policies, registration, standing,
+};
+
+/// How often the way back in is looked for while the registration is not kept.
+const WAY_BACK: Duration = Duration::from_secs(3);
+
+/// What is put back is put back at once; whoever changes it again right away is
+/// a machine, and would go on for ever.
+const RESTORED: Duration = Duration::from_secs(10);
+
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// What the registrar knows, from one step to the next.
+pub(super) struct Keeper {
+    calls: Calls,
+    inputs: Inputs,
+    observer: Arc<dyn Observer>,
+    bundle: watch::Sender<Option<String>>,
+    live: Live,
+    /// What a list that is under way has brought.
+    listed: Option<Value>,
+    /// Whether the watch failed, so that what is known may be old.
+    away: bool,
+    conditions: Option<bool>,
+    /// Whether this installation has registered before.
+    registered: Option<bool>,
+    /// Whether this process has seen a registration.
+    seen: bool,
+    restored: Option<Instant>,
+    told: Told,
+    failures: u32,
+}
+
+/// The configuration, where the API server has said so.
+enum Live {
+    Known(Option<Value>),
+    Unknown,
+}
+
+/// What was said last, which is not said again.
+#[derive(Default)]
+struct Told {
+    standing: Option<Standing>,
+    trouble: Option<String>,
+    policies: Vec<(String, String)>,
+}
+
+/// What is to be done about the registration.
+enum Deed {
+    /// The CA alone is put right; the rest is somebody's.
+    Bundle,
+    Nothing,
+    Put,
+    /// As `Put`, against somebody's will.
+    Restore,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        calls: Calls,
+        inputs: Inputs,
+        observer: Arc<dyn Observer>,
+        bundle: watch::Sender<Option<String>>,
+    ) -> Self {
+        Self {
+            calls,
+            inputs,
+            observer,
+            bundle,
+            live: Live::Unknown,
+            listed: None,
+            away: false,
+            conditions: None,
+            registered: None,
+            seen: false,
+            restored: None,
+            told: Told::default(),
+            failures: 0,
+        }
+    }
+
+    /// Takes in what the watch brings.
+    pub(super) fn take(&mut self, event: Result<watcher::Event<DynamicObject>, watcher::Error>) {
+        let value = |object: DynamicObject| serde_json::to_value(object).ok();
+        match event {
+            Ok(watcher::Event::Init) => self.listed = None,
+            Ok(watcher::Event::InitApply(object)) => self.listed = value(object),
+            Ok(watcher::Event::InitDone) => self.live = Live::Known(self.listed.take()),
+            Ok(watcher::Event::Apply(object)) => self.live = Live::Known(value(object)),
+            Ok(watcher::Event::Delete(_)) => self.live = Live::Known(None),
+            Err(error) => {
+                tracing::debug!(%error, "The watch of the registration failed");
+                // An API server that comes back may be another one.
+                (self.away, self.conditions) = (true, None);
+            }
+        }
+    }
+
+    /// What another replica may have done since is asked for again.
+    pub(super) fn forget(&mut self) {
+        self.registered = None;
+    }
+
+    /// Does what is to be done; how long to wait for the next step, where one is due by itself.
+    pub(super) async fn step(&mut self) -> Option<Duration> {
+        match self.attempt().await {
+            Ok(wait) => {
+                if self.told.trouble.take().is_some() {
+                    tracing::info!("The registration is looked after again");
+                }
+                self.failures = 0;
+                wait
+            }
+            Err(fault) => {
+                let words = fault.to_string();
+                if self.told.trouble.as_ref() != Some(&words) {
+                    tracing::error!(error = %words, "Failed to look after the registration with the API server");
+                    self.told.trouble = Some(words);
+                }
+                let wait = SHORTEST_WAIT.saturating_mul(1 << self.failures.min(8)).min(LONGEST_WAIT);
+                self.failures += 1;
+                Some(wait)
+            }
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
+        let Some(plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
+        if self.away {
+            self.observer.stands(State::Unknown, None);
+            self.live = Live::Known(self.calls.configuration(&plan.registration.name).await?);
+            self.away = false;
+        }
+        let Live::Known(live) = &self.live else { return Ok(None) };
+        let live = live.clone();
+        let conditions = match self.conditions {
+            Some(knows) => knows,
+            None => *self.conditions.insert(self.calls.knows_conditions().await?),
+        };
+        let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
+        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), conditions, live.as_ref());
+        let standing = standing(live.as_ref(), &wanted, hash);
+        self.report(&standing, live.as_ref());
+        let leads = *self.inputs.leading.borrow();
+        if !leads {
+            self.tell_aside(&standing);
+            return Ok(None);
+        }
+        self.tell_policies(kept);
+        if bundle == Some(None) {
+            // A certificate of driftwall's own that is not made yet.
+            return Ok(None);
+        }
+        let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
+        let paused = self.restored.map(|last| RESTORED.saturating_sub(last.elapsed())).filter(|left| !left.is_zero());
+        match (deed, live, paused) {
+            (Deed::Nothing, _, _) => {}
+            (Deed::Restore, _, Some(left)) => return Ok(Some(left)),
+            (Deed::Restore, _, None) => {
+                self.restored = Some(Instant::now());
+                self.tell(&plan, &standing);
+                self.put(&plan, wanted).await?;
+                self.happened("RegistrationRestored", format!("{} is put back", plan.registration.name));
+            }
+            (Deed::Put, _, _) => self.put(&plan, wanted).await?,
+            (Deed::Bundle, Some(live), _) => {
+                self.tell(&plan, &standing);
+                let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
+                self.written(patched)?;
+            }
+            (Deed::Bundle, None, _) => {}
+        }
+        if matches!(standing, Standing::Absent | Standing::Changed(_)) && self.registered == Some(true) {
+            self.tell(&plan, &standing);
+            return Ok(Some(WAY_BACK));
+        }
+        if self.registered != Some(true) {
+            let installation = self.calls.installation(&plan.service).await?;
+            self.calls.remember(&plan.service, &installation).await?;
+            self.registered = Some(true);
+        }
+        self.told.standing = None;
+        Ok(None)
+    }
+
+    /// What the leader does.
+    async fn deed(
+        &mut self,
+        plan: &Plan,
+        standing: &Standing,
+        live: Option<&Value>,
+        wanted: &Value,
+    ) -> Result<Deed, Fault> {
+        let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
+        match standing {
+            Standing::AsWanted if has_bundle => {
+                if self.registered.is_none() {
+                    self.registered = Some(self.has_registered(plan).await?);
+                }
+                return Ok(Deed::Nothing);
+            }
+            Standing::AsWanted | Standing::Behind => return Ok(Deed::Put),
+            Standing::Absent | Standing::Changed(_) => {}
+        }
+        self.registered = Some(self.has_registered(plan).await?);
+        Ok(match (self.registered, standing) {
+            (Some(true), _) if plan.restore => Deed::Restore,
+            (Some(true), Standing::Changed(_)) if !has_bundle => Deed::Bundle,
+            (Some(true), _) => Deed::Nothing,
+            _ => Deed::Put,
+        })
+    }
+
+    /// Whether this installation has registered before: then a registration that is
+    /// missing was removed by somebody.
+    async fn has_registered(&self, plan: &Plan) -> Result<bool, Fault> {
+        match self.calls.remembered(&plan.service).await? {
+            Some(remembered) => Ok(remembered == self.calls.installation(&plan.service).await?),
+            None => Ok(false),
+        }
+    }
+
+    async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
+        let name = &plan.registration.name;
+        if let Some(owner) = self.calls.owner(name).await? {
+            wanted["metadata"]["ownerReferences"] = json!([owner]);
+        }
+        let applied = self.calls.apply(name, &wanted).await;
+        let applied = self.written(applied)?;
+        // A server-side apply leaves what others have added.
+        if standing(Some(&applied), &wanted, hash) != Standing::AsWanted {
+            let replaced = self.calls.patch(name, &all_webhooks(&applied, &wanted)).await;
+            self.written(replaced)?;
+        }
+        let webhooks = wanted["webhooks"].as_array();
+        let rules = webhooks.into_iter().flatten().filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len);
+        tracing::info!(%name, rules = rules.sum::<usize>(), "Registered with the API server");
+        self.observer.stands(State::AsWanted, wanted["webhooks"][0]["failurePolicy"].as_str());
+        Ok(())
+    }
+
+    /// Takes in what was written.
+    fn written(&mut self, outcome: Result<Value, Fault>) -> Result<Value, Fault> {
+        self.observer.wrote(outcome.is_ok());
+        let written = outcome?;
+        self.seen = true;
+        self.bundle.send_if_modified(|now| replace(now, bundle_of(&written)));
+        self.live = Live::Known(Some(written.clone()));
+        Ok(written)
+    }
+
+    fn report(&mut self, standing: &Standing, live: Option<&Value>) {
+        let state = match standing {
+            Standing::Absent => State::Absent,
+            Standing::AsWanted | Standing::Behind => State::AsWanted,
+            Standing::Changed(_) => State::Changed,
+        };
+        self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
+        self.bundle.send_if_modified(|now| replace(now, live.and_then(bundle_of)));
+    }
+
+    // === telling ===
+
+    /// Says once how the registration stands that is not kept.
+    fn tell(&mut self, plan: &Plan, standing: &Standing) {
+        if self.told.standing.as_ref() == Some(standing) {
+            return;
+        }
+        self.told.standing = Some(standing.clone());
+        let (name, service) = (&plan.registration.name, &plan.service);
+        let way_back = if plan.restore {
+            String::new()
+        } else {
+            format!("; to register again: kubectl annotate lease {service} {REGISTERED}-, in driftwall's namespace")
+        };
+        let (reason, note) = match standing {
+            Standing::Absent => (
+                "RegistrationRemoved",
+                format!("the ValidatingWebhookConfiguration {name} is removed: no write is held against Git{way_back}"),
+            ),
+            Standing::Changed(what) => (
+                "RegistrationChanged",
+                format!(
+                    "the ValidatingWebhookConfiguration {name} is changed by somebody: {}; nothing that Git declares from now on is added to it{way_back}",
+                    listed(what)
+                ),
+            ),
+            Standing::AsWanted | Standing::Behind => return,
+        };
+        tracing::error!(%note, "Registration not as it was left");
+        self.happened(reason, note);
+    }
+
+    /// The same on a replica that does not lead: its log, and no more.
+    fn tell_aside(&mut self, standing: &Standing) {
+        let before = self.told.standing.replace(standing.clone());
+        if before.as_ref() == Some(standing) {
+            return;
+        }
+        match standing {
+            Standing::Absent if self.seen => tracing::error!("Registration removed"),
+            Standing::Changed(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
+            Standing::Absent | Standing::AsWanted | Standing::Behind => {}
+        }
+        self.seen |= *standing != Standing::Absent;
+    }
+
+    fn tell_policies(&mut self, kept: Vec<(String, String)>) {
+        if kept == self.told.policies {
+            return;
+        }
+        for (name, policy) in &kept {
+            tracing::warn!(webhook = %name, %policy, "An operator's failurePolicy stays");
+            self.happened("FailurePolicyChanged", format!("failurePolicy of {name} is {policy} by an operator's hand"));
+        }
+        self.told.policies = kept;
+    }
+
+    fn happened(&self, reason: &'static str, note: String) {
+        self.observer.happened(reason, note);
+    }
+}
+
+/// The configuration that is wanted, with the failure policies that an operator
+/// set, and which those are.
+fn wanted(
+    plan: &Plan,
+    bundle: Option<String>,
+    conditions: bool,
+    live: Option<&Value>,
+) -> (Value, Vec<(String, String)>) {
+    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
+    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, conditions, ..plan.registration.clone() });
+    let kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
+    wanted["metadata"]["annotations"][APPLIED] = hash(&canonical(&wanted)).into();
+    (wanted, kept)
+}
+
+fn hash(text: &str) -> String {
+    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Differences that are named; an Event's note has 1024 characters.
+const NAMED: usize = 6;
+
+fn listed(what: &[String]) -> String {
+    let more = what.len().saturating_sub(NAMED);
+    let named = what.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    if more == 0 { named } else { format!("{named}; and {more} more") }
+}
+
+// === caBundle ===
+
+fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
+    configuration["webhooks"].as_array().into_iter().flatten()
+}
+
+fn named<'a>(configuration: &'a Value, name: &Value) -> Option<&'a Value> {
+    webhooks(configuration).find(|webhook| webhook["name"] == *name)
+}
+
+fn writes(configuration: &Value) -> Option<&Value> {
+    named(configuration, &WRITES.into())
+}
+
+fn bundle_of(configuration: &Value) -> Option<String> {
+    let text = writes(configuration)?["clientConfig"]["caBundle"].as_str()?;
+    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+}
+
+/// Whether each webhook that is there has the wanted CA, where one is wanted.
+fn has_bundles(live: &Value, wanted: &Value) -> bool {
+    webhooks(live).all(|webhook| {
+        let wanted = named(wanted, &webhook["name"]).and_then(|wanted| wanted["clientConfig"]["caBundle"].as_str());
+        wanted.is_none_or(|wanted| webhook["clientConfig"]["caBundle"] == wanted)
+    })
+}
+
+/// A patch must not undo what happened since.
+fn unless_changed(live: &Value) -> Value {
+    json!({"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]})
+}
+
+/// The patch that sets the wanted CA in the webhooks that are there.
+fn only_bundles(live: &Value, wanted: &Value) -> Value {
+    let mut operations = vec![unless_changed(live)];
+    for (index, webhook) in webhooks(live).enumerate() {
+        let Some(wanted) = named(wanted, &webhook["name"]) else { continue };
+        let path = format!("/webhooks/{index}/clientConfig/caBundle");
+        operations.push(json!({"op": "add", "path": path, "value": wanted["clientConfig"]["caBundle"]}));
+    }
+    operations.into()
+}
+
+/// The patch that sets all webhooks; a CA that others keep stays.
+fn all_webhooks(live: &Value, wanted: &Value) -> Value {
+    let mut all = wanted["webhooks"].clone();
+    for webhook in all.as_array_mut().into_iter().flatten() {
+        let there = named(live, &webhook["name"]).map(|there| there["clientConfig"]["caBundle"].clone());
+        if let (true, Some(bundle @ Value::String(_))) = (webhook["clientConfig"]["caBundle"].is_null(), there) {
+            webhook["clientConfig"]["caBundle"] = bundle;
+        }
+    }
+    json!([unless_changed(live), {"op": "replace", "path": "/webhooks", "value": all}])
+}
+
+/// Whether there was something else.
+fn replace<T: PartialEq>(now: &mut T, with: T) -> bool {
+    let is_other = *now != with;
+    *now = with;
+    is_other
+}

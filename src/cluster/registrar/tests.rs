@@ -1,0 +1,1 @@
+//! The registrar before an API server of the test's own.
