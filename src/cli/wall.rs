@@ -98,7 +98,7 @@ impl Wall {
         let matters = source.is_some() || judgement.matter == Matter::Unmanaged;
         let age = if matters { self.store.age(source) } else { None };
         let is_older = |than| age.is_some_and(|age| age > than);
-        let circumstances = Circumstances { stale: is_older(terms.max_staleness), age };
+        let circumstances = Circumstances { stale: is_older(terms.max_staleness), age, emergency: None };
         let ruling = rule(&write, &judgement, &terms.policy, circumstances);
         let denies = ruling.outcome == Outcome::Deny && judgement.verdict != Verdict::Error;
         let owed = (denies && is_older(terms.freshness)).then(|| Owed { source: source.map(str::to_owned) });
