@@ -16,7 +16,7 @@ use super::Home;
 pub struct Happening {
     /// The object.
     pub object: Regarding,
-    /// One word for machines, in UpperCamelCase.
+    /// One word for machines, in `UpperCamelCase`.
     pub reason: &'static str,
     /// What driftwall did, one word as well.
     pub action: &'static str,
