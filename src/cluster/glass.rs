@@ -53,9 +53,10 @@ pub async fn follow(home: Home, mut longest: Receiver<Option<Duration>>, tell: i
                 Some(Err(error)) => {
                     let (words, refusal) = (error.to_string(), refusal(&error));
                     if words != trouble {
-                        match refusal {
-                            Some(404) => tracing::info!("The cluster has no BreakGlass: there is no glass to break"),
-                            _ => tracing::warn!(error = words, "Failed to watch what glass is broken"),
+                        if refusal == Some(404) {
+                            tracing::info!("The cluster has no BreakGlass: there is no glass to break");
+                        } else {
+                            tracing::warn!(error = words, "Failed to watch what glass is broken");
                         }
                         trouble = words;
                     }
