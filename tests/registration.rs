@@ -162,14 +162,18 @@ fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status(
 #[test]
 fn a_condition_names_the_groups_that_a_name_needs() {
     let text = registration(&snapshot(GIT), &settings())["webhooks"][0]["matchConditions"].to_string();
-    for part in ["deployment-controller", "system:kube-scheduler", "generic-garbage-collector", "horizontal-pod-autoscaler"]
+    for part in
+        ["deployment-controller", "system:kube-scheduler", "generic-garbage-collector", "horizontal-pod-autoscaler"]
     {
         assert!(text.contains(part), "{part}");
     }
     let expressions = made(GIT, &settings()).webhooks.unwrap().remove(0).match_conditions.unwrap();
     let with_accounts = expressions.iter().filter(|one| one.expression.contains("system:serviceaccount:"));
     for one in with_accounts {
-        assert!(one.expression.contains("\"system:serviceaccounts:kube-system\" in request.userInfo.groups"), "{one:?}");
+        assert!(
+            one.expression.contains("\"system:serviceaccounts:kube-system\" in request.userInfo.groups"),
+            "{one:?}"
+        );
     }
 }
 
@@ -182,7 +186,8 @@ fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
     ] {
         let made = registration(&snapshot(GIT), &Registration { strict, ..settings() });
         let selector = made["webhooks"][1]["namespaceSelector"]["matchExpressions"].as_array();
-        let told = selector.map(|all| all.iter().map(|one| json!([one["operator"], one["values"]])).collect::<Vec<_>>());
+        let told =
+            selector.map(|all| all.iter().map(|one| json!([one["operator"], one["values"]])).collect::<Vec<_>>());
         assert_eq!(json!(told), places);
     }
 }
@@ -239,7 +244,12 @@ fn what_somebody_changed_is_told_in_words() {
         ),
         (|it| it["webhooks"][0]["objectSelector"] = json!({"matchLabels": {"a": "b"}}), "objectSelector of writes"),
         (
-            |it| it["webhooks"][0]["matchConditions"].as_array_mut().unwrap().push(json!({"name": "x", "expression": "false"})),
+            |it| {
+                it["webhooks"][0]["matchConditions"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!({"name": "x", "expression": "false"}))
+            },
             "matchConditions of writes.driftwall.io is changed",
         ),
         (|it| it["webhooks"][0]["timeoutSeconds"] = 1.into(), "timeoutSeconds of writes.driftwall.io is 1, not 5"),

@@ -72,7 +72,8 @@ fn other_tokens_are_events_of_running() {
 #[test]
 fn the_mode_applies_as_to_all_drift() {
     let review = request("argocd/argocd-application-controller");
-    for (mode, outcome) in [(Mode::Audit, Outcome::Allow), (Mode::Warn, Outcome::Warn), (Mode::Enforce, Outcome::Deny)] {
+    for (mode, outcome) in [(Mode::Audit, Outcome::Allow), (Mode::Warn, Outcome::Warn), (Mode::Enforce, Outcome::Deny)]
+    {
         let mut world = world();
         world.policy.mode = mode;
         let Answered { verdict, outcome: got, .. } = world.ask(&review);

@@ -8,14 +8,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::running::{InCluster, Running};
-use crate::cluster::{Home, Inputs, Observer, Plan, Registrar, State};
+use crate::cluster::{Happening, Home, Inputs, Observer, Plan, Recorder, Regarding, Registrar, State};
 use crate::config::{BreakGlass, Registration as Settings};
 use crate::git::Store;
 use crate::registration::{Endpoint, Registration};
 use crate::telemetry::Metrics;
-
-/// Who hears of what becomes of the registration: a reason in one word, and a note.
-pub(super) type Tell = Box<dyn Fn(&'static str, String) + Send + Sync>;
 
 /// What a configuration asks to register.
 pub(super) fn asked(
@@ -54,11 +51,12 @@ pub(super) fn register(
     leading: watch::Receiver<bool>,
     bundle: Option<watch::Receiver<Option<String>>>,
     metrics: Arc<Metrics>,
-    tell: Tell,
 ) -> (impl Future<Output = Infallible> + use<>, watch::Receiver<Option<String>>) {
     let (plans, plan) = watch::channel(None);
     let inputs = Inputs { leading, plan, bundle };
-    let registrar = Registrar::new(home, inputs, Arc::new(Outlook { metrics, tell }));
+    let (recorder, settings) = (Recorder::begin(home), running.in_cluster());
+    let outlook = Outlook { metrics, recorder, settings, namespace: home.namespace().to_owned() };
+    let registrar = Registrar::new(home, inputs, Arc::new(outlook));
     let live = registrar.bundle();
     let planning = plan_on(plans, Arc::clone(&running.wall.store), running.in_cluster(), home.namespace().to_owned());
     let work = async move {
@@ -99,10 +97,12 @@ async fn plan_on(
     }
 }
 
-/// Metrics, and whoever else wants to hear of it.
+/// Metrics, and Events on the Deployment.
 struct Outlook {
     metrics: Arc<Metrics>,
-    tell: Tell,
+    recorder: Recorder,
+    settings: watch::Receiver<InCluster>,
+    namespace: String,
 }
 
 impl Observer for Outlook {
@@ -114,7 +114,17 @@ impl Observer for Outlook {
         self.metrics.registration_written(succeeded);
     }
 
-    fn happened(&self, reason: &'static str, note: String) {
-        (self.tell)(reason, note);
+    fn happened(&self, reason: &'static str, note: String, deployment: &str) {
+        let InCluster { registration, events, .. } = self.settings.borrow().clone();
+        if events {
+            let object = Regarding {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                namespace: self.namespace.clone(),
+                name: registration.service,
+                uid: deployment.to_owned(),
+            };
+            self.recorder.record(Happening { object, reason, action: "Register", note });
+        }
     }
 }

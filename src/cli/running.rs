@@ -127,7 +127,7 @@ fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration,
     }
     let strict = policy.strict_namespaces();
     (
-        Terms { actors, policy, freshness, longest_look, max_staleness },
+        Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.longest },
         sources,
         poll,
         Fixed { listen, admin, tls, cluster, drain },

@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::sync::watch;
 
 use super::Failure;
+use super::emergency::stand_by;
 use super::registering::register;
 use super::running::{Fixed, Running};
 use crate::cluster::{Home, Live};
@@ -60,11 +61,11 @@ impl Serve {
         let (shutdown, at_once) = signals()?;
         running.follow();
         tokio::spawn(Arc::clone(&running.wall).check());
-        if let Some(home) = &home {
+        if let Some(home) = home {
             // One replica alone leads.
             let leading = watch::Sender::new(true).subscribe();
-            let tell = Box::new(|reason, note| tracing::info!(reason, %note, "Event"));
-            tokio::spawn(register(home, &running, leading, None, Arc::clone(&metrics), tell).0);
+            tokio::spawn(register(&home, &running, leading, None, Arc::clone(&metrics)).0);
+            tokio::spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
         }
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,

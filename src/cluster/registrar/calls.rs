@@ -63,10 +63,10 @@ impl Calls {
         Ok(uid.map(|uid| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid})))
     }
 
-    /// What tells this installation from others of its name: the uid of its Deployment.
-    pub(super) async fn installation(&self, service: &str) -> Result<String, Fault> {
-        let path = format!("/apis/apps/v1/namespaces/{}/deployments/{service}", self.namespace);
-        Ok(self.uid(&path).await?.unwrap_or_else(|| "unknown".to_owned()))
+    /// The uid of driftwall's Deployment, which tells this installation from others
+    /// of its name; `None` where it is not there or not to be read.
+    pub(super) async fn deployment(&self, service: &str) -> Result<Option<String>, Fault> {
+        self.uid(&format!("/apis/apps/v1/namespaces/{}/deployments/{service}", self.namespace)).await
     }
 
     /// The installation that the Lease remembers to have registered.

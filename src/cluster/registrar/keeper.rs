@@ -42,6 +42,8 @@ pub(super) struct Keeper {
     /// Whether the watch failed, so that what is known may be old.
     away: bool,
     conditions: Option<bool>,
+    /// The Deployment's uid, once it could be read.
+    deployment: Option<String>,
     /// Whether this installation has registered before.
     registered: Option<bool>,
     /// Whether this process has seen a registration.
@@ -91,6 +93,7 @@ impl Keeper {
             listed: None,
             away: false,
             conditions: None,
+            deployment: None,
             registered: None,
             seen: false,
             restored: None,
@@ -166,6 +169,9 @@ impl Keeper {
             self.tell_aside(&standing);
             return Ok(None);
         }
+        if self.deployment.is_none() {
+            self.deployment = self.calls.deployment(&plan.service).await?;
+        }
         self.tell_policies(kept);
         if bundle == Some(None) {
             // A certificate of driftwall's own that is not made yet.
@@ -195,8 +201,7 @@ impl Keeper {
             return Ok(Some(WAY_BACK));
         }
         if self.registered != Some(true) {
-            let installation = self.calls.installation(&plan.service).await?;
-            self.calls.remember(&plan.service, &installation).await?;
+            self.calls.remember(&plan.service, self.installation()).await?;
             self.registered = Some(true);
         }
         self.told.standing = None;
@@ -234,10 +239,13 @@ impl Keeper {
     /// Whether this installation has registered before: then a registration that is
     /// missing was removed by somebody.
     async fn has_registered(&self, plan: &Plan) -> Result<bool, Fault> {
-        match self.calls.remembered(&plan.service).await? {
-            Some(remembered) => Ok(remembered == self.calls.installation(&plan.service).await?),
-            None => Ok(false),
-        }
+        let remembered = self.calls.remembered(&plan.service).await?;
+        Ok(remembered.is_some_and(|remembered| remembered == self.installation()))
+    }
+
+    /// What tells this installation from others of its name.
+    fn installation(&self) -> &str {
+        self.deployment.as_deref().unwrap_or("unknown")
     }
 
     async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
@@ -337,7 +345,7 @@ impl Keeper {
     }
 
     fn happened(&self, reason: &'static str, note: String) {
-        self.observer.happened(reason, note);
+        self.observer.happened(reason, note, self.deployment.as_deref().unwrap_or_default());
     }
 }
 

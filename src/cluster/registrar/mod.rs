@@ -63,8 +63,9 @@ pub trait Observer: Send + Sync {
     fn stands(&self, state: State, failure_policy: Option<&str>);
     /// It was written, or could not be.
     fn wrote(&self, succeeded: bool);
-    /// Something that people should hear of: a reason in one word, and a note.
-    fn happened(&self, reason: &'static str, note: String);
+    /// Something that people should hear of: a reason in one word, a note, and the
+    /// uid of the Deployment that it is to be said of.
+    fn happened(&self, reason: &'static str, note: String, deployment: &str);
 }
 
 /// Keeps the registration for as long as it runs.

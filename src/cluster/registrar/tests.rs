@@ -150,7 +150,8 @@ impl Observer for Ears {
         self.0.lock().unwrap().push(format!("wrote {succeeded}"));
     }
 
-    fn happened(&self, reason: &'static str, note: String) {
+    fn happened(&self, reason: &'static str, note: String, deployment: &str) {
+        assert!(!deployment.is_empty());
         self.0.lock().unwrap().push(format!("{reason}: {note}"));
     }
 }
