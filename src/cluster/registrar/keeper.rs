@@ -27,6 +27,10 @@ const WAY_BACK: Duration = Duration::from_secs(3);
 /// a machine, and would go on for ever.
 const RESTORED: Duration = Duration::from_secs(10);
 
+/// How often it is looked at without a change: a watch can be silent for minutes
+/// before its client finds out that nobody is there.
+const LOOK: Duration = Duration::from_secs(15);
+
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
@@ -41,6 +45,7 @@ pub(super) struct Keeper {
     listed: Option<Value>,
     /// Whether the watch failed, so that what is known may be old.
     away: bool,
+    looked: Instant,
     conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
     deployment: Option<String>,
@@ -92,6 +97,7 @@ impl Keeper {
             live: Live::Unknown,
             listed: None,
             away: false,
+            looked: Instant::now(),
             conditions: None,
             deployment: None,
             registered: None,
@@ -113,7 +119,6 @@ impl Keeper {
             Ok(watcher::Event::Delete(_)) => self.live = Live::Known(None),
             Err(error) => {
                 tracing::debug!(%error, "The watch of the registration failed");
-                // An API server that comes back may be another one.
                 (self.away, self.conditions) = (true, None);
             }
         }
@@ -122,17 +127,19 @@ impl Keeper {
     /// What another replica may have done since is asked for again.
     pub(super) fn forget(&mut self) {
         self.registered = None;
+        // What the log alone was told of is an Event by the one who leads.
+        self.told.standing = None;
     }
 
-    /// Does what is to be done; how long to wait for the next step, where one is due by itself.
-    pub(super) async fn step(&mut self) -> Option<Duration> {
+    /// Does what is to be done; how long to wait for the next step at most.
+    pub(super) async fn step(&mut self) -> Duration {
         match self.attempt().await {
             Ok(wait) => {
                 if self.told.trouble.take().is_some() {
                     tracing::info!("The registration is looked after again");
                 }
                 self.failures = 0;
-                wait
+                wait.unwrap_or(LOOK)
             }
             Err(fault) => {
                 let words = fault.to_string();
@@ -142,17 +149,15 @@ impl Keeper {
                 }
                 let wait = SHORTEST_WAIT.saturating_mul(1 << self.failures.min(8)).min(LONGEST_WAIT);
                 self.failures += 1;
-                Some(wait)
+                wait
             }
         }
     }
 
     async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
         let Some(plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
-        if self.away {
-            self.observer.stands(State::Unknown, None);
-            self.live = Live::Known(self.calls.configuration(&plan.registration.name).await?);
-            self.away = false;
+        if self.away || self.looked.elapsed() >= LOOK {
+            self.look(&plan.registration.name).await?;
         }
         let Live::Known(live) = &self.live else { return Ok(None) };
         let live = live.clone();
@@ -206,6 +211,23 @@ impl Keeper {
         }
         self.told.standing = None;
         Ok(None)
+    }
+
+    /// Looks without the watch.
+    async fn look(&mut self, name: &str) -> Result<(), Fault> {
+        self.looked = Instant::now();
+        match self.calls.configuration(name).await {
+            Ok(found) => {
+                (self.live, self.away) = (Live::Known(found), false);
+                Ok(())
+            }
+            Err(fault) => {
+                self.observer.stands(State::Unknown, None);
+                // An API server that comes back may be another one.
+                (self.away, self.conditions) = (true, None);
+                Err(fault)
+            }
+        }
     }
 
     /// What the leader does.

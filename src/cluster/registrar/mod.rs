@@ -133,7 +133,7 @@ impl Registrar {
         let calls = Calls::new(self.home.client.clone(), self.home.namespace.clone());
         let mut keeper = Keeper::new(calls, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
         let Inputs { leading, plan, bundle } = &mut self.inputs;
-        let mut due: Option<Instant> = None;
+        let mut due = Instant::now();
         loop {
             tokio::select! {
                 Some(event) = events.next() => keeper.take(event),
@@ -145,9 +145,9 @@ impl Registrar {
                     }
                 }
                 () = changed_at_all(bundle.as_mut()) => {}
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                () = sleep_until(due) => {}
             }
-            due = keeper.step().await.map(|wait| Instant::now() + wait);
+            due = Instant::now() + keeper.step().await;
         }
     }
 }
