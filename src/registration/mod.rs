@@ -71,19 +71,19 @@ pub fn registration(snapshot: &Snapshot, registration: &Registration) -> Value {
     let not_left_out = of_namespaces("NotIn", left_out);
     let rules = rules::rules(snapshot, registration.conditions);
     let mut webhooks =
-        vec![webhook(registration, WRITES, failure_policy, json!({"matchExpressions": [not_left_out]}), rules)];
+        vec![webhook(registration, WRITES, failure_policy, &json!({"matchExpressions": [not_left_out]}), &rules)];
     if strict.as_ref().is_none_or(|names| !names.is_empty()) {
         let places = match strict {
             Some(names) => json!([of_namespaces("In", names), not_left_out]),
             None => json!([not_left_out]),
         };
         let rule = json!({"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["*"], "scope": "Namespaced"});
-        webhooks.push(webhook(registration, STRICT, failure_policy, json!({"matchExpressions": places}), vec![rule]));
+        webhooks.push(webhook(registration, STRICT, failure_policy, &json!({"matchExpressions": places}), &[rule]));
     }
     if *break_glass {
         // In driftwall's own namespace too: there it is for what has none.
         let rule = json!({"apiGroups": ["driftwall.io"], "apiVersions": ["v1alpha1"], "operations": ["CREATE", "UPDATE"], "resources": ["breakglasses"], "scope": "*"});
-        let mut asked = webhook(registration, BREAK_GLASS, OPEN, json!({}), vec![rule]);
+        let mut asked = webhook(registration, BREAK_GLASS, OPEN, &json!({}), &[rule]);
         // Whoever it is, what cannot be used is refused.
         asked.as_object_mut().into_iter().for_each(|webhook| drop(webhook.remove("matchConditions")));
         webhooks.push(asked);
@@ -106,8 +106,8 @@ fn webhook(
     registration: &Registration,
     name: &str,
     failure_policy: &str,
-    namespaces: Value,
-    rules: Vec<Value>,
+    namespaces: &Value,
+    rules: &[Value],
 ) -> Value {
     let mut webhook = json!({
         "name": name,

@@ -100,7 +100,8 @@ fn of_driftwall(webhook: &Value, field: &str) -> Value {
     {
         client.remove("caBundle");
     }
-    let is_empty = value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(|map| map.is_empty());
+    let is_empty =
+        value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty);
     if is_empty { Value::Null } else { value }
 }
 
@@ -122,7 +123,7 @@ fn differences(live: &Value, wanted: &Value) -> Vec<String> {
     words
 }
 
-fn of_webhook(name: &str, live: &Value, wanted: &Value) -> Vec<String> {
+fn of_webhook(webhook: &str, live: &Value, wanted: &Value) -> Vec<String> {
     let mut words = Vec::new();
     for field in KEPT {
         let (now, then) = (of_driftwall(live, field), of_driftwall(wanted, field));
@@ -130,9 +131,9 @@ fn of_webhook(name: &str, live: &Value, wanted: &Value) -> Vec<String> {
             continue;
         }
         match field {
-            "rules" => words.extend(of_rules(name, &now, &then)),
-            "timeoutSeconds" => words.push(format!("timeoutSeconds of {name} is {now}, not {then}")),
-            _ => words.push(format!("{field} of {name} is changed")),
+            "rules" => words.extend(of_rules(webhook, &now, &then)),
+            "timeoutSeconds" => words.push(format!("timeoutSeconds of {webhook} is {now}, not {then}")),
+            _ => words.push(format!("{field} of {webhook} is changed")),
         }
     }
     words
@@ -141,7 +142,7 @@ fn of_webhook(name: &str, live: &Value, wanted: &Value) -> Vec<String> {
 /// What is asked about: group and version, resource, operation, scope.
 type Asked = (String, String, String, String);
 
-fn of_rules(name: &str, live: &Value, wanted: &Value) -> Vec<String> {
+fn of_rules(webhook: &str, live: &Value, wanted: &Value) -> Vec<String> {
     let (now, then) = (asked(live), asked(wanted));
     let tell = |these: BTreeSet<&Asked>, what: &str| {
         let mut told: Vec<(String, Vec<&str>)> = Vec::new();
@@ -152,15 +153,15 @@ fn of_rules(name: &str, live: &Value, wanted: &Value) -> Vec<String> {
                 _ => told.push((thing, vec![operation])),
             }
         }
-        let line = |(thing, operations): (String, Vec<&str>)| {
-            format!("rules of {name}: {thing} ({}) is {what}", operations.join(", "))
+        let sentence = |(thing, operations): (String, Vec<&str>)| {
+            format!("rules of {webhook}: {thing} ({}) is {what}", operations.join(", "))
         };
-        told.into_iter().map(line).collect::<Vec<_>>()
+        told.into_iter().map(sentence).collect::<Vec<_>>()
     };
     let mut words = tell(then.difference(&now).collect(), "missing");
     words.extend(tell(now.difference(&then).collect(), "added"));
     if words.is_empty() {
-        words.push(format!("rules of {name} are in another order"));
+        words.push(format!("rules of {webhook} are in another order"));
     }
     words
 }

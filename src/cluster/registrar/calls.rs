@@ -55,7 +55,7 @@ impl Calls {
         self.call(Method::PATCH, &path, "application/json-patch+json", operations).await
     }
 
-    /// The reference to the ClusterRole with which the configuration goes; `None`
+    /// The reference to the `ClusterRole` with which the configuration goes; `None`
     /// where it is not there or not to be read.
     pub(super) async fn owner(&self, name: &str) -> Result<Option<Value>, Fault> {
         let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");

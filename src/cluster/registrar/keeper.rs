@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::calls::{Calls, REGISTERED};
+use super::bundle::{all_webhooks, bundle_of, has_bundles, only_bundles, writes};
+use super::calls::Calls;
+use super::told::{Told, listed, note};
 use super::{Inputs, Observer, Plan, State};
 use crate::cluster::live::fault::Fault;
-use crate::registration::{
-    APPLIED, Registration, Standing, WRITES, canonical, keep_failure_policies, registration, standing,
-};
+use crate::registration::{APPLIED, Registration, Standing, canonical, keep_failure_policies, registration, standing};
 
 /// How often the way back in is looked for while the registration is not kept.
 const WAY_BACK: Duration = Duration::from_secs(3);
@@ -62,14 +62,6 @@ pub(super) struct Keeper {
 enum Live {
     Known(Option<Value>),
     Unknown,
-}
-
-/// What was said last, which is not said again.
-#[derive(Default)]
-struct Told {
-    standing: Option<Standing>,
-    trouble: Option<String>,
-    policies: Vec<(String, String)>,
 }
 
 /// What is to be done about the registration.
@@ -185,7 +177,7 @@ impl Keeper {
         let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
         let paused = self.restored.map(|last| RESTORED.saturating_sub(last.elapsed())).filter(|left| !left.is_zero());
         match (deed, live, paused) {
-            (Deed::Nothing, _, _) => {}
+            (Deed::Nothing, _, _) | (Deed::Bundle, None, _) => {}
             (Deed::Restore, _, Some(left)) => return Ok(Some(left)),
             (Deed::Restore, _, None) => {
                 self.restored = Some(Instant::now());
@@ -199,7 +191,6 @@ impl Keeper {
                 let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
                 self.written(patched)?;
             }
-            (Deed::Bundle, None, _) => {}
         }
         if matches!(standing, Standing::Absent | Standing::Changed(_)) && self.registered == Some(true) {
             self.tell(&plan, &standing);
@@ -317,26 +308,7 @@ impl Keeper {
             return;
         }
         self.told.standing = Some(standing.clone());
-        let (name, service) = (&plan.registration.name, &plan.service);
-        let way_back = if plan.restore {
-            String::new()
-        } else {
-            format!("; to register again: kubectl annotate lease {service} {REGISTERED}-, in driftwall's namespace")
-        };
-        let (reason, note) = match standing {
-            Standing::Absent => (
-                "RegistrationRemoved",
-                format!("the ValidatingWebhookConfiguration {name} is removed: no write is held against Git{way_back}"),
-            ),
-            Standing::Changed(what) => (
-                "RegistrationChanged",
-                format!(
-                    "the ValidatingWebhookConfiguration {name} is changed by somebody: {}; nothing that Git declares from now on is added to it{way_back}",
-                    listed(what)
-                ),
-            ),
-            Standing::AsWanted | Standing::Behind => return,
-        };
+        let Some((reason, note)) = note(plan, standing) else { return };
         tracing::error!(%note, "Registration not as it was left");
         self.happened(reason, note);
     }
@@ -387,71 +359,7 @@ fn wanted(
 }
 
 fn hash(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Differences that are named; an Event's note has 1024 characters.
-const NAMED: usize = 6;
-
-fn listed(what: &[String]) -> String {
-    let more = what.len().saturating_sub(NAMED);
-    let named = what.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-    if more == 0 { named } else { format!("{named}; and {more} more") }
-}
-
-// === caBundle ===
-
-fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
-    configuration["webhooks"].as_array().into_iter().flatten()
-}
-
-fn named<'a>(configuration: &'a Value, name: &Value) -> Option<&'a Value> {
-    webhooks(configuration).find(|webhook| webhook["name"] == *name)
-}
-
-fn writes(configuration: &Value) -> Option<&Value> {
-    named(configuration, &WRITES.into())
-}
-
-fn bundle_of(configuration: &Value) -> Option<String> {
-    let text = writes(configuration)?["clientConfig"]["caBundle"].as_str()?;
-    String::from_utf8(STANDARD.decode(text).ok()?).ok()
-}
-
-/// Whether each webhook that is there has the wanted CA, where one is wanted.
-fn has_bundles(live: &Value, wanted: &Value) -> bool {
-    webhooks(live).all(|webhook| {
-        let wanted = named(wanted, &webhook["name"]).and_then(|wanted| wanted["clientConfig"]["caBundle"].as_str());
-        wanted.is_none_or(|wanted| webhook["clientConfig"]["caBundle"] == wanted)
-    })
-}
-
-/// A patch must not undo what happened since.
-fn unless_changed(live: &Value) -> Value {
-    json!({"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]})
-}
-
-/// The patch that sets the wanted CA in the webhooks that are there.
-fn only_bundles(live: &Value, wanted: &Value) -> Value {
-    let mut operations = vec![unless_changed(live)];
-    for (index, webhook) in webhooks(live).enumerate() {
-        let Some(wanted) = named(wanted, &webhook["name"]) else { continue };
-        let path = format!("/webhooks/{index}/clientConfig/caBundle");
-        operations.push(json!({"op": "add", "path": path, "value": wanted["clientConfig"]["caBundle"]}));
-    }
-    operations.into()
-}
-
-/// The patch that sets all webhooks; a CA that others keep stays.
-fn all_webhooks(live: &Value, wanted: &Value) -> Value {
-    let mut all = wanted["webhooks"].clone();
-    for webhook in all.as_array_mut().into_iter().flatten() {
-        let there = named(live, &webhook["name"]).map(|there| there["clientConfig"]["caBundle"].clone());
-        if let (true, Some(bundle @ Value::String(_))) = (webhook["clientConfig"]["caBundle"].is_null(), there) {
-            webhook["clientConfig"]["caBundle"] = bundle;
-        }
-    }
-    json!([unless_changed(live), {"op": "replace", "path": "/webhooks", "value": all}])
+    STANDARD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// Whether there was something else.

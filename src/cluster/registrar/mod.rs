@@ -6,12 +6,14 @@
 //! It needs the rights to get, list, watch, create and patch the configuration by
 //! its name; to get, create and patch Leases in driftwall's namespace; and, so that
 //! an uninstallation takes the configuration along and is not taken for a removal,
-//! to get the ClusterRole and the Deployment of its name.
+//! to get the `ClusterRole` and the Deployment of its name.
 
+mod bundle;
 mod calls;
 mod keeper;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -155,7 +157,7 @@ impl Registrar {
 /// Ends at the next change; never where there will be none.
 async fn changed<T>(of: &mut watch::Receiver<T>) {
     if of.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
