@@ -256,3 +256,35 @@ impl Policy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_namespaces_are_named_or_may_be_any() {
+        use Outcome::{Allow, Deny, Warn};
+        type Rules = &'static [(&'static [&'static str], Outcome)];
+        let cases: [(Rules, Option<&[&str]>); 9] = [
+            (&[], Some(&[])),
+            (&[(&[], Allow)], Some(&[])),
+            (&[(&[], Deny)], None),
+            (&[(&["prod", "a"], Deny), (&["b"], Warn), (&["a"], Warn)], Some(&["a", "b", "prod"])),
+            (&[(&["pro*"], Deny)], None),
+            (&[(&["{a,b}"], Warn)], None),
+            (&[(&["prod-*"], Allow), (&["prod-1", "prod"], Deny)], Some(&["prod"])),
+            (&[(&["prod"], Deny), (&[], Allow), (&[], Deny)], Some(&["prod"])),
+            (&[(&["prod"], Allow), (&[], Warn)], None),
+        ];
+        for (rules, expected) in cases {
+            let scoped = rules.iter().map(|(namespaces, answer)| {
+                let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+                Scoped::new(&namespaces, *answer).unwrap()
+            });
+            let policy = Policy { unmanaged: scoped.collect(), ..Policy::default() };
+            let strict = policy.strict_namespaces();
+            let strict = strict.as_ref().map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(strict.as_deref(), expected, "{rules:?}");
+        }
+    }
+}
