@@ -9,7 +9,7 @@ use std::sync::Arc;
 use driftwall::desired::{Contents, FileContents, Snapshot, Source};
 use driftwall::manifest;
 use driftwall::registration::{
-    APPLIED, Endpoint, FAILURE_POLICY, Registration, Standing, canonical, keep_failure_policies, registration, standing,
+    APPLIED, Endpoint, FAILURE_POLICY, Registration, Standing, keep_failure_policies, mark, registration, standing,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -218,7 +218,7 @@ fn digest(text: &str) -> String {
 /// As driftwall applied it.
 fn applied(registration: Value) -> Value {
     let mut applied = registration;
-    applied["metadata"]["annotations"][APPLIED] = canonical(&applied).into();
+    applied["metadata"]["annotations"][APPLIED] = mark(&applied, digest).into();
     applied
 }
 
@@ -286,6 +286,10 @@ fn what_others_may_set_is_no_change() {
         assert_eq!(standing(Some(&live), &wanted(), digest), expected);
     }
     assert_eq!(standing(None, &wanted(), digest), Standing::Absent);
+    let mut other = wanted();
+    other["webhooks"][0]["timeoutSeconds"] = 9.into();
+    other["metadata"]["annotations"][APPLIED] = "0:as another version of driftwall noted it".into();
+    assert_eq!(standing(Some(&other), &wanted(), digest), Standing::Behind);
     let before = applied(registration(&snapshot("{apiVersion: v1, kind: Secret, metadata: {name: a}}"), &settings()));
     assert_eq!(standing(Some(&before), &wanted(), digest), Standing::Behind, "as driftwall left it");
 }

@@ -11,6 +11,9 @@ pub const APPLIED: &str = "driftwall.io/applied";
 /// The annotation that tells which `failurePolicy` driftwall's configuration asked for last.
 pub const FAILURE_POLICY: &str = "driftwall.io/failure-policy";
 
+/// The form of the text that is digested; another one for every change of [`canonical`].
+const FORM: &str = "1:";
+
 /// How a live configuration stands to the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -39,23 +42,31 @@ const KEPT: [&str; 9] = [
 
 /// Holds a live configuration against the wanted one, whose failure policies
 /// are settled already ([`keep_failure_policies`]). `digest` is what the
-/// annotation [`APPLIED`] holds of a configuration's [`canonical`] text.
+/// annotation [`APPLIED`] holds of a configuration's text.
 pub fn standing(live: Option<&Value>, wanted: &Value, digest: impl Fn(&str) -> String) -> Standing {
     let Some(live) = live else { return Standing::Absent };
     let (now, then) = (canonical(live), canonical(wanted));
-    let is_as_left = annotation(live, APPLIED).is_some_and(|applied| applied == digest(&now));
+    let applied = annotation(live, APPLIED);
+    let is_as_noted = applied == Some(&*mark(live, &digest));
+    // Another version of driftwall may have noted it in another form.
+    let is_as_left = is_as_noted || applied.is_some_and(|applied| !applied.starts_with(FORM));
     if now == then {
         let policy = |webhook: &Value| format!("{} {}", webhook["name"], webhook["failurePolicy"]);
         let policies = |of: &Value| webhooks(of).map(policy).collect::<BTreeSet<_>>();
-        let is_noted = is_as_left && annotation(live, FAILURE_POLICY) == annotation(wanted, FAILURE_POLICY);
+        let is_noted = is_as_noted && annotation(live, FAILURE_POLICY) == annotation(wanted, FAILURE_POLICY);
         return if is_noted && policies(live) == policies(wanted) { Standing::AsWanted } else { Standing::Behind };
     }
     if is_as_left { Standing::Behind } else { Standing::Changed(differences(live, wanted)) }
 }
 
+/// What the annotation [`APPLIED`] says of a configuration.
+pub fn mark(configuration: &Value, digest: impl Fn(&str) -> String) -> String {
+    format!("{FORM}{}", digest(&canonical(configuration)))
+}
+
 /// A configuration's webhooks in one text, without what others may set, and
 /// without fields that only a later API server has.
-pub fn canonical(configuration: &Value) -> String {
+fn canonical(configuration: &Value) -> String {
     let kept = webhooks(configuration).map(|webhook| {
         let fields = KEPT.iter().map(|field| of_driftwall(webhook, field)).collect::<Vec<_>>();
         json!([webhook["name"], fields]).to_string()

@@ -18,9 +18,11 @@ pub(super) fn writes(configuration: &Value) -> Option<&Value> {
     named(configuration, &WRITES.into())
 }
 
-pub(super) fn bundle_of(configuration: &Value) -> Option<String> {
-    let text = writes(configuration)?["clientConfig"]["caBundle"].as_str()?;
-    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+/// The CAs that the API server goes by, PEM; empty where none is named.
+pub(super) fn bundle_of(configuration: &Value) -> String {
+    let text = writes(configuration).and_then(|webhook| webhook["clientConfig"]["caBundle"].as_str());
+    let pem = text.and_then(|text| STANDARD.decode(text).ok()).and_then(|pem| String::from_utf8(pem).ok());
+    pem.unwrap_or_default()
 }
 
 /// Whether each webhook that is there has the wanted CA, where one is wanted.

@@ -18,7 +18,7 @@ use super::calls::Calls;
 use super::told::{Told, listed, note};
 use super::{Inputs, Observer, Plan, State};
 use crate::cluster::live::fault::Fault;
-use crate::registration::{APPLIED, Registration, Standing, canonical, keep_failure_policies, registration, standing};
+use crate::registration::{APPLIED, Registration, Standing, keep_failure_policies, mark, registration, standing};
 
 /// How often the way back in is looked for while the registration is not kept.
 const WAY_BACK: Duration = Duration::from_secs(3);
@@ -285,7 +285,7 @@ impl Keeper {
         self.observer.wrote(outcome.is_ok());
         let written = outcome?;
         self.seen = true;
-        self.bundle.send_if_modified(|now| replace(now, bundle_of(&written)));
+        self.bundle.send_if_modified(|now| replace(now, Some(bundle_of(&written))));
         self.live = Live::Known(Some(written.clone()));
         Ok(written)
     }
@@ -297,7 +297,7 @@ impl Keeper {
             Standing::Changed(_) => State::Changed,
         };
         self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
-        self.bundle.send_if_modified(|now| replace(now, live.and_then(bundle_of)));
+        self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));
     }
 
     // === telling ===
@@ -354,7 +354,7 @@ fn wanted(
     let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
     let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, conditions, ..plan.registration.clone() });
     let kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
-    wanted["metadata"]["annotations"][APPLIED] = hash(&canonical(&wanted)).into();
+    wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
     (wanted, kept)
 }
 

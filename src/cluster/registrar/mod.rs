@@ -108,7 +108,8 @@ impl Registrar {
         Self { home: home.clone(), inputs, observer, bundle: watch::Sender::new(None) }
     }
 
-    /// The `caBundle` that the API server goes by, PEM, as far as it is known.
+    /// The `caBundle` that the API server goes by, PEM: `None` where there is no
+    /// configuration, empty where it names no CA. What cannot be read stays what it was.
     pub fn bundle(&self) -> watch::Receiver<Option<String>> {
         self.bundle.subscribe()
     }
