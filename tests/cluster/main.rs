@@ -10,14 +10,20 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod actions;
+mod balancer;
 #[path = "../common/mod.rs"]
 mod common;
 mod controllers;
+mod install;
 mod keys;
 mod kubectl;
+mod metrics;
 mod modes;
 mod older;
 mod plane;
 mod process;
+mod replicas;
+mod scaling;
 mod stage;
 mod story;
+mod ways_round;
