@@ -102,7 +102,8 @@ impl Replicas {
             std::os::unix::fs::symlink(Path::new("..").join(shared), folder.join(shared)).unwrap();
         }
         let config = folder.join(CONFIG).display().to_string();
-        let arguments: Vec<_> = self.arguments.iter().map(|word| word.replace("/config/driftwall.yaml", &config)).collect();
+        let arguments: Vec<_> =
+            self.arguments.iter().map(|word| word.replace("/config/driftwall.yaml", &config)).collect();
         let identity = self.folder.join("driftwall.config");
         let program = Path::new(env!("CARGO_BIN_EXE_driftwall"));
         let process = Process::start(&name, &folder, &identity, program, &arguments);
@@ -142,7 +143,8 @@ impl Replicas {
 
     /// A line of each replica's metrics.
     pub(crate) fn metrics(&self, name: &str) -> Vec<Option<String>> {
-        let value = |page: &str| page.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
+        let value =
+            |page: &str| page.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
         self.running.iter().map(|replica| value(&page(&replica.admin, "/metrics"))).collect()
     }
 }

@@ -55,14 +55,14 @@ const WAYS: [Way; 35] = [
         APP,
         "kubectl get deployment python-app-prod -n prod -o json | sed 's/python-app:1.0.0/python-app:6.6.6/' \
          | kubectl replace --force -f -",
-        "deletes it",
+        "would delete it",
     ),
     // A name that is the client's own claim.
     way(
         "Argo CD's field manager",
         APP,
-        r#"printf '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"python-app-prod","namespace":"prod"},"spec":{"replicas":8}}' \
-        | kubectl apply --server-side --force-conflicts --field-manager=argocd-controller --validate=false -f -"#,
+        "sed 's/replicas: 3/replicas: 8/' git/apps/prod/app.yaml \
+         | kubectl apply --server-side --force-conflicts --field-manager=argocd-controller -f -",
         "spec.replicas: 8",
     ),
     way(
@@ -133,20 +133,30 @@ const WAYS: [Way; 35] = [
         r#"kubectl patch deployment python-app-prod -n prod --type=merge -p '{"metadata":{"finalizers":["example.org/hold"]}}'"#,
         "metadata.finalizers",
     ),
-    way("its namespace deleted", "namespace prod", "kubectl delete namespace prod --wait=false", "deletes"),
-    way("its definition deleted", "crd widgets.example.com", "kubectl delete crd widgets.example.com --wait=false", "deletes"),
-    way("deleted", APP, "kubectl delete deployment python-app-prod -n prod --wait=false", "deletes it"),
+    way(
+        "its namespace deleted",
+        "namespace prod",
+        "kubectl delete namespace prod --wait=false",
+        "this write would delete",
+    ),
+    way(
+        "its definition deleted",
+        "crd widgets.example.com",
+        "kubectl delete crd widgets.example.com --wait=false",
+        "this write would delete",
+    ),
+    way("deleted", APP, "kubectl delete deployment python-app-prod -n prod --wait=false", "would delete it"),
     way(
         "all deleted at once",
         "statefulset",
         "kubectl delete --raw /apis/apps/v1/namespaces/prod/statefulsets",
-        "deletes it",
+        "would delete it",
     ),
     way(
         "deleted without what it made",
         APP,
         "kubectl delete deployment python-app-prod -n prod --cascade=orphan --wait=false",
-        "deletes it",
+        "would delete it",
     ),
     // Another object that steers it.
     way(
@@ -171,7 +181,7 @@ const WAYS: [Way; 35] = [
     ),
     // What it made.
     way("a pod's image", "$pod", "kubectl set image -n prod $pod web=python-app:6.6.6", "image"),
-    way("a ReplicaSet's size", "$set", "kubectl scale -n prod $set --replicas=1", "spec.replicas: 1"),
+    way("a ReplicaSet's size", "$set", "kubectl scale -n prod $set --replicas=9", "spec.replicas"),
     way(
         "a ReplicaSet's template",
         "$set",
@@ -227,16 +237,21 @@ const WAYS: [Way; 35] = [
     ),
 ];
 
-/// An autoscaler of alice's that is aimed at nothing of Git's, and names of what controllers made.
-const BEFORE: &str = "kubectl get hpa aimed -n prod >/dev/null 2>&1 || kubectl autoscale deployment nothing -n prod --name=aimed --max=2 >/dev/null || exit 9
-pod=$(kubectl get pods -n prod -l app=python-app -o name | head -n 1)
-set=$(kubectl get replicasets -n prod -l app=python-app -o name | head -n 1)
+/// Names of what controllers made.
+const NAMES: &str = "pod=$(kubectl get pods -n prod -l app=python-app -o name | head -n 1)
+set=replicaset.apps/python-app-prod-$(kubectl get -n prod $pod -o jsonpath='{.metadata.labels.pod-template-hash}')
 ";
+
+/// An autoscaler of alice's that is aimed at nothing of Git's.
+const AIMED: &str = r#"kubectl get hpa aimed -n prod >/dev/null 2>&1 || printf '{"apiVersion":"autoscaling/v1",
+"kind":"HorizontalPodAutoscaler","metadata":{"name":"aimed","namespace":"prod"},
+"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"nothing"},"maxReplicas":9}}' | kubectl create -f -"#;
 
 #[test]
 fn no_way_round_that_the_design_knows_leads_round() {
     let Some(stage) = stage() else { return };
-    stage.until("pods", "kubectl get pods -n prod -l app=python-app -o name", |pods| pods.lines().count() == 3);
+    stage.until("pods", "kubectl get pods -n prod -l app=python-app -o name", |pods| pods.lines().count() >= 3);
+    stage.alice(AIMED).must();
     let mut wrong = String::new();
     for way in &WAYS {
         // A version that this server has given up is no way.
@@ -267,7 +282,11 @@ fn a_write_to_the_status_changes_nothing_of_what_git_says() {
     let asked = "kubectl get validatingwebhookconfiguration driftwall -o jsonpath='{.webhooks[*].rules[*].resources}'";
     if stage.alice(asked).must().contains("deployments/status") {
         let annotated = patch(r#"{"metadata": {"annotations": {"owner": "alice"}}}"#);
-        assert_eq!((annotated.answer(), annotated.code, stored(&stage, APP)), ("deny", Some(1), before), "{annotated:?}");
+        assert_eq!(
+            (annotated.answer(), annotated.code, stored(&stage, APP)),
+            ("deny", Some(1), before),
+            "{annotated:?}"
+        );
     }
 }
 
@@ -277,7 +296,7 @@ fn serves(stage: &Stage, version: &str) -> bool {
 
 fn attempt(stage: &Stage, way: &Way) -> Result<(), String> {
     let before = stored(stage, way.target);
-    let tried = stage.alice(&format!("{BEFORE}{}", way.script));
+    let tried = stage.alice(&format!("{NAMES}{}", way.script));
     let after = stored(stage, way.target);
     if before != after {
         return Err(format!("it led round; {tried:?}\n{before:#}\n{after:#}"));
@@ -290,7 +309,7 @@ fn attempt(stage: &Stage, way: &Way) -> Result<(), String> {
 
 /// What Git may say of a target: not the status, nor what the server and controllers write beside it.
 fn stored(stage: &Stage, target: &str) -> Value {
-    let shown = stage.alice(&format!("{BEFORE}kubectl get -n prod {target} -o json")).must();
+    let shown = stage.alice(&format!("{NAMES}kubectl get -n prod {target} -o json")).must();
     let mut value: Value = serde_json::from_str(&shown).unwrap();
     let objects = match value["items"].as_array_mut() {
         Some(items) => items.iter_mut().collect(),
@@ -300,6 +319,10 @@ fn stored(stage: &Stage, target: &str) -> Value {
         object["status"].take();
         for kept in ["resourceVersion", "managedFields"] {
             object["metadata"][kept].take();
+        }
+        // The status of an autoscaler, in its first version.
+        if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+            annotations.retain(|name, _| !name.starts_with("autoscaling.alpha.kubernetes.io/"));
         }
     }
     value
