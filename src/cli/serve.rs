@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Failure;
+use super::emergency::stand_by;
 use super::running::{Fixed, Running};
 use crate::cluster::{Home, Live};
 use crate::config::{Access, Certificate, Tls};
@@ -57,6 +58,9 @@ impl Serve {
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
         let (shutdown, at_once) = signals()?;
         running.follow();
+        if let Some(home) = home {
+            tokio::spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
+        }
         tokio::spawn(Arc::clone(&running.wall).check());
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,

@@ -12,6 +12,7 @@
 
 mod actions;
 mod balancer;
+mod break_glass;
 #[path = "../common/mod.rs"]
 mod common;
 mod controllers;

@@ -45,7 +45,8 @@ impl Metrics {
                 let (tls, said) = (tls.clone(), said.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = tls.accept(stream).await else { return };
-                    let service = service_fn(|request| std::future::ready(answer(&request, &said)));
+                    let service =
+                        service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &said))));
                     let server = hyper::server::conn::http1::Builder::new();
                     // The API server hangs up when it likes.
                     let _ = server.serve_connection(TokioIo::new(stream), service).await;
@@ -98,7 +99,7 @@ fn register(plane: &Plane, port: u16) {
     plane.admin("kubectl wait apiservice/v1beta1.metrics.k8s.io --for=condition=Available --timeout=60s");
 }
 
-fn answer(request: &Request<Incoming>, pods: &Mutex<Vec<Value>>) -> Result<Response<Full<Bytes>>, Infallible> {
+fn answer(request: &Request<Incoming>, pods: &Mutex<Vec<Value>>) -> Response<Full<Bytes>> {
     let group = "/apis/metrics.k8s.io/v1beta1";
     let (status, body) = match request.uri().path().strip_prefix(group) {
         Some("") => (StatusCode::OK, resources()),
@@ -112,7 +113,7 @@ fn answer(request: &Request<Incoming>, pods: &Mutex<Vec<Value>>) -> Result<Respo
     let mut response = Response::new(Full::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 fn resources() -> Value {
