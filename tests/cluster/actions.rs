@@ -55,11 +55,11 @@ document > web-like-git.yaml
 document | sed 's/replicas: 2/replicas: 4/' > web-unlike-git.yaml
 ";
 
-/// `pod` and `set`, the names of what is there now.
-const NAMES: &str = r"
-template=$(kubectl get replicasets -n prod -l app=python-app -o jsonpath='{.items[0].metadata.labels.pod-template-hash}')
-pod=$(kubectl get pods -n prod -l app=python-app -o jsonpath='{.items[0].metadata.name}')
-set=python-app-prod-$template
+/// `pod` and `set`, the names of what is there now. Where no pod ever runs, a roll-out stays in the
+/// middle: the larger set is the one that stands for the Deployment.
+pub(crate) const NAMES: &str = r"
+set=$(kubectl get replicasets -n prod -l app=python-app --sort-by=.spec.replicas --no-headers -o custom-columns=:.metadata.name | tail -n 1)
+pod=$(kubectl get pods -n prod -l app=python-app,pod-template-hash=${set##*-} -o jsonpath='{.items[0].metadata.name}')
 ";
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::actions::NAMES;
 use crate::stage::{Stage, stage};
 
 /// Whatever alice does, she may do it as far as the API server is concerned.
@@ -180,12 +181,17 @@ const WAYS: [Way; 35] = [
         "spec.scaleTargetRef",
     ),
     // What it made.
-    way("a pod's image", "$pod", "kubectl set image -n prod $pod web=python-app:6.6.6", "image"),
-    way("a ReplicaSet's size", "$set", "kubectl scale -n prod $set --replicas=9", "spec.replicas"),
+    way("a pod's image", "pod/$pod", "kubectl set image -n prod pod/$pod web=python-app:6.6.6", "image"),
+    way(
+        "a ReplicaSet's size",
+        "replicaset/$set",
+        "kubectl scale -n prod replicaset/$set --replicas=9",
+        "spec.replicas",
+    ),
     way(
         "a ReplicaSet's template",
-        "$set",
-        r#"kubectl patch -n prod $set -p '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"python-app:6.6.6"}]}}}}'"#,
+        "replicaset/$set",
+        r#"kubectl patch -n prod replicaset/$set -p '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"python-app:6.6.6"}]}}}}'"#,
         "image",
     ),
     // Marks that ask to be left alone, by themselves and with what they are to cover.
@@ -236,11 +242,6 @@ const WAYS: [Way; 35] = [
         "driftwall.io/mode",
     ),
 ];
-
-/// Names of what controllers made.
-const NAMES: &str = "pod=$(kubectl get pods -n prod -l app=python-app -o name | head -n 1)
-set=replicaset.apps/python-app-prod-$(kubectl get -n prod $pod -o jsonpath='{.metadata.labels.pod-template-hash}')
-";
 
 /// An autoscaler of alice's that is aimed at nothing of Git's.
 const AIMED: &str = r#"kubectl get hpa aimed -n prod >/dev/null 2>&1 || printf '{"apiVersion":"autoscaling/v1",
