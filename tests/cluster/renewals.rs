@@ -43,15 +43,15 @@ fn a_rolling_restart_is_not_noticed() {
 #[test]
 fn another_certificate_of_another_authority_is_not_noticed() {
     let Some(mut stage) = stage() else { return };
-    let expiry = |stage: &Stage| stage.cluster.replicas.metrics("driftwall_certificate_reloads_total{result=\"ok\"}");
+    let taken = |stage: &Stage| stage.cluster.replicas.metrics("driftwall_certificate_reloads_total{result=\"ok\"}");
     unnoticed(&mut stage, |stage, load| {
         let pair = certs::make(&[SERVED_AS.to_owned()], 2).unwrap();
         trust(stage, &format!("{}{}", stage.cluster.pair.ca, pair.ca));
         load.go_on(50);
-        let before = expiry(stage);
+        let before = taken(stage);
         stage.cluster.replicas.certify(&pair);
         until("the certificate is served", || {
-            expiry(stage).iter().zip(&before).all(|(now, before)| now != before).then_some(())
+            taken(stage).iter().zip(&before).all(|(now, before)| now != before).then_some(())
         });
         load.go_on(50);
         trust(stage, &pair.ca);
