@@ -109,4 +109,8 @@ fn a_denial_leaves_an_event_and_a_dry_run_none() {
         .until("the denial is recorded", &denied, |notes| notes.contains("alice was refused: deployment.apps \"web\""));
     let described = "kubectl describe deployment web -n prod";
     stage.until("people see it", described, |shown| shown.contains("alice was refused"));
+    // What has no namespace has its Events in the default one.
+    assert_eq!(stage.alice("kubectl delete namespace prod").answer(), "deny");
+    let events = "kubectl get events -n default -o jsonpath='{.items[*].message}'";
+    stage.until("that too", events, |notes| notes.contains("alice was refused: namespace \"prod\" holds"));
 }
