@@ -2,6 +2,7 @@
 
 mod health;
 mod logging;
+mod registration;
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 pub use health::{Health, SourceHealth};
 pub use logging::{LogError, LogFormat, init_logging};
+use registration::Registration;
 
 /// The labels under which a review is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,15 +51,10 @@ pub struct Metrics {
     pub(crate) handshake_failures: Counter,
     certificate_reloads: Family<Outcome, Counter>,
     config_reloads: Family<Outcome, Counter>,
-    registration: Family<State, Gauge>,
-    registration_failure_policy: Family<FailurePolicy, Gauge>,
-    registration_writes: Family<Outcome, Counter>,
+    registration: Registration,
     /// Unix time at which the served certificate ends; 0 where none is served.
     certificate_until: AtomicI64,
 }
-
-/// How a registration can stand.
-pub const REGISTRATION_STATES: [&str; 4] = ["absent", "as_wanted", "changed", "unknown"];
 
 /// The content type of [`Metrics::render`].
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -88,9 +85,7 @@ impl Metrics {
             handshake_failures: Counter::default(),
             certificate_reloads: Family::default(),
             config_reloads: Family::default(),
-            registration: Family::default(),
-            registration_failure_policy: Family::default(),
-            registration_writes: Family::default(),
+            registration: Registration::default(),
             certificate_until: AtomicI64::new(0),
         };
         metrics.register();
@@ -110,8 +105,6 @@ impl Metrics {
             certificate_reloads,
             config_reloads,
             registration,
-            registration_failure_policy,
-            registration_writes,
             certificate_until: _,
         } = self;
         registry.register("reviews", "Reviews answered", reviews.clone());
@@ -135,17 +128,7 @@ impl Metrics {
             "Times a changed configuration was taken over or refused",
             config_reloads.clone(),
         );
-        registry.register("registration", "1 at how the registration with the API server stands", registration.clone());
-        registry.register(
-            "registration_failure_policy",
-            "1 at what the API server does when the webhook cannot be called",
-            registration_failure_policy.clone(),
-        );
-        registry.register(
-            "registration_writes",
-            "Times the registration was written, or could not be",
-            registration_writes.clone(),
-        );
+        registration.register(registry);
         registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec()));
         // A counter that is there before its first event can be alerted upon.
         for result in [true, false] {
@@ -181,20 +164,13 @@ impl Metrics {
 
     /// Counts a write of the registration.
     pub fn registration_written(&self, written: bool) {
-        let result = if written { "ok" } else { "failed" };
-        self.registration_writes.get_or_create(&Outcome { result }).inc();
+        self.registration.written(written);
     }
 
-    /// Notes how the registration stands: one of [`REGISTRATION_STATES`], and its
-    /// failure policy, where there is one.
+    /// Notes how the registration stands, by one of the names that the metric has,
+    /// and its failure policy, where there is one.
     pub fn registration_stands(&self, now: &'static str, failure_policy: Option<&str>) {
-        for state in REGISTRATION_STATES {
-            self.registration.get_or_create(&State { state }).set(i64::from(state == now));
-        }
-        for policy in ["Fail", "Ignore"] {
-            let is_it = failure_policy == Some(policy);
-            self.registration_failure_policy.get_or_create(&FailurePolicy { policy }).set(i64::from(is_it));
-        }
+        self.registration.stands(now, failure_policy);
     }
 
     /// Notes the Unix time at which the served certificate ends.
@@ -257,16 +233,6 @@ impl Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct State {
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailurePolicy {
-    policy: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
