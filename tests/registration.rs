@@ -134,7 +134,8 @@ fn it_cannot_lock_a_cluster_out() {
         let out = selector.iter().find(|expression| expression.operator == "NotIn").unwrap();
         assert_eq!(out.values.as_ref().unwrap(), &["wall", "kube-system"]);
         let conditions: Vec<_> = webhook.match_conditions.iter().flatten().map(|one| &*one.name).collect();
-        let all = ["not-a-component", "not-a-controller", "not-a-node", "not-a-note", "not-the-autoscaler"];
+        let all =
+            ["not-a-component", "not-a-controller", "not-a-node", "not-a-note", "not-its-own", "not-the-autoscaler"];
         assert_eq!(conditions, all);
     }
     let is_of_all = |webhook: usize| {

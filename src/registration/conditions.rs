@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::actor::{COMPONENTS, CONTROLLERS};
+use crate::judge::{GROUP, PLURAL};
 
 /// That it is a node's own write.
 const NODE: &str =
@@ -20,10 +21,22 @@ const AUTOSCALER: &str = r#"request.userInfo.username == "system:serviceaccount:
 /// Notes of what runs, which leaders and kubelets renew every few seconds.
 const NOTE: &str = r#"request.resource.group in ["coordination.k8s.io", "events.k8s.io"] || (request.resource.group == "" && request.resource.resource == "events")"#;
 
+/// That it is of driftwall's own making and in no namespace, where a selector of
+/// namespaces could leave it out: its roles, and the definition of broken glass.
+/// With `failurePolicy: Fail` nobody could mend a driftwall that is down otherwise.
+fn its_own(name: &str) -> String {
+    let (role, breaking) = (json!(name), json!(format!("{name}-break-glass")));
+    let definition = json!(format!("{PLURAL}.{GROUP}"));
+    format!(
+        "has(request.name) && (request.resource.group == \"rbac.authorization.k8s.io\" && !has(request.namespace) && \
+         request.name in [{role}, {breaking}] || request.resource.group == \"apiextensions.k8s.io\" && request.name == {definition})"
+    )
+}
+
 /// The conditions under which a write is asked about. An expression that fails
 /// lets the write pass, so each asks for a name before it asks for groups, which
 /// may be absent.
-pub(super) fn conditions() -> Value {
+pub(super) fn conditions(name: &str) -> Value {
     let accounts = Value::from_iter(CONTROLLERS.map(|name| format!("system:serviceaccount:kube-system:{name}")));
     let not = |name: &str, what: &str| json!({"name": name, "expression": format!("!({what})")});
     json!([
@@ -31,6 +44,7 @@ pub(super) fn conditions() -> Value {
         not("not-a-controller", &format!("request.userInfo.username in {accounts} && {OF_KUBE_SYSTEM}")),
         not("not-a-node", NODE),
         not("not-a-note", NOTE),
+        not("not-its-own", &its_own(name)),
         not("not-the-autoscaler", &format!("{AUTOSCALER} && {OF_KUBE_SYSTEM}")),
     ])
 }

@@ -122,7 +122,7 @@ fn webhook(
         "timeoutSeconds": registration.timeout_seconds,
     });
     if registration.conditions {
-        webhook["matchConditions"] = conditions::conditions();
+        webhook["matchConditions"] = conditions::conditions(&registration.name);
     }
     webhook
 }
