@@ -74,6 +74,8 @@ impl Shell {
             .env("PATH", &self.path)
             .env("HOME", &self.folder)
             .env("KUBECONFIG", format!("{user}.config"))
+            .env("DEPLOY", std::env::current_dir().unwrap().join("deploy"))
+            .env("DRIFTWALL", env!("CARGO_BIN_EXE_driftwall"))
             .env_remove("KUBECTL_EXTERNAL_DIFF")
             .current_dir(&self.folder)
             .output()

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod actions;
+mod break_glass;
 #[path = "../common/mod.rs"]
 mod common;
 mod controllers;
