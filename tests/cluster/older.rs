@@ -1,8 +1,5 @@
 //! What an API server of 1.20 has instead of what Git and `deploy/` name.
 
-use std::path::Path;
-
-use driftwall::manifest;
 use serde_json::{Value, json};
 
 /// API versions of kinds, of the rules' resources too: group, kind, resource, now, then.
@@ -26,23 +23,33 @@ pub(crate) fn manifests(text: &str) -> String {
     text.replace(port, &format!("{port}      protocol: TCP\n"))
 }
 
-/// The webhook of `deploy/`, called at a URL.
+/// The usual rules of the chart in `deploy/`, called at a URL.
 pub(crate) fn webhook(url: &str, ca: &str) -> Value {
-    let file = Path::new("deploy/40-webhook.yaml");
-    let reading = manifest::read(file.to_str().unwrap(), &std::fs::read(file).unwrap());
-    let mut configuration = reading.objects.into_iter().next().unwrap().value;
-    let webhook = &mut configuration["webhooks"][0];
-    webhook["clientConfig"] = json!({"url": url, "caBundle": ca});
-    // Else a webhook out of reach would pass for one that allows.
-    webhook["failurePolicy"] = "Fail".into();
-    webhook["timeoutSeconds"] = 30.into();
-    webhook.as_object_mut().unwrap().remove("matchConditions").unwrap();
-    let rules = webhook["rules"].as_array_mut().unwrap();
+    let mut rules: Vec<Value> =
+        serde_saphyr::from_str(&std::fs::read_to_string("deploy/chart/files/rules.yaml").unwrap()).unwrap();
     for (group, _, resource, _, then) in VERSIONS {
         rules.push(rule(group, then, &[resource, &format!("{resource}/status")]));
     }
     rules.push(rule("example.com", "v1", &["widgets", "widgets/scale", "widgets/status"]));
-    configuration
+    let left_out =
+        json!({"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["driftwall", "kube-system"]});
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "driftwall"},
+        "webhooks": [{
+            "name": "writes.driftwall.io",
+            "admissionReviewVersions": ["v1"],
+            "clientConfig": {"url": url, "caBundle": ca},
+            // Else a webhook out of reach would pass for one that allows.
+            "failurePolicy": "Fail",
+            "matchPolicy": "Equivalent",
+            "namespaceSelector": {"matchExpressions": [left_out]},
+            "rules": rules,
+            "sideEffects": "None",
+            "timeoutSeconds": 30,
+        }],
+    })
 }
 
 fn rule(group: &str, version: &str, resources: &[&str]) -> Value {
