@@ -8,7 +8,10 @@ const DRY: &str = "kubectl scale deployment python-app-prod -n prod --replicas=7
 
 /// Alice may break the glass. Bob may write to what is in the namespace, and not that.
 fn prepared() -> Option<Stage> {
-    let stage = stage()?;
+    let mut stage = stage()?;
+    // One that has not yet recorded as many Events as it may at once.
+    stage.cluster.replicas.add();
+    stage.cluster.replicas.number(1);
     let rights = "kubectl create clusterrole writer --verb=get,list,patch,update --resource=deployments.apps,deployments.apps/scale
         kubectl create clusterrolebinding bob --clusterrole=writer --user=bob";
     stage.alice("kubectl apply --validate=false -f \"$DEPLOY/03-breakglass.yaml\"").must();
@@ -104,6 +107,10 @@ fn a_denial_leaves_an_event_and_a_dry_run_none() {
     assert_eq!(refused.answer(), "deny", "{refused:?}");
     stage
         .until("the denial is recorded", &denied, |notes| notes.contains("alice was refused: deployment.apps \"web\""));
-    let described = stage.alice("kubectl describe deployment web -n prod").must();
-    assert!(described.contains("alice was refused"), "{described}");
+    let described = "kubectl describe deployment web -n prod";
+    stage.until("people see it", described, |shown| shown.contains("alice was refused"));
+    // What has no namespace has its Events in the default one.
+    assert_eq!(stage.alice("kubectl delete namespace prod").answer(), "deny");
+    let events = "kubectl get events -n default -o jsonpath='{.items[*].message}'";
+    stage.until("that too", events, |notes| notes.contains("alice was refused: namespace \"prod\" holds"));
 }
