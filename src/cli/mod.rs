@@ -8,6 +8,7 @@ mod demo;
 mod emergency;
 mod input;
 mod notices;
+mod registering;
 mod running;
 mod serve;
 mod sources;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::sync::watch;
 
 use super::Failure;
 use super::emergency::stand_by;
+use super::registering::register;
 use super::running::{Fixed, Running};
 use crate::cluster::{Home, Live};
 use crate::config::{Access, Certificate, Tls};
@@ -58,10 +60,13 @@ impl Serve {
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
         let (shutdown, at_once) = signals()?;
         running.follow();
+        tokio::spawn(Arc::clone(&running.wall).check());
         if let Some(home) = home {
+            // One replica alone leads.
+            let leading = watch::Sender::new(true).subscribe();
+            tokio::spawn(register(&home, &running, leading, None, Arc::clone(&metrics)).0);
             tokio::spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
         }
-        tokio::spawn(Arc::clone(&running.wall).check());
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
             never = renew(running, fixed, metrics) => match never {},

@@ -6,7 +6,7 @@
 
 mod bridge;
 mod described;
-mod fault;
+pub(in crate::cluster) mod fault;
 mod group;
 mod remembered;
 #[cfg(test)]

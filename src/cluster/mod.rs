@@ -7,6 +7,7 @@ mod glass;
 mod home;
 mod live;
 mod recorded;
+mod registrar;
 
 pub use breaking::{BreakError, Breaking, Broken, break_glass};
 pub use events::{Happening, Recorder, Regarding};
@@ -14,3 +15,4 @@ pub use glass::follow as follow_glass;
 pub use home::{ConnectError, Home};
 pub use live::Live;
 pub use recorded::{Recorded, RecordedError};
+pub use registrar::{Inputs, Observer, Plan, Registrar, State};
