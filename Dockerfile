@@ -1,31 +1,35 @@
 # docker build -t driftwall:0.1.0 .
 #
-# Where sources are kustomizations or charts, the programs that render them go in
-# too: put `kubectl` and `helm` for the image's platform into a folder `programs`
-# beside this file, and
+# One static program and the CAs that it trusts, nothing else. Where sources are
+# kustomizations or charts, the programs that render them go in too: put `kubectl`
+# and `helm` (static programs as well) for the image's platform into a folder
+# `programs` beside this file, and
 #
 # docker build --target full -t driftwall:0.1.0 .
 #
-# It takes BuildKit, which builds only the stages that are asked for.
+# It takes BuildKit, which builds only the stages that are asked for; with
+# `--platform linux/amd64,linux/arm64` each is built on its own platform.
 ARG RUST=1.95
 ARG DEBIAN=bookworm
 
 FROM rust:${RUST}-slim-${DEBIAN} AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends build-essential \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get install -y --no-install-recommends build-essential ca-certificates musl-tools \
+ && rm -rf /var/lib/apt/lists/* \
+ && rustup target add "$(uname -m)-unknown-linux-musl"
 WORKDIR /src
 COPY . .
 # libgit2, libssh2, OpenSSL and zlib are built from the crates' own sources.
 ENV LIBZ_SYS_STATIC=1
-RUN cargo build --release --locked --bin driftwall
+RUN target="$(uname -m)-unknown-linux-musl" \
+ && cargo build --release --locked --bin driftwall --target "$target" \
+ && install -D "target/$target/release/driftwall" /root-of-image/usr/local/bin/driftwall \
+ && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ca-certificates.crt \
+ && mkdir -m 1777 /root-of-image/tmp
 
-FROM debian:${DEBIAN}-slim AS base
-# The CAs that Git servers are trusted by.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates \
- && rm -rf /var/lib/apt/lists/*
-COPY --from=build /src/target/release/driftwall /usr/local/bin/driftwall
+FROM scratch AS base
+COPY --from=build /root-of-image /
+ENV PATH=/usr/local/bin
 USER 65532:65532
 EXPOSE 8443 8080
 ENTRYPOINT ["/usr/local/bin/driftwall"]

@@ -17,16 +17,6 @@ pub(crate) struct Installed {
     webhook: Value,
 }
 
-/// Rights that driftwall uses and `deploy/` does not give yet; nothing, once it does.
-const NOT_YET: &str = r#"
-printf '{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "driftwall-glass"},
-    "rules": [{"apiGroups": ["driftwall.io"], "resources": ["breakglasses"], "verbs": ["get", "list", "watch"]}]}' |
-    kubectl create -f -
-kubectl create clusterrole driftwall-events --verb=create,patch --resource=events.events.k8s.io,events
-for name in driftwall-glass driftwall-events; do
-    kubectl create clusterrolebinding $name --clusterrole=$name --serviceaccount=driftwall:driftwall
-done"#;
-
 /// Applies the kustomization, makes the Service lead to `port` on this machine, and gives driftwall
 /// its own identity.
 pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
@@ -35,7 +25,6 @@ pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
     let reading = manifest::read("deploy", rendered.as_bytes());
     assert!(reading.errors.is_empty(), "{:?}", reading.errors);
     let mut objects = reading.objects;
-    let webhook = objects.extract_if(.., |object| object.kind == "ValidatingWebhookConfiguration").next().unwrap();
     let service = named(&mut objects, "Service");
     // An ExternalName: the API server goes where it says, at the port that the webhook names.
     service.value["spec"] = json!({"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]});
@@ -54,10 +43,20 @@ pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
     plane.admin(&format!("kubectl apply {unchecked} -f deploy.json"));
     // From 1.21 on the server does it.
     plane.admin("for name in driftwall kube-system; do kubectl label ns $name kubernetes.io/metadata.name=$name; done");
-    plane.admin(NOT_YET);
     let token = plane.admin("kubectl create token driftwall -n driftwall --duration=24h");
     configure(folder, "driftwall", plane.port, "driftwall", &Proof::Token(&token));
-    Installed { config: serde_saphyr::from_str(&config).unwrap(), arguments, webhook: webhook.value }
+    let mut config: Value = serde_saphyr::from_str(&config).unwrap();
+    config["registration"]["manage"] = false.into();
+    Installed { config, arguments, webhook: webhook(plane) }
+}
+
+/// The configuration of the chart, for who registers driftwall by other hands.
+fn webhook(plane: &Plane) -> Value {
+    let chart = std::env::current_dir().unwrap().join("deploy/chart");
+    let values = "--set registration.manage=false,tls.mode=secret";
+    let rendered = plane.admin(&format!("helm template driftwall {} -n driftwall {values}", chart.display()));
+    let mut objects = manifest::read("chart", rendered.as_bytes()).objects.into_iter();
+    objects.find(|object| object.kind == "ValidatingWebhookConfiguration").unwrap().value
 }
 
 fn named<'a>(objects: &'a mut [Object], kind: &str) -> &'a mut Object {
@@ -67,10 +66,12 @@ fn named<'a>(objects: &'a mut [Object], kind: &str) -> &'a mut Object {
 impl Installed {
     /// Registers the webhook behind the Service's `port`, trusting `ca`.
     pub(crate) fn register(&mut self, plane: &Plane, lacks: &Lacks, port: u16, ca: &str) {
-        let webhook = &mut self.webhook["webhooks"][0];
-        webhook["clientConfig"]["caBundle"] = encoded(ca);
-        webhook["clientConfig"]["service"]["port"] = port.into();
-        lacks.webhook(webhook);
+        let webhooks = self.webhook["webhooks"].as_array_mut().unwrap();
+        for webhook in &mut *webhooks {
+            webhook["clientConfig"]["caBundle"] = encoded(ca);
+            webhook["clientConfig"]["service"]["port"] = port.into();
+        }
+        lacks.webhook(&mut webhooks[0]);
         std::fs::write(plane.folder.path().join("webhook.json"), self.webhook.to_string()).unwrap();
         // What the older server does not know, it drops.
         plane.admin("kubectl create --validate=false -f webhook.json");

@@ -6,17 +6,17 @@ use std::path::Path;
 use driftwall::config::Config;
 use driftwall::judge::Mode;
 use driftwall::manifest::Object;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
 use crate::harness::{Program, find, is_one_that_the_api_has, read, typed, yaml};
 
-const CHART: &str = "deploy/chart";
-const VALUES: [&str; 2] = ["tests/data/chart/full.yaml", "tests/data/chart/cert-manager.yaml"];
+pub(crate) const CHART: &str = "deploy/chart";
+pub(crate) const VALUES: [&str; 3] =
+    ["tests/data/chart/full.yaml", "tests/data/chart/cert-manager.yaml", "tests/data/chart/registered.yaml"];
 
-fn template(helm: &Program, release: &str, namespace: &str, more: &[&str]) -> String {
+pub(crate) fn template(helm: &Program, release: &str, namespace: &str, more: &[&str]) -> String {
     helm.print(&[&["template", release, CHART, "--namespace", namespace], more].concat())
 }
 
@@ -28,6 +28,10 @@ fn compared(objects: Vec<Object>) -> BTreeMap<(String, String), Value> {
         for label in ["app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart"] {
             labels.remove(label);
         }
+        if kind == "CustomResourceDefinition" {
+            // Only Helm takes things away.
+            value["metadata"].as_object_mut().unwrap().remove("annotations");
+        }
         for text in value.get_mut("data").into_iter().flat_map(|data| data.as_object_mut().unwrap().values_mut()) {
             *text = yaml(text.as_str().unwrap());
         }
@@ -36,7 +40,7 @@ fn compared(objects: Vec<Object>) -> BTreeMap<(String, String), Value> {
     compared
 }
 
-fn config(objects: &[Object]) -> Config {
+pub(crate) fn config(objects: &[Object]) -> Config {
     let map = objects.iter().filter(|object| object.kind == "ConfigMap");
     let texts = map.filter_map(|map| typed::<ConfigMap>(map).data?.remove("driftwall.yaml"));
     let [text] = texts.collect::<Vec<_>>().try_into().unwrap();
@@ -77,7 +81,8 @@ fn with_every_set_of_values_the_api_has_its_objects_and_driftwall_takes_its_conf
         let objects = read(values, text.as_bytes());
         for object in &objects {
             is_one_that_the_api_has(object, "ops");
-            assert!(object.name.starts_with("wall-driftwall"), "{}", object.name);
+            let is_its_kind = object.name == "breakglasses.driftwall.io";
+            assert!(is_its_kind || object.name.starts_with("wall-driftwall"), "{}", object.name);
         }
         config(&objects);
     }
@@ -103,54 +108,7 @@ fn values_reach_what_they_are_for() {
     let image = container.image.as_deref().unwrap();
     assert!(image.starts_with("images.example.org/driftwall@sha256:0123456789abcdef"), "{image}");
     assert!(container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == "/clients"));
-
-    let webhooks: ValidatingWebhookConfiguration = typed(find(&objects, "ValidatingWebhookConfiguration"));
-    let [webhook] = webhooks.webhooks.unwrap().try_into().unwrap();
-    assert_eq!((webhook.failure_policy.as_deref(), webhook.timeout_seconds), (Some("Fail"), Some(3)));
-    assert_eq!(webhook.client_config.ca_bundle.unwrap().0, b"-----BEGIN");
-    let selector = webhook.namespace_selector.unwrap().match_expressions.unwrap().pop().unwrap();
-    assert_eq!(selector.values.unwrap(), ["ops", "kube-system", "cert-manager"]);
-    assert_eq!(webhook.match_conditions.unwrap().len(), 2);
-    let rules = webhook.rules.unwrap();
-    assert_eq!(rules.last().unwrap().api_groups.as_deref(), Some(&["example.org".to_owned()][..]));
-    assert!(rules.len() > 10, "the usual rules stay");
-}
-
-#[test]
-fn rules_of_ones_own_replace_the_usual_ones_and_the_webhook_can_be_left_out() {
-    let Some(helm) = Program::find("helm") else { return };
-    let own = r#"webhook.rules=[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["UPDATE"],"resources":["deployments"]}]"#;
-    let objects = read("own", template(&helm, "driftwall", "driftwall", &["--set-json", own]).as_bytes());
-    let webhooks: ValidatingWebhookConfiguration = typed(find(&objects, "ValidatingWebhookConfiguration"));
-    assert_eq!(webhooks.webhooks.unwrap()[0].rules.as_ref().unwrap().len(), 1);
-    let text = template(&helm, "driftwall", "driftwall", &["--set", "webhook.enabled=false"]);
-    assert!(!text.contains("ValidatingWebhookConfiguration"));
-}
-
-#[test]
-fn cert_manager_makes_the_secret_and_tells_the_api_server() {
-    let Some(helm) = Program::find("helm") else { return };
-    let objects = read("cert-manager", template(&helm, "driftwall", "driftwall", &["--values", VALUES[1]]).as_bytes());
-    let served = objects.iter().find(|object| object.kind == "Certificate" && object.name == "driftwall").unwrap();
-    assert_eq!(served.value["spec"]["dnsNames"], serde_json::json!(["driftwall.driftwall.svc"]));
-    let pod = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap().template.spec.unwrap();
-    let secrets: Vec<_> = pod.volumes.into_iter().flatten().filter_map(|volume| volume.secret?.secret_name).collect();
-    assert!(secrets.iter().any(|name| served.value["spec"]["secretName"] == **name), "{secrets:?}");
-    let webhook = find(&objects, "ValidatingWebhookConfiguration");
-    let injected = &webhook.value["metadata"]["annotations"]["cert-manager.io/inject-ca-from"];
-    assert_eq!(injected, "driftwall/driftwall");
-    let issuers = objects.iter().filter(|object| object.kind == "Issuer");
-    let issuers: Vec<_> = issuers.map(|issuer| issuer.name.as_str()).collect();
-    for certificate in objects.iter().filter(|object| object.kind == "Certificate") {
-        let issuer = certificate.value["spec"]["issuerRef"]["name"].as_str().unwrap();
-        assert!(issuers.contains(&issuer), "{issuer} of {issuers:?}");
-    }
-
-    let other = "tls.certManager.issuerRef={\"name\":\"ca\",\"kind\":\"ClusterIssuer\"}";
-    let text = template(&helm, "driftwall", "driftwall", &["--values", VALUES[1], "--set-json", other]);
-    let objects = read("issuer", text.as_bytes());
-    assert!(objects.iter().all(|object| object.kind != "Issuer"), "there is an issuer already");
-    assert_eq!(find(&objects, "Certificate").value["spec"]["issuerRef"]["kind"], "ClusterIssuer");
+    assert_eq!((pod.host_network, pod.dns_policy.as_deref()), (Some(true), Some("ClusterFirstWithHostNet")));
 }
 
 #[test]
@@ -176,10 +134,19 @@ fn values_that_cannot_be_meant_are_refused_with_their_place() {
         (r#"config={"mode":"enforce"}"#, "/config"),
         (r#"config={"git":{"data":"/elsewhere"}}"#, "/config/git"),
         (r#"config={"onError":"warn"}"#, "/config/onError"),
-        (r#"webhook.failurePolicy="Sometimes""#, "/webhook/failurePolicy"),
-        ("webhook.timeoutSeconds=31", "/webhook/timeoutSeconds"),
+        (r#"registration.failurePolicy="Sometimes""#, "/registration/failurePolicy"),
+        ("registration.timeoutSeconds=31", "/registration/timeoutSeconds"),
+        (r#"registration.leaveOut=["*"]"#, "/registration/leaveOut/0"),
+        (r#"registration.name="other""#, "/registration"),
+        ("registration.manage=null", "/registration"),
+        (r#"breakGlass.longest="ever""#, "/breakGlass/longest"),
+        ("breakGlass.enabled=1", "/breakGlass/enabled"),
+        (r#"events="yes""#, "/events"),
+        (r#"tls.mode="files""#, "/tls/mode"),
+        (r#"tls.certificateLife="long""#, "/tls/certificateLife"),
+        (r#"hostNetwork="yes""#, "/hostNetwork"),
         (r#"webhook.caBundle="-----BEGIN CERTIFICATE-----""#, "/webhook/caBundle"),
-        (r#"webhook.excludeNamespaces=["*"]"#, "/webhook/excludeNamespaces/0"),
+        (r#"webhook.failurePolicy="Fail""#, "/webhook"),
         (r#"tls={"secretName":"a","key":"b"}"#, "/tls"),
         ("image={\"repository\":\"\"}", "/image/repository"),
         ("imagee={}", "imagee"),
@@ -198,10 +165,15 @@ fn what_is_installed_tells_what_is_missing() {
         helm.print(&[&install, more].concat())
     };
     let text = notes(&[]);
-    for words in ["audit mode", "is the example", "driftwall.driftwall.svc", "delete validatingwebhookconfiguration"] {
+    let way_out = "delete validatingwebhookconfiguration driftwall";
+    for words in ["audit mode", "is the example", way_out, "the Secret driftwall-certificates", "BreakGlass"] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    assert!(!text.contains("must hold"), "{text}");
     assert!(!notes(&["--values", VALUES[0]]).contains("the example"));
+    let text = notes(&["--set", "tls.mode=secret"]);
+    assert!(text.contains("The Secret driftwall-tls must hold") && text.contains("driftwall.driftwall.svc"), "{text}");
+    assert!(notes(&["--values", VALUES[2]]).contains("puts its registration back"));
 }
 
 #[test]
@@ -210,8 +182,6 @@ fn its_files_are_those_of_the_kustomizations() {
     assert_eq!(text("deploy/chart/files/driftwall.json"), text("deploy/monitoring/driftwall.json"));
     let rule = read("rule", text("deploy/monitoring/prometheusrule.yaml").as_bytes());
     assert_eq!(yaml(&text("deploy/chart/files/alerts.yaml")), rule[0].value["spec"]);
-    let webhook = read("webhook", text("deploy/40-webhook.yaml").as_bytes());
-    assert_eq!(yaml(&text("deploy/chart/files/rules.yaml")), webhook[0].value["webhooks"][0]["rules"]);
     let chart = yaml(&text("deploy/chart/Chart.yaml"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     assert!(text("deploy/20-deployment.yaml").contains(concat!("image: driftwall:", env!("CARGO_PKG_VERSION"))));

@@ -44,17 +44,26 @@ pub(crate) fn find<'a>(objects: &'a [Object], kind: &str) -> &'a Object {
     found.next().unwrap_or_else(|| panic!("{kind} is missing"))
 }
 
+pub(crate) fn named<'a>(objects: &'a [Object], kind: &str, name: &str) -> &'a Object {
+    let mut found = objects.iter().filter(|object| object.kind == kind && object.name == name);
+    found.next().unwrap_or_else(|| panic!("{kind} {name} is missing"))
+}
+
 /// Checks an object against the type of its kind, and where it is.
 pub(crate) fn is_one_that_the_api_has(object: &Object, namespace: &str) {
     use k8s_openapi::api::{admissionregistration, apps, core, networking, policy, rbac};
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
     match object.kind.as_str() {
         "ClusterRole" => drop(typed::<rbac::v1::ClusterRole>(object)),
         "ClusterRoleBinding" => drop(typed::<rbac::v1::ClusterRoleBinding>(object)),
         "ConfigMap" => drop(typed::<core::v1::ConfigMap>(object)),
+        "CustomResourceDefinition" => drop(typed::<CustomResourceDefinition>(object)),
         "Deployment" => drop(typed::<apps::v1::Deployment>(object)),
         "Namespace" => drop(typed::<core::v1::Namespace>(object)),
         "NetworkPolicy" => drop(typed::<networking::v1::NetworkPolicy>(object)),
         "PodDisruptionBudget" => drop(typed::<policy::v1::PodDisruptionBudget>(object)),
+        "Role" => drop(typed::<rbac::v1::Role>(object)),
+        "RoleBinding" => drop(typed::<rbac::v1::RoleBinding>(object)),
         "ResourceQuota" => drop(typed::<core::v1::ResourceQuota>(object)),
         "Service" => drop(typed::<core::v1::Service>(object)),
         "ServiceAccount" => drop(typed::<core::v1::ServiceAccount>(object)),
@@ -69,7 +78,11 @@ pub(crate) fn is_one_that_the_api_has(object: &Object, namespace: &str) {
     }
     let is_cluster_wide = matches!(
         object.kind.as_str(),
-        "ClusterRole" | "ClusterRoleBinding" | "Namespace" | "ValidatingWebhookConfiguration"
+        "ClusterRole"
+            | "ClusterRoleBinding"
+            | "CustomResourceDefinition"
+            | "Namespace"
+            | "ValidatingWebhookConfiguration"
     );
     assert_eq!(object.namespace.as_deref(), (!is_cluster_wide).then_some(namespace), "{}", object.name);
 }

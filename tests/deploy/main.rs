@@ -6,3 +6,5 @@ mod base;
 mod chart;
 mod harness;
 mod monitoring;
+mod registration;
+mod rights;

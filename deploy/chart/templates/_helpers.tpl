@@ -20,10 +20,28 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{- /* Combinations of values that the schema cannot tell, and that would leave drift unjudged in silence. */ -}}
+{{- define "driftwall.check" -}}
+{{- $mode := .Values.tls.mode -}}
+{{- if and (eq $mode "certManager") .Values.registration.manage -}}
+{{- fail "tls.mode=certManager takes registration.manage=false: cert-manager sets the CA in the ValidatingWebhookConfiguration of this chart" -}}
+{{- end -}}
+{{- if and (eq $mode "selfManaged") (not .Values.registration.manage) .Values.webhook.enabled -}}
+{{- fail "registration.manage=false takes tls.mode=certManager or secret, or webhook.enabled=false: a CA of driftwall's own changes, and this chart does not know it" -}}
+{{- end -}}
+{{- if and .Values.registration.manage (or .Values.webhook.caBundle .Values.webhook.matchConditions .Values.webhook.extraRules .Values.webhook.rules .Values.webhook.annotations) -}}
+{{- fail "webhook.caBundle, matchConditions, extraRules, rules and annotations take registration.manage=false: driftwall writes its registration itself" -}}
+{{- end -}}
+{{- end }}
+
 {{- /* driftwall.yaml: what this chart decides, and under it what `config` says. */ -}}
 {{- define "driftwall.config" -}}
 {{- $tls := dict "certFile" "/tls/tls.crt" "keyFile" "/tls/tls.key" -}}
+{{- if eq .Values.tls.mode "selfManaged" -}}
+{{- $tls = dict "selfManaged" true "authorityLife" .Values.tls.authorityLife "certificateLife" .Values.tls.certificateLife -}}
+{{- end -}}
 {{- with .Values.tls.clientCaFile }}{{ $_ := set $tls "clientCaFile" . }}{{ end -}}
+{{- $name := include "driftwall.name" . -}}
 {{- $own := dict
   "mode" .Values.mode
   "presets" .Values.presets
@@ -31,6 +49,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   "listen" "0.0.0.0:8443"
   "admin" "0.0.0.0:8080"
   "tls" $tls
+  "registration" (merge (dict "name" $name "service" $name) .Values.registration)
+  "breakGlass" (pick .Values.breakGlass "enabled" "longest")
+  "events" .Values.events
   "git" (dict "data" "/data")
   "drain" (printf "%ds" (int .Values.drainSeconds))
 -}}
