@@ -25,11 +25,11 @@ const NOTE: &str = r#"request.resource.group in ["coordination.k8s.io", "events.
 /// namespaces could leave it out: its roles, and the definition of broken glass.
 /// With `failurePolicy: Fail` nobody could mend a driftwall that is down otherwise.
 fn its_own(name: &str) -> String {
-    let (role, breaking) = (json!(name), json!(format!("{name}-break-glass")));
+    let roles = json!([name, format!("{name}-break-glass"), format!("{name}-break-glass-view")]);
     let definition = json!(format!("{PLURAL}.{GROUP}"));
     format!(
         "has(request.name) && (request.resource.group == \"rbac.authorization.k8s.io\" && !has(request.namespace) && \
-         request.name in [{role}, {breaking}] || request.resource.group == \"apiextensions.k8s.io\" && request.name == {definition})"
+         request.name in {roles} || request.resource.group == \"apiextensions.k8s.io\" && request.name == {definition})"
     )
 }
 
