@@ -373,7 +373,7 @@ fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
 #[test]
 fn an_old_truth_denies_nothing() {
     let mut world = world(|_| ());
-    world.circumstances = Circumstances { stale: true, age: None };
+    world.circumstances = Circumstances { stale: true, ..Circumstances::default() };
     for review in [drifts(), adds(), action("delete-service"), action("delete-namespace"), action("image-pod")] {
         let got = world.ask(&review);
         assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));

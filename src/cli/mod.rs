@@ -1,10 +1,14 @@
 //! The commands: one file for each.
 
+mod break_glass;
 mod certs;
 mod check;
 mod client;
 mod demo;
+mod emergency;
+mod household;
 mod input;
+mod notices;
 mod running;
 mod serve;
 mod sources;
@@ -26,6 +30,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// In an emergency, let drift of some objects pass for a while
+    BreakGlass(break_glass::BreakGlass),
     /// Make a CA and a serving certificate, for tests and first steps
     Certs(certs::Certs),
     /// Judge recorded AdmissionReviews, offline
@@ -47,6 +53,7 @@ const FAILED: u8 = 2;
 pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     let done = match command {
+        Command::BreakGlass(break_glass) => break_glass.run(),
         Command::Certs(certs) => certs.run(),
         Command::Check(check) => check.run(),
         Command::Demo(demo) => demo.run(),

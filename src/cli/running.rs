@@ -124,7 +124,7 @@ fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration,
         policy.mode = Mode::Audit;
     }
     (
-        Terms { actors, policy, freshness, longest_look, max_staleness },
+        Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.longest },
         sources,
         poll,
         Fixed { listen, admin, tls, cluster, drain },

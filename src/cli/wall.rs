@@ -4,18 +4,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::http::StatusCode;
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::notices::{happening, log};
 use crate::actor::Actors;
+use crate::cluster::Recorder;
 use crate::git::{Follower, SourceState, Store};
 use crate::judge::{
-    Bench, Circumstances, Cluster, Disagreement, Judgement, Matter, Outcome, Policy, Ruling, Verdict, is_to_check,
-    judge, rule, self_check, unjudged,
+    Bench, Circumstances, Cluster, Disagreement, Emergency, Glasses, Matter, Outcome, Policy, Ruling, Verdict,
+    breaks_glass, is_to_check, judge, rule, self_check, unjudged,
 };
-use crate::review::{self, ReviewError, Status, Write};
+use crate::review::{self, ReviewError, Status};
 use crate::server::{Health, Reviewed, Reviewer, SourceHealth, Tally};
 
 /// Judges reviews.
@@ -24,6 +27,8 @@ pub(super) struct Wall {
     follower: ArcSwap<Follower>,
     terms: ArcSwap<Terms>,
     cluster: Box<dyn Cluster>,
+    glasses: ArcSwapOption<Glasses>,
+    recorder: ArcSwapOption<Recorder>,
     /// Writes of Git's own hand, to be held against the snapshot off the way of reviews.
     checks: mpsc::Sender<Bytes>,
     unchecked: Mutex<Option<mpsc::Receiver<Bytes>>>,
@@ -48,6 +53,8 @@ pub(super) struct Terms {
     pub(super) freshness: Duration,
     pub(super) longest_look: Duration,
     pub(super) max_staleness: Duration,
+    /// How long a `BreakGlass` may last.
+    pub(super) longest_glass: Duration,
 }
 
 /// A review's answer.
@@ -61,7 +68,8 @@ impl Wall {
     pub(super) fn new(store: Arc<Store>, follower: Follower, terms: Terms, cluster: Box<dyn Cluster>) -> Self {
         let (checks, unchecked) = mpsc::channel(CHECKS);
         let (follower, terms) = (ArcSwap::from_pointee(follower), ArcSwap::from_pointee(terms));
-        Self { store, follower, terms, cluster, checks, unchecked: Mutex::new(Some(unchecked)) }
+        let (glasses, recorder) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        Self { store, follower, terms, cluster, glasses, recorder, checks, unchecked: Mutex::new(Some(unchecked)) }
     }
 
     pub(super) fn follower(&self) -> Arc<Follower> {
@@ -78,6 +86,16 @@ impl Wall {
         self.terms.store(Arc::new(terms));
     }
 
+    /// From here on this glass is broken; with `None` there is none to break.
+    pub(super) fn break_glass(&self, glasses: Option<Glasses>) {
+        self.glasses.store(glasses.map(Arc::new));
+    }
+
+    /// From here on denials are recorded there, or nowhere.
+    pub(super) fn record(&self, recorder: Option<Recorder>) {
+        self.recorder.store(recorder.map(Arc::new));
+    }
+
     /// Answers a review by the snapshot of this moment. Where `last` is not set, a
     /// denial by an old look is not counted yet: it may not stand.
     fn answer(&self, body: &Bytes, last: bool) -> Answered {
@@ -87,6 +105,12 @@ impl Wall {
             Ok(write) => write,
             Err(error) => return Answered { reviewed: refused(&error, &terms.policy), owed: None },
         };
+        if let Some(ruling) = breaks_glass(&write, Timestamp::now(), terms.longest_glass, &terms.policy) {
+            let actor = terms.actors.classify(&write.user, &write.namespace).class.as_str();
+            let tally = Some(tally(Verdict::Unmanaged, actor, &ruling));
+            let body = review::encode(&write.uid, &ruling.answer);
+            return Answered { reviewed: Reviewed { status: StatusCode::OK, body, tally }, owed: None };
+        }
         let cluster = &*self.cluster;
         let bench = Bench { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
         let judgement = judge(&write, bench);
@@ -98,12 +122,20 @@ impl Wall {
         let matters = source.is_some() || judgement.matter == Matter::Unmanaged;
         let age = if matters { self.store.age(source) } else { None };
         let is_older = |than| age.is_some_and(|age| age > than);
-        let circumstances = Circumstances { stale: is_older(terms.max_staleness), age };
+        // The clock is asked only where somebody is told something.
+        let glasses = if matters || judgement.verdict == Verdict::Drift { self.glasses.load_full() } else { None };
+        let emergency = glasses.as_deref().map(|glasses| Emergency { glasses, now: Timestamp::now() });
+        let circumstances = Circumstances { stale: is_older(terms.max_staleness), age, emergency };
         let ruling = rule(&write, &judgement, &terms.policy, circumstances);
         let denies = ruling.outcome == Outcome::Deny && judgement.verdict != Verdict::Error;
         let owed = (denies && is_older(terms.freshness)).then(|| Owed { source: source.map(str::to_owned) });
         if last || owed.is_none() {
             log(&write, &judgement, &ruling);
+            if let Some(recorder) = &*self.recorder.load()
+                && let Some(happening) = happening(&write, &judgement, &ruling)
+            {
+                recorder.record(happening);
+            }
         }
         let reviewed = Reviewed {
             status: StatusCode::OK,
@@ -178,46 +210,8 @@ fn refused(error: &ReviewError, policy: &Policy) -> Reviewed {
 }
 
 fn tally(verdict: Verdict, actor: &'static str, ruling: &Ruling) -> Tally {
-    Tally { verdict: verdict.as_str(), actor, answer: ruling.outcome.as_str(), mode: ruling.mode.as_str() }
-}
-
-/// One line a review that matters: never a value, for it may be a secret.
-fn log(write: &Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) {
-    let resource = &write.resource;
-    let fields = || {
-        let paths: Vec<_> = judgement.findings.iter().map(|finding| finding.path.to_string()).collect();
-        paths.join(", ")
-    };
-    macro_rules! line {
-        ($level:ident, $message:literal) => {
-            tracing::$level!(
-                uid = %write.uid,
-                user = %write.user.name,
-                actor = %judgement.class,
-                operation = %write.operation,
-                group = %resource.group,
-                kind = %resource.kind,
-                subresource = %resource.subresource,
-                namespace = %write.namespace,
-                name = %write.name,
-                verdict = %judgement.verdict,
-                answer = ruling.outcome.as_str(),
-                mode = ruling.mode.as_str(),
-                dry_run = write.dry_run,
-                fields = %fields(),
-                commit = judgement.source.map_or("", |source| &source.commit),
-                reason = judgement.reason().unwrap_or_default(),
-                $message
-            )
-        };
-    }
-    match (judgement.verdict, ruling.outcome) {
-        (Verdict::Error, _) => line!(warn, "Review not judged"),
-        (_, Outcome::Deny) => line!(info, "Denied"),
-        (_, Outcome::Warn) => line!(info, "Warned"),
-        (Verdict::Drift, Outcome::Allow) => line!(info, "Drift recorded"),
-        _ => line!(debug, "Allowed"),
-    }
+    let mode = if ruling.glass.is_some() { "break-glass" } else { ruling.mode.as_str() };
+    Tally { verdict: verdict.as_str(), actor, answer: ruling.outcome.as_str(), mode }
 }
 
 impl Health for Wall {

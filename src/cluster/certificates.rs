@@ -133,3 +133,6 @@ impl Certificates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,6 @@ impl Lease {
 pub(super) fn now() -> MicroTime {
     MicroTime(Timestamp::now())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,22 @@
 //! What the cluster knows: a live one that is asked, or the objects that a file
 //! gives in its place; and what driftwall keeps of its own there.
 
+mod breaking;
 mod certificates;
+mod events;
+mod glass;
 mod home;
 mod lease;
 mod live;
 mod recorded;
 mod registered;
+#[cfg(test)]
+mod small;
 
+pub use breaking::{BreakError, Breaking, Broken, break_glass};
 pub use certificates::{Certificates, Pace, Wanted};
+pub use events::{Happening, Recorder, Regarding};
+pub use glass::follow as follow_glass;
 pub use home::{ConnectError, Home};
 pub use lease::{Lease, Terms};
 pub use live::Live;

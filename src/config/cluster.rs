@@ -42,7 +42,7 @@ pub struct Lives {
 pub struct Registration {
     /// Whether driftwall keeps its `ValidatingWebhookConfiguration` itself.
     pub manage: bool,
-    /// The name of that configuration, and of the ClusterRole that it goes with.
+    /// The name of that configuration, and of the `ClusterRole` that it goes with.
     pub name: String,
     /// The Service in front of the webhook, in driftwall's namespace. The Deployment is called
     /// the same; the Lease and the Secret of certificates are called after it.

@@ -3,19 +3,33 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::glass::{Glass, Glasses};
 use super::policy::{Mode, Outcome, Policy};
-use super::values::plain;
+use super::values::{cut, plain};
 use super::verdict::{Judgement, Matter, Verdict};
 use super::{namespace_of, wording};
 use crate::review::{Answer, Denial, ReviewError, Write};
 
 /// What softens an answer, whatever the write.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Circumstances {
+pub struct Circumstances<'a> {
     /// The last successful look at Git is older than `maxStaleness`: an old truth is no truth.
     pub stale: bool,
     /// How old that look is.
     pub age: Option<Duration>,
+    /// What may be done in an emergency, where anything may.
+    pub emergency: Option<Emergency<'a>>,
+}
+
+/// What is broken of the glass, at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Emergency<'a> {
+    /// All that is broken.
+    pub glasses: &'a Glasses,
+    /// The moment.
+    pub now: Timestamp,
 }
 
 /// An answer and how it came about.
@@ -27,6 +41,8 @@ pub struct Ruling {
     pub outcome: Outcome,
     /// For the API server.
     pub answer: Answer,
+    /// The `BreakGlass` that let the write pass: its namespace and name.
+    pub glass: Option<String>,
 }
 
 /// The answer to a review whose request could not even be read, so that
@@ -44,14 +60,16 @@ pub fn unjudged(error: &ReviewError, policy: &Policy) -> Ruling {
             answer.denial = Some(Denial { message, ..Denial::default() });
         }
     }
-    Ruling { mode: policy.mode, outcome, answer }
+    Ruling { mode: policy.mode, outcome, answer, glass: None }
 }
 
 /// Audit annotations are kept by the API server with every event.
 const MAX_FIELDS_NOTE: usize = 1024;
+/// Characters of a reason that are kept there.
+const MAX_REASON_NOTE: usize = 256;
 
 /// Turns a verdict into an answer.
-pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circumstances: Circumstances) -> Ruling {
+pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circumstances: Circumstances<'_>) -> Ruling {
     let namespace = namespace_of(write);
     let mode = policy.mode_of(namespace, judgement.class, judgement.source.map(|source| source.name.as_str()));
     let asked = match judgement.verdict {
@@ -62,18 +80,25 @@ pub fn rule(write: &Write<'_>, judgement: &Judgement<'_>, policy: &Policy, circu
         Verdict::Unmanaged if judgement.matter == Matter::Unmanaged => policy.unmanaged_in(namespace),
         Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
     };
+    let glass = circumstances.emergency.and_then(|Emergency { glasses, now }| glasses.covering(write, judgement, now));
+    let in_emergency = if glass.is_some() { Outcome::Warn } else { Outcome::Deny };
     let in_dry_run = if write.dry_run { policy.dry_run } else { Outcome::Deny };
-    let outcome = asked.min(mode.outcome()).min(in_dry_run);
-    let mut answer = Answer { annotations: annotations(judgement, circumstances), ..Answer::default() };
+    let outcome = asked.min(mode.outcome()).min(in_dry_run).min(in_emergency);
+    let mut answer = Answer { annotations: annotations(judgement, circumstances, glass), ..Answer::default() };
     match outcome {
         Outcome::Allow => {}
-        Outcome::Warn => answer.warnings = wording::warnings(write, judgement, circumstances),
-        Outcome::Deny => answer.denial = Some(wording::denial(write, judgement)),
+        Outcome::Warn => answer.warnings = wording::warnings(write, judgement, circumstances, glass),
+        Outcome::Deny => answer.denial = Some(wording::denial(write, judgement, circumstances)),
     }
-    Ruling { mode, outcome, answer }
+    let glass = glass.map(|Glass { namespace, name, .. }| format!("{namespace}/{name}"));
+    Ruling { mode, outcome, answer, glass }
 }
 
-fn annotations(judgement: &Judgement<'_>, circumstances: Circumstances) -> BTreeMap<&'static str, String> {
+fn annotations(
+    judgement: &Judgement<'_>,
+    circumstances: Circumstances<'_>,
+    glass: Option<&Glass>,
+) -> BTreeMap<&'static str, String> {
     let mut notes = BTreeMap::new();
     if matches!(judgement.verdict, Verdict::Exempt)
         || (judgement.verdict == Verdict::Unmanaged && judgement.source.is_none() && !judgement.tells())
@@ -88,6 +113,10 @@ fn annotations(judgement: &Judgement<'_>, circumstances: Circumstances) -> BTree
         if let Some(age) = circumstances.age {
             notes.insert("age", format!("{}s", age.as_secs()));
         }
+    }
+    if let Some(Glass { namespace, name, reason, .. }) = glass {
+        notes.insert("break-glass", format!("{namespace}/{name}"));
+        notes.insert("break-glass-reason", cut(reason, MAX_REASON_NOTE));
     }
     if !judgement.findings.is_empty() {
         let mut fields = String::new();

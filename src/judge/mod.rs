@@ -2,9 +2,11 @@
 //! what is answered to it, and in which words.
 
 mod answer;
+mod breaking;
 mod cluster;
 mod declared;
 mod differ;
+mod glass;
 mod link;
 mod metadata;
 mod policy;
@@ -20,8 +22,10 @@ use crate::compare::{self, Place};
 use crate::desired::{ObjectKey, Snapshot};
 use crate::review::{Operation, Write};
 
-pub use answer::{Circumstances, Ruling, rule, unjudged};
+pub use answer::{Circumstances, Emergency, Ruling, rule, unjudged};
+pub use breaking::breaks_glass;
 pub use cluster::{Cluster, LookUpError, NoCluster, Owner};
+pub use glass::{GROUP, Glass, GlassError, Glasses, PLURAL, VERSION};
 pub use policy::{Ignore, Mode, ModeRule, Outcome, Policy, PolicyError, Scoped};
 pub use self_check::{Disagreement, is_to_check, self_check};
 pub use verdict::{Finding, Judgement, Matter, Verdict};

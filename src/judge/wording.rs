@@ -1,8 +1,10 @@
 //! The words that people read: in the terminal, beside their own command.
 
+use jiff::Unit;
 use serde_json::Value;
 
 use super::answer::Circumstances;
+use super::glass::{Glass, scope};
 use super::link::link;
 use super::values::{Pair, cut, cut_left, one, pair, plain};
 use super::verdict::{Finding, Judgement, Matter, Verdict};
@@ -37,7 +39,7 @@ pub(super) fn name(key: ObjectKey<'_>) -> String {
 }
 
 /// A refusal in words.
-pub(super) fn denial(write: &Write<'_>, judgement: &Judgement<'_>) -> Denial {
+pub(super) fn denial(write: &Write<'_>, judgement: &Judgement<'_>, circumstances: Circumstances<'_>) -> Denial {
     let mut lines = vec![opening(write, judgement)];
     for finding in judgement.findings.iter().take(MAX_FIELDS) {
         let (path, words) = (cut_left(&finding.path.to_string(), MAX_PATH), finding.words(judgement, MAX_VALUE));
@@ -47,6 +49,7 @@ pub(super) fn denial(write: &Write<'_>, judgement: &Judgement<'_>) -> Denial {
         lines.push(format!("  … and {} more", judgement.findings.len() - MAX_FIELDS));
     }
     lines.push(advice(write, judgement));
+    lines.extend(circumstances.emergency.and_then(|emergency| way_out(write, judgement, &emergency.glasses.home)));
     Denial {
         message: lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n"),
         name: judgement.name.clone(),
@@ -57,8 +60,17 @@ pub(super) fn denial(write: &Write<'_>, judgement: &Judgement<'_>) -> Denial {
 }
 
 /// Warnings in words: a line for each field, as many as a client shows.
-pub(super) fn warnings(write: &Write<'_>, judgement: &Judgement<'_>, circumstances: Circumstances) -> Vec<String> {
+pub(super) fn warnings(
+    write: &Write<'_>,
+    judgement: &Judgement<'_>,
+    circumstances: Circumstances<'_>,
+    glass: Option<&Glass>,
+) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    if let Some(Glass { name, until, .. }) = glass {
+        let until = until.round(Unit::Second).unwrap_or(*until);
+        lines.push(format!("driftwall: let through by BreakGlass {}, until {until}", cut(name, MAX_NAME_IN_WARNING)));
+    }
     if circumstances.stale && judgement.verdict == Verdict::Drift {
         lines.push(
             "driftwall has not seen Git for too long to deny anything; this write differs from what it last saw".into(),
@@ -133,6 +145,17 @@ fn advice(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
         Matter::Unjudged(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Matter::Unmanaged => format!("Declare it in Git{at}. Nothing was created."),
     }
+}
+
+/// How to break the glass, where the object's name is known.
+fn way_out(write: &Write<'_>, judgement: &Judgement<'_>, home: &str) -> Option<String> {
+    let (kind, name) = (kind_of(write, judgement), &judgement.name);
+    let namespace = scope(write, &kind, home);
+    let object = format!("{}/{name}", kind.to_lowercase());
+    // It is to be pasted into a shell.
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-.:/".contains(c));
+    let is_known = !name.is_empty() && is_plain(&object) && is_plain(namespace);
+    is_known.then(|| format!("In an emergency: driftwall break-glass -n {namespace} {object} --reason '…'"))
 }
 
 /// `: <where> (main @ 5c56d97)`

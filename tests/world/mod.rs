@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub(crate) actors: Actors,
     pub(crate) policy: Policy,
     pub(crate) cluster: Box<dyn Cluster>,
-    pub(crate) circumstances: Circumstances,
+    pub(crate) circumstances: Circumstances<'static>,
 }
 
 impl World {
