@@ -12,6 +12,8 @@ use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
 use crate::compare::{Path, PathError, Pattern};
 use crate::review::{Resource, User};
 
+pub use control_plane::{COMPONENTS, CONTROLLERS};
+
 /// What sort of writer someone is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -159,7 +161,7 @@ impl Actors {
         }
         let class = match account {
             Some(("kube-system", "horizontal-pod-autoscaler")) => Class::Autoscaler,
-            Some(("kube-system", name)) if control_plane::CONTROLLERS.contains(&name) => Class::ControlPlane,
+            Some(("kube-system", name)) if CONTROLLERS.contains(&name) => Class::ControlPlane,
             // Argo CD's server writes for whoever clicks in its page, and on Applications for itself.
             Some((of, name)) if name.ends_with("argocd-server") && of != namespace => Class::Person,
             Some(_) => Class::Workload,

@@ -2,6 +2,7 @@
 
 mod health;
 mod logging;
+mod registration;
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 pub use health::{Health, SourceHealth};
 pub use logging::{LogError, LogFormat, init_logging};
+use registration::Registration;
 
 /// The labels under which a review is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +51,7 @@ pub struct Metrics {
     pub(crate) handshake_failures: Counter,
     certificate_reloads: Family<Outcome, Counter>,
     config_reloads: Family<Outcome, Counter>,
+    registration: Registration,
     /// Unix time at which the served certificate ends; 0 where none is served.
     certificate_until: AtomicI64,
     /// Unix time at which the CA of the served certificate ends; 0 where it is not known.
@@ -86,6 +89,7 @@ impl Metrics {
             handshake_failures: Counter::default(),
             certificate_reloads: Family::default(),
             config_reloads: Family::default(),
+            registration: Registration::default(),
             certificate_until: AtomicI64::new(0),
             authority_until: AtomicI64::new(0),
             certificate_trusted: AtomicI64::new(-1),
@@ -106,6 +110,7 @@ impl Metrics {
             handshake_failures,
             certificate_reloads,
             config_reloads,
+            registration,
             certificate_until: _,
             authority_until: _,
             certificate_trusted: _,
@@ -131,6 +136,7 @@ impl Metrics {
             "Times a changed configuration was taken over or refused",
             config_reloads.clone(),
         );
+        registration.register(registry);
         registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec()));
         // A counter that is there before its first event can be alerted upon.
         for result in [true, false] {
@@ -162,6 +168,17 @@ impl Metrics {
     /// Counts a changed configuration, taken over or refused.
     pub fn config_reloaded(&self, taken: bool) {
         self.config_reloads.get_or_create(&Outcome::of(taken)).inc();
+    }
+
+    /// Counts a write of the registration.
+    pub fn registration_written(&self, written: bool) {
+        self.registration.written(written);
+    }
+
+    /// Notes how the registration stands, by one of the names that the metric has,
+    /// and its failure policy, where there is one.
+    pub fn registration_stands(&self, now: &'static str, failure_policy: Option<&str>) {
+        self.registration.stands(now, failure_policy);
     }
 
     /// Notes the Unix time at which the served certificate ends.
@@ -303,6 +320,8 @@ mod tests {
         metrics.took(Duration::from_micros(70));
         metrics.refused("too_large");
         metrics.config_reloaded(false);
+        metrics.registration_stands("changed", Some("Fail"));
+        metrics.registration_written(false);
         metrics.certificate_ends(unix_now() + 1000);
         metrics.authority_ends(unix_now() + 1000);
         metrics.certificate_trusted(Some(true));
@@ -330,6 +349,11 @@ mod tests {
             r#"driftwall_requests_refused_total{reason="too_large"} 1"#,
             r#"driftwall_config_reloads_total{result="refused"} 1"#,
             r#"driftwall_config_reloads_total{result="ok"} 0"#,
+            r#"driftwall_registration{state="changed"} 1"#,
+            r#"driftwall_registration{state="as_wanted"} 0"#,
+            r#"driftwall_registration_failure_policy{policy="Fail"} 1"#,
+            r#"driftwall_registration_failure_policy{policy="Ignore"} 0"#,
+            r#"driftwall_registration_writes_total{result="failed"} 1"#,
             "driftwall_reviews_in_flight 0",
             "driftwall_reviews_shed_total 0",
             "driftwall_connections 0",

@@ -1,14 +1,18 @@
 //! The registration made from a snapshot: what a real API server would take,
 //! and which writes it asks about.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftwall::desired::{Contents, FileContents, Snapshot, Source};
 use driftwall::manifest;
-use driftwall::registration::{Endpoint, Registration, registration};
+use driftwall::registration::{
+    APPLIED, Endpoint, FAILURE_POLICY, Registration, Standing, keep_failure_policies, mark, registration, standing,
+};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use serde_json::{Value, json};
 
 const GIT: &str = "
 {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: prod}}
@@ -38,10 +42,15 @@ fn snapshot(git: &str) -> Snapshot {
 fn settings() -> Registration {
     Registration {
         name: "driftwall".into(),
-        ca_bundle: "UEVN".into(),
-        endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into() },
+        labels: BTreeMap::new(),
+        ca_bundle: Some("UEVN".into()),
+        endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
+        failure_policy: "Ignore",
+        timeout_seconds: 5,
         left_out: vec!["wall".into(), "kube-system".into()],
-        strict: Vec::new(),
+        strict: Some(Vec::new()),
+        break_glass: false,
+        conditions: true,
     }
 }
 
@@ -93,6 +102,8 @@ fn what_git_declares_is_asked_about_and_what_belongs_to_it() {
         ("DELETE", "jobs.batch", "v1", true),
         ("CREATE", "horizontalpodautoscalers.autoscaling", "v2", true),
         ("CREATE", "scaledobjects.keda.sh", "v1alpha1", true),
+        ("CREATE", "serviceaccounts/token", "v1", true),
+        ("UPDATE", "serviceaccounts", "v1", false),
     ] {
         assert_eq!(asks(&made, operation, resource, version), asked, "{operation} {resource} {version}");
     }
@@ -110,7 +121,7 @@ fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_t
 
 #[test]
 fn it_cannot_lock_a_cluster_out() {
-    let strict = Registration { strict: vec!["prod".into()], ..settings() };
+    let strict = Registration { strict: Some(vec!["prod".into()]), ..settings() };
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
         webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),
@@ -122,10 +133,17 @@ fn it_cannot_lock_a_cluster_out() {
         let selector = webhook.namespace_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
         let out = selector.iter().find(|expression| expression.operator == "NotIn").unwrap();
         assert_eq!(out.values.as_ref().unwrap(), &["wall", "kube-system"]);
-        assert!(webhook.match_conditions.iter().flatten().any(|condition| condition.name == "not-a-node"));
+        let conditions: Vec<_> = webhook.match_conditions.iter().flatten().map(|one| &*one.name).collect();
+        let all = ["not-a-component", "not-a-controller", "not-a-node", "not-a-note", "not-the-autoscaler"];
+        assert_eq!(conditions, all);
     }
-    let all = |webhook: usize| serde_json::to_string(&webhooks[webhook].rules).unwrap().contains('*');
-    assert!(!all(0) && all(1));
+    let is_of_all = |webhook: usize| {
+        webhooks[webhook].rules.iter().flatten().any(|rule| {
+            let lists = [&rule.api_groups, &rule.api_versions, &rule.operations, &rule.resources];
+            lists.into_iter().flatten().flatten().any(|item| item.contains('*'))
+        })
+    };
+    assert!(!is_of_all(0) && is_of_all(1));
     assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 1);
 }
 
@@ -136,4 +154,163 @@ fn the_same_content_gives_the_same_text() {
     let url = Registration { endpoint: Endpoint::Url("https://wall.example/validate".into()), ..settings() };
     let client = made(GIT, &url).webhooks.unwrap().remove(0).client_config;
     assert_eq!((client.url.as_deref(), client.service), (Some("https://wall.example/validate"), None));
+}
+
+#[test]
+fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status() {
+    let older = made(GIT, &Registration { conditions: false, ..settings() });
+    assert!(older.webhooks.as_ref().unwrap()[0].match_conditions.is_none());
+    assert!(!serde_json::to_string(&older).unwrap().contains("/status"));
+    assert!(asks(&older, "UPDATE", "deployments/scale.apps", "v1"));
+}
+
+#[test]
+fn a_condition_names_the_groups_that_a_name_needs() {
+    let text = registration(&snapshot(GIT), &settings())["webhooks"][0]["matchConditions"].to_string();
+    for part in
+        ["deployment-controller", "system:kube-scheduler", "generic-garbage-collector", "horizontal-pod-autoscaler"]
+    {
+        assert!(text.contains(part), "{part}");
+    }
+    let expressions = made(GIT, &settings()).webhooks.unwrap().remove(0).match_conditions.unwrap();
+    let with_accounts = expressions.iter().filter(|one| one.expression.contains("system:serviceaccount:"));
+    for one in with_accounts {
+        assert!(
+            one.expression.contains("\"system:serviceaccounts:kube-system\" in request.userInfo.groups"),
+            "{one:?}"
+        );
+    }
+}
+
+#[test]
+fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
+    for (strict, places) in [
+        (Some(Vec::new()), Value::Null),
+        (Some(vec!["prod".to_owned()]), json!([["In", ["prod"]], ["NotIn", ["wall", "kube-system"]]])),
+        (None, json!([["NotIn", ["wall", "kube-system"]]])),
+    ] {
+        let made = registration(&snapshot(GIT), &Registration { strict, ..settings() });
+        let selector = made["webhooks"][1]["namespaceSelector"]["matchExpressions"].as_array();
+        let told =
+            selector.map(|all| all.iter().map(|one| json!([one["operator"], one["values"]])).collect::<Vec<_>>());
+        assert_eq!(json!(told), places);
+    }
+}
+
+#[test]
+fn broken_glass_is_asked_about_everywhere_and_never_in_the_way() {
+    let settings = Registration { break_glass: true, failure_policy: "Fail", ..settings() };
+    let webhooks = made(GIT, &settings).webhooks.unwrap();
+    assert_eq!(webhooks[0].failure_policy.as_deref(), Some("Fail"));
+    let glass = &webhooks[1];
+    assert_eq!((&*glass.name, glass.failure_policy.as_deref()), ("break-glass.driftwall.io", Some("Ignore")));
+    assert!(glass.namespace_selector.as_ref().unwrap().match_expressions.is_none());
+    assert!(glass.match_conditions.is_none());
+}
+
+// === how a live one stands ===
+
+/// Good enough to tell texts apart.
+fn digest(text: &str) -> String {
+    text.to_owned()
+}
+
+/// As driftwall applied it.
+fn applied(registration: Value) -> Value {
+    let mut applied = registration;
+    applied["metadata"]["annotations"][APPLIED] = mark(&applied, digest).into();
+    applied
+}
+
+fn wanted() -> Value {
+    applied(registration(&snapshot(GIT), &Registration { strict: None, ..settings() }))
+}
+
+#[test]
+fn what_somebody_changed_is_told_in_words() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 12] = [
+        (|it| drop(it["webhooks"][0]["rules"].as_array_mut().unwrap().remove(0)), "is missing"),
+        (
+            |it| it["webhooks"][1]["rules"][0]["operations"] = json!(["DELETE"]),
+            "rules of strict.driftwall.io: */* * (CREATE) is missing",
+        ),
+        (
+            |it| it["webhooks"][1]["rules"][0]["scope"] = "Cluster".into(),
+            "rules of strict.driftwall.io: */* * (CREATE) is added",
+        ),
+        (
+            |it| it["webhooks"][0]["namespaceSelector"]["matchExpressions"][0]["values"] = json!(["wall", "prod"]),
+            "namespaceSelector of writes.driftwall.io is changed",
+        ),
+        (
+            |it| it["webhooks"][0]["namespaceSelector"]["matchLabels"] = json!({"a": "b"}),
+            "namespaceSelector of writes.driftwall.io is changed",
+        ),
+        (|it| it["webhooks"][0]["objectSelector"] = json!({"matchLabels": {"a": "b"}}), "objectSelector of writes"),
+        (
+            |it| it["webhooks"][0]["matchConditions"][0]["expression"] = "false".into(),
+            "matchConditions of writes.driftwall.io is changed",
+        ),
+        (|it| it["webhooks"][0]["timeoutSeconds"] = 1.into(), "timeoutSeconds of writes.driftwall.io is 1, not 5"),
+        (|it| it["webhooks"][0]["clientConfig"]["service"]["name"] = "x".into(), "clientConfig of writes.driftwall.io"),
+        (|it| it["webhooks"][0]["matchPolicy"] = "Exact".into(), "matchPolicy of writes.driftwall.io is changed"),
+        (|it| drop(it["webhooks"].as_array_mut().unwrap().remove(1)), "webhook strict.driftwall.io is missing"),
+        (
+            |it| it["webhooks"].as_array_mut().unwrap().push(json!({"name": "another.example"})),
+            "webhook another.example is not driftwall's",
+        ),
+    ];
+    for (edit, words) in cases {
+        let mut live = wanted();
+        edit(&mut live);
+        let Standing::Changed(what) = standing(Some(&live), &wanted(), digest) else { panic!("{words}") };
+        assert!(what.iter().any(|one| one.contains(words)), "{words} is not in {what:?}");
+    }
+}
+
+#[test]
+fn what_others_may_set_is_no_change() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, Standing); 6] = [
+        (|_| {}, Standing::AsWanted),
+        (|it| it["webhooks"][0]["clientConfig"]["caBundle"] = "T1RIRVI=".into(), Standing::AsWanted),
+        (|it| it["webhooks"].as_array_mut().unwrap().reverse(), Standing::AsWanted),
+        (|it| it["webhooks"][0]["aLaterField"] = "x".into(), Standing::AsWanted),
+        (|it| it["metadata"]["labels"]["team"] = "a".into(), Standing::AsWanted),
+        (|it| it["metadata"]["annotations"][APPLIED] = "x".into(), Standing::Behind),
+    ];
+    for (edit, expected) in cases {
+        let mut live = wanted();
+        edit(&mut live);
+        assert_eq!(standing(Some(&live), &wanted(), digest), expected);
+    }
+    assert_eq!(standing(None, &wanted(), digest), Standing::Absent);
+    let mut other = wanted();
+    other["webhooks"][0]["timeoutSeconds"] = 9.into();
+    other["metadata"]["annotations"][APPLIED] = "0:as another version of driftwall noted it".into();
+    assert_eq!(standing(Some(&other), &wanted(), digest), Standing::Behind);
+    let before = applied(registration(&snapshot("{apiVersion: v1, kind: Secret, metadata: {name: a}}"), &settings()));
+    assert_eq!(standing(Some(&before), &wanted(), digest), Standing::Behind, "as driftwall left it");
+}
+
+#[test]
+fn an_operator_s_failure_policy_counts_until_the_configuration_changes() {
+    for (asked_before, there, asked, expected) in [
+        ("Ignore", "Ignore", "Ignore", "Ignore"),
+        ("Ignore", "Fail", "Ignore", "Fail"),
+        ("Ignore", "Fail", "Fail", "Fail"),
+        ("Ignore", "Ignore", "Fail", "Fail"),
+        ("Fail", "Ignore", "Fail", "Ignore"),
+        ("Fail", "Fail", "Ignore", "Ignore"),
+    ] {
+        let mut live = wanted();
+        live["metadata"]["annotations"][FAILURE_POLICY] = asked_before.into();
+        live["webhooks"][0]["failurePolicy"] = there.into();
+        let failure_policy = if asked == "Fail" { "Fail" } else { "Ignore" };
+        let mut wanted = registration(&snapshot(GIT), &Registration { failure_policy, ..settings() });
+        let kept = keep_failure_policies(&mut wanted, &live);
+        assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{asked_before} {there} {asked}");
+        assert_eq!(kept.is_empty(), expected == asked, "{kept:?}");
+    }
 }

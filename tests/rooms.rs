@@ -13,7 +13,7 @@ const PURE: [(&str, &[&str]); 7] = [
     ("actor", &["compare", "review"]),
     ("desired", &["compare", "manifest"]),
     ("judge", &["actor", "compare", "desired", "manifest", "review"]),
-    ("registration", &["desired"]),
+    ("registration", &["actor", "desired"]),
 ];
 
 /// The rooms that touch the outside, and those of them that each may import; all may import the pure ones.

@@ -5,7 +5,7 @@ use crate::review::User;
 /// Service accounts of kube-controller-manager's controllers in `kube-system`:
 /// names of `bootstrappolicy/controller_policy.go`, Kubernetes 1.36. Not all of
 /// `kube-system`: people install things there.
-pub(super) const CONTROLLERS: [&str; 42] = [
+pub const CONTROLLERS: [&str; 42] = [
     "attachdetach-controller",
     "bootstrap-signer",
     "certificate-controller",
@@ -50,8 +50,10 @@ pub(super) const CONTROLLERS: [&str; 42] = [
     "volumeattributesclass-protection-controller",
 ];
 
+/// Components that have a name of their own.
+pub const COMPONENTS: [&str; 3] = ["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler"];
+
 /// Whether the user is a component that has a name of its own.
 pub(super) fn is_component(user: &User<'_>) -> bool {
-    let named = ["system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"];
-    named.contains(&&*user.name) || (user.name.starts_with("system:node:") && user.is_in("system:nodes"))
+    COMPONENTS.contains(&&*user.name) || (user.name.starts_with("system:node:") && user.is_in("system:nodes"))
 }

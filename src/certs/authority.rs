@@ -75,8 +75,7 @@ impl Authority {
 
     /// Whether the key is the certificate's.
     pub fn is_paired(&self) -> bool {
-        Certificate::read_all(&self.cert)
-            .is_ok_and(|certs| certs.first().is_some_and(|cert| cert.is_of_key(&self.key)))
+        Certificate::read_all(&self.cert).is_ok_and(|certs| certs.first().is_some_and(|cert| cert.is_of_key(&self.key)))
     }
 }
 

@@ -44,11 +44,11 @@ pub struct Certificate {
 impl Certificate {
     /// Every certificate of a PEM text; an empty text has none.
     pub fn read_all(text: &str) -> Result<Vec<Self>, InspectError> {
-        CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| Self::of(der?)).collect()
+        CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| Self::of(&der?)).collect()
     }
 
-    fn of(der: CertificateDer<'static>) -> Result<Self, InspectError> {
-        let (_, cert) = x509_parser::parse_x509_certificate(&der).map_err(|error| match error {
+    fn of(der: &CertificateDer<'static>) -> Result<Self, InspectError> {
+        let (_, cert) = x509_parser::parse_x509_certificate(der).map_err(|error| match error {
             x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => error,
             x509_parser::nom::Err::Incomplete(_) => X509Error::InvalidCertificate,
         })?;
@@ -63,7 +63,7 @@ impl Certificate {
         });
         let validity = cert.validity();
         let mut print = String::new();
-        for byte in digest(&SHA256, &der).as_ref() {
+        for byte in digest(&SHA256, der).as_ref() {
             // Writing to a String cannot fail.
             let _ = write!(print, "{byte:02x}");
         }
@@ -90,9 +90,7 @@ impl Certificate {
     pub fn is_signed_by(&self, authority: &Self) -> bool {
         let parsed = [self, authority].map(|it| x509_parser::parse_x509_certificate(&it.der));
         let [Ok((_, cert)), Ok((_, ca))] = parsed else { return false };
-        authority.is_authority
-            && cert.issuer() == ca.subject()
-            && cert.verify_signature(Some(ca.public_key())).is_ok()
+        authority.is_authority && cert.issuer() == ca.subject() && cert.verify_signature(Some(ca.public_key())).is_ok()
     }
 
     /// The certificate as PEM.

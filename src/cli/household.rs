@@ -87,9 +87,15 @@ impl Household {
         }
     }
 
-    /// Whether this replica leads; never, where there is nothing to lead.
-    fn leads(&self) -> watch::Receiver<bool> {
-        self.lease.as_ref().map_or_else(|| watch::Sender::new(false).subscribe(), Lease::leads)
+    /// Whether this replica leads. Where nothing was to be kept at the start, each does: a
+    /// registration that is asked for later is kept by all, which takes longer but ends the same.
+    pub(super) fn leads(&self) -> watch::Receiver<bool> {
+        self.lease.as_ref().map_or_else(|| watch::Sender::new(true).subscribe(), Lease::leads)
+    }
+
+    /// What is to be registered as `caBundle`, where driftwall makes it.
+    pub(super) fn bundle(&self) -> Option<watch::Receiver<Option<String>>> {
+        self.certificates.as_ref().map(Certificates::bundle)
     }
 
     /// Waits, loudly, until there is something to serve; what is returned follows
@@ -279,11 +285,9 @@ mod tests {
 
     #[test]
     fn what_listens_everywhere_is_dialed_here() {
-        for (listened, dialed) in [
-            ("0.0.0.0:8443", "127.0.0.1:8443"),
-            ("[::]:8443", "[::1]:8443"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-        ] {
+        for (listened, dialed) in
+            [("0.0.0.0:8443", "127.0.0.1:8443"), ("[::]:8443", "[::1]:8443"), ("10.0.0.1:1", "10.0.0.1:1")]
+        {
             assert_eq!(dial(listened.parse().unwrap()), dialed.parse().unwrap());
         }
     }

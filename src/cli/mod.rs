@@ -9,6 +9,7 @@ mod emergency;
 mod household;
 mod input;
 mod notices;
+mod registering;
 mod running;
 mod serve;
 mod sources;

@@ -32,6 +32,8 @@ pub(super) struct InCluster {
     pub(super) registration: Registration,
     pub(super) break_glass: BreakGlass,
     pub(super) events: bool,
+    /// Namespaces in which all that is new is asked about; `None` where it may be any.
+    pub(super) strict: Option<Vec<String>>,
 }
 
 /// What only a new start can change.
@@ -123,11 +125,12 @@ fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration,
     if audit_only {
         policy.mode = Mode::Audit;
     }
+    let strict = policy.strict_namespaces();
     (
         Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.longest },
         sources,
         poll,
         Fixed { listen, admin, tls, cluster, drain },
-        InCluster { registration, break_glass, events },
+        InCluster { registration, break_glass, events, strict },
     )
 }

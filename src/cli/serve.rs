@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::Failure;
 use super::emergency::stand_by;
 use super::household::Household;
+use super::registering::register;
 use super::running::{Fixed, Running};
 use crate::cluster::{Home, Live};
 use crate::config::{Access, Certificate, Tls};
@@ -79,10 +80,12 @@ impl Serve {
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
         household.serves_at(server.webhook_address());
         running.follow();
+        tokio::spawn(Arc::clone(&running.wall).check());
         if let Some(home) = home {
+            let (leads, bundle) = (household.leads(), household.bundle());
+            tokio::spawn(register(&home, &running, leads, bundle, Arc::clone(&metrics)).0);
             tokio::spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
         }
-        tokio::spawn(Arc::clone(&running.wall).check());
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
             never = renew(running, fixed, metrics) => match never {},

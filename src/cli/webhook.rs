@@ -10,9 +10,9 @@ use clap::Args;
 
 use super::Failure;
 use super::check::snapshot;
+use super::registering::asked;
 use crate::config::Config;
-use crate::judge::Outcome;
-use crate::registration::{Endpoint, Registration, registration};
+use crate::registration::{Registration, registration};
 
 #[derive(Args, Debug)]
 pub(super) struct Webhook {
@@ -22,39 +22,44 @@ pub(super) struct Webhook {
     /// The CA of the serving certificate, PEM
     #[arg(long, value_name = "FILE")]
     ca: PathBuf,
-    /// The name of the configuration that is registered
-    #[arg(long, default_value = "driftwall")]
-    name: String,
-    /// The Service in front of the webhook
-    #[arg(long, value_name = "NAMESPACE/NAME", default_value = "driftwall/driftwall", conflicts_with = "url")]
-    service: String,
-    /// Where the API server reaches the webhook without a Service
+    /// The name of the configuration that is registered, in place of `registration.name`
+    #[arg(long)]
+    name: Option<String>,
+    /// The Service in front of the webhook, in place of `registration.service`
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "url")]
+    service: Option<String>,
+    /// Where the API server reaches the webhook without a Service, in place of `registration.url`
     #[arg(long)]
     url: Option<String>,
+    /// For an API server before 1.28, which drops matchConditions in silence
+    #[arg(long)]
+    no_conditions: bool,
 }
 
-/// The control plane never depends on driftwall.
-const CONTROL_PLANE: &str = "kube-system";
+/// Where the manifests that driftwall comes with put it.
+const NAMESPACE: &str = "driftwall";
 
 impl Webhook {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { config, ca, name, service, url } = self;
+        let Self { config, ca, name, service, url, no_conditions } = self;
         let authority = std::fs::read(&ca).map_err(|error| format!("failed to read {}: {error}", ca.display()))?;
-        let config = Config::read(&config)?;
+        let mut config = Config::read(&config)?;
         let snapshot = snapshot(&config)?;
-        let (namespace, service) = service
-            .split_once('/')
-            .ok_or_else(|| format!("failed to use the service `{service}`: write namespace/name"))?;
-        let is_strict = |namespace: &&str| config.policy.unmanaged_in(namespace) != Outcome::Allow;
+        let named = &mut config.registration;
+        let mut namespace = NAMESPACE.to_owned();
+        if let Some(service) = service {
+            let (of, service) = service
+                .split_once('/')
+                .ok_or_else(|| format!("failed to use the service `{service}`: write namespace/name"))?;
+            (namespace, named.service, named.url) = (of.to_owned(), service.to_owned(), None);
+        }
+        named.name = name.unwrap_or_else(|| named.name.clone());
+        named.url = url.or_else(|| named.url.take());
+        let strict = config.policy.strict_namespaces();
         let made = Registration {
-            name,
-            ca_bundle: STANDARD.encode(authority),
-            endpoint: match url {
-                Some(url) => Endpoint::Url(url),
-                None => Endpoint::Service { namespace: namespace.to_owned(), name: service.to_owned() },
-            },
-            left_out: vec![namespace.to_owned(), CONTROL_PLANE.to_owned()],
-            strict: snapshot.namespaces().into_iter().filter(is_strict).map(str::to_owned).collect(),
+            ca_bundle: Some(STANDARD.encode(authority)),
+            conditions: !no_conditions,
+            ..asked(&config.registration, config.break_glass, strict, &namespace)
         };
         let text = serde_json::to_string_pretty(&registration(&snapshot, &made))?;
         // A reader of the output that goes away is no error of ours.

@@ -92,7 +92,14 @@ async fn record(recorder: events::Recorder, mut happenings: mpsc::Receiver<Happe
             action: action.into(),
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &object.into()).await {
+        let mut reference = ObjectReference::from(object);
+        let mut published = recorder.publish(&event, &reference).await;
+        // An older API server (seen: 1.20) takes it only where the object is said to be in that namespace.
+        if matches!(&published, Err(kube::Error::Api(status)) if status.code == 422) && reference.namespace.is_none() {
+            reference.namespace = Some("default".into());
+            published = recorder.publish(&event, &reference).await;
+        }
+        if let Err(error) = published {
             tracing::warn!(%error, "Failed to record an Event");
         }
     }

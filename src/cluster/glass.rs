@@ -44,20 +44,23 @@ pub async fn follow(home: Home, mut longest: Receiver<Option<Duration>>, tell: i
         tokio::select! {
             event = events.next() => match event {
                 Some(Ok(event)) => {
-                    trouble.clear();
                     if !seen.take(event) {
                         continue;
                     }
+                    trouble.clear();
                     is_known = true;
                 }
                 Some(Err(error)) => {
-                    let words = error.to_string();
-                    let is_absent = is_answer(&error);
+                    let (words, refusal) = (error.to_string(), refusal(&error));
                     if words != trouble {
-                        tracing::warn!(error = words, "Failed to watch what glass is broken");
+                        if refusal == Some(404) {
+                            tracing::info!("The cluster has no BreakGlass: there is no glass to break");
+                        } else {
+                            tracing::warn!(error = words, "Failed to watch what glass is broken");
+                        }
                         trouble = words;
                     }
-                    if !is_absent {
+                    if refusal.is_none() {
                         continue;
                     }
                     is_known = false;
@@ -72,12 +75,14 @@ pub async fn follow(home: Home, mut longest: Receiver<Option<Duration>>, tell: i
     }
 }
 
-/// Whether the API server itself says no: the kind is not there, or may not be read.
-fn is_answer(error: &watcher::Error) -> bool {
+/// The API server's own no: the kind is not there, or may not be read.
+fn refusal(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => matches!(status.code, 403 | 404),
-        _ => false,
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+            Some(status.code).filter(|code| matches!(code, 403 | 404))
+        }
+        _ => None,
     }
 }
 

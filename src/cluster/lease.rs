@@ -122,10 +122,11 @@ impl Lease {
             spec.renew_time = Some(now());
         }
         let put = timeout(self.terms.request, self.put(&object)).await;
-        match put {
-            Ok(Ok(_)) => tracing::info!(lease = %self.name, "Lease released"),
-            _ => tracing::info!(lease = %self.name, "Lease could not be released, it ends by itself"),
-        }
+        let message = match put {
+            Ok(Ok(_)) => "Lease released",
+            Ok(Err(_)) | Err(_) => "Lease could not be released, it ends by itself",
+        };
+        tracing::info!(lease = %self.name, "{message}");
     }
 
     fn lead(&self, leads: bool) {

@@ -5,7 +5,8 @@
 //! whatever else owns pods or other objects, and customresourcedefinitions.
 
 mod bridge;
-mod fault;
+mod described;
+pub(in crate::cluster) mod fault;
 mod group;
 mod remembered;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use tokio::runtime::Handle;
 
 use bridge::Bridge;
 use fault::{Fault, found};
-use group::{Group, Resource, get, get_metadata};
+use group::{Group, get, get_metadata};
 use remembered::Remembered;
 
 use super::Home;
@@ -225,18 +226,26 @@ impl Known {
         (group, kind): &(String, String),
         before: Option<&Definition>,
     ) -> Result<Option<Definition>, Fault> {
-        let Some(Resource { plural, .. }) = self.kind(group, |group| group.by_kind(kind).cloned()).await? else {
+        let Some(resource) = self.kind(group, |group| group.by_kind(kind).cloned()).await? else {
             return Ok(None);
         };
+        let plural = &resource.plural;
         let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{group}");
         if let Some(before) = before {
-            let now = self.metadata(&path).await?.and_then(|object| object.metadata.resource_version);
+            let now = self.metadata(&path).await.ok().flatten().and_then(|object| object.metadata.resource_version);
             if now.as_ref() == Some(&before.version) {
                 return Ok(Some(before.clone()));
             }
         }
-        let object: Option<Value> = found(self.client.request(get(&path)?).await)?;
-        let Some(object) = object else { return Ok(None) };
+        let object: Option<Value> = match found(self.client.request(get(&path)?).await) {
+            Ok(object) => object,
+            // Whoever may not read definitions may still read what the API server describes.
+            Err(refused @ Fault::Refused { code: 403, .. }) => {
+                return self.described(&resource, before).await?.map(Some).ok_or(refused);
+            }
+            Err(fault) => return Err(fault),
+        };
+        let Some(object) = object else { return self.described(&resource, before).await };
         let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         Ok(Some(Definition { version, custom: Arc::new(CustomResource::read(&object)?) }))
     }

@@ -10,6 +10,7 @@ mod lease;
 mod live;
 mod recorded;
 mod registered;
+mod registrar;
 #[cfg(test)]
 mod small;
 
@@ -22,6 +23,7 @@ pub use lease::{Lease, Terms};
 pub use live::Live;
 pub use recorded::{Recorded, RecordedError};
 pub use registered::follow as follow_registered;
+pub use registrar::{Inputs, Observer, Plan, Registrar, State};
 
 /// Who owns the fields that driftwall writes.
 const FIELD_MANAGER: &str = "driftwall";

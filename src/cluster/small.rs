@@ -115,6 +115,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 fn status(code: StatusCode, message: &str) -> Response {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": "", "code": code.as_u16()});
+    let reason = if code == StatusCode::NOT_FOUND { "NotFound" } else { "" };
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code.as_u16()});
     (code, body.to_string()).into_response()
 }

@@ -20,11 +20,11 @@ pub struct CustomResource {
     pub plural: String,
     /// Whether its objects live in a namespace.
     pub namespaced: bool,
-    versions: BTreeMap<String, Version>,
+    pub(super) versions: BTreeMap<String, Version>,
 }
 
 #[derive(Debug)]
-struct Version {
+pub(super) struct Version {
     schema: Schema,
     root: NodeId,
     replicas: Option<Path>,
@@ -43,7 +43,7 @@ pub enum CrdError {
 
 /// Nesting beyond which a schema is taken as unknown: deeper than any that an
 /// API server accepts.
-const DEPTH: usize = 100;
+pub(super) const DEPTH: usize = 100;
 
 impl CustomResource {
     /// Reads a CustomResourceDefinition.
@@ -73,6 +73,15 @@ impl CustomResource {
     /// The field that `scale` writes (`specReplicasPath`).
     pub fn replicas(&self, version: &str) -> Option<&Path> {
         self.versions.get(version)?.replicas.as_ref()
+    }
+}
+
+impl Version {
+    /// A version whose objects have this schema, and no `scale` that is known.
+    pub(super) fn of(wire: &WireSchema) -> Self {
+        let mut schema = Schema::new();
+        let root = build(&mut schema, wire, 0);
+        Self { schema, root, replicas: None }
     }
 }
 
@@ -160,7 +169,7 @@ struct Scale {
 }
 
 #[derive(Default, Deserialize)]
-struct WireSchema {
+pub(super) struct WireSchema {
     default: Option<Value>,
     format: Option<String>,
     items: Option<Box<WireSchema>>,

@@ -8,6 +8,7 @@ mod equal;
 mod filled;
 mod items;
 mod opaque;
+mod openapi;
 mod path;
 mod quantity;
 mod schema;

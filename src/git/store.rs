@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::{GitError, Reading, Repository};
 use crate::desired::Snapshot;
@@ -14,6 +15,8 @@ use crate::desired::Snapshot;
 #[derive(Debug, Default)]
 pub struct Store {
     snapshot: ArcSwap<Snapshot>,
+    /// How many snapshots there have been.
+    renewals: watch::Sender<u64>,
     parts: Mutex<Vec<Part>>,
 }
 
@@ -55,6 +58,12 @@ impl Store {
     /// The snapshot as it is now; one for the whole of a verdict.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// How many snapshots there have been so far, now and whenever there is
+    /// another; 0 before the first.
+    pub fn renewals(&self) -> watch::Receiver<u64> {
+        self.renewals.subscribe()
     }
 
     /// How the sources stand.
@@ -162,6 +171,7 @@ impl Store {
         };
         let unsettled = parts.iter().map(|part| (part.repository.name.as_str(), &*part.unsettled));
         self.snapshot.store(Arc::new(snapshot.with_unsettled(unsettled)));
+        self.renewals.send_modify(|renewals| *renewals += 1);
         None
     }
 

@@ -2,6 +2,7 @@
 //! what is answered to it, and in which words.
 
 mod answer;
+mod borrowed;
 mod breaking;
 mod cluster;
 mod declared;
@@ -58,7 +59,7 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
     }
     let subresource = &*write.resource.subresource;
     if write.operation == Operation::Connect || RUNTIME_SUBRESOURCES.contains(&subresource) {
-        return verdict(Verdict::Runtime);
+        return borrowed::judge(write, actor, bench).unwrap_or_else(|| verdict(Verdict::Runtime));
     }
     let case = match Case::new(write, actor, bench) {
         Ok(case) => case,

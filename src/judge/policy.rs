@@ -68,6 +68,8 @@ pub struct ModeRule {
 #[derive(Debug)]
 pub struct Scoped {
     namespaces: Option<GlobSet>,
+    /// The globs as they are written.
+    patterns: Vec<String>,
     answer: Outcome,
 }
 
@@ -152,6 +154,28 @@ impl Policy {
         scoped(&self.unmanaged, namespace).unwrap_or(Outcome::Allow)
     }
 
+    /// The namespaces that take only what Git declares, or warn; `None` where
+    /// they are not named one by one, so that it may be any.
+    pub fn strict_namespaces(&self) -> Option<Vec<String>> {
+        let mut named = Vec::new();
+        for Scoped { patterns, answer, .. } in &self.unmanaged {
+            let is_for_all = patterns.is_empty();
+            if *answer != Outcome::Allow {
+                if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB)) {
+                    return None;
+                }
+                named.extend(patterns.iter().filter(|name| self.unmanaged_in(name) != Outcome::Allow).cloned());
+            }
+            if is_for_all {
+                // The rules below it never apply.
+                break;
+            }
+        }
+        named.sort();
+        named.dedup();
+        Some(named)
+    }
+
     /// What a person's additions are answered at most in a namespace.
     pub fn extras_in(&self, namespace: &str) -> Outcome {
         scoped(&self.extras, namespace).unwrap_or(Outcome::Deny)
@@ -178,7 +202,7 @@ impl ModeRule {
 impl Scoped {
     /// An answer for the namespaces that the globs name; for all, where there are none.
     pub fn new(namespaces: &[String], answer: Outcome) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: some_globs(namespaces)?, answer })
+        Ok(Self { namespaces: some_globs(namespaces)?, patterns: namespaces.to_vec(), answer })
     }
 }
 
@@ -204,6 +228,9 @@ impl Ignore {
     }
 }
 
+/// What makes a name a pattern of several.
+const GLOB: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+
 fn scoped(rules: &[Scoped], namespace: &str) -> Option<Outcome> {
     let names = |rule: &&Scoped| rule.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace));
     rules.iter().find(names).map(|rule| rule.answer)
@@ -227,5 +254,37 @@ impl Policy {
     pub fn protect(&mut self, keys: &[String]) -> Result<(), PolicyError> {
         self.protected = globs(keys)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_namespaces_are_named_or_may_be_any() {
+        use Outcome::{Allow, Deny, Warn};
+        type Rules = &'static [(&'static [&'static str], Outcome)];
+        let cases: [(Rules, Option<&[&str]>); 9] = [
+            (&[], Some(&[])),
+            (&[(&[], Allow)], Some(&[])),
+            (&[(&[], Deny)], None),
+            (&[(&["prod", "a"], Deny), (&["b"], Warn), (&["a"], Warn)], Some(&["a", "b", "prod"])),
+            (&[(&["pro*"], Deny)], None),
+            (&[(&["{a,b}"], Warn)], None),
+            (&[(&["prod-*"], Allow), (&["prod-1", "prod"], Deny)], Some(&["prod"])),
+            (&[(&["prod"], Deny), (&[], Allow), (&[], Deny)], Some(&["prod"])),
+            (&[(&["prod"], Allow), (&[], Warn)], None),
+        ];
+        for (rules, expected) in cases {
+            let scoped = rules.iter().map(|(namespaces, answer)| {
+                let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+                Scoped::new(&namespaces, *answer).unwrap()
+            });
+            let policy = Policy { unmanaged: scoped.collect(), ..Policy::default() };
+            let strict = policy.strict_namespaces();
+            let strict = strict.as_ref().map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(strict.as_deref(), expected, "{rules:?}");
+        }
     }
 }

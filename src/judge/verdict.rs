@@ -52,6 +52,11 @@ pub struct Judgement<'a> {
 /// What a write does, apart from the fields that it moves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Matter {
+    /// It asks for a token whose bearer is let through.
+    Borrows {
+        /// As what the bearer is let through.
+        class: Class,
+    },
     /// It creates a declared object, unlike Git says.
     Creates,
     /// It deletes a declared object.

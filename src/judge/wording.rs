@@ -8,6 +8,7 @@ use super::glass::{Glass, scope};
 use super::link::link;
 use super::values::{Pair, cut, cut_left, one, pair, plain};
 use super::verdict::{Finding, Judgement, Matter, Verdict};
+use crate::actor::Class;
 use crate::compare::Nature;
 use crate::desired::{ObjectKey, Source};
 use crate::review::{Cause, Denial, Operation, Write};
@@ -108,6 +109,10 @@ pub(super) fn one_line(text: &str) -> String {
 fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
     let object = object_of(write, judgement);
     match &judgement.matter {
+        Matter::Borrows { class } => {
+            let whom = let_through_as(*class);
+            format!("token of {object}: its bearer is let through as {whom}, so this would be a way past Git.")
+        }
         Matter::Creates => format!("{object} is declared in Git, and this write would create it unlike Git says:"),
         Matter::Deletes(place) => {
             format!("{object} is declared in Git, and this write would delete it.   {place}")
@@ -130,10 +135,23 @@ fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
     }
 }
 
+/// Who a class is, to somebody who wants to be it.
+fn let_through_as(class: Class) -> &'static str {
+    match class {
+        Class::Autoscaler => "the autoscaler",
+        Class::ControlPlane => "part of the control plane",
+        Class::Controller => "a controller of fields of its own",
+        Class::Gitops => "Git's own hand",
+        Class::Person => "a person",
+        Class::Workload => "a workload",
+    }
+}
+
 /// What to do instead.
 fn advice(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
     let at = judgement.source.map(|source| reference(source, judgement)).unwrap_or_default();
     match &judgement.matter {
+        Matter::Borrows { .. } => "Change in Git what it is needed for. Nothing was issued.".into(),
         Matter::Creates => format!("Change it in Git{at}. Nothing was created."),
         Matter::Deletes(_) => format!("Remove it in Git{at}. Nothing was deleted."),
         Matter::Derived { .. } | Matter::Moves => format!("Change it in Git{at}. This object was not changed."),

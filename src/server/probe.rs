@@ -64,8 +64,7 @@ pub async fn probe(address: SocketAddr, server_name: &str, ca_pem: &str) -> Resu
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(ProbeError::Trust)?.with_root_certificates(roots).with_no_client_auth();
     let name = || server_name.to_owned();
-    let dialed =
-        ServerName::try_from(name()).map_err(|source| ProbeError::Name { name: name(), source })?;
+    let dialed = ServerName::try_from(name()).map_err(|source| ProbeError::Name { name: name(), source })?;
     let handshake = async {
         let stream = TcpStream::connect(address).await.map_err(|source| ProbeError::Connect { address, source })?;
         let made = TlsConnector::from(Arc::new(config)).connect(dialed, stream).await;

@@ -142,7 +142,7 @@ impl Origin {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

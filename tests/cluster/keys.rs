@@ -25,7 +25,7 @@ impl Authority {
 
     /// Writes the certificate `<file>.crt` of a user, or of the server itself, and its key.
     pub(crate) fn issue(&self, folder: &Path, file: &str, user: &str, group: Option<&str>) {
-        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
+        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc", "metrics.kube-system.svc"].map(str::to_owned);
         let mut params = CertificateParams::new(names.to_vec()).unwrap();
         params.distinguished_name = name(user, group);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

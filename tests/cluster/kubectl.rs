@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) succeeded: bool,
+    pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
@@ -15,6 +16,7 @@ impl Outcome {
     fn of(output: Output) -> Self {
         Self {
             succeeded: output.status.success(),
+            code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
@@ -74,6 +76,8 @@ impl Shell {
             .env("PATH", &self.path)
             .env("HOME", &self.folder)
             .env("KUBECONFIG", format!("{user}.config"))
+            .env("DEPLOY", std::env::current_dir().unwrap().join("deploy"))
+            .env("DRIFTWALL", env!("CARGO_BIN_EXE_driftwall"))
             .env_remove("KUBECTL_EXTERNAL_DIFF")
             .current_dir(&self.folder)
             .output()
@@ -82,14 +86,28 @@ impl Shell {
     }
 }
 
+/// Who somebody is to the server.
+pub(crate) enum Proof<'a> {
+    /// The certificate of their name.
+    Certificate,
+    /// A service account's token.
+    Token(&'a str),
+}
+
 /// The file with which `kubectl` reaches the server as a user.
-pub(crate) fn configure(folder: &Path, user: &str, port: u16) {
+pub(crate) fn configure(folder: &Path, user: &str, port: u16, namespace: &str, proof: &Proof) {
     let folder_name = folder.display();
+    let proof = match proof {
+        Proof::Certificate => {
+            format!("client-certificate: {folder_name}/{user}.crt, client-key: {folder_name}/{user}.key")
+        }
+        Proof::Token(token) => format!("token: {token}"),
+    };
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
          clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-authority: {folder_name}/ca.crt}}}}]\n\
-         users: [{{name: {user}, user: {{client-certificate: {folder_name}/{user}.crt, client-key: {folder_name}/{user}.key}}}}]\n\
-         contexts: [{{name: test, context: {{cluster: test, user: {user}}}}}]\n"
+         users: [{{name: {user}, user: {{{proof}}}}}]\n\
+         contexts: [{{name: test, context: {{cluster: test, user: {user}, namespace: {namespace}}}}}]\n"
     );
     std::fs::write(folder.join(format!("{user}.config")), text).unwrap();
 }

@@ -1,48 +1,78 @@
-//! What an API server of 1.20 has instead of what Git and `deploy/` name.
+//! What an older API server has instead of what Git and `deploy/` name, found out by asking it.
 
-use std::path::Path;
-
-use driftwall::manifest;
 use serde_json::{Value, json};
 
-/// API versions of kinds, of the rules' resources too: group, kind, resource, now, then.
-const VERSIONS: [(&str, &str, &str, &str, &str); 3] = [
-    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "v2", "v2beta2"),
-    ("batch", "CronJob", "cronjobs", "v1", "v1beta1"),
-    ("policy", "PodDisruptionBudget", "poddisruptionbudgets", "v1", "v1beta1"),
-];
+use crate::plane::Plane;
 
-/// Manifests in the versions of the older server, whose server-side apply does not fill in
-/// the protocol of a Service's port. No line above moves.
-pub(crate) fn manifests(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (group, kind, _, now, then) in VERSIONS {
-        let named = |version: &str| format!("apiVersion: {group}/{version}\nkind: {kind}\n");
-        assert!(text.contains(&named(now)), "Git has no {kind}");
-        text = text.replace(&named(now), &named(then));
-    }
-    let port = "    - port: 80\n";
-    assert!(text.contains(port), "Git has no Service");
-    text.replace(port, &format!("{port}      protocol: TCP\n"))
+/// A kind in the API version that Git names, and in the one before it.
+struct Moved {
+    group: &'static str,
+    kind: &'static str,
+    resource: &'static str,
+    now: &'static str,
+    then: &'static str,
 }
 
-/// The webhook of `deploy/`, called at a URL.
-pub(crate) fn webhook(url: &str, ca: &str) -> Value {
-    let file = Path::new("deploy/40-webhook.yaml");
-    let reading = manifest::read(file.to_str().unwrap(), &std::fs::read(file).unwrap());
-    let mut configuration = reading.objects.into_iter().next().unwrap().value;
-    let webhook = &mut configuration["webhooks"][0];
-    webhook["clientConfig"] = json!({"url": url, "caBundle": ca});
-    // Else a webhook out of reach would pass for one that allows.
-    webhook["failurePolicy"] = "Fail".into();
-    webhook["timeoutSeconds"] = 30.into();
-    webhook.as_object_mut().unwrap().remove("matchConditions").unwrap();
-    let rules = webhook["rules"].as_array_mut().unwrap();
-    for (group, _, resource, _, then) in VERSIONS {
-        rules.push(rule(group, then, &[resource, &format!("{resource}/status")]));
+const MOVED: [Moved; 3] = [
+    moved("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "v2", "v2beta2"),
+    moved("batch", "CronJob", "cronjobs", "v1", "v1beta1"),
+    moved("policy", "PodDisruptionBudget", "poddisruptionbudgets", "v1", "v1beta1"),
+];
+
+const fn moved(
+    group: &'static str,
+    kind: &'static str,
+    resource: &'static str,
+    now: &'static str,
+    then: &'static str,
+) -> Moved {
+    Moved { group, kind, resource, now, then }
+}
+
+/// What a server lacks; nothing, where it is as new as driftwall asks for.
+pub(crate) struct Lacks(Vec<&'static Moved>);
+
+impl Lacks {
+    pub(crate) fn of(plane: &Plane) -> Self {
+        let is_there = |kind: &Moved| {
+            let list = plane.shell.run("admin", &format!("kubectl get --raw /apis/{}/{}", kind.group, kind.now));
+            list.succeeded && list.out.contains(&format!("\"{}\"", kind.resource))
+        };
+        Self(MOVED.iter().filter(|kind| !is_there(kind)).collect())
     }
-    rules.push(rule("example.com", "v1", &["widgets", "widgets/scale", "widgets/status"]));
-    configuration
+
+    pub(crate) fn nothing(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Manifests in the versions of the server. No line above a change moves. The older server's
+    /// server-side apply does not fill in the protocol of a Service's port.
+    pub(crate) fn manifests(&self, text: &str) -> String {
+        if self.nothing() {
+            return text.to_owned();
+        }
+        let port = "    - port: 80\n";
+        assert!(text.contains(port), "Git has no Service");
+        let text = self.versions(text);
+        text.replace(port, &format!("{port}      protocol: TCP\n"))
+    }
+
+    /// The same for any manifests, as they come out of kustomize.
+    pub(crate) fn versions(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, kind| {
+            let named = |version: &str| format!("apiVersion: {}/{version}\nkind: {}\n", kind.group, kind.kind);
+            text.replace(&named(kind.now), &named(kind.then))
+        })
+    }
+
+    /// The webhook of `deploy/` for this server.
+    pub(crate) fn webhook(&self, webhook: &mut Value) {
+        let rules = webhook["rules"].as_array_mut().unwrap();
+        for kind in &self.0 {
+            rules.push(rule(kind.group, kind.then, &[kind.resource, &format!("{}/status", kind.resource)]));
+        }
+        rules.push(rule("example.com", "v1", &["widgets", "widgets/scale", "widgets/status"]));
+    }
 }
 
 fn rule(group: &str, version: &str, resources: &[&str]) -> Value {

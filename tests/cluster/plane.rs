@@ -2,16 +2,19 @@
 
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::keys::{self, Authority};
-use crate::kubectl::{Shell, configure};
+use crate::kubectl::{Proof, Shell, configure};
 use crate::process::{Process, free_port, until};
 
 pub(crate) struct Plane {
     pub(crate) folder: TempDir,
     pub(crate) shell: Shell,
+    /// Where the API server listens.
+    pub(crate) port: u16,
     processes: Vec<Process>,
 }
 
@@ -26,19 +29,22 @@ impl Plane {
         authority.issue(folder.path(), "admin", "admin", Some("system:masters"));
         authority.issue(folder.path(), "alice", "alice", Some("developers"));
         authority.issue(folder.path(), "manager", "system:kube-controller-manager", None);
+        // As which the API server calls the APIs that others serve.
+        authority.issue(folder.path(), "proxy", "front-proxy", None);
         keys::tokens(folder.path());
         let [etcd, peer, server, manager] = [(); 4].map(|()| free_port());
         for user in ["admin", "alice", "manager"] {
-            configure(folder.path(), user, server);
+            configure(folder.path(), user, server, "default", &Proof::Certificate);
         }
         let path = format!("{}:{}", kubectl.display(), std::env::var("PATH").unwrap());
         let shell = Shell { path, folder: folder.path().to_owned() };
-        let mut plane = Self { folder, shell, processes: Vec::new() };
+        let mut plane = Self { folder, shell, port: server, processes: Vec::new() };
 
         let client = format!("http://127.0.0.1:{etcd}");
         let peer = format!("http://127.0.0.1:{peer}");
         plane.run(
             &programs.join("etcd"),
+            &[],
             &[
                 ("data-dir", &at("etcd")),
                 ("listen-client-urls", &client),
@@ -49,14 +55,15 @@ impl Plane {
             ],
         );
         until("etcd is there", || TcpStream::connect(("127.0.0.1", etcd)).ok());
+        let insecure = if is_old(programs) { vec![("insecure-port", "0")] } else { Vec::new() };
         plane.run(
             &programs.join("kube-apiserver"),
+            &insecure,
             &[
                 ("etcd-servers", &client),
                 ("bind-address", "127.0.0.1"),
                 ("advertise-address", "127.0.0.1"),
                 ("secure-port", &server.to_string()),
-                ("insecure-port", "0"),
                 ("endpoint-reconciler-type", "none"),
                 ("cert-dir", &at("")),
                 ("authorization-mode", "RBAC"),
@@ -67,11 +74,20 @@ impl Plane {
                 ("service-account-signing-key-file", &at("tokens.key")),
                 ("service-account-key-file", &at("tokens.pub")),
                 ("service-cluster-ip-range", "10.0.0.0/16"),
+                ("requestheader-client-ca-file", &at("ca.crt")),
+                ("requestheader-allowed-names", "front-proxy"),
+                ("requestheader-username-headers", "X-Remote-User"),
+                ("requestheader-group-headers", "X-Remote-Group"),
+                ("requestheader-extra-headers-prefix", "X-Remote-Extra-"),
+                ("proxy-client-cert-file", &at("proxy.crt")),
+                ("proxy-client-key-file", &at("proxy.key")),
             ],
         );
         plane.wait("the API server is ready", "kubectl get --raw /readyz");
+        let insecure = if is_old(programs) { vec![("port", "0")] } else { Vec::new() };
         plane.run(
             &programs.join("kube-controller-manager"),
+            &insecure,
             &[
                 ("kubeconfig", &at("manager.config")),
                 ("use-service-account-credentials", "true"),
@@ -81,8 +97,12 @@ impl Plane {
                 ("bind-address", "127.0.0.1"),
                 ("cert-dir", &at("")),
                 ("secure-port", &manager.to_string()),
-                ("port", "0"),
                 ("controllers", "*,-nodelifecycle"),
+                // An autoscaler in a hurry.
+                ("horizontal-pod-autoscaler-sync-period", "2s"),
+                ("horizontal-pod-autoscaler-downscale-stabilization", "5s"),
+                ("horizontal-pod-autoscaler-initial-readiness-delay", "1s"),
+                ("horizontal-pod-autoscaler-cpu-initialization-period", "1s"),
             ],
         );
         plane.wait("controllers work", "kubectl get serviceaccount default -n default");
@@ -92,9 +112,12 @@ impl Plane {
         plane
     }
 
-    fn run(&mut self, program: &Path, flags: &[(&str, &str)]) {
-        let flags: Vec<_> = flags.iter().map(|(name, value)| format!("--{name}={value}")).collect();
-        self.processes.push(Process::start(self.folder.path(), program, &flags));
+    fn run(&mut self, program: &Path, first: &[(&str, &str)], flags: &[(&str, &str)]) {
+        let flags = first.iter().chain(flags);
+        let flags: Vec<_> = flags.map(|(name, value)| format!("--{name}={value}")).collect();
+        let name = program.file_name().unwrap().to_str().unwrap();
+        let folder = self.folder.path();
+        self.processes.push(Process::start(name, folder, &folder.join("admin.config"), program, &flags));
     }
 
     /// Waits until a command of the administrator succeeds.
@@ -108,4 +131,12 @@ impl Plane {
     pub(crate) fn admin(&self, script: &str) -> String {
         self.shell.run("admin", script).must()
     }
+}
+
+/// Whether the programs still open ports without TLS that they must be told not to: 1.24 took the flags away.
+fn is_old(programs: &Path) -> bool {
+    let said = Command::new(programs.join("kube-apiserver")).arg("--version").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let minor = said.trim().strip_prefix("Kubernetes v1.").and_then(|version| version.split('.').next());
+    minor.and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor < 24)
 }

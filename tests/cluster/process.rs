@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// Nothing in these tests takes long; what takes this long hangs.
 const HANG: Duration = Duration::from_mins(2);
 
@@ -35,11 +37,13 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program whose state is in `folder`; its output goes to a log of its name.
-    pub(crate) fn start(folder: &Path, program: &Path, arguments: &[String]) -> Self {
-        let name = program.file_name().unwrap().to_str().unwrap().to_owned();
+    /// Whom it is to the cluster is in `kubeconfig`, for those that read it.
+    pub(crate) fn start(name: &str, folder: &Path, kubeconfig: &Path, program: &Path, arguments: &[String]) -> Self {
         let log = File::create(logs().join(format!("{name}.log"))).unwrap();
+        let id = logs().join(format!("{name}.pid"));
         // The last keeper to end leaves no folder behind.
-        let keep = r#"folder=$1; shift; "$@" </dev/null & child=$!
+        let keep = r#"folder=$1 id=$2; shift 2; "$@" </dev/null & child=$!
+            echo $child >"$id.new"; mv "$id.new" "$id"
             (while kill -0 $child; do sleep 1; done; kill $$) 2>/dev/null & watch=$!
             trap 'kill -9 $child $watch; wait $child; rm -rf "$folder"; exit' TERM
             while read -r _; do :; done
@@ -47,17 +51,32 @@ impl Process {
         let mut keeper = Command::new("bash")
             .args(["-c", keep, "keeper"])
             .arg(folder)
+            .arg(&id)
             .arg(program)
             .args(arguments)
-            // driftwall looks owners and definitions up with it; nobody else reads it.
-            .env("KUBECONFIG", folder.join("admin.config"))
+            .env("KUBECONFIG", kubeconfig)
+            // A pod's name; others go by what they are told.
+            .env("HOSTNAME", name)
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
         let leash = keeper.stdin.take().unwrap();
-        Self { name, keeper, _leash: leash }
+        until("the program's id is known", || id.exists().then_some(()));
+        Self { name: name.to_owned(), keeper, _leash: leash }
+    }
+
+    /// Sends the program a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = std::fs::read_to_string(logs().join(format!("{}.pid", self.name))).unwrap();
+        let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+    }
+
+    /// Waits until the program has ended, by itself or by a signal.
+    pub(crate) fn ended(&mut self) {
+        until(&format!("{} ends", self.name), || self.keeper.try_wait().unwrap());
     }
 
     /// Fails when the program has ended.

@@ -1,29 +1,37 @@
 //! The cluster that the tests share, one after the other.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use base64::Engine as _;
 use driftwall::certs::{self, Pair};
-use serde_json::Value;
 
+use crate::balancer::Balancer;
 use crate::common::{commit_all, commit_folder, unpacked};
+use crate::install::install;
 use crate::kubectl::Outcome;
-use crate::older;
+use crate::metrics::Metrics;
+use crate::older::Lacks;
 use crate::plane::Plane;
-use crate::process::{Process, logs, until};
+use crate::process::{logs, until};
+use crate::replicas::Replicas;
 
 pub(crate) struct Cluster {
     pub(crate) plane: Plane,
-    wall: Process,
-    admin: String,
-    mode: &'static str,
+    pub(crate) replicas: Replicas,
+    pub(crate) metrics: Metrics,
+    /// What is served, and what the API server trusts.
+    pub(crate) pair: Pair,
 }
 
-/// The cluster in Git's state, in enforce mode. What a test leaves is looked at when it ends.
-pub(crate) struct Stage(MutexGuard<'static, Cluster>);
+/// The name by which the API server calls what is behind the Service.
+pub(crate) const SERVED_AS: &str = "driftwall.driftwall.svc";
+
+/// The cluster in Git's state, with one replica in enforce mode. What a test leaves is looked at when it ends.
+pub(crate) struct Stage {
+    pub(crate) cluster: MutexGuard<'static, Cluster>,
+    /// Writes that passed without an answer before the test, and in it where it provokes them.
+    pub(crate) passed_over: usize,
+}
 
 /// Nothing where the control plane is missing, which is said.
 pub(crate) fn stage() -> Option<Stage> {
@@ -31,7 +39,7 @@ pub(crate) fn stage() -> Option<Stage> {
     let cluster = CLUSTER.get_or_init(|| Some(Mutex::new(Cluster::start(&control_plane()?, &kubectl()?))));
     // A test that failed says so itself; the others have their own say.
     let guard = cluster.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut stage = Stage(guard);
+    let mut stage = Stage { cluster: guard, passed_over: passed_over() };
     stage.reset();
     Some(stage)
 }
@@ -57,87 +65,49 @@ impl Cluster {
     fn start(programs: &Path, kubectl: &Path) -> Self {
         let _ = std::fs::remove_dir_all(logs());
         std::fs::create_dir_all(logs()).unwrap();
-        let plane = Plane::start(programs, kubectl);
+        let mut plane = Plane::start(programs, kubectl);
+        let lacks = Lacks::of(&plane);
         let folder = plane.folder.path().to_owned();
         commit_folder(&folder.join("git"), Path::new("tests/data/reviews/git"));
         let file = folder.join("git/apps/prod/app.yaml");
-        std::fs::write(&file, older::manifests(&std::fs::read_to_string(&file).unwrap())).unwrap();
+        std::fs::write(&file, lacks.manifests(&std::fs::read_to_string(&file).unwrap())).unwrap();
         let mut objects = unpacked("objects.jsonl.gz").into_iter();
         let definition = objects.find(|object| object["kind"] == "CustomResourceDefinition").unwrap();
         std::fs::write(folder.join("git/apps/prod/crd.json"), definition.to_string()).unwrap();
         commit_all(&git2::Repository::open(folder.join("git")).unwrap());
 
-        let pair = certs::make(&["127.0.0.1".to_owned()], 1).unwrap();
-        std::fs::write(folder.join("tls.crt"), &pair.cert).unwrap();
-        std::fs::write(folder.join("tls.key"), &pair.key).unwrap();
-        configure(&folder, "enforce");
-        let arguments = ["serve", "--config", "driftwall.yaml"];
-        let config = folder.join(arguments[2]).display().to_string();
-        let arguments = [arguments[0].to_owned(), arguments[1].to_owned(), config];
-        let wall = Process::start(&folder, Path::new(env!("CARGO_BIN_EXE_driftwall")), &arguments);
-        let serving = until("driftwall serves", said_where);
-        let admin = serving["admin"].as_str().unwrap().to_owned();
-        let mut cluster = Self { plane, wall, admin, mode: "enforce" };
-        until("driftwall is ready", || cluster.page("/readyz").starts_with("HTTP/1.1 200").then_some(()));
+        let pair = certs::make(&[SERVED_AS.to_owned()], 1).unwrap();
+        let balancer = Balancer::start();
+        let port = balancer.port;
+        let mut installed = install(&plane, &lacks, port);
+        let replicas = Replicas::start(&folder, &installed, &pair, balancer);
 
         // Controllers that are late to the first objects are not the subject.
-        cluster.plane.admin("kubectl create -f git/apps/prod/crd.json && kubectl create ns prod");
-        cluster.plane.wait("widgets are served", "kubectl get widgets -n prod");
-        cluster.register(serving["webhook"].as_str().unwrap(), &pair);
+        plane.admin("kubectl create -f git/apps/prod/crd.json && kubectl create ns prod");
+        plane.wait("widgets are served", "kubectl get widgets -n prod");
+        let metrics = Metrics::start(&plane);
         let node = r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}"#;
-        cluster.plane.admin(&format!("echo '{node}' | kubectl create -f -"));
-        cluster
-    }
-
-    fn register(&mut self, webhook: &str, pair: &Pair) {
-        let ca = base64::prelude::BASE64_STANDARD.encode(&pair.ca);
-        let configuration = older::webhook(&format!("https://{webhook}/validate"), &ca);
-        std::fs::write(self.plane.folder.path().join("webhook.json"), configuration.to_string()).unwrap();
-        self.plane.admin("kubectl create -f webhook.json");
+        plane.admin(&format!("echo '{node}' | kubectl create -f -"));
+        installed.register(&plane, &lacks, port, &pair.ca);
         // It counts from some moment on.
         until("the webhook is called", || {
-            self.plane.admin("kubectl create configmap probe -n default --dry-run=server");
-            self.page("/metrics").contains(r#"actor="person""#).then_some(())
+            plane.admin("kubectl create configmap probe -n default --dry-run=server");
+            replicas.reviews().iter().any(|(labels, _)| labels.contains(r#"actor="person""#)).then_some(())
         });
+        Self { plane, replicas, metrics, pair }
     }
-
-    fn page(&self, path: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(&self.admin) else { return String::new() };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut page = String::new();
-        stream.read_to_string(&mut page).unwrap();
-        page
-    }
-}
-
-/// Where the server listens, as it says itself in its log.
-fn said_where() -> Option<Value> {
-    let log = std::fs::read_to_string(logs().join("driftwall.log")).unwrap();
-    log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|entry| entry["message"] == "Serving")
-}
-
-fn configure(folder: &Path, mode: &str) {
-    let text = format!(
-        "mode: {mode}\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\ntls: {{certFile: tls.crt, keyFile: tls.key}}\n\
-         presets: [argocd, flux]\ngit: {{poll: 200ms, data: mirrors}}\n\
-         sources:\n  - {{name: prod, repo: git, revision: main, path: apps/prod, namespace: prod}}\n"
-    );
-    // As an editor does it: the file is never half there.
-    std::fs::write(folder.join("new.yaml"), text).unwrap();
-    std::fs::rename(folder.join("new.yaml"), folder.join("driftwall.yaml")).unwrap();
 }
 
 impl Stage {
     fn reset(&mut self) {
-        self.0.wall.must_run();
+        self.cluster.replicas.number(1);
         self.mode("enforce");
         self.alice("sync").must();
     }
 
     /// What a script with `kubectl` as alice comes to.
     pub(crate) fn alice(&self, script: &str) -> Outcome {
-        self.0.plane.shell.run("alice", script)
+        self.cluster.plane.shell.run("alice", script)
     }
 
     /// Waits until a script of alice's prints something of which `is_so` holds.
@@ -145,23 +115,17 @@ impl Stage {
         until(what, || Some(self.alice(script)).filter(|got| got.succeeded && is_so(got.out.trim())).map(Outcome::must))
     }
 
-    pub(crate) fn mode(&mut self, mode: &'static str) {
-        if self.0.mode != mode {
-            configure(self.0.plane.folder.path(), mode);
-            self.0.mode = mode;
-            let probe = "kubectl delete configmap app-config -n prod --dry-run=server 2>&1";
-            let told = format!("mode=\"{mode}\"");
-            until("the mode applies", || {
-                let before = self.counted(&told);
-                self.alice(probe);
-                (self.counted(&told) > before).then_some(())
-            });
+    pub(crate) fn mode(&mut self, mode: &str) {
+        let mut config = self.cluster.replicas.config();
+        if config["mode"] != mode {
+            config["mode"] = mode.into();
+            self.cluster.replicas.configure(config);
         }
     }
 
     /// A file below the work folder, where `git` is the repository's working tree.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.plane.folder.path().join(name)
+        self.cluster.plane.folder.path().join(name)
     }
 
     pub(crate) fn commit(&self) -> String {
@@ -180,18 +144,23 @@ impl Stage {
     }
 
     fn reviews(&self) -> Vec<(String, u64)> {
-        let page = self.0.page("/metrics");
-        let lines = page.lines().filter_map(|line| line.strip_prefix("driftwall_reviews_total{")?.split_once("} "));
-        lines.map(|(labels, count)| (labels.to_owned(), count.parse().unwrap())).collect()
+        self.cluster.replicas.reviews()
     }
 }
 
+/// How many writes the API server let pass because nobody answered.
+pub(crate) fn passed_over() -> usize {
+    let log = std::fs::read_to_string(logs().join("kube-apiserver.log")).unwrap();
+    log.matches("failing open").count()
+}
+
 impl Drop for Stage {
-    /// Whatever a test is about: no controller was denied, no review was beyond driftwall.
+    /// Whatever a test is about: no controller was denied, no review was beyond driftwall or passed it by.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
+        assert_eq!(passed_over(), self.passed_over, "writes passed without an answer; see kube-apiserver.log");
         let reviews = self.reviews();
         assert!(reviews.iter().any(|(labels, _)| labels.contains(r#"actor="control plane""#)), "{reviews:?}");
         for (labels, _) in &reviews {

@@ -89,7 +89,13 @@ fn webhook_prints_a_registration_for_what_git_declares() {
     assert_eq!(writes["clientConfig"]["caBundle"], "UEVN");
     assert_eq!(writes["namespaceSelector"]["matchExpressions"][0]["values"][0], "wall");
     assert!(writes["rules"].to_string().contains("widgets/scale"), "{writes:#}");
-    assert_eq!(strict["namespaceSelector"]["matchExpressions"][0]["values"], serde_json::json!(["prod"]));
+    let places = &strict["namespaceSelector"]["matchExpressions"];
+    assert_eq!((&places[0]["operator"], places.as_array().unwrap().len()), (&"NotIn".into(), 1), "a glob may be any");
+    assert!(writes["matchConditions"].is_array());
+    let older = webhook(&["--no-conditions", "--name", "other"]);
+    let value: serde_json::Value = serde_json::from_slice(&older.stdout).unwrap();
+    assert!(value["webhooks"][0]["matchConditions"].is_null());
+    assert_eq!(value["metadata"]["name"], "other");
     let both = webhook(&["--service", "wall/it", "--url", "https://wall.example"]);
     assert_eq!(both.status.code(), Some(2));
     let wrong = webhook(&["--service", "it"]);

@@ -166,7 +166,7 @@ impl Contents {
         let leaf = certificate.map(|certificate| Serving { certificate, signed_by: by, pair: Arc::new(pair) });
         // What nothing more is to be signed with is not kept.
         let former_key = if by == 0 { None } else { self.former_key.clone() };
-        Self { leaf, former_key, ..self.clone() }
+        Self { former_key, leaf, ..self.clone() }
     }
 
     /// With the newest CA only.
@@ -185,9 +185,8 @@ impl Contents {
 
     /// The Secret's data. The type of the Secret asks for `tls.crt` and `tls.key` at all times.
     pub(super) fn data(&self) -> BTreeMap<String, ByteString> {
-        let serving = |part: fn(&Pair) -> &str| {
-            self.leaf.as_ref().map(|leaf| part(&leaf.pair).to_owned()).unwrap_or_default()
-        };
+        let serving =
+            |part: fn(&Pair) -> &str| self.leaf.as_ref().map(|leaf| part(&leaf.pair).to_owned()).unwrap_or_default();
         let key = |key: &Option<Key>| key.as_ref().map(|key| key.0.clone());
         let values = [
             (CERT, Some(serving(|pair| &pair.cert))),

@@ -117,7 +117,12 @@ impl Certificates {
     }
 }
 
-fn made(contents: &Contents, wanted: &Wanted, trusted: Option<&[Certificate]>, now: i64) -> Result<Contents, CertsError> {
+fn made(
+    contents: &Contents,
+    wanted: &Wanted,
+    trusted: Option<&[Certificate]>,
+    now: i64,
+) -> Result<Contents, CertsError> {
     let authority = Authority::make(wanted.authority_life)?;
     Ok(contents.with_authority(authority, trusted.unwrap_or_default(), now))
 }

@@ -100,10 +100,7 @@ pub(super) enum Step {
     /// A CA is made, and trusted beside those that there are.
     MakeAuthority(&'static str),
     /// A serving certificate is signed by one of the CAs.
-    Sign {
-        by: usize,
-        why: &'static str,
-    },
+    Sign { by: usize, why: &'static str },
     /// Only the newest CA, and what has not ended and is still needed, stays trusted.
     Forget(&'static str),
 }

@@ -105,7 +105,8 @@ impl Replicas {
             Ok(list) => list.map_err(|error| reason(&error))?,
             Err(_) => return Err("the API server does not answer in time".to_owned()),
         };
-        let reports: Vec<_> = list.items.into_iter().filter(|lease| lease.name_any().starts_with(&self.prefix)).collect();
+        let reports: Vec<_> =
+            list.items.into_iter().filter(|lease| lease.name_any().starts_with(&self.prefix)).collect();
         heard.retain(|name, _| reports.iter().any(|lease| lease.name_any() == *name));
         let mut served = Vec::new();
         for lease in reports {

@@ -15,7 +15,7 @@ use crate::certs::Certificate;
 const SECRET: &str = "/api/v1/namespaces/ops/secrets/wall-certificates";
 const REPORT: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-one";
 /// Longer than anything takes that happens at all.
-const PATIENT: Duration = Duration::from_secs(120);
+const PATIENT: Duration = Duration::from_mins(2);
 
 fn pace() -> Pace {
     Pace {
@@ -59,7 +59,7 @@ impl Replica {
         let mut bundles = self.certificates.bundle();
         let read = |bundle: &Option<String>| Certificate::read_all(bundle.as_deref().unwrap_or_default()).unwrap();
         let found = bundles.wait_for(|bundle| read(bundle).len() == count);
-        read(&*timeout(PATIENT, found).await.unwrap().unwrap())
+        read(&timeout(PATIENT, found).await.unwrap().unwrap())
     }
 }
 

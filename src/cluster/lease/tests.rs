@@ -7,7 +7,7 @@ const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall";
 const QUICK: Terms =
     Terms { lease: Duration::from_millis(600), look: Duration::from_millis(40), request: Duration::from_millis(200) };
 /// Longer than anything takes that happens at all.
-const PATIENT: Duration = Duration::from_secs(60);
+const PATIENT: Duration = Duration::from_mins(1);
 
 /// A replica that takes part until it is aborted.
 fn part(server: &ApiServer, identity: &str) -> (std::sync::Arc<Lease>, tokio::task::JoinHandle<Infallible>) {

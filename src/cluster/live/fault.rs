@@ -4,7 +4,7 @@ use crate::compare::CrdError;
 
 /// A look-up that failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(in crate::cluster) enum Fault {
     /// So many wait already that one more would only make it worse.
     #[error("too many look-ups are under way")]
     Busy,
@@ -50,7 +50,7 @@ impl From<kube::Error> for Fault {
 }
 
 /// `None` where the API server does not know what was asked for.
-pub(super) fn found<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, Fault> {
+pub(in crate::cluster) fn found<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, Fault> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

@@ -143,10 +143,7 @@ fn damage_is_mended_in_the_same_order() {
         assert_eq!(told(decide(&no_leaf(age), registered, &["a"])), expected, "{age} s, {registered:?}");
     }
     // An ended certificate is none, and so is one whose CA has ended.
-    for (authorities, ended) in [
-        (vec![ca("a", 50)], leaf(0, 30)),
-        (vec![ca("b", 50), ca("a", 90)], leaf(1, 5)),
-    ] {
+    for (authorities, ended) in [(vec![ca("a", 50)], leaf(0, 30)), (vec![ca("b", 50), ca("a", 90)], leaf(1, 5))] {
         assert_eq!(told(decide(&picture(&authorities, Some(ended)), SETTLED, &["a"])), "sign 0");
     }
 }

@@ -4,10 +4,12 @@ mod api_server;
 mod verdicts;
 
 use axum::http::StatusCode;
+use serde_json::json;
 
 use api_server::ApiServer;
 
 use super::*;
+use crate::compare::ListKind;
 
 /// Longer than anything takes that answers at all.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -190,4 +192,39 @@ async fn a_kind_is_known_by_its_plural() {
     assert_eq!(live.kind_of("a.example", "widgetry").unwrap().as_deref(), Some("Widget"));
     assert_eq!(live.kind_of("a.example", "widgets").unwrap(), None);
     assert_eq!(live.kind_of("unheard.example", "widgets").unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_without_a_definition_is_read_as_the_api_server_describes_it() {
+    let server = ApiServer::usual();
+    let describe = |hash: &str, kind: &str| {
+        let url = format!("/openapi/v3/apis/a.example/v1?hash={hash}");
+        let other = json!({"serverRelativeURL": "/openapi/v3/apis/apps/v1?hash=0"});
+        server.put(
+            "/openapi/v3",
+            json!({"paths": {"apis/a.example/v1": {"serverRelativeURL": url}, "apis/apps/v1": other}}),
+        );
+        let named = json!([{"group": "a.example", "version": "v1", "kind": kind}]);
+        let set = json!({"x-kubernetes-list-type": "set", "items": {"type": "string"}});
+        let schema = json!({"x-kubernetes-group-version-kind": named, "properties": {"names": set}});
+        server.put("/openapi/v3/apis/a.example/v1", json!({"components": {"schemas": {"it": schema}}}));
+    };
+    describe("1", "Maker");
+    let live = server.live(PATIENT);
+    let maker = live.custom("a.example", "Maker").unwrap().unwrap();
+    assert_eq!(maker.schema("v1").unwrap().field("names").list(), &ListKind::Set);
+    assert_eq!((server.asked("/openapi/v3/apis/a.example/v1"), server.asked("/openapi/v3/apis/apps")), (1, 0));
+
+    let id = ("a.example".to_owned(), "Maker".to_owned());
+    let first = live.known.definition(&id, None).await.unwrap().unwrap();
+    let same = live.known.definition(&id, Some(&first)).await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(&first.custom, &same.custom), "its hash is the same");
+    describe("2", "Maker");
+    let other = live.known.definition(&id, Some(&first)).await.unwrap().unwrap();
+    assert!(!Arc::ptr_eq(&first.custom, &other.custom));
+
+    server.refuse("customresourcedefinitions", StatusCode::FORBIDDEN);
+    assert!(reason(live.custom("a.example", "Widget")).contains("answers 403"), "it is not described either");
+    describe("3", "Widget");
+    assert!(live.custom("a.example", "Widget").unwrap().is_some());
 }

@@ -1,0 +1,370 @@
+//! One step of the registrar: from what is there and what is wanted to what is
+//! written, or told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::api::DynamicObject;
+use kube::runtime::watcher;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::bundle::{all_webhooks, bundle_of, has_bundles, only_bundles, writes};
+use super::calls::Calls;
+use super::told::{Told, listed, note};
+use super::{Inputs, Observer, Plan, State};
+use crate::cluster::live::fault::Fault;
+use crate::registration::{APPLIED, Registration, Standing, keep_failure_policies, mark, registration, standing};
+
+/// How often the way back in is looked for while the registration is not kept.
+const WAY_BACK: Duration = Duration::from_secs(3);
+
+/// What is put back is put back at once; whoever changes it again right away is
+/// a machine, and would go on for ever.
+const RESTORED: Duration = Duration::from_secs(10);
+
+/// How often it is looked at without a change: a watch can be silent for minutes
+/// before its client finds out that nobody is there.
+const LOOK: Duration = Duration::from_secs(15);
+
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// What the registrar knows, from one step to the next.
+pub(super) struct Keeper {
+    calls: Calls,
+    inputs: Inputs,
+    observer: Arc<dyn Observer>,
+    bundle: watch::Sender<Option<String>>,
+    live: Live,
+    /// What a list that is under way has brought.
+    listed: Option<Value>,
+    /// Whether the watch failed, so that what is known may be old.
+    away: bool,
+    looked: Instant,
+    conditions: Option<bool>,
+    /// The Deployment's uid, once it could be read.
+    deployment: Option<String>,
+    /// Whether this installation has registered before.
+    registered: Option<bool>,
+    /// Whether this process has seen a registration.
+    seen: bool,
+    restored: Option<Instant>,
+    told: Told,
+    failures: u32,
+}
+
+/// The configuration, where the API server has said so.
+enum Live {
+    Known(Option<Value>),
+    Unknown,
+}
+
+/// What is to be done about the registration.
+enum Deed {
+    /// The CA alone is put right; the rest is somebody's.
+    Bundle,
+    Nothing,
+    Put,
+    /// As `Put`, against somebody's will.
+    Restore,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        calls: Calls,
+        inputs: Inputs,
+        observer: Arc<dyn Observer>,
+        bundle: watch::Sender<Option<String>>,
+    ) -> Self {
+        Self {
+            calls,
+            inputs,
+            observer,
+            bundle,
+            live: Live::Unknown,
+            listed: None,
+            away: false,
+            looked: Instant::now(),
+            conditions: None,
+            deployment: None,
+            registered: None,
+            seen: false,
+            restored: None,
+            told: Told::default(),
+            failures: 0,
+        }
+    }
+
+    /// Takes in what the watch brings.
+    pub(super) fn take(&mut self, event: Result<watcher::Event<DynamicObject>, watcher::Error>) {
+        let value = |object: DynamicObject| serde_json::to_value(object).ok();
+        match event {
+            Ok(watcher::Event::Init) => self.listed = None,
+            Ok(watcher::Event::InitApply(object)) => self.listed = value(object),
+            Ok(watcher::Event::InitDone) => self.live = Live::Known(self.listed.take()),
+            Ok(watcher::Event::Apply(object)) => self.live = Live::Known(value(object)),
+            Ok(watcher::Event::Delete(_)) => self.live = Live::Known(None),
+            Err(error) => {
+                tracing::debug!(%error, "The watch of the registration failed");
+                (self.away, self.conditions) = (true, None);
+            }
+        }
+    }
+
+    /// What another replica may have done since is asked for again.
+    pub(super) fn forget(&mut self) {
+        self.registered = None;
+        // What the log alone was told of is an Event by the one who leads.
+        self.told.standing = None;
+    }
+
+    /// Does what is to be done; how long to wait for the next step at most.
+    pub(super) async fn step(&mut self) -> Duration {
+        match self.attempt().await {
+            Ok(wait) => {
+                if self.told.trouble.take().is_some() {
+                    tracing::info!("The registration is looked after again");
+                }
+                self.failures = 0;
+                wait.unwrap_or(LOOK)
+            }
+            Err(fault) => {
+                let words = fault.to_string();
+                if self.told.trouble.as_ref() != Some(&words) {
+                    tracing::error!(error = %words, "Failed to look after the registration with the API server");
+                    self.told.trouble = Some(words);
+                }
+                let wait = SHORTEST_WAIT.saturating_mul(1 << self.failures.min(8)).min(LONGEST_WAIT);
+                self.failures += 1;
+                wait
+            }
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
+        let Some(plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
+        if self.away || self.looked.elapsed() >= LOOK {
+            self.look(&plan.registration.name).await?;
+        }
+        let Live::Known(live) = &self.live else { return Ok(None) };
+        let live = live.clone();
+        let conditions = match self.conditions {
+            Some(knows) => knows,
+            None => *self.conditions.insert(self.calls.knows_conditions().await?),
+        };
+        let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
+        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), conditions, live.as_ref());
+        let standing = standing(live.as_ref(), &wanted, hash);
+        self.report(&standing, live.as_ref());
+        let leads = *self.inputs.leading.borrow();
+        if !leads {
+            self.tell_aside(&standing);
+            return Ok(None);
+        }
+        if self.deployment.is_none() {
+            self.deployment = self.calls.deployment(&plan.service).await?;
+        }
+        self.tell_policies(kept);
+        if bundle == Some(None) {
+            // A certificate of driftwall's own that is not made yet.
+            return Ok(None);
+        }
+        let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
+        let paused = self.restored.map(|last| RESTORED.saturating_sub(last.elapsed())).filter(|left| !left.is_zero());
+        match (deed, live, paused) {
+            (Deed::Nothing, _, _) | (Deed::Bundle, None, _) => {}
+            (Deed::Restore, _, Some(left)) => return Ok(Some(left)),
+            (Deed::Restore, _, None) => {
+                self.restored = Some(Instant::now());
+                self.tell(&plan, &standing);
+                self.put(&plan, wanted).await?;
+                self.happened("RegistrationRestored", format!("{} is put back", plan.registration.name));
+            }
+            (Deed::Put, _, _) => self.put(&plan, wanted).await?,
+            (Deed::Bundle, Some(live), _) => {
+                self.tell(&plan, &standing);
+                let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
+                self.written(patched)?;
+            }
+        }
+        if matches!(standing, Standing::Absent | Standing::Changed(_)) && self.registered == Some(true) {
+            self.tell(&plan, &standing);
+            return Ok(Some(WAY_BACK));
+        }
+        if self.registered != Some(true) {
+            self.calls.remember(&plan.service, self.installation()).await?;
+            self.registered = Some(true);
+        }
+        self.told.standing = None;
+        Ok(None)
+    }
+
+    /// Looks without the watch.
+    async fn look(&mut self, name: &str) -> Result<(), Fault> {
+        self.looked = Instant::now();
+        match self.calls.configuration(name).await {
+            Ok(found) => {
+                (self.live, self.away) = (Live::Known(found), false);
+                Ok(())
+            }
+            Err(fault) => {
+                self.observer.stands(State::Unknown, None);
+                // An API server that comes back may be another one.
+                (self.away, self.conditions) = (true, None);
+                Err(fault)
+            }
+        }
+    }
+
+    /// What the leader does.
+    async fn deed(
+        &mut self,
+        plan: &Plan,
+        standing: &Standing,
+        live: Option<&Value>,
+        wanted: &Value,
+    ) -> Result<Deed, Fault> {
+        let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
+        match standing {
+            Standing::AsWanted if has_bundle => {
+                if self.registered.is_none() {
+                    self.registered = Some(self.has_registered(plan).await?);
+                }
+                return Ok(Deed::Nothing);
+            }
+            Standing::AsWanted | Standing::Behind => return Ok(Deed::Put),
+            Standing::Absent | Standing::Changed(_) => {}
+        }
+        self.registered = Some(self.has_registered(plan).await?);
+        Ok(match (self.registered, standing) {
+            (Some(true), _) if plan.restore => Deed::Restore,
+            (Some(true), Standing::Changed(_)) if !has_bundle => Deed::Bundle,
+            (Some(true), _) => Deed::Nothing,
+            _ => Deed::Put,
+        })
+    }
+
+    /// Whether this installation has registered before: then a registration that is
+    /// missing was removed by somebody.
+    async fn has_registered(&self, plan: &Plan) -> Result<bool, Fault> {
+        let remembered = self.calls.remembered(&plan.service).await?;
+        Ok(remembered.is_some_and(|remembered| remembered == self.installation()))
+    }
+
+    /// What tells this installation from others of its name.
+    fn installation(&self) -> &str {
+        self.deployment.as_deref().unwrap_or("unknown")
+    }
+
+    async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
+        let name = &plan.registration.name;
+        if let Some(owner) = self.calls.owner(name).await? {
+            wanted["metadata"]["ownerReferences"] = json!([owner]);
+        }
+        let applied = self.calls.apply(name, &wanted).await;
+        let applied = self.written(applied)?;
+        // A server-side apply leaves what others have added.
+        if standing(Some(&applied), &wanted, hash) != Standing::AsWanted {
+            let replaced = self.calls.patch(name, &all_webhooks(&applied, &wanted)).await;
+            self.written(replaced)?;
+        }
+        let webhooks = wanted["webhooks"].as_array();
+        let rules = webhooks.into_iter().flatten().filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len);
+        tracing::info!(%name, rules = rules.sum::<usize>(), "Registered with the API server");
+        self.observer.stands(State::AsWanted, wanted["webhooks"][0]["failurePolicy"].as_str());
+        Ok(())
+    }
+
+    /// Takes in what was written.
+    fn written(&mut self, outcome: Result<Value, Fault>) -> Result<Value, Fault> {
+        self.observer.wrote(outcome.is_ok());
+        let written = outcome?;
+        self.seen = true;
+        self.bundle.send_if_modified(|now| replace(now, Some(bundle_of(&written))));
+        self.live = Live::Known(Some(written.clone()));
+        Ok(written)
+    }
+
+    fn report(&mut self, standing: &Standing, live: Option<&Value>) {
+        let state = match standing {
+            Standing::Absent => State::Absent,
+            Standing::AsWanted | Standing::Behind => State::AsWanted,
+            Standing::Changed(_) => State::Changed,
+        };
+        self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
+        self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));
+    }
+
+    // === telling ===
+
+    /// Says once how the registration stands that is not kept.
+    fn tell(&mut self, plan: &Plan, standing: &Standing) {
+        if self.told.standing.as_ref() == Some(standing) {
+            return;
+        }
+        self.told.standing = Some(standing.clone());
+        let Some((reason, note)) = note(plan, standing) else { return };
+        tracing::error!(%note, "Registration not as it was left");
+        self.happened(reason, note);
+    }
+
+    /// The same on a replica that does not lead: its log, and no more.
+    fn tell_aside(&mut self, standing: &Standing) {
+        let before = self.told.standing.replace(standing.clone());
+        if before.as_ref() == Some(standing) {
+            return;
+        }
+        match standing {
+            Standing::Absent if self.seen => tracing::error!("Registration removed"),
+            Standing::Changed(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
+            Standing::Absent | Standing::AsWanted | Standing::Behind => {}
+        }
+        self.seen |= *standing != Standing::Absent;
+    }
+
+    fn tell_policies(&mut self, kept: Vec<(String, String)>) {
+        if kept == self.told.policies {
+            return;
+        }
+        for (name, policy) in &kept {
+            tracing::warn!(webhook = %name, %policy, "An operator's failurePolicy stays");
+            self.happened("FailurePolicyChanged", format!("failurePolicy of {name} is {policy} by an operator's hand"));
+        }
+        self.told.policies = kept;
+    }
+
+    fn happened(&self, reason: &'static str, note: String) {
+        self.observer.happened(reason, note, self.deployment.as_deref().unwrap_or_default());
+    }
+}
+
+/// The configuration that is wanted, with the failure policies that an operator
+/// set, and which those are.
+fn wanted(
+    plan: &Plan,
+    bundle: Option<String>,
+    conditions: bool,
+    live: Option<&Value>,
+) -> (Value, Vec<(String, String)>) {
+    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
+    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, conditions, ..plan.registration.clone() });
+    let kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
+    wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
+    (wanted, kept)
+}
+
+fn hash(text: &str) -> String {
+    STANDARD.encode(digest(&SHA256, text.as_bytes()))
+}
+
+/// Whether there was something else.
+fn replace<T: PartialEq>(now: &mut T, with: T) -> bool {
+    let is_other = *now != with;
+    *now = with;
+    is_other
+}

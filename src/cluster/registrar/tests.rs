@@ -1,0 +1,353 @@
+//! The registrar before an API server of the test's own.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::desired::{Contents, FileContents, Source};
+use crate::manifest;
+use crate::registration::Endpoint;
+
+const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/wall/leases/driftwall";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/wall/deployments/driftwall";
+const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/driftwall";
+
+/// Objects by path, and what is refused.
+#[derive(Clone, Default)]
+struct ApiServer(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    objects: Vec<(String, Value)>,
+    refused: Option<(Method, &'static str)>,
+    version: u64,
+}
+
+impl ApiServer {
+    fn usual() -> Self {
+        let server = Self::default();
+        server.put("/version", &json!({"major": "1", "minor": "30"}));
+        server.put(DEPLOYMENT, &json!({"metadata": {"uid": "one"}}));
+        server.put(ROLE, &json!({"metadata": {"uid": "role"}}));
+        server.put(LEASE, &json!({"metadata": {}}));
+        server
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, path: &str, object: &Value) {
+        let mut state = self.state();
+        state.version += 1;
+        let mut object = object.clone();
+        object["metadata"]["resourceVersion"] = state.version.to_string().into();
+        state.objects.retain(|(there, _)| there != path);
+        state.objects.push((path.to_owned(), object));
+    }
+
+    fn get(&self, path: &str) -> Option<Value> {
+        self.state().objects.iter().find(|(there, _)| there == path).map(|(_, object)| object.clone())
+    }
+
+    fn remove(&self, path: &str) {
+        self.state().objects.retain(|(there, _)| there != path);
+    }
+
+    fn edit(&self, path: &str, edit: impl FnOnce(&mut Value)) {
+        let mut object = self.get(path).unwrap();
+        edit(&mut object);
+        self.put(path, &object);
+    }
+
+    fn refuse(&self, what: Option<(Method, &'static str)>) {
+        self.state().refused = what;
+    }
+
+    fn home(&self) -> Home {
+        let server = self.clone();
+        let router = Router::new().fallback(move |request: Request| server.clone().answer(request));
+        let client = kube::Client::new(router, "wall");
+        Home { look_ups: client.clone(), client, namespace: "wall".into(), identity: "it".into() }
+    }
+
+    async fn answer(self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let path = parts.uri.path().to_owned();
+        let status = |code: StatusCode| {
+            let message = format!("{} {path} is refused", parts.method);
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code.as_u16()});
+            (code, status.to_string()).into_response()
+        };
+        let is_refused = |(method, part): &(Method, &str)| *method == parts.method && path.contains(part);
+        if self.state().refused.as_ref().is_some_and(is_refused) {
+            return status(StatusCode::FORBIDDEN);
+        }
+        let there = self.get(&path);
+        let content = parts.headers.get("content-type").map(|content| content.to_str().unwrap().to_owned());
+        match (content.as_deref(), there) {
+            (Some("application/apply-patch+yaml"), there) => self.put(&path, &applied(there, sent)),
+            (_, None) => return status(StatusCode::NOT_FOUND),
+            (Some("application/json-patch+json"), Some(there)) => match patched(there, &sent) {
+                Some(object) => self.put(&path, &object),
+                None => return status(StatusCode::UNPROCESSABLE_ENTITY),
+            },
+            (Some("application/merge-patch+json"), Some(mut there)) => {
+                there["metadata"]["annotations"] = sent["metadata"]["annotations"].clone();
+                self.put(&path, &there);
+            }
+            (_, Some(_)) => {}
+        }
+        self.get(&path).unwrap().to_string().into_response()
+    }
+}
+
+/// A server-side apply: webhooks of others stay.
+fn applied(there: Option<Value>, mut sent: Value) -> Value {
+    let others = there.map(|there| there["webhooks"].clone()).unwrap_or_default();
+    let sent_names = sent["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].clone());
+    let sent_names = sent_names.collect::<Vec<_>>();
+    let others = others.as_array().into_iter().flatten().filter(|other| !sent_names.contains(&other["name"]));
+    sent["webhooks"].as_array_mut().unwrap().extend(others.cloned());
+    sent
+}
+
+fn patched(mut there: Value, operations: &Value) -> Option<Value> {
+    for operation in operations.as_array().unwrap() {
+        let path = operation["path"].as_str().unwrap();
+        match operation["op"].as_str().unwrap() {
+            "test" if there.pointer(path) != Some(&operation["value"]) => return None,
+            "test" => {}
+            _ => {
+                let (parent, key) = path.rsplit_once('/').unwrap();
+                there.pointer_mut(parent).unwrap()[key] = operation["value"].clone();
+            }
+        }
+    }
+    Some(there)
+}
+
+/// What was heard, word by word.
+#[derive(Default)]
+struct Ears(Mutex<Vec<String>>);
+
+impl Observer for Ears {
+    fn stands(&self, state: super::State, policy: Option<&str>) {
+        self.0.lock().unwrap().push(format!("{} {}", state.as_str(), policy.unwrap_or("-")));
+    }
+
+    fn wrote(&self, succeeded: bool) {
+        self.0.lock().unwrap().push(format!("wrote {succeeded}"));
+    }
+
+    fn happened(&self, reason: &'static str, note: String, deployment: &str) {
+        assert!(!deployment.is_empty());
+        self.0.lock().unwrap().push(format!("{reason}: {note}"));
+    }
+}
+
+fn plan(kinds: &[&str]) -> Plan {
+    let text = kinds
+        .iter()
+        .map(|kind| format!("{{apiVersion: v1, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
+        .collect::<Vec<_>>()
+        .join("---\n");
+    let objects = manifest::read("git.yaml", text.as_bytes()).objects;
+    let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
+    let snapshot = Snapshot::new(vec![Arc::new(Contents::new(Source::default(), vec![Arc::new(file)]))]).unwrap();
+    Plan {
+        snapshot: Arc::new(snapshot),
+        registration: Registration {
+            name: "driftwall".into(),
+            labels: std::collections::BTreeMap::new(),
+            ca_bundle: None,
+            endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
+            failure_policy: "Ignore",
+            timeout_seconds: 5,
+            left_out: vec!["wall".into()],
+            strict: Some(Vec::new()),
+            break_glass: false,
+            conditions: false,
+        },
+        service: "driftwall".into(),
+        restore: false,
+    }
+}
+
+/// A replica, with all that it goes by.
+struct Replica {
+    server: ApiServer,
+    keeper: Keeper,
+    plan: watch::Sender<Option<Plan>>,
+    leading: watch::Sender<bool>,
+    ca: watch::Sender<Option<String>>,
+    live: watch::Receiver<Option<String>>,
+    ears: Arc<Ears>,
+}
+
+impl Replica {
+    fn new(server: &ApiServer) -> Self {
+        let (leading, leads) = watch::channel(true);
+        let (plan_in, plan_out) = watch::channel(Some(plan(&["ConfigMap"])));
+        let (ca, ca_out) = watch::channel(Some("PEM".to_owned()));
+        let inputs = Inputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
+        let home = server.home();
+        let ears = Arc::new(Ears::default());
+        let bundle = watch::Sender::new(None);
+        let live = bundle.subscribe();
+        let calls = Calls::new(home.client.clone(), home.namespace.clone());
+        let keeper = Keeper::new(calls, inputs, Arc::clone(&ears) as _, bundle);
+        Self { server: server.clone(), keeper, plan: plan_in, leading, ca, live, ears }
+    }
+
+    /// Takes in what is there and does a step; what was heard of it.
+    async fn step(&mut self) -> String {
+        self.keeper.take(Ok(Event::Init));
+        if let Some(object) = self.server.get(CONFIGURATION) {
+            self.keeper.take(Ok(Event::InitApply(serde_json::from_value(object).unwrap())));
+        }
+        self.keeper.take(Ok(Event::InitDone));
+        self.keeper.step().await;
+        std::mem::take(&mut *self.ears.0.lock().unwrap()).join("\n")
+    }
+
+    fn plan(&self, edit: impl FnOnce(&mut Plan)) {
+        self.plan.send_modify(|plan| edit(plan.as_mut().unwrap()));
+    }
+}
+
+/// What the registration asks about in the core group.
+fn resources(server: &ApiServer) -> String {
+    server.get(CONFIGURATION).unwrap()["webhooks"][0]["rules"].to_string()
+}
+
+fn remembered(server: &ApiServer) -> Value {
+    server.get(LEASE).unwrap()["metadata"]["annotations"]["driftwall.io/registered"].clone()
+}
+
+#[tokio::test]
+async fn it_registers_and_follows_git() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    assert_eq!(replica.step().await, "absent -\nwrote true\nas_wanted Ignore");
+    let made = server.get(CONFIGURATION).unwrap();
+    assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "role");
+    assert!(made["webhooks"][0]["matchConditions"].is_array(), "the server is new enough");
+    assert_eq!((remembered(&server), replica.live.borrow().as_deref()), (json!("one"), Some("PEM")));
+    assert!(resources(&server).contains("configmaps") && !resources(&server).contains("secrets"));
+
+    replica.plan(|now| *now = plan(&["Secret"]));
+    assert_eq!(replica.step().await, "as_wanted Ignore\nwrote true\nas_wanted Ignore");
+    assert!(!resources(&server).contains("configmaps") && resources(&server).contains("secrets"));
+    replica.ca.send_replace(Some("OTHER".to_owned()));
+    replica.step().await;
+    assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
+    assert_eq!(replica.step().await, "as_wanted Ignore", "there is nothing more to do");
+}
+
+#[tokio::test]
+async fn nothing_is_written_before_it_is_time() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.ca.send_replace(None);
+    assert_eq!(replica.step().await, "absent -", "no certificate yet");
+    replica.ca.send_replace(Some("PEM".to_owned()));
+    replica.leading.send_replace(false);
+    assert_eq!(replica.step().await, "absent -", "another replica leads");
+    replica.leading.send_replace(true);
+    assert!(replica.step().await.contains("wrote true"));
+}
+
+#[tokio::test]
+async fn a_removal_is_the_way_out_and_survives_a_restart() {
+    let server = ApiServer::usual();
+    let mut first = Replica::new(&server);
+    first.step().await;
+    server.remove(CONFIGURATION);
+    let heard = first.step().await;
+    assert!(heard.starts_with("absent -\nRegistrationRemoved: ") && heard.contains("kubectl annotate lease driftwall"));
+    assert_eq!(first.step().await, "absent -", "said once");
+    let mut second = Replica::new(&server);
+    assert!(second.step().await.contains("RegistrationRemoved"), "after a restart, too");
+    assert!(server.get(CONFIGURATION).is_none());
+
+    server.edit(LEASE, |lease| lease["metadata"] = json!({}));
+    assert!(second.step().await.contains("wrote true"), "the way back in");
+    server.remove(CONFIGURATION);
+    second.plan(|plan| plan.restore = true);
+    let heard = second.step().await;
+    assert!(heard.contains("RegistrationRemoved") && heard.contains("RegistrationRestored"), "{heard}");
+    assert!(server.get(CONFIGURATION).is_some());
+
+    server.remove(CONFIGURATION);
+    server.put(DEPLOYMENT, &json!({"metadata": {"uid": "two"}}));
+    assert!(Replica::new(&server).step().await.contains("wrote true"), "another installation");
+    assert_eq!(remembered(&server), "two");
+}
+
+#[tokio::test]
+async fn what_somebody_changes_is_told_and_only_the_ca_is_kept_right() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    server.edit(CONFIGURATION, |it| {
+        it["webhooks"][0]["rules"].as_array_mut().unwrap().remove(0);
+        it["webhooks"].as_array_mut().unwrap().push(json!({"name": "another.example"}));
+    });
+    let heard = replica.step().await;
+    assert!(heard.starts_with("changed Ignore\nRegistrationChanged: "), "{heard}");
+    assert!(heard.contains(" is missing") && heard.contains("another.example is not driftwall's"), "{heard}");
+    assert!(!heard.contains("wrote"), "{heard}");
+    replica.ca.send_replace(Some("OTHER".to_owned()));
+    assert_eq!(replica.step().await, "changed Ignore\nwrote true");
+    assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
+    assert_eq!(server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().len(), 2, "the rest stays");
+
+    replica.plan(|plan| plan.restore = true);
+    let heard = replica.step().await;
+    assert!(heard.contains("RegistrationRestored"), "{heard}");
+    assert_eq!(server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().len(), 1);
+    assert_eq!(replica.step().await, "as_wanted Ignore");
+}
+
+#[tokio::test]
+async fn an_operator_s_failure_policy_stays_until_the_configuration_says_otherwise() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    let policy = || server.get(CONFIGURATION).unwrap()["webhooks"][0]["failurePolicy"].clone();
+    server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
+    let heard = replica.step().await;
+    assert!(heard.starts_with("as_wanted Fail\nFailurePolicyChanged: "), "{heard}");
+    replica.plan(|now| now.snapshot = plan(&["Secret"]).snapshot);
+    assert!(replica.step().await.contains("wrote true"));
+    assert_eq!(policy(), "Fail", "a write for Git leaves it");
+    replica.plan(|plan| plan.registration.failure_policy = "Fail");
+    replica.step().await;
+    replica.plan(|plan| plan.registration.failure_policy = "Ignore");
+    replica.step().await;
+    assert_eq!(policy(), "Ignore");
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_and_tried_again() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    server.refuse(Some((Method::PATCH, "validatingwebhookconfigurations")));
+    assert_eq!(replica.step().await, "absent -\nwrote false");
+    assert_eq!(replica.keeper.step().await, Duration::from_secs(2), "it is tried again, later and later");
+    server.refuse(Some((Method::GET, "clusterroles")));
+    assert!(replica.step().await.contains("wrote true"), "the owner may stay unknown");
+    assert!(server.get(CONFIGURATION).unwrap()["metadata"]["ownerReferences"].is_null());
+}

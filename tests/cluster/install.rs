@@ -1,0 +1,83 @@
+//! driftwall installed from `deploy/`, but for its pods: no node is here to run them.
+
+use base64::Engine as _;
+use driftwall::manifest::{self, Object};
+use serde_json::{Value, json};
+
+use crate::kubectl::{Proof, configure};
+use crate::older::Lacks;
+use crate::plane::Plane;
+
+/// What the installation says of how driftwall starts.
+pub(crate) struct Installed {
+    /// The configuration that it ships with.
+    pub(crate) config: Value,
+    /// The arguments of its container.
+    pub(crate) arguments: Vec<String>,
+    webhook: Value,
+}
+
+/// Rights that driftwall uses and `deploy/` does not give yet; nothing, once it does.
+const NOT_YET: &str = r#"
+printf '{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "driftwall-glass"},
+    "rules": [{"apiGroups": ["driftwall.io"], "resources": ["breakglasses"], "verbs": ["get", "list", "watch"]}]}' |
+    kubectl create -f -
+kubectl create clusterrole driftwall-events --verb=create,patch --resource=events.events.k8s.io,events
+for name in driftwall-glass driftwall-events; do
+    kubectl create clusterrolebinding $name --clusterrole=$name --serviceaccount=driftwall:driftwall
+done"#;
+
+/// Applies the kustomization, makes the Service lead to `port` on this machine, and gives driftwall
+/// its own identity.
+pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
+    let deploy = std::env::current_dir().unwrap().join("deploy");
+    let rendered = lacks.versions(&plane.admin(&format!("kubectl kustomize {}", deploy.display())));
+    let reading = manifest::read("deploy", rendered.as_bytes());
+    assert!(reading.errors.is_empty(), "{:?}", reading.errors);
+    let mut objects = reading.objects;
+    let webhook = objects.extract_if(.., |object| object.kind == "ValidatingWebhookConfiguration").next().unwrap();
+    let service = named(&mut objects, "Service");
+    // An ExternalName: the API server goes where it says, at the port that the webhook names.
+    service.value["spec"] = json!({"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]});
+    let config = named(&mut objects, "ConfigMap").value["data"]["driftwall.yaml"].as_str().unwrap().to_owned();
+    let container = &named(&mut objects, "Deployment").value["spec"]["template"]["spec"]["containers"][0];
+    let arguments = serde_json::from_value(container["args"].clone()).unwrap();
+    let list = json!({
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": objects.into_iter().map(|object| object.value).collect::<Vec<_>>(),
+    });
+    let folder = plane.folder.path();
+    std::fs::write(folder.join("deploy.json"), list.to_string()).unwrap();
+    // Fields newer than the server are dropped.
+    let unchecked = if lacks.nothing() { "" } else { "--validate=false" };
+    plane.admin(&format!("kubectl apply {unchecked} -f deploy.json"));
+    // From 1.21 on the server does it.
+    plane.admin("for name in driftwall kube-system; do kubectl label ns $name kubernetes.io/metadata.name=$name; done");
+    plane.admin(NOT_YET);
+    let token = plane.admin("kubectl create token driftwall -n driftwall --duration=24h");
+    configure(folder, "driftwall", plane.port, "driftwall", &Proof::Token(&token));
+    Installed { config: serde_saphyr::from_str(&config).unwrap(), arguments, webhook: webhook.value }
+}
+
+fn named<'a>(objects: &'a mut [Object], kind: &str) -> &'a mut Object {
+    objects.iter_mut().find(|object| object.kind == kind && object.name == "driftwall").unwrap()
+}
+
+impl Installed {
+    /// Registers the webhook behind the Service's `port`, trusting `ca`.
+    pub(crate) fn register(&mut self, plane: &Plane, lacks: &Lacks, port: u16, ca: &str) {
+        let webhook = &mut self.webhook["webhooks"][0];
+        webhook["clientConfig"]["caBundle"] = encoded(ca);
+        webhook["clientConfig"]["service"]["port"] = port.into();
+        lacks.webhook(webhook);
+        std::fs::write(plane.folder.path().join("webhook.json"), self.webhook.to_string()).unwrap();
+        // What the older server does not know, it drops.
+        plane.admin("kubectl create --validate=false -f webhook.json");
+    }
+}
+
+/// What trusts the certificates of `ca`.
+pub(crate) fn encoded(ca: &str) -> Value {
+    base64::prelude::BASE64_STANDARD.encode(ca).into()
+}

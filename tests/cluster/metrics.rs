@@ -1,0 +1,126 @@
+//! The metrics API of a cluster, served by this process: each pod of `web` uses what a test says.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+
+use crate::plane::Plane;
+
+/// The API, and what it says of pods; of none, no autoscaler moves.
+pub(crate) struct Metrics {
+    pods: Arc<Mutex<Vec<Value>>>,
+    _runtime: Runtime,
+}
+
+impl Metrics {
+    /// Serves behind the API server, which finds it by a Service.
+    pub(crate) fn start(plane: &Plane) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let folder = plane.folder.path();
+        let [chain, key] = ["server.crt", "server.key"].map(|name| std::fs::read(folder.join(name)).unwrap());
+        let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let tls = TlsAcceptor::from(Arc::new(config));
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let pods = Arc::new(Mutex::new(Vec::new()));
+        let said = pods.clone();
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (tls, said) = (tls.clone(), said.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    let service =
+                        service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &said))));
+                    let server = hyper::server::conn::http1::Builder::new();
+                    // The API server hangs up when it likes.
+                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        register(plane, port);
+        Self { pods, _runtime: runtime }
+    }
+
+    /// What the pods of a namespace use from now on.
+    pub(crate) fn say(&self, namespace: &str, pods: &[String], cpu: &str) {
+        let pod = |name: &String| {
+            json!({
+                "metadata": {"name": name, "namespace": namespace},
+                "timestamp": jiff::Timestamp::now().to_string(),
+                "window": "30s",
+                "containers": [{"name": "web", "usage": {"cpu": cpu, "memory": "1Mi"}}],
+            })
+        };
+        *self.pods.lock().unwrap_or_else(PoisonError::into_inner) = pods.iter().map(pod).collect();
+    }
+}
+
+fn register(plane: &Plane, port: u16) {
+    let ca = std::fs::read_to_string(plane.folder.path().join("ca.crt")).unwrap();
+    let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "metrics", "namespace": "kube-system"},
+            "spec": {"type": "ExternalName", "externalName": "localhost"},
+        },
+        {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": "v1beta1.metrics.k8s.io"},
+            "spec": {
+                "group": "metrics.k8s.io",
+                "version": "v1beta1",
+                "groupPriorityMinimum": 100,
+                "versionPriority": 100,
+                "caBundle": crate::install::encoded(&ca),
+                "service": {"name": "metrics", "namespace": "kube-system", "port": port},
+            },
+        },
+    ]});
+    std::fs::write(plane.folder.path().join("metrics.json"), objects.to_string()).unwrap();
+    plane.admin("kubectl create -f metrics.json");
+    plane.admin("kubectl wait apiservice/v1beta1.metrics.k8s.io --for=condition=Available --timeout=60s");
+}
+
+fn answer(request: &Request<Incoming>, pods: &Mutex<Vec<Value>>) -> Response<Full<Bytes>> {
+    let group = "/apis/metrics.k8s.io/v1beta1";
+    let (status, body) = match request.uri().path().strip_prefix(group) {
+        Some("") => (StatusCode::OK, resources()),
+        Some(path) if path.ends_with("/pods") => {
+            let items = pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let list = json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items});
+            (StatusCode::OK, list)
+        }
+        _ => (StatusCode::NOT_FOUND, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404})),
+    };
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
+
+fn resources() -> Value {
+    json!({
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": "metrics.k8s.io/v1beta1",
+        "resources": [{"name": "pods", "singularName": "", "namespaced": true, "kind": "PodMetrics", "verbs": ["get", "list"]}],
+    })
+}
