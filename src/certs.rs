@@ -1,15 +1,20 @@
-//! A certificate authority and a serving certificate, made on the spot.
+//! Certificate authorities and serving certificates, made on the spot.
 //!
-//! For the first steps, the demo and the tests: the authority's key is thrown
-//! away as soon as it has signed, so nothing else can ever be signed by it.
+//! For the first steps, the demo and the tests, [`make`] throws the authority's
+//! key away as soon as it has signed, so nothing else can ever be signed by it.
+//! An [`Authority`] keeps its key, to sign again.
+
+mod authority;
+mod inspect;
 
 use std::fmt;
+use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
-use rustls::pki_types::ServerName;
-use time::{Duration, OffsetDateTime};
+pub use authority::Authority;
+pub use inspect::{Certificate, InspectError};
+
+/// What is made is valid from this long ago: the clocks of a cluster's nodes differ.
+const BACKDATED: Duration = Duration::from_hours(1);
 
 /// What [`make`] makes, as PEM texts.
 #[derive(Clone)]
@@ -41,6 +46,12 @@ pub enum CertsError {
     /// The certificate would end before it begins, or after the calendar.
     #[error("failed to make a certificate that is valid for {0} days")]
     Days(u32),
+    /// The certificate would end before it begins, after the calendar, or after its authority.
+    #[error("failed to make a certificate that is valid for {0:?}")]
+    Life(Duration),
+    /// An authority whose key is not there.
+    #[error("failed to make a certificate: the authority's key is missing")]
+    NoKey,
     /// The cryptography refused.
     #[error("failed to make a certificate")]
     Sign(#[from] rcgen::Error),
@@ -51,76 +62,13 @@ pub enum CertsError {
 /// A name that reads as an IP address becomes an IP entry. Both certificates
 /// end together, so that one expiry date says all.
 pub fn make(names: &[String], valid_days: u32) -> Result<Pair, CertsError> {
-    let first = names.first().ok_or(CertsError::NoName)?;
-    if let Some(bad) = names.iter().find(|name| !is_name(name)) {
-        return Err(CertsError::Name(bad.clone()));
-    }
-    let validity = Validity::of(valid_days)?;
-    let authority = authority(&validity)?;
-
-    let mut params = CertificateParams::new(names)?;
-    validity.set(&mut params);
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    // A common name is limited to 64 characters; clients look at the names above.
-    if first.len() <= 64 {
-        params.distinguished_name.push(DnType::CommonName, first);
-    }
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages.push(KeyUsagePurpose::DigitalSignature);
-    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-    let key = KeyPair::generate()?;
-    let cert = params.signed_by(&key, &authority.issuer)?;
-
-    Ok(Pair { ca: authority.pem, cert: cert.pem(), key: key.serialize_pem() })
-}
-
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-fn authority(validity: &Validity) -> Result<Authority, CertsError> {
-    let mut params = CertificateParams::default();
-    validity.set(&mut params);
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "driftwall CA");
-    // It signs serving certificates only, never a further authority.
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate()?;
-    let cert = params.self_signed(&key)?;
-    Ok(Authority { pem: cert.pem(), issuer: Issuer::new(params, key) })
-}
-
-struct Validity {
-    from: OffsetDateTime,
-    until: OffsetDateTime,
-}
-
-impl Validity {
-    fn of(days: u32) -> Result<Self, CertsError> {
-        let now = OffsetDateTime::now_utc();
-        // X.509 cannot tell a date after the year 9999, and neither can `time`.
-        let until = (days > 0)
-            .then(|| now.checked_add(Duration::days(i64::from(days))))
-            .flatten()
-            .ok_or(CertsError::Days(days))?;
-        Ok(Self {
-            // The clocks of a cluster's nodes differ.
-            from: now - Duration::hours(1),
-            until,
-        })
-    }
-
-    fn set(&self, params: &mut CertificateParams) {
-        params.not_before = self.from;
-        params.not_after = self.until;
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    let bare = name.strip_prefix("*.").unwrap_or(name);
-    ServerName::try_from(bare).is_ok()
+    let life = Duration::from_hours(24) * valid_days;
+    let of_days = |error| match error {
+        CertsError::Life(_) => CertsError::Days(valid_days),
+        other => other,
+    };
+    let authority = Authority::make(life).map_err(of_days)?;
+    authority.sign(names, life).map_err(of_days)
 }
 
 #[cfg(test)]

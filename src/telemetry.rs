@@ -54,6 +54,10 @@ pub struct Metrics {
     registration: Registration,
     /// Unix time at which the served certificate ends; 0 where none is served.
     certificate_until: AtomicI64,
+    /// Unix time at which the CA of the served certificate ends; 0 where it is not known.
+    authority_until: AtomicI64,
+    /// Whether API servers trust what is served; negative while that is not known.
+    certificate_trusted: AtomicI64,
 }
 
 /// The content type of [`Metrics::render`].
@@ -87,6 +91,8 @@ impl Metrics {
             config_reloads: Family::default(),
             registration: Registration::default(),
             certificate_until: AtomicI64::new(0),
+            authority_until: AtomicI64::new(0),
+            certificate_trusted: AtomicI64::new(-1),
         };
         metrics.register();
         metrics
@@ -106,6 +112,8 @@ impl Metrics {
             config_reloads,
             registration,
             certificate_until: _,
+            authority_until: _,
+            certificate_trusted: _,
         } = self;
         registry.register("reviews", "Reviews answered", reviews.clone());
         registry.register("review_duration_seconds", "From the head of a review to its answer", duration.clone());
@@ -178,6 +186,16 @@ impl Metrics {
         self.certificate_until.store(unix, Ordering::Relaxed);
     }
 
+    /// Notes the Unix time at which the CA ends that has signed what is served.
+    pub fn authority_ends(&self, unix: i64) {
+        self.authority_until.store(unix, Ordering::Relaxed);
+    }
+
+    /// Notes whether what is served is trusted by what is registered; nothing while that is not known.
+    pub fn certificate_trusted(&self, trusted: Option<bool>) {
+        self.certificate_trusted.store(trusted.map_or(-1, i64::from), Ordering::Relaxed);
+    }
+
     /// The `OpenMetrics` text of this moment.
     pub fn render(&self, health: &dyn Health) -> String {
         let mut out = String::new();
@@ -196,11 +214,22 @@ impl Metrics {
     /// What is asked at the time of a scrape rather than counted.
     fn moment(&self, health: &dyn Health) -> Registry {
         let mut registry = Registry::with_prefix("driftwall");
-        let until = self.certificate_until.load(Ordering::Relaxed);
-        if until != 0 {
-            let left = Gauge::<i64>::default();
-            left.set(until.saturating_sub(unix_now()));
-            registry.register("certificate_expiry_seconds", "Seconds until the served certificate ends", left);
+        for (name, help, until) in [
+            ("certificate_expiry_seconds", "Seconds until the served certificate ends", &self.certificate_until),
+            ("authority_expiry_seconds", "Seconds until the CA of the served certificate ends", &self.authority_until),
+        ] {
+            let until = until.load(Ordering::Relaxed);
+            if until != 0 {
+                let left = Gauge::<i64>::default();
+                left.set(until.saturating_sub(unix_now()));
+                registry.register(name, help, left);
+            }
+        }
+        let trusted = self.certificate_trusted.load(Ordering::Relaxed);
+        if trusted >= 0 {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(trusted);
+            registry.register("certificate_trusted", "1 where the registered caBundle trusts what is served", gauge);
         }
 
         let age = Family::<Source, Gauge<f64, AtomicU64>>::default();
@@ -294,6 +323,8 @@ mod tests {
         metrics.registration_stands("changed", Some("Fail"));
         metrics.registration_written(false);
         metrics.certificate_ends(unix_now() + 1000);
+        metrics.authority_ends(unix_now() + 1000);
+        metrics.certificate_trusted(Some(true));
         metrics.render(&Fixed(vec![SourceHealth {
             name: "prod".into(),
             repo: "https://example.org/acme/gitops".into(),
@@ -326,6 +357,7 @@ mod tests {
             "driftwall_reviews_in_flight 0",
             "driftwall_reviews_shed_total 0",
             "driftwall_connections 0",
+            "driftwall_certificate_trusted 1",
             "driftwall_tls_handshake_failures_total 0",
             r#"driftwall_source_age_seconds{source="prod"} 1.5"#,
             r#"driftwall_source_objects{source="prod"} 7"#,
@@ -339,8 +371,11 @@ mod tests {
         }
         assert_eq!(text.matches("# EOF").count(), 1);
         assert!(text.ends_with("# EOF\n"));
-        let left = text.lines().find_map(|l| l.strip_prefix("driftwall_certificate_expiry_seconds ")).unwrap();
-        assert!((900..=1000).contains(&left.parse::<i64>().unwrap()), "{left}");
+        for of in ["certificate", "authority"] {
+            let name = format!("driftwall_{of}_expiry_seconds ");
+            let left = text.lines().find_map(|l| l.strip_prefix(&name)).unwrap();
+            assert!((900..=1000).contains(&left.parse::<i64>().unwrap()), "{of}: {left}");
+        }
     }
 
     #[test]

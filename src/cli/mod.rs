@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod demo;
 mod emergency;
+mod household;
 mod input;
 mod notices;
 mod registering;

@@ -1,16 +1,18 @@
 //! `driftwall serve`: the admission webhook.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::Failure;
 use super::emergency::stand_by;
+use super::household::Household;
 use super::registering::register;
 use super::running::{Fixed, Running};
 use crate::cluster::{Home, Live};
@@ -55,22 +57,45 @@ impl Serve {
         })
         .await?;
         let metrics = Arc::new(Metrics::new());
-        let settings = settings(&fixed, &file)?;
+        let tls = tls(&fixed, &file)?;
+        let (shutdown, at_once) = signals()?;
+        let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
+        let household = Household::new(home.clone(), &tls.certificate, &running.in_cluster().borrow())?;
+        let household = Arc::new(household);
+        let mut keeping = AbortOnDrop(tokio::spawn(Arc::clone(&household).keep(Arc::clone(&metrics))));
+        let certificate = match tls.certificate {
+            Certificate::Files { cert, key } => CertificateSource::Files { cert, key },
+            Certificate::SelfManaged(_) => tokio::select! {
+                pair = household.pair() => CertificateSource::Held(pair),
+                () = &mut shutdown => return Ok(ExitCode::SUCCESS),
+                () = &mut at_once => return Ok(ExitCode::SUCCESS),
+            },
+        };
+        let mut settings = Settings::new(certificate);
+        settings.listen = fixed.listen;
+        settings.admin = fixed.admin;
+        settings.client_ca = tls.client_ca;
+        settings.times.drain = fixed.drain;
         let wall = Arc::clone(&running.wall);
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
-        let (shutdown, at_once) = signals()?;
+        household.serves_at(server.webhook_address());
         running.follow();
         tokio::spawn(Arc::clone(&running.wall).check());
         if let Some(home) = home {
-            // One replica alone leads.
-            let leading = watch::Sender::new(true).subscribe();
-            tokio::spawn(register(&home, &running, leading, None, Arc::clone(&metrics)).0);
+            let (leads, bundle) = (household.leads(), household.bundle());
+            tokio::spawn(register(&home, &running, leads, bundle, Arc::clone(&metrics)).0);
             tokio::spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
         }
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
             never = renew(running, fixed, metrics) => match never {},
+            ended = &mut keeping.0 => match ended {
+                Ok(never) => match never {},
+                Err(error) => return Err(format!("failed to keep what is driftwall's in the cluster: {error}").into()),
+            },
         }
+        drop(keeping);
+        household.farewell().await;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -96,24 +121,20 @@ fn look_ups(home: Option<&Home>) -> Box<dyn Cluster> {
     }
 }
 
-fn settings(fixed: &Fixed, file: &std::path::Path) -> Result<Settings, Failure> {
-    let Some(Tls { certificate, client_ca }) = fixed.tls.clone() else {
-        return Err(format!(
-            "failed to use tls of the configuration {}: it is missing; give certFile and keyFile (`driftwall certs` makes both)",
-            file.display()
-        )
-        .into());
-    };
-    let certificate = match certificate {
-        Certificate::Files { cert, key } => CertificateSource::Files { cert, key },
-        Certificate::SelfManaged(_) => return Err("failed to use tls.selfManaged: there is no cluster here".into()),
-    };
-    let mut settings = Settings::new(certificate);
-    settings.listen = fixed.listen;
-    settings.admin = fixed.admin;
-    settings.client_ca = client_ca;
-    settings.times.drain = fixed.drain;
-    Ok(settings)
+fn tls(fixed: &Fixed, file: &Path) -> Result<Tls, Failure> {
+    fixed.tls.clone().ok_or_else(|| {
+        let words = "it is missing; give certFile and keyFile (`driftwall certs` makes both), or selfManaged: true";
+        format!("failed to use tls of the configuration {}: {words}", file.display()).into()
+    })
+}
+
+/// Work in the background that ends with who began it.
+struct AbortOnDrop(JoinHandle<Infallible>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Keeps the configuration new, for as long as it serves.

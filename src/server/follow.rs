@@ -33,7 +33,7 @@ struct Trouble {
 
 impl Follower {
     /// Reads what is to be served first; here every error is final.
-    pub(super) async fn begin(origin: Origin, metrics: Arc<Metrics>) -> Result<Self, TlsError> {
+    pub(super) async fn begin(mut origin: Origin, metrics: Arc<Metrics>) -> Result<Self, TlsError> {
         let texts = origin.read().await?;
         let identity = texts.identity()?;
         note_end(&metrics, &identity);
@@ -56,7 +56,10 @@ impl Follower {
         let mut tick = interval(every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tick.tick().await;
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.origin.changed() => {}
+            }
             match self.look().await {
                 Ok(()) => self.trouble = None,
                 Err(error) => self.refuse(&error),

@@ -11,6 +11,7 @@ mod budget;
 mod connection;
 mod drain;
 mod follow;
+mod probe;
 mod pulse;
 mod refusal;
 mod seldom;
@@ -35,6 +36,7 @@ use follow::Follower;
 
 pub use app::{Bounds, app};
 pub use drain::signals;
+pub use probe::{ProbeError, probe};
 pub use tls::{CertificateSource, TlsError};
 
 use crate::telemetry::Metrics;

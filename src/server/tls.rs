@@ -119,11 +119,11 @@ pub(super) struct Identity {
 }
 
 impl Origin {
-    pub(super) async fn read(&self) -> Result<Texts, TlsError> {
-        let (cert, key) = match &self.certificate {
+    pub(super) async fn read(&mut self) -> Result<Texts, TlsError> {
+        let (cert, key) = match &mut self.certificate {
             CertificateSource::Files { cert, key } => (file(cert).await?, file(key).await?),
             CertificateSource::Held(pair) => {
-                let pair = pair.borrow().clone();
+                let pair = pair.borrow_and_update().clone();
                 let named = |name: &str, text: &str| Named { name: name.into(), text: text.into() };
                 (named("the held certificate", &pair.cert), named("the held key", &pair.key))
             }
@@ -133,6 +133,16 @@ impl Origin {
             None => None,
         };
         Ok(Texts { cert, key, client_ca })
+    }
+
+    /// Returns when the owner sends another pair; files say nothing.
+    pub(super) async fn changed(&mut self) {
+        if let CertificateSource::Held(pair) = &mut self.certificate
+            && pair.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
     }
 }
 

@@ -45,16 +45,7 @@ impl From<kube::Error> for Fault {
         if let kube::Error::Api(status) = error {
             return Self::Refused { code: status.code, message: status.message };
         }
-        let mut words = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            let more = error.to_string();
-            if !words.contains(&more) {
-                words = format!("{words}: {more}");
-            }
-            cause = error.source();
-        }
-        Self::Unreachable(words)
+        Self::Unreachable(crate::cluster::reason(&error))
     }
 }
 

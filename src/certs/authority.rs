@@ -1,0 +1,146 @@
+//! An authority that keeps its key.
+
+use std::fmt;
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::ServerName;
+use time::OffsetDateTime;
+
+use super::{BACKDATED, Certificate, CertsError, Pair};
+
+/// A certificate authority, as PEM texts.
+#[derive(Clone)]
+pub struct Authority {
+    /// Its certificate.
+    pub cert: String,
+    /// Its key.
+    pub key: String,
+}
+
+/// Keeps the key out of logs and of failed assertions.
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("cert", &self.cert).finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Makes one (ECDSA P-256) whose life begins now.
+    pub fn make(life: Duration) -> Result<Self, CertsError> {
+        let mut params = CertificateParams::default();
+        Validity::of(life)?.set(&mut params);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "driftwall CA");
+        // It signs serving certificates only, never a further authority.
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate()?;
+        let cert = params.self_signed(&key)?;
+        Ok(Self { cert: cert.pem(), key: key.serialize_pem() })
+    }
+
+    /// Makes a serving certificate (ECDSA P-256) for `names` whose life begins
+    /// now, and ends with the authority's where that is earlier.
+    ///
+    /// A name that reads as an IP address becomes an IP entry.
+    pub fn sign(&self, names: &[String], life: Duration) -> Result<Pair, CertsError> {
+        let first = names.first().ok_or(CertsError::NoName)?;
+        if let Some(bad) = names.iter().find(|name| !is_name(name)) {
+            return Err(CertsError::Name(bad.clone()));
+        }
+        let issuer = Issuer::from_ca_cert_pem(&self.cert, KeyPair::from_pem(&self.key)?)?;
+        let mut validity = Validity::of(life)?;
+        let ends = Certificate::read_all(&self.cert).ok().and_then(|certs| certs.first().map(|ca| ca.ends));
+        if let Some(ends) = ends.and_then(|ends| OffsetDateTime::from_unix_timestamp(ends).ok()) {
+            validity.until = validity.until.min(ends);
+        }
+
+        let mut params = CertificateParams::new(names)?;
+        validity.set(&mut params);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        // A common name is limited to 64 characters; clients look at the names above.
+        if first.len() <= 64 {
+            params.distinguished_name.push(DnType::CommonName, first);
+        }
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        let key = KeyPair::generate()?;
+        let cert = params.signed_by(&key, &issuer)?;
+        Ok(Pair { ca: self.cert.clone(), cert: cert.pem(), key: key.serialize_pem() })
+    }
+
+    /// Whether the key is the certificate's.
+    pub fn is_paired(&self) -> bool {
+        Certificate::read_all(&self.cert).is_ok_and(|certs| certs.first().is_some_and(|cert| cert.is_of_key(&self.key)))
+    }
+}
+
+struct Validity {
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+}
+
+impl Validity {
+    fn of(life: Duration) -> Result<Self, CertsError> {
+        let now = OffsetDateTime::now_utc();
+        // X.509 cannot tell a date after the year 9999, and neither can `time`.
+        let until = time::Duration::try_from(life)
+            .ok()
+            .filter(|life| life.is_positive())
+            .and_then(|life| now.checked_add(life))
+            .ok_or(CertsError::Life(life))?;
+        Ok(Self { from: now - BACKDATED, until })
+    }
+
+    fn set(&self, params: &mut CertificateParams) {
+        params.not_before = self.from;
+        params.not_after = self.until;
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let bare = name.strip_prefix("*.").unwrap_or(name);
+    ServerName::try_from(bare).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn an_authority_signs_again_from_its_texts() {
+        let made = Authority::make(DAY).unwrap();
+        assert!(made.is_paired());
+        let again = Authority { cert: made.cert.clone(), key: made.key.clone() };
+        let [ca, other] = [&made, &Authority::make(DAY).unwrap()].map(|ca| Certificate::read_all(&ca.cert).unwrap());
+        for _ in 0..2 {
+            let pair = again.sign(&["a.b.svc".into()], DAY / 2).unwrap();
+            let leaf = &Certificate::read_all(&pair.cert).unwrap()[0];
+            assert!(leaf.is_signed_by(&ca[0]) && !leaf.is_signed_by(&other[0]), "the subjects are the same");
+            assert!(leaf.is_of_key(&pair.key) && !leaf.is_of_key(&made.key));
+            assert!((leaf.ends - leaf.made - 12 * 3600).abs() <= 1);
+        }
+        let other_key = Authority { key: Authority::make(DAY).unwrap().key, ..made };
+        assert!(!other_key.is_paired());
+    }
+
+    #[test]
+    fn nothing_outlives_its_authority() {
+        let authority = Authority::make(DAY / 24).unwrap();
+        let ca = Certificate::read_all(&authority.cert).unwrap().remove(0);
+        let pair = authority.sign(&["a".into()], DAY).unwrap();
+        assert_eq!(Certificate::read_all(&pair.cert).unwrap()[0].ends, ca.ends);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let authority = Authority::make(DAY).unwrap();
+        assert!(!format!("{authority:?}").contains("PRIVATE"));
+    }
+}

@@ -1,0 +1,143 @@
+//! What a certificate says of itself.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rcgen::{KeyPair, PublicKeyData as _};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject as _};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::X509Error;
+
+use super::BACKDATED;
+
+/// Why a text tells of no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The text is not PEM.
+    #[error("failed to parse as PEM: {0}")]
+    Pem(#[from] pem::Error),
+    /// There is PEM with something else in it than a certificate.
+    #[error("failed to parse as a certificate: {0}")]
+    Certificate(#[from] X509Error),
+}
+
+/// A certificate of driftwall's own making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Unix time at which its life began; it is valid since a little before.
+    pub made: i64,
+    /// Unix time at which it ends.
+    pub ends: i64,
+    /// The DNS names and IP addresses that it is for.
+    pub names: Vec<String>,
+    /// Whether it may sign others.
+    pub is_authority: bool,
+    /// The SHA-256 of it, in hexadecimal.
+    pub print: String,
+    der: CertificateDer<'static>,
+}
+
+impl Certificate {
+    /// Every certificate of a PEM text; an empty text has none.
+    pub fn read_all(text: &str) -> Result<Vec<Self>, InspectError> {
+        CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| Self::of(&der?)).collect()
+    }
+
+    fn of(der: &CertificateDer<'static>) -> Result<Self, InspectError> {
+        let (_, cert) = x509_parser::parse_x509_certificate(der).map_err(|error| match error {
+            x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => error,
+            x509_parser::nom::Err::Incomplete(_) => X509Error::InvalidCertificate,
+        })?;
+        let names = cert.subject_alternative_name()?.map(|names| &names.value.general_names);
+        let names = names.into_iter().flatten().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(bytes) => match **bytes {
+                [a, b, c, d] => Some(IpAddr::from([a, b, c, d]).to_string()),
+                _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| IpAddr::from(bytes).to_string()),
+            },
+            _ => None,
+        });
+        let validity = cert.validity();
+        let mut print = String::new();
+        for byte in digest(&SHA256, der).as_ref() {
+            // Writing to a String cannot fail.
+            let _ = write!(print, "{byte:02x}");
+        }
+        Ok(Self {
+            made: validity.not_before.timestamp() + BACKDATED.as_secs().cast_signed(),
+            ends: validity.not_after.timestamp(),
+            names: names.collect(),
+            is_authority: cert.is_ca(),
+            print,
+            der: der.clone(),
+        })
+    }
+
+    /// Whether it is the certificate of a key, given as PEM.
+    pub fn is_of_key(&self, key: &str) -> bool {
+        let (Ok(key), Ok((_, cert))) = (KeyPair::from_pem(key), x509_parser::parse_x509_certificate(&self.der)) else {
+            return false;
+        };
+        cert.public_key().raw == key.subject_public_key_info()
+    }
+
+    /// Whether an authority's key has signed it; the names alone prove nothing,
+    /// since all authorities of driftwall's have the same one.
+    pub fn is_signed_by(&self, authority: &Self) -> bool {
+        let parsed = [self, authority].map(|it| x509_parser::parse_x509_certificate(&it.der));
+        let [Ok((_, cert)), Ok((_, ca))] = parsed else { return false };
+        authority.is_authority && cert.issuer() == ca.subject() && cert.verify_signature(Some(ca.public_key())).is_ok()
+    }
+
+    /// The certificate as PEM.
+    pub fn to_pem(&self) -> String {
+        let text = BASE64_STANDARD.encode(&self.der);
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        for (at, character) in text.chars().enumerate() {
+            if at > 0 && at % 64 == 0 {
+                pem.push('\n');
+            }
+            pem.push(character);
+        }
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+        pem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::make;
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_what_it_was_made_with() {
+        let names = ["driftwall.ops.svc", "127.0.0.1", "::1"].map(String::from);
+        let pair = make(&names, 30).unwrap();
+        let [leaf, ca] = [&pair.cert, &pair.ca].map(|text| Certificate::read_all(text).unwrap().remove(0));
+        assert_eq!(leaf.names, names);
+        assert_eq!(leaf.ends - leaf.made, 30 * 24 * 3600);
+        assert!(ca.is_authority && !leaf.is_authority && leaf.is_signed_by(&ca) && !ca.is_signed_by(&leaf));
+        assert_eq!(leaf.print.len(), 64);
+        assert_eq!(Certificate::read_all(&leaf.to_pem()).unwrap(), [leaf]);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_told_apart_from_nothing() {
+        let pair = make(&["a".to_owned()], 1).unwrap();
+        assert_eq!(Certificate::read_all("").unwrap(), []);
+        assert_eq!(Certificate::read_all(&format!("{}{}", pair.ca, pair.cert)).unwrap().len(), 2);
+        let cut = &pair.cert[..pair.cert.len() / 2];
+        let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for bad in [cut, other] {
+            assert!(Certificate::read_all(bad).is_err(), "{bad}");
+        }
+        let key = Certificate::read_all(&pair.ca).unwrap().remove(0);
+        for bad in ["", cut, "key"] {
+            assert!(!key.is_of_key(bad));
+        }
+    }
+}

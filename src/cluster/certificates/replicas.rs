@@ -1,0 +1,134 @@
+//! Under which CA each replica serves: a `Lease` a replica.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::plan::Pace;
+use crate::certs::{Certificate, Pair};
+use crate::cluster::home::Home;
+use crate::cluster::{FIELD_MANAGER, lease, reason};
+
+const SERVES: &str = "driftwall.io/serves";
+const SELECTOR: &str = "app.kubernetes.io/name=driftwall,driftwall.io/replica=true";
+/// The API server's answer to a request.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The reports of all replicas of an installation, this one's among them.
+pub(super) struct Replicas {
+    api: Api<Lease>,
+    prefix: String,
+    identity: String,
+    /// The name of this one's.
+    own: String,
+    pace: Pace,
+}
+
+/// When the leader saw a report last change, by its own clock.
+pub(super) type Heard = HashMap<String, (Option<String>, Instant)>;
+
+impl Replicas {
+    pub(super) fn new(home: &Home, service: &str, pace: Pace) -> Self {
+        let prefix = format!("{service}-");
+        // A host's name may have what an object's cannot.
+        let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
+        let identity = home.identity.replace(|character| !is_plain(character), "-").to_ascii_lowercase();
+        let own = format!("{prefix}{identity}");
+        Self {
+            api: Api::namespaced(home.client.clone(), &home.namespace),
+            prefix,
+            identity: home.identity.clone(),
+            own,
+            pace,
+        }
+    }
+
+    /// Tells under which CA this replica serves, at once when it changes, for ever.
+    pub(super) async fn report(&self, mut serving: watch::Receiver<Option<Arc<Pair>>>) -> Infallible {
+        let mut told = String::new();
+        loop {
+            let pair = serving.borrow_and_update().clone();
+            let mut pause = self.pace.report;
+            if let Some(print) = pair.and_then(|pair| print(&pair)) {
+                let error = match timeout(ANSWER, self.write(&print)).await {
+                    Ok(Ok(_)) => String::new(),
+                    Ok(Err(error)) => reason(&error),
+                    Err(_) => "the API server does not answer in time".to_owned(),
+                };
+                if !error.is_empty() {
+                    pause /= 5;
+                    if told != error {
+                        tracing::warn!(lease = %self.own, %error, "Report of this replica could not be written");
+                    }
+                }
+                told = error;
+            }
+            // Its sender lives as long as this; without a change the pause ends it.
+            let _ = timeout(pause, serving.changed()).await;
+        }
+    }
+
+    async fn write(&self, print: &str) -> Result<Lease, kube::Error> {
+        let report = json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {
+                "name": self.own,
+                "labels": {"app.kubernetes.io/name": "driftwall", "driftwall.io/replica": "true"},
+                "annotations": {SERVES: print},
+            },
+            "spec": {
+                "holderIdentity": self.identity,
+                "leaseDurationSeconds": self.pace.silence.as_secs().max(1),
+                "renewTime": lease::now(),
+            },
+        });
+        self.api.patch(&self.own, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(report)).await
+    }
+
+    pub(super) async fn withdraw(&self) {
+        // What stays is swept away by who leads.
+        let _ = timeout(ANSWER, self.api.delete(&self.own, &DeleteParams::default())).await;
+    }
+
+    /// The CAs under which replicas serve. The reports of those that have been
+    /// silent for too long are swept away.
+    pub(super) async fn count(&self, heard: &mut Heard) -> Result<Vec<String>, String> {
+        let list = match timeout(ANSWER, self.api.list(&ListParams::default().labels(SELECTOR))).await {
+            Ok(list) => list.map_err(|error| reason(&error))?,
+            Err(_) => return Err("the API server does not answer in time".to_owned()),
+        };
+        let reports: Vec<_> =
+            list.items.into_iter().filter(|lease| lease.name_any().starts_with(&self.prefix)).collect();
+        heard.retain(|name, _| reports.iter().any(|lease| lease.name_any() == *name));
+        let mut served = Vec::new();
+        for lease in reports {
+            let name = lease.name_any();
+            let version = lease.resource_version();
+            let (before, since) = heard.entry(name.clone()).or_insert_with(|| (version.clone(), Instant::now()));
+            if *before != version {
+                (*before, *since) = (version, Instant::now());
+            }
+            if since.elapsed() >= self.pace.silence {
+                tracing::info!(lease = %name, "Replica is gone");
+                // Tried again at the next count.
+                let _ = timeout(ANSWER, self.api.delete(&name, &DeleteParams::default())).await;
+                continue;
+            }
+            // A report that says nothing is of nobody who follows.
+            served.push(lease.annotations().get(SERVES).cloned().unwrap_or_default());
+        }
+        Ok(served)
+    }
+}
+
+fn print(pair: &Pair) -> Option<String> {
+    Certificate::read_all(&pair.ca).ok()?.into_iter().next().map(|ca| ca.print)
+}
