@@ -10,11 +10,10 @@ use crate::plane::Plane;
 
 /// What the installation says of how driftwall starts.
 pub(crate) struct Installed {
-    /// The configuration that it ships with.
+    /// The configuration that it ships with, registering the port of these tests.
     pub(crate) config: Value,
     /// The arguments of its container.
     pub(crate) arguments: Vec<String>,
-    webhook: Value,
 }
 
 /// Applies the kustomization, makes the Service lead to `port` on this machine, and gives driftwall
@@ -46,39 +45,15 @@ pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
     let token = plane.admin("kubectl create token driftwall -n driftwall --duration=24h");
     configure(folder, "driftwall", plane.port, "driftwall", &Proof::Token(&token));
     let mut config: Value = serde_saphyr::from_str(&config).unwrap();
-    config["registration"]["manage"] = false.into();
-    Installed { config, arguments, webhook: webhook(plane) }
-}
-
-/// The configuration of the chart, for who registers driftwall by other hands.
-fn webhook(plane: &Plane) -> Value {
-    let chart = std::env::current_dir().unwrap().join("deploy/chart");
-    let values = "--set registration.manage=false,tls.mode=secret";
-    let rendered = plane.admin(&format!("helm template driftwall {} -n driftwall {values}", chart.display()));
-    let mut objects = manifest::read("chart", rendered.as_bytes()).objects.into_iter();
-    objects.find(|object| object.kind == "ValidatingWebhookConfiguration").unwrap().value
+    config["registration"]["port"] = port.into();
+    Installed { config, arguments }
 }
 
 fn named<'a>(objects: &'a mut [Object], kind: &str) -> &'a mut Object {
     objects.iter_mut().find(|object| object.kind == kind && object.name == "driftwall").unwrap()
 }
 
-impl Installed {
-    /// Registers the webhook behind the Service's `port`, trusting `ca`.
-    pub(crate) fn register(&mut self, plane: &Plane, lacks: &Lacks, port: u16, ca: &str) {
-        let webhooks = self.webhook["webhooks"].as_array_mut().unwrap();
-        for webhook in &mut *webhooks {
-            webhook["clientConfig"]["caBundle"] = encoded(ca);
-            webhook["clientConfig"]["service"]["port"] = port.into();
-        }
-        lacks.webhook(&mut webhooks[0]);
-        std::fs::write(plane.folder.path().join("webhook.json"), self.webhook.to_string()).unwrap();
-        // What the older server does not know, it drops.
-        plane.admin("kubectl create --validate=false -f webhook.json");
-    }
-}
-
-/// What trusts the certificates of `ca`.
+/// Certificates, as a `caBundle` has them.
 pub(crate) fn encoded(ca: &str) -> Value {
     base64::prelude::BASE64_STANDARD.encode(ca).into()
 }

@@ -1,7 +1,5 @@
 //! What an older API server has instead of what Git and `deploy/` name, found out by asking it.
 
-use serde_json::{Value, json};
-
 use crate::plane::Plane;
 
 /// A kind in the API version that Git names, and in the one before it.
@@ -64,22 +62,4 @@ impl Lacks {
             text.replace(&named(kind.now), &named(kind.then))
         })
     }
-
-    /// The webhook of `deploy/` for this server.
-    pub(crate) fn webhook(&self, webhook: &mut Value) {
-        let rules = webhook["rules"].as_array_mut().unwrap();
-        for kind in &self.0 {
-            rules.push(rule(kind.group, kind.then, &[kind.resource, &format!("{}/status", kind.resource)]));
-        }
-        rules.push(rule("example.com", "v1", &["widgets", "widgets/scale", "widgets/status"]));
-    }
-}
-
-fn rule(group: &str, version: &str, resources: &[&str]) -> Value {
-    json!({
-        "apiGroups": [group],
-        "apiVersions": [version],
-        "operations": ["CREATE", "UPDATE", "DELETE"],
-        "resources": resources,
-    })
 }

@@ -1,13 +1,11 @@
 //! What changes about driftwall while the cluster is being written to, and no write notices.
 
-use driftwall::certs;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::install::encoded;
 use crate::load::{Counts, Load, WRITERS, asked};
 use crate::process::until;
-use crate::stage::{SERVED_AS, Stage, passed_over, stage};
+use crate::stage::{Stage, passed_over, stage};
 
 /// Enough writes that all of them have met the change.
 const AFTERWARDS: usize = 100;
@@ -37,25 +35,6 @@ fn a_rolling_restart_is_not_noticed() {
             load.go_on(20);
             stage.cluster.replicas.end(Signal::TERM);
         }
-    });
-}
-
-#[test]
-fn another_certificate_of_another_authority_is_not_noticed() {
-    let Some(mut stage) = stage() else { return };
-    let taken = |stage: &Stage| stage.cluster.replicas.metrics("driftwall_certificate_reloads_total{result=\"ok\"}");
-    unnoticed(&mut stage, |stage, load| {
-        let pair = certs::make(&[SERVED_AS.to_owned()], 2).unwrap();
-        trust(stage, &format!("{}{}", stage.cluster.pair.ca, pair.ca));
-        load.go_on(50);
-        let before = taken(stage);
-        stage.cluster.replicas.certify(&pair);
-        until("the certificate is served", || {
-            taken(stage).iter().zip(&before).all(|(now, before)| now != before).then_some(())
-        });
-        load.go_on(50);
-        trust(stage, &pair.ca);
-        stage.cluster.pair = pair;
     });
 }
 
@@ -94,13 +73,4 @@ fn a_killed_replica_costs_no_client_an_error() {
     let after = passed_over() - stage.passed_over;
     stage.passed_over += after;
     assert_eq!(after, lost, "writes pass without an answer long after the end");
-}
-
-/// Has the API server trust what `authorities` sign.
-fn trust(stage: &Stage, authorities: &str) {
-    let patch = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": encoded(authorities)}]);
-    stage
-        .cluster
-        .plane
-        .admin(&format!("kubectl patch validatingwebhookconfiguration driftwall --type=json -p '{patch}'"));
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use driftwall::certs::Pair;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -32,14 +31,13 @@ struct Replica {
 
 impl Replicas {
     /// One replica, in enforce mode. In the folder are its identity `driftwall.config` and Git's tree `git`.
-    pub(crate) fn start(folder: &Path, installed: &Installed, certificate: &Pair, balancer: Balancer) -> Self {
-        let mut config = installed.config.clone();
-        // What the outside gives: ports that are free, a repository and a certificate of these tests.
+    pub(crate) fn start(folder: &Path, installed: Installed, balancer: Balancer) -> Self {
+        let Installed { mut config, arguments } = installed;
+        // What the outside gives: ports that are free, and a repository of these tests.
         let ours = json!({
             "mode": "enforce",
             "listen": "127.0.0.1:0",
             "admin": "127.0.0.1:0",
-            "tls": {"certFile": "../tls.crt", "keyFile": "../tls.key"},
             "presets": ["argocd", "flux"],
             "sources": [{"name": "prod", "repo": "git", "revision": "main", "path": "apps/prod", "namespace": "prod"}],
             "git": {"poll": "200ms", "data": "mirrors"},
@@ -51,21 +49,14 @@ impl Replicas {
             folder: folder.to_owned(),
             balancer,
             config: Value::Null,
-            arguments: installed.arguments.clone(),
+            arguments,
             started: 0,
             running: Vec::new(),
             counted: Vec::new(),
         };
-        replicas.certify(certificate);
         replicas.configure(config);
         replicas.add();
         replicas
-    }
-
-    /// The certificate that is served from now on, or soon.
-    pub(crate) fn certify(&self, certificate: &Pair) {
-        self.write("tls.key", &certificate.key);
-        self.write("tls.crt", &certificate.cert);
     }
 
     /// Changes the configuration, and waits until every replica has taken it over.

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use driftwall::certs::{self, Pair};
-
 use crate::balancer::Balancer;
 use crate::common::{commit_all, commit_folder, unpacked};
 use crate::install::install;
@@ -19,12 +17,7 @@ pub(crate) struct Cluster {
     pub(crate) plane: Plane,
     pub(crate) replicas: Replicas,
     pub(crate) metrics: Metrics,
-    /// What is served, and what the API server trusts.
-    pub(crate) pair: Pair,
 }
-
-/// The name by which the API server calls what is behind the Service.
-pub(crate) const SERVED_AS: &str = "driftwall.driftwall.svc";
 
 /// The cluster in Git's state, with one replica in enforce mode. What a test leaves is looked at when it ends.
 pub(crate) struct Stage {
@@ -76,25 +69,21 @@ impl Cluster {
         std::fs::write(folder.join("git/apps/prod/crd.json"), definition.to_string()).unwrap();
         commit_all(&git2::Repository::open(folder.join("git")).unwrap());
 
-        let pair = certs::make(&[SERVED_AS.to_owned()], 1).unwrap();
         let balancer = Balancer::start();
-        let port = balancer.port;
-        let mut installed = install(&plane, &lacks, port);
-        let replicas = Replicas::start(&folder, &installed, &pair, balancer);
-
+        let installed = install(&plane, &lacks, balancer.port);
         // Controllers that are late to the first objects are not the subject.
         plane.admin("kubectl create -f git/apps/prod/crd.json && kubectl create ns prod");
         plane.wait("widgets are served", "kubectl get widgets -n prod");
         let metrics = Metrics::start(&plane);
         let node = r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}"#;
         plane.admin(&format!("echo '{node}' | kubectl create -f -"));
-        installed.register(&plane, &lacks, port, &pair.ca);
+        let replicas = Replicas::start(&folder, installed, balancer);
         // It counts from some moment on.
         until("the webhook is called", || {
             plane.admin("kubectl create configmap probe -n default --dry-run=server");
             replicas.reviews().iter().any(|(labels, _)| labels.contains(r#"actor="person""#)).then_some(())
         });
-        Self { plane, replicas, metrics, pair }
+        Self { plane, replicas, metrics }
     }
 }
 
@@ -121,6 +110,13 @@ impl Stage {
             config["mode"] = mode.into();
             self.cluster.replicas.configure(config);
         }
+    }
+
+    /// Whether driftwall has registered for writes to a resource.
+    pub(crate) fn asks_about(&self, resource: &str) -> bool {
+        let asked =
+            "kubectl get validatingwebhookconfiguration driftwall -o jsonpath='{.webhooks[*].rules[*].resources[*]}'";
+        self.alice(asked).must().split(' ').any(|one| one == resource)
     }
 
     /// A file below the work folder, where `git` is the repository's working tree.
