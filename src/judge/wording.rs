@@ -109,9 +109,10 @@ pub(super) fn one_line(text: &str) -> String {
 fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
     let object = object_of(write, judgement);
     match &judgement.matter {
-        Matter::Borrows { class } => {
+        Matter::Borrows { account, class } => {
             let whom = let_through_as(*class);
-            format!("token of {object}: its bearer is let through as {whom}, so this would be a way past Git.")
+            let account = name(ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account });
+            format!("token of {account}: its bearer is let through as {whom}, so this would be a way past Git.")
         }
         Matter::Creates => format!("{object} is declared in Git, and this write would create it unlike Git says:"),
         Matter::Deletes(place) => {
