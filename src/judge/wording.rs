@@ -172,7 +172,8 @@ fn way_out(write: &Write<'_>, judgement: &Judgement<'_>, home: &str) -> Option<S
     let object = format!("{}/{name}", kind.to_lowercase());
     // It is to be pasted into a shell.
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-.:/".contains(c));
-    let is_known = !name.is_empty() && is_plain(&object) && is_plain(namespace);
+    let is_of_use = !matches!(judgement.matter, Matter::Borrows { .. });
+    let is_known = is_of_use && !name.is_empty() && is_plain(&object) && is_plain(namespace);
     is_known.then(|| format!("In an emergency: driftwall break-glass -n {namespace} {object} --reason '…'"))
 }
 
