@@ -237,7 +237,9 @@ fn names(registration: &Registration, namespace: &str) -> Result<Vec<String>, Fa
     if let Some(url) = url {
         let host = url.parse::<axum::http::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
         let host = host.ok_or_else(|| format!("failed to use registration.url: {url} has no host"))?;
-        names.push(host.trim_matches(['[', ']']).to_owned());
+        let host = host.trim_matches(['[', ']']);
+        // An address in a certificate has one spelling only.
+        names.push(host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |address| address.to_string()));
     }
     Ok(names)
 }
@@ -264,6 +266,7 @@ mod tests {
             (Some("https://wall.example:8443/validate"), Some("wall.example")),
             (Some("https://127.0.0.1:8443/validate"), Some("127.0.0.1")),
             (Some("https://[::1]/validate"), Some("::1")),
+            (Some("https://[2001:DB8:0::1]:8443/validate"), Some("2001:db8::1")),
             (Some("https:///validate"), None),
         ] {
             let registration = Registration {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::contents::Contents;
 use super::plan::{Moment, Registered, Step, next};
@@ -42,6 +42,8 @@ impl Certificates {
                     None => false,
                 };
                 if has_written {
+                    // What is written may never come out as it is wanted: then not in haste.
+                    sleep(self.pace.look).await;
                     continue;
                 }
             } else {
