@@ -12,7 +12,7 @@ use tokio::time::{interval, sleep, timeout};
 use super::Failure;
 use super::running::InCluster;
 use crate::certs;
-use crate::cluster::{Certificates, Home, Lease, Pace, Terms, Wanted, follow_registered};
+use crate::cluster::{Certificates, Home, Lease, Pace, Terms, Trusted, Wanted, follow_registered};
 use crate::config::{Certificate, Registration};
 use crate::server::probe;
 use crate::telemetry::Metrics;
@@ -33,8 +33,8 @@ pub(super) struct Household {
     dialed: String,
     lease: Option<Lease>,
     certificates: Option<Certificates>,
-    /// The `caBundle` that API servers have; empty before it was read.
-    registered: watch::Sender<Option<String>>,
+    /// The `caBundle` that API servers have.
+    registered: watch::Sender<Trusted>,
     /// Where this replica serves, once it does.
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -71,7 +71,7 @@ impl Household {
             dialed,
             lease,
             certificates,
-            registered: watch::Sender::new(Some(String::new())),
+            registered: watch::Sender::default(),
             address: watch::Sender::new(None),
         })
     }
@@ -205,7 +205,11 @@ impl Household {
             }
             sleep(TAKE_OVER).await;
             let (at, bundle) = (*address.borrow_and_update(), registered.borrow_and_update().clone());
-            let (Some(at), Some(bundle)) = (at, bundle.filter(|bundle| !bundle.is_empty())) else {
+            let bundle = match bundle {
+                Trusted::Bundle(bundle) if !bundle.is_empty() => Some(bundle),
+                Trusted::Bundle(_) | Trusted::Unread | Trusted::Unregistered => None,
+            };
+            let Some((at, bundle)) = at.zip(bundle) else {
                 metrics.certificate_trusted(None);
                 continue;
             };
