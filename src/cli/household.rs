@@ -60,7 +60,11 @@ impl Household {
                     authority_life: lives.authority,
                     certificate_life: lives.certificate,
                 };
-                Some(Certificates::new(home, wanted, Pace::default()))
+                let certificates = Certificates::new(home, wanted, Pace::default());
+                if let Some(warning) = unfollowed(registration) {
+                    tracing::warn!(secret = certificates.secret(), "{warning}");
+                }
+                Some(certificates)
             }
         };
         let lease = home.as_ref().filter(|_| certificates.is_some() || registration.manage);
@@ -234,6 +238,14 @@ impl Household {
     }
 }
 
+/// What keeps a certificate of driftwall's own from being renewed to the end.
+fn unfollowed(registration: &Registration) -> Option<&'static str> {
+    (!registration.manage).then_some(
+        "With tls.selfManaged and registration.manage: false nobody registers a new CA: \
+         before the old one ends, caBundle of every webhook must be made ca.crt of the Secret, by hand or by a tool",
+    )
+}
+
 /// What the webhook is called by; the last is what API servers dial.
 fn names(registration: &Registration, namespace: &str) -> Result<Vec<String>, Failure> {
     let Registration { service, url, .. } = registration;
@@ -263,6 +275,26 @@ mod tests {
     use super::*;
     use crate::config::FailurePolicy;
 
+    fn asked(manage: bool, url: Option<&str>) -> Registration {
+        Registration {
+            manage,
+            name: "driftwall".into(),
+            service: "wall".into(),
+            port: 443,
+            url: url.map(str::to_owned),
+            failure_policy: FailurePolicy::Ignore,
+            timeout_seconds: 3,
+            leave_out: Vec::new(),
+            restore: false,
+        }
+    }
+
+    #[test]
+    fn a_ca_that_nobody_registers_is_warned_of() {
+        assert!(unfollowed(&asked(false, None)).is_some_and(|warning| warning.contains("caBundle")));
+        assert_eq!(unfollowed(&asked(true, None)), None);
+    }
+
     #[test]
     fn the_name_that_is_dialed_is_the_last() {
         for (url, expected) in [
@@ -273,17 +305,7 @@ mod tests {
             (Some("https://[2001:DB8:0::1]:8443/validate"), Some("2001:db8::1")),
             (Some("https:///validate"), None),
         ] {
-            let registration = Registration {
-                manage: false,
-                name: "driftwall".into(),
-                service: "wall".into(),
-                port: 443,
-                url: url.map(str::to_owned),
-                failure_policy: FailurePolicy::Ignore,
-                timeout_seconds: 3,
-                leave_out: Vec::new(),
-                restore: false,
-            };
+            let registration = asked(false, url);
             let found = names(&registration, "ops").ok();
             assert_eq!(found.as_ref().and_then(|names| names.last()).map(String::as_str), expected, "{url:?}");
             assert!(found.is_none_or(|names| names.contains(&"wall.ops.svc".to_owned())));
