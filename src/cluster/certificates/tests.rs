@@ -121,12 +121,14 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
     let first = leader.pair(|_| true).await;
     registered.send_replace(Trusted::Bundle(first.ca.clone()));
     let behind = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-behind";
-    let report = |serves: &str| {
-        let (labels, notes) = (json!({"driftwall.io/replica": "true"}), json!({"driftwall.io/serves": serves}));
-        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "wall-behind", "labels": labels, "annotations": notes}})
+    let other_s = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-b-one";
+    let report = |name: &str, service: &str| {
+        let (labels, notes) = (json!({"driftwall.io/replica": service}), json!({"driftwall.io/serves": "old"}));
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "labels": labels, "annotations": notes}})
     };
+    server.change(other_s, |lease| *lease = report("wall-b-one", "wall-b"));
     let speaking = tokio::spawn({
-        let (server, report) = (server.clone(), report("old"));
+        let (server, report) = (server.clone(), report("wall-behind", "wall"));
         async move {
             loop {
                 server.change(behind, |lease| *lease = report.clone());
@@ -144,6 +146,7 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
     speaking.abort();
     assert_eq!(leader.bundle(1).await[0], both[0]);
     assert!(server.object(behind).is_none(), "swept away");
+    assert!(server.object(other_s).is_some(), "another installation's is not ours to count");
 }
 
 #[tokio::test]
