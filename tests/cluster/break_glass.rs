@@ -97,7 +97,7 @@ fn without_the_right_the_glass_is_whole_and_taken_back_it_is_whole_again() {
 fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing() {
     let Some(stage) = prepared() else { return };
     let far = "$(date -u -d '+5 hours' +%Y-%m-%dT%H:%M:%SZ)";
-    stage.until("driftwall is asked", &format!("{} 2>&1 || true", manifest("far", far)), |out| {
+    stage.until("driftwall is asked", &format!("{{ {}\n}} 2>&1 || true", manifest("far", far)), |out| {
         out.contains("admission webhook \"break-glass.driftwall.io\" denied the request")
             && out.contains("is too far ahead")
     });
