@@ -129,21 +129,18 @@ fn in_a_strict_namespace_only_what_git_declares_is_made_by_hand() {
     let mut config = usual.clone();
     config["unmanaged"] = json!([{"namespaces": ["strict"], "answer": "deny"}]);
     stage.cluster.replicas.configure(config);
-    let create = "kubectl create configmap note -n strict --from-literal=a=b";
+    // Git declares none of its kind: of another kind two webhooks are asked, and the first to answer is quoted.
+    let create = "kubectl create quota note -n strict --hard=pods=9";
     let refused = stage.until("the namespace is strict", &format!("{create} --dry-run=server 2>&1"), |out| {
-        out.contains("driftwall: configmap \"note\" is not declared in Git, and the namespace takes only what is.")
+        out.contains("driftwall: resourcequota \"note\" is not declared in Git, and the namespace takes only what is.")
     });
     assert!(!refused.contains("denied"), "{refused}");
     let denied = stage.alice(create);
     let words =
-        "admission webhook \"strict.driftwall.io\" denied the request: configmap \"note\" is not declared in Git";
+        "admission webhook \"strict.driftwall.io\" denied the request: resourcequota \"note\" is not declared in Git";
     assert!(!denied.succeeded && denied.err.contains(words), "{denied:?}");
     // Elsewhere, and for who makes what a namespace needs, nothing has changed.
-    stage
-        .alice(
-            "kubectl create configmap note -n default --from-literal=a=b && kubectl delete configmap note -n default",
-        )
-        .must();
+    stage.alice("kubectl create quota note -n default --hard=pods=9 && kubectl delete quota note -n default").must();
     stage.until("controllers work there", "kubectl get serviceaccount default -n strict -o name", |name| {
         !name.is_empty()
     });
