@@ -11,7 +11,7 @@ use super::running::{InCluster, Running};
 use crate::cluster::{Happening, Home, Inputs, Observer, Plan, Recorder, Regarding, Registrar, State};
 use crate::config::{BreakGlass, Registration as Settings};
 use crate::git::Store;
-use crate::registration::{Endpoint, Registration};
+use crate::registration::{Endpoint, Plurals, Registration};
 use crate::telemetry::Metrics;
 
 /// What a configuration asks to register.
@@ -39,6 +39,7 @@ pub(super) fn asked(
         strict,
         break_glass: break_glass.enabled,
         conditions: false,
+        plurals: Plurals::new(),
     }
 }
 

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::desired::Snapshot;
+use super::Plurals;
+use crate::desired::{Resource, Snapshot};
 
 type Operations = &'static [&'static str];
 
 const ALL: Operations = &["CREATE", "DELETE", "UPDATE"];
 const UPDATE: Operations = &["UPDATE"];
+
+/// Every resource of a group and version, for a kind whose plural nobody has told.
+const ANY: &str = "*";
 
 /// What is asked about whatever Git declares: what may belong to an object of
 /// Git, hold some, steer one, or lend somebody the name of who may write them.
@@ -75,7 +79,7 @@ const BUILT_IN: [(&str, &[&str], &[&str]); 17] = [
 
 /// Rules by group, version and operations. A `status` is asked about only where
 /// the API server itself can leave its writers out: they never rest.
-pub(super) fn rules(snapshot: &Snapshot, with_status: bool) -> Vec<Value> {
+pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -> Vec<Value> {
     let mut asked: BTreeMap<(&str, &str, String), BTreeSet<&str>> = BTreeMap::new();
     let mut ask = |group, version, resource: String, operations: Operations| {
         if resource.ends_with("/status") && !with_status {
@@ -86,7 +90,10 @@ pub(super) fn rules(snapshot: &Snapshot, with_status: bool) -> Vec<Value> {
     for (group, version, resource, operations) in ALWAYS {
         ask(group, version, resource.to_owned(), operations);
     }
-    for (group, version, plural) in snapshot.resources() {
+    for Resource { group, version, kind, plural, is_defined } in snapshot.resources() {
+        let found = || plurals.get(&(group.to_owned(), kind.to_owned())).cloned();
+        // A guess that is wrong would leave the kind unprotected in silence.
+        let plural = if is_defined { plural } else { found().unwrap_or_else(|| ANY.to_owned()) };
         for subresource in subresources(group, &plural) {
             ask(group, version, format!("{plural}/{subresource}"), UPDATE);
         }
@@ -96,8 +103,18 @@ pub(super) fn rules(snapshot: &Snapshot, with_status: bool) -> Vec<Value> {
     for ((group, version, resource), operations) in asked {
         grouped.entry((group, version, operations)).or_default().push(resource);
     }
-    let rule = |((group, version, operations), resources)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": resources, "scope": "*"});
+    let rule = |((group, version, operations), resources)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": narrowed(resources), "scope": "*"});
     grouped.into_iter().map(rule).collect()
+}
+
+/// An API server refuses a rule that names one of what it means as a whole.
+fn narrowed(resources: Vec<String>) -> Vec<String> {
+    let whole = |resource: &str| match resource.split_once('/') {
+        Some((_, subresource)) => format!("{ANY}/{subresource}"),
+        None => ANY.to_owned(),
+    };
+    let has_other = |resource: &String| *resource != whole(resource) && resources.contains(&whole(resource));
+    resources.iter().filter(|resource| !has_other(resource)).cloned().collect()
 }
 
 /// What is written apart from the object itself. For other kinds than the

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::bundle::{all_webhooks, bundle_of, has_bundles, only_bundles, writes};
 use super::calls::Calls;
+use super::plurals::Discovery;
 use super::told::{Told, listed, note};
 use super::{Inputs, Observer, Plan, State};
 use crate::cluster::live::fault::Fault;
@@ -37,6 +38,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// What the registrar knows, from one step to the next.
 pub(super) struct Keeper {
     calls: Calls,
+    discovery: Discovery,
     inputs: Inputs,
     observer: Arc<dyn Observer>,
     bundle: watch::Sender<Option<String>>,
@@ -77,12 +79,14 @@ enum Deed {
 impl Keeper {
     pub(super) fn new(
         calls: Calls,
+        discovery: Discovery,
         inputs: Inputs,
         observer: Arc<dyn Observer>,
         bundle: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
             calls,
+            discovery,
             inputs,
             observer,
             bundle,
@@ -147,7 +151,7 @@ impl Keeper {
     }
 
     async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
-        let Some(plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
+        let Some(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
         if self.away || self.looked.elapsed() >= LOOK {
             self.look(&plan.registration.name).await?;
         }
@@ -157,8 +161,10 @@ impl Keeper {
             Some(knows) => knows,
             None => *self.conditions.insert(self.calls.knows_conditions().await?),
         };
+        plan.registration.conditions = conditions;
+        plan.registration.plurals = self.discovery.plurals(&plan.snapshot).await;
         let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
-        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), conditions, live.as_ref());
+        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), live.as_ref());
         let standing = standing(live.as_ref(), &wanted, hash);
         self.report(&standing, live.as_ref());
         let leads = *self.inputs.leading.borrow();
@@ -345,14 +351,9 @@ impl Keeper {
 
 /// The configuration that is wanted, with the failure policies that an operator
 /// set, and which those are.
-fn wanted(
-    plan: &Plan,
-    bundle: Option<String>,
-    conditions: bool,
-    live: Option<&Value>,
-) -> (Value, Vec<(String, String)>) {
+fn wanted(plan: &Plan, bundle: Option<String>, live: Option<&Value>) -> (Value, Vec<(String, String)>) {
     let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
-    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, conditions, ..plan.registration.clone() });
+    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, ..plan.registration.clone() });
     let kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
     wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
     (wanted, kept)

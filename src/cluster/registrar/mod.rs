@@ -11,6 +11,7 @@
 mod bundle;
 mod calls;
 mod keeper;
+mod plurals;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -32,6 +33,7 @@ use crate::registration::Registration;
 
 use calls::Calls;
 use keeper::Keeper;
+use plurals::Discovery;
 
 /// What is to be registered.
 #[derive(Clone, Debug)]
@@ -134,7 +136,9 @@ impl Registrar {
         let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut events = pin!(watcher(api, only).default_backoff());
         let calls = Calls::new(self.home.client.clone(), self.home.namespace.clone());
-        let mut keeper = Keeper::new(calls, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
+        let discovery = Discovery::new(self.home.client.clone());
+        let mut keeper =
+            Keeper::new(calls, discovery, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
         let Inputs { leading, plan, bundle } = &mut self.inputs;
         let mut due = Instant::now();
         loop {

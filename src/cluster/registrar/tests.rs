@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::desired::{Contents, FileContents, Source};
 use crate::manifest;
-use crate::registration::Endpoint;
+use crate::registration::{Endpoint, Plurals};
 
 const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/wall/leases/driftwall";
@@ -158,9 +158,13 @@ impl Observer for Ears {
 }
 
 fn plan(kinds: &[&str]) -> Plan {
+    plan_of("v1", kinds)
+}
+
+fn plan_of(version: &str, kinds: &[&str]) -> Plan {
     let text = kinds
         .iter()
-        .map(|kind| format!("{{apiVersion: v1, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
+        .map(|kind| format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
         .collect::<Vec<_>>()
         .join("---\n");
     let objects = manifest::read("git.yaml", text.as_bytes()).objects;
@@ -179,6 +183,7 @@ fn plan(kinds: &[&str]) -> Plan {
             strict: Some(Vec::new()),
             break_glass: false,
             conditions: false,
+            plurals: Plurals::new(),
         },
         service: "driftwall".into(),
         restore: false,
@@ -207,7 +212,8 @@ impl Replica {
         let bundle = watch::Sender::new(None);
         let live = bundle.subscribe();
         let calls = Calls::new(home.client.clone(), home.namespace.clone());
-        let keeper = Keeper::new(calls, inputs, Arc::clone(&ears) as _, bundle);
+        let discovery = Discovery::new(home.client.clone());
+        let keeper = Keeper::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
         Self { server: server.clone(), keeper, plan: plan_in, leading, ca, live, ears }
     }
 
@@ -254,6 +260,31 @@ async fn it_registers_and_follows_git() {
     replica.step().await;
     assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
     assert_eq!(replica.step().await, "as_wanted Ignore", "there is nothing more to do");
+}
+
+#[tokio::test]
+async fn a_kind_that_git_does_not_define_is_asked_about_by_the_name_that_the_cluster_has_for_it() {
+    let server = ApiServer::usual();
+    let chaos = || plan_of("chaos-mesh.org/v1alpha1", &["NetworkChaos"]);
+    let of_chaos = || {
+        let rules = server.get(CONFIGURATION).unwrap()["webhooks"][0]["rules"].as_array().unwrap().clone();
+        let of = rules.into_iter().filter(|rule| rule["apiGroups"] == json!(["chaos-mesh.org"]));
+        of.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
+    };
+    let mut replica = Replica::new(&server);
+    replica.plan(|now| *now = chaos());
+    replica.step().await;
+    assert_eq!(of_chaos(), [json!(["*"]), json!(["*/scale", "*/status"])], "nobody knows it yet");
+
+    let version = json!({"groupVersion": "chaos-mesh.org/v1alpha1", "version": "v1alpha1"});
+    server.put("/apis/chaos-mesh.org", &json!({"name": "chaos-mesh.org", "versions": [version]}));
+    let resources = json!([{"name": "networkchaos", "singularName": "", "kind": "NetworkChaos", "namespaced": true, "verbs": ["get"]}]);
+    let list = json!({"groupVersion": "chaos-mesh.org/v1alpha1", "resources": resources});
+    server.put("/apis/chaos-mesh.org/v1alpha1", &list);
+    let mut other = Replica::new(&server);
+    other.plan(|now| *now = chaos());
+    other.step().await;
+    assert_eq!(of_chaos(), [json!(["networkchaos"]), json!(["networkchaos/scale", "networkchaos/status"])]);
 }
 
 #[tokio::test]
