@@ -146,6 +146,30 @@ fn a_plural_that_nobody_has_told_is_not_guessed() {
 }
 
 #[test]
+fn a_kind_is_asked_about_in_the_version_of_git_alone() {
+    let hpa = |version: &str, name: &str| {
+        format!("{{apiVersion: autoscaling/{version}, kind: HorizontalPodAutoscaler, metadata: {{name: {name}}}}}\n")
+    };
+    let vpa = "{apiVersion: autoscaling.k8s.io/v1beta2, kind: VerticalPodAutoscaler, metadata: {name: a}}".to_owned();
+    let (hpas, vpas) = ("horizontalpodautoscalers.autoscaling", "verticalpodautoscalers.autoscaling.k8s.io");
+    let both = hpa("v1", "a") + "---\n" + &hpa("v2", "b");
+    for (git, resource, expected, told) in [
+        (String::new(), hpas, &["v2"][..], None),
+        (hpa("v1", "a"), hpas, &["v1"], None),
+        (hpa("v2", "a"), hpas, &["v2"], None),
+        (both, hpas, &["v1", "v2"], Some("HorizontalPodAutoscaler.autoscaling in v1, v2")),
+        (vpa, vpas, &["v1beta2"], None),
+    ] {
+        let made = made(&git, &settings());
+        for operation in ["CREATE", "UPDATE", "DELETE"] {
+            let asked = ["v1", "v1beta2", "v2"].into_iter().filter(|version| asks(&made, operation, resource, version));
+            assert_eq!(asked.collect::<Vec<_>>(), expected, "{git}");
+        }
+        assert_eq!(mixed(&snapshot(&git)).first().map(String::as_str), told, "{git}");
+    }
+}
+
+#[test]
 fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_they_go() {
     let made = made("{apiVersion: v1, kind: ConfigMap, metadata: {name: web, namespace: prod}}", &settings());
     for (operation, asked) in [("DELETE", true), ("CREATE", false), ("UPDATE", false)] {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::desired::Snapshot;
 
+pub use rules::mixed;
 pub use standing::{APPLIED, FAILURE_POLICY, Standing, keep_failure_policies, mark, standing};
 
 /// What a registration needs beside the snapshot.

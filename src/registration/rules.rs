@@ -87,10 +87,21 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
         }
         asked.entry((group, version, resource)).or_default().extend(operations);
     };
+    let declared = snapshot.resources();
     for (group, version, resource, operations) in ALWAYS {
-        ask(group, version, resource.to_owned(), operations);
+        let plural = resource.split_once('/').map_or(resource, |(plural, _)| plural);
+        let versions = declared.iter().filter(|there| there.group == group && there.plural == plural);
+        let versions: BTreeSet<_> = versions.map(|there| there.version).collect();
+        if versions.is_empty() || versions.contains(version) {
+            ask(group, version, resource.to_owned(), operations);
+        }
+        // A rule of another version would take the write first, and its review could
+        // not be held against Git; the API server converts to the version that is asked for.
+        for version in versions {
+            ask(group, version, resource.to_owned(), operations);
+        }
     }
-    for Resource { group, version, kind, plural, is_defined } in snapshot.resources() {
+    for Resource { group, version, kind, plural, is_defined } in declared {
         let found = || plurals.get(&(group.to_owned(), kind.to_owned())).cloned();
         // A guess that is wrong would leave the kind unprotected in silence.
         let plural = if is_defined { plural } else { found().unwrap_or_else(|| ANY.to_owned()) };
@@ -105,6 +116,20 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
     }
     let rule = |((group, version, operations), resources)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": narrowed(resources), "scope": "*"});
     grouped.into_iter().map(rule).collect()
+}
+
+/// The kinds that Git declares in several versions: the API server sends a write in
+/// the version of its own, and what Git declares in another one cannot be held against it.
+pub fn mixed(snapshot: &Snapshot) -> Vec<String> {
+    let mut versions: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for Resource { group, version, kind, .. } in snapshot.resources() {
+        versions.entry((group, kind)).or_default().insert(version);
+    }
+    let named = |((group, kind), versions): ((&str, &str), BTreeSet<&str>)| {
+        let dot = if group.is_empty() { "" } else { "." };
+        format!("{kind}{dot}{group} in {}", versions.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    versions.into_iter().filter(|(_, versions)| versions.len() > 1).map(named).collect()
 }
 
 /// An API server refuses a rule that names one of what it means as a whole.

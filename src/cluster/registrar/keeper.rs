@@ -19,7 +19,9 @@ use super::plurals::Discovery;
 use super::told::{Told, listed, note};
 use super::{Inputs, Observer, Plan, State};
 use crate::cluster::live::fault::Fault;
-use crate::registration::{APPLIED, Registration, Standing, keep_failure_policies, mark, registration, standing};
+use crate::registration::{
+    APPLIED, Registration, Standing, keep_failure_policies, mark, mixed, registration, standing,
+};
 
 /// How often the way back in is looked for while the registration is not kept.
 const WAY_BACK: Duration = Duration::from_secs(3);
@@ -176,6 +178,7 @@ impl Keeper {
             self.deployment = self.calls.deployment(&plan.service).await?;
         }
         self.tell_policies(kept);
+        self.tell_mixed(mixed(&plan.snapshot));
         if bundle == Some(None) {
             // A certificate of driftwall's own that is not made yet.
             return Ok(None);
@@ -342,6 +345,14 @@ impl Keeper {
             self.happened("FailurePolicyChanged", format!("failurePolicy of {name} is {policy} by an operator's hand"));
         }
         self.told.policies = kept;
+    }
+
+    fn tell_mixed(&mut self, mixed: Vec<String>) {
+        if mixed != self.told.mixed && !mixed.is_empty() {
+            let kinds = listed(&mixed);
+            tracing::warn!(%kinds, "Git declares kinds in several versions; a write in another one than the object's passes with an error");
+        }
+        self.told.mixed = mixed;
     }
 
     fn happened(&self, reason: &'static str, note: String) {

@@ -10,6 +10,7 @@ pub(super) struct Told {
     pub(super) standing: Option<Standing>,
     pub(super) trouble: Option<String>,
     pub(super) policies: Vec<(String, String)>,
+    pub(super) mixed: Vec<String>,
 }
 
 /// A reason in one word, and a sentence; `None` where all is well.
