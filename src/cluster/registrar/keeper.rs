@@ -139,6 +139,10 @@ impl Keeper {
                 self.failures = 0;
                 wait.unwrap_or(LOOK)
             }
+            Err(Fault::Refused { code: 409, message }) => {
+                tracing::debug!(%message, "The registration changed meanwhile");
+                SHORTEST_WAIT
+            }
             Err(fault) => {
                 let words = fault.to_string();
                 if self.told.trouble.as_ref() != Some(&words) {
@@ -275,6 +279,12 @@ impl Keeper {
         if let Some(owner) = self.calls.owner(name).await? {
             wanted["metadata"]["ownerReferences"] = json!([owner]);
         }
+        if let Live::Known(Some(live)) = &self.live {
+            // What somebody deletes or changes at this moment is not made again or undone.
+            for guard in ["resourceVersion", "uid"] {
+                wanted["metadata"][guard] = live["metadata"][guard].clone();
+            }
+        }
         let applied = self.calls.apply(name, &wanted).await;
         let applied = self.written(applied)?;
         // A server-side apply leaves what others have added.
@@ -291,7 +301,12 @@ impl Keeper {
 
     /// Takes in what was written.
     fn written(&mut self, outcome: Result<Value, Fault>) -> Result<Value, Fault> {
-        self.observer.wrote(outcome.is_ok());
+        if matches!(outcome, Err(Fault::Refused { code: 409, .. })) {
+            // Somebody was faster; what they left is looked at first.
+            self.away = true;
+        } else {
+            self.observer.wrote(outcome.is_ok());
+        }
         let written = outcome?;
         self.seen = true;
         self.bundle.send_if_modified(|now| replace(now, Some(bundle_of(&written))));

@@ -51,6 +51,9 @@ impl ApiServer {
         state.version += 1;
         let mut object = object.clone();
         object["metadata"]["resourceVersion"] = state.version.to_string().into();
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = format!("of {}", state.version).into();
+        }
         state.objects.retain(|(there, _)| there != path);
         state.objects.push((path.to_owned(), object));
     }
@@ -95,6 +98,15 @@ impl ApiServer {
             return status(StatusCode::FORBIDDEN);
         }
         let there = self.get(&path);
+        if path == CONFIGURATION {
+            let is_other = |guard: &str| {
+                let sent = &sent["metadata"][guard];
+                !sent.is_null() && there.as_ref().is_none_or(|there| there["metadata"][guard] != *sent)
+            };
+            if is_other("uid") || is_other("resourceVersion") {
+                return status(StatusCode::CONFLICT);
+            }
+        }
         let content = parts.headers.get("content-type").map(|content| content.to_str().unwrap().to_owned());
         match (content.as_deref(), there) {
             (Some("application/apply-patch+yaml"), there) => self.put(&path, &applied(there, sent)),
@@ -225,6 +237,10 @@ impl Replica {
         }
         self.keeper.take(Ok(Event::InitDone));
         self.keeper.step().await;
+        self.heard()
+    }
+
+    fn heard(&self) -> String {
         std::mem::take(&mut *self.ears.0.lock().unwrap()).join("\n")
     }
 
@@ -285,6 +301,21 @@ async fn a_kind_that_git_does_not_define_is_asked_about_by_the_name_that_the_clu
     other.plan(|now| *now = chaos());
     other.step().await;
     assert_eq!(of_chaos(), [json!(["networkchaos"]), json!(["networkchaos/scale", "networkchaos/status"])]);
+}
+
+#[tokio::test]
+async fn what_was_deleted_a_moment_ago_is_not_made_again() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    server.remove(CONFIGURATION);
+    replica.plan(|now| *now = plan(&["Secret"]));
+    // The watch has not brought it yet.
+    assert_eq!(replica.keeper.step().await, Duration::from_secs(1), "looked at anew");
+    assert!(server.get(CONFIGURATION).is_none());
+    replica.keeper.step().await;
+    assert!(replica.heard().contains("RegistrationRemoved"), "taken for what it is");
+    assert!(server.get(CONFIGURATION).is_none());
 }
 
 #[tokio::test]
