@@ -34,6 +34,9 @@ const RESTORED: Duration = Duration::from_secs(10);
 /// before its client finds out that nobody is there.
 const LOOK: Duration = Duration::from_secs(15);
 
+/// In the place of a uid that cannot be read.
+const UNKNOWN: &str = "unknown";
+
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
@@ -53,6 +56,8 @@ pub(super) struct Keeper {
     conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
     deployment: Option<String>,
+    /// The ClusterRole's uid, where it can be read.
+    role: Option<String>,
     /// Whether this installation has registered before.
     registered: Option<bool>,
     /// Whether this process has seen a registration.
@@ -98,6 +103,7 @@ impl Keeper {
             looked: Instant::now(),
             conditions: None,
             deployment: None,
+            role: None,
             registered: None,
             seen: false,
             restored: None,
@@ -181,6 +187,10 @@ impl Keeper {
         if self.deployment.is_none() {
             self.deployment = self.calls.deployment(&plan.service).await?;
         }
+        let role = self.calls.role(&plan.registration.name).await?;
+        if replace(&mut self.role, role) {
+            self.registered = None;
+        }
         self.tell_policies(kept);
         self.tell_mixed(mixed(&plan.snapshot));
         if bundle == Some(None) {
@@ -210,7 +220,8 @@ impl Keeper {
             return Ok(Some(WAY_BACK));
         }
         if self.registered != Some(true) {
-            self.calls.remember(&plan.service, self.installation()).await?;
+            let (deployment, role) = self.marks();
+            self.calls.remember(&plan.service, &format!("{deployment} {role}")).await?;
             self.registered = Some(true);
         }
         self.told.standing = None;
@@ -244,7 +255,7 @@ impl Keeper {
     ) -> Result<Deed, Fault> {
         let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
         match standing {
-            Standing::AsWanted if has_bundle => {
+            Standing::AsWanted if has_bundle && self.is_owned(live) => {
                 if self.registered.is_none() {
                     self.registered = Some(self.has_registered(plan).await?);
                 }
@@ -266,18 +277,30 @@ impl Keeper {
     /// missing was removed by somebody.
     async fn has_registered(&self, plan: &Plan) -> Result<bool, Fault> {
         let remembered = self.calls.remembered(&plan.service).await?;
-        Ok(remembered.is_some_and(|remembered| remembered == self.installation()))
+        let (deployment, role) = self.marks();
+        Ok(remembered.is_some_and(|remembered| {
+            let (of, by) = remembered.split_once(' ').unwrap_or((&remembered, UNKNOWN));
+            // A role that cannot be read for a while is no other one.
+            of == deployment && (by == role || [by, role].contains(&UNKNOWN))
+        }))
     }
 
-    /// What tells this installation from others of its name.
-    fn installation(&self) -> &str {
-        self.deployment.as_deref().unwrap_or("unknown")
+    /// What tells this installation from others of its name. When the ClusterRole goes,
+    /// the garbage collector takes the configuration along: that is nobody's way out.
+    fn marks(&self) -> (&str, &str) {
+        (self.deployment.as_deref().unwrap_or(UNKNOWN), self.role.as_deref().unwrap_or(UNKNOWN))
+    }
+
+    /// Whether the configuration goes with the ClusterRole that is there.
+    fn is_owned(&self, live: Option<&Value>) -> bool {
+        let owners = || live.and_then(|live| live["metadata"]["ownerReferences"].as_array()).into_iter().flatten();
+        self.role.as_ref().is_none_or(|role| owners().any(|owner| owner["uid"] == **role))
     }
 
     async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
         let name = &plan.registration.name;
-        if let Some(owner) = self.calls.owner(name).await? {
-            wanted["metadata"]["ownerReferences"] = json!([owner]);
+        if let Some(uid) = &self.role {
+            wanted["metadata"]["ownerReferences"] = json!([{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid}]);
         }
         if let Live::Known(Some(live)) = &self.live {
             // What somebody deletes or changes at this moment is not made again or undone.

@@ -266,7 +266,7 @@ async fn it_registers_and_follows_git() {
     let made = server.get(CONFIGURATION).unwrap();
     assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "role");
     assert!(made["webhooks"][0]["matchConditions"].is_array(), "the server is new enough");
-    assert_eq!((remembered(&server), replica.live.borrow().as_deref()), (json!("one"), Some("PEM")));
+    assert_eq!((remembered(&server), replica.live.borrow().as_deref()), (json!("one role"), Some("PEM")));
     assert!(resources(&server).contains("configmaps") && !resources(&server).contains("secrets"));
 
     replica.plan(|now| *now = plan(&["Secret"]));
@@ -355,7 +355,29 @@ async fn a_removal_is_the_way_out_and_survives_a_restart() {
     server.remove(CONFIGURATION);
     server.put(DEPLOYMENT, &json!({"metadata": {"uid": "two"}}));
     assert!(Replica::new(&server).step().await.contains("wrote true"), "another installation");
-    assert_eq!(remembered(&server), "two");
+    assert_eq!(remembered(&server), "two role");
+}
+
+#[tokio::test]
+async fn a_new_cluster_role_gets_the_registration_and_a_garbage_collection_is_no_way_out() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    let owner = || server.get(CONFIGURATION).unwrap()["metadata"]["ownerReferences"][0]["uid"].clone();
+    server.put(ROLE, &json!({"metadata": {"uid": "new"}}));
+    assert!(replica.step().await.contains("wrote true"));
+    assert_eq!((owner(), remembered(&server)), (json!("new"), json!("one new")));
+    assert!(!replica.step().await.contains("wrote"), "nothing more to do");
+
+    // The garbage collector was faster.
+    server.put(ROLE, &json!({"metadata": {"uid": "newer"}}));
+    server.remove(CONFIGURATION);
+    assert!(replica.step().await.contains("wrote true"));
+    assert_eq!(owner(), "newer");
+
+    server.refuse(Some((Method::GET, "clusterroles")));
+    server.remove(CONFIGURATION);
+    assert!(replica.step().await.contains("RegistrationRemoved"), "not to be read is no other one");
 }
 
 #[tokio::test]
