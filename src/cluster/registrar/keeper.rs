@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_secs(15);
 /// In the place of a uid that cannot be read.
 const UNKNOWN: &str = "unknown";
 
+/// Between two writes: two who take each other's for old ones must not keep an API server busy.
+const PUT: Duration = Duration::from_secs(2);
+
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
@@ -63,6 +66,8 @@ pub(super) struct Keeper {
     /// Whether this process has seen a registration.
     seen: bool,
     restored: Option<Instant>,
+    put: Option<Instant>,
+    pub(super) pause: Duration,
     told: Told,
     failures: u32,
 }
@@ -107,6 +112,8 @@ impl Keeper {
             registered: None,
             seen: false,
             restored: None,
+            put: None,
+            pause: PUT,
             told: Told::default(),
             failures: 0,
         }
@@ -198,17 +205,21 @@ impl Keeper {
             return Ok(None);
         }
         let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
-        let paused = self.restored.map(|last| RESTORED.saturating_sub(last.elapsed())).filter(|left| !left.is_zero());
-        match (deed, live, paused) {
+        let pause = match deed {
+            Deed::Restore => left(self.restored, RESTORED),
+            Deed::Put => left(self.put, self.pause),
+            Deed::Bundle | Deed::Nothing => None,
+        };
+        match (deed, live, pause) {
             (Deed::Nothing, _, _) | (Deed::Bundle, None, _) => {}
-            (Deed::Restore, _, Some(left)) => return Ok(Some(left)),
+            (Deed::Put | Deed::Restore, _, Some(left)) => return Ok(Some(left)),
             (Deed::Restore, _, None) => {
                 self.restored = Some(Instant::now());
                 self.tell(&plan, &standing);
                 self.put(&plan, wanted).await?;
                 self.happened("RegistrationRestored", format!("{} is put back", plan.registration.name));
             }
-            (Deed::Put, _, _) => self.put(&plan, wanted).await?,
+            (Deed::Put, _, None) => self.put(&plan, wanted).await?,
             (Deed::Bundle, Some(live), _) => {
                 self.tell(&plan, &standing);
                 let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
@@ -299,6 +310,7 @@ impl Keeper {
 
     async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
         let name = &plan.registration.name;
+        self.put = Some(Instant::now());
         if let Some(uid) = &self.role {
             wanted["metadata"]["ownerReferences"] = json!([{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid}]);
         }
@@ -410,6 +422,11 @@ fn wanted(plan: &Plan, bundle: Option<String>, live: Option<&Value>) -> (Value, 
 
 fn hash(text: &str) -> String {
     STANDARD.encode(digest(&SHA256, text.as_bytes()))
+}
+
+/// What is left of a pause since then.
+fn left(since: Option<Instant>, pause: Duration) -> Option<Duration> {
+    since.map(|since| pause.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
 }
 
 /// Whether there was something else.

@@ -225,7 +225,8 @@ impl Replica {
         let live = bundle.subscribe();
         let calls = Calls::new(home.client.clone(), home.namespace.clone());
         let discovery = Discovery::new(home.client.clone());
-        let keeper = Keeper::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
+        let mut keeper = Keeper::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
+        keeper.pause = Duration::ZERO;
         Self { server: server.clone(), keeper, plan: plan_in, leading, ca, live, ears }
     }
 
@@ -316,6 +317,20 @@ async fn what_was_deleted_a_moment_ago_is_not_made_again() {
     replica.keeper.step().await;
     assert!(replica.heard().contains("RegistrationRemoved"), "taken for what it is");
     assert!(server.get(CONFIGURATION).is_none());
+}
+
+#[tokio::test]
+async fn replicas_that_both_lead_do_not_write_without_a_pause() {
+    let server = ApiServer::usual();
+    let (mut one, mut other) = (Replica::new(&server), Replica::new(&server));
+    other.plan(|now| *now = plan(&["Secret"]));
+    for replica in [&mut one, &mut other] {
+        replica.keeper.pause = Duration::from_hours(1);
+        assert!(replica.step().await.contains("wrote true"));
+    }
+    for replica in [&mut one, &mut other] {
+        assert!(!replica.step().await.contains("wrote"), "it waits");
+    }
 }
 
 #[tokio::test]
