@@ -17,7 +17,7 @@ use super::bundle::{all_webhooks, bundle_of, has_bundles, only_bundles, writes};
 use super::calls::Calls;
 use super::plurals::Discovery;
 use super::told::{Told, listed, note};
-use super::{Inputs, Observer, Plan, State};
+use super::{Inputs, Observer, Order, Plan, State};
 use crate::cluster::live::fault::Fault;
 use crate::registration::{
     APPLIED, Registration, Standing, keep_failure_policies, mark, mixed, registration, standing,
@@ -170,7 +170,7 @@ impl Keeper {
     }
 
     async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
-        let Some(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
+        let Order::Keep(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
         if self.away || self.looked.elapsed() >= LOOK {
             self.look(&plan.registration.name).await?;
         }
@@ -185,7 +185,7 @@ impl Keeper {
         let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
         let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), live.as_ref());
         let standing = standing(live.as_ref(), &wanted, hash);
-        self.report(&standing, live.as_ref());
+        self.report(&standing, live.as_ref(), &wanted);
         let leads = *self.inputs.leading.borrow();
         if !leads {
             self.tell_aside(&standing);
@@ -349,10 +349,12 @@ impl Keeper {
         Ok(written)
     }
 
-    fn report(&mut self, standing: &Standing, live: Option<&Value>) {
+    fn report(&mut self, standing: &Standing, live: Option<&Value>, wanted: &Value) {
+        let has_bundle = live.is_some_and(|live| has_bundles(live, wanted));
         let state = match standing {
             Standing::Absent => State::Absent,
-            Standing::AsWanted | Standing::Behind => State::AsWanted,
+            Standing::AsWanted if has_bundle => State::AsWanted,
+            Standing::AsWanted | Standing::Behind => State::Behind,
             Standing::Changed(_) => State::Changed,
         };
         self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));

@@ -206,7 +206,8 @@ fn plan_of(version: &str, kinds: &[&str]) -> Plan {
 struct Replica {
     server: ApiServer,
     keeper: Keeper,
-    plan: watch::Sender<Option<Plan>>,
+    plan: watch::Sender<Order>,
+    inputs: Inputs,
     leading: watch::Sender<bool>,
     ca: watch::Sender<Option<String>>,
     live: watch::Receiver<Option<String>>,
@@ -216,9 +217,10 @@ struct Replica {
 impl Replica {
     fn new(server: &ApiServer) -> Self {
         let (leading, leads) = watch::channel(true);
-        let (plan_in, plan_out) = watch::channel(Some(plan(&["ConfigMap"])));
+        let (plan_in, plan_out) = watch::channel(Order::Keep(plan(&["ConfigMap"])));
         let (ca, ca_out) = watch::channel(Some("PEM".to_owned()));
         let inputs = Inputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
+        let given = inputs.clone();
         let home = server.home();
         let ears = Arc::new(Ears::default());
         let bundle = watch::Sender::new(None);
@@ -227,7 +229,7 @@ impl Replica {
         let discovery = Discovery::new(home.client.clone());
         let mut keeper = Keeper::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
         keeper.pause = Duration::ZERO;
-        Self { server: server.clone(), keeper, plan: plan_in, leading, ca, live, ears }
+        Self { server: server.clone(), keeper, plan: plan_in, inputs: given, leading, ca, live, ears }
     }
 
     /// Takes in what is there and does a step; what was heard of it.
@@ -246,7 +248,10 @@ impl Replica {
     }
 
     fn plan(&self, edit: impl FnOnce(&mut Plan)) {
-        self.plan.send_modify(|plan| edit(plan.as_mut().unwrap()));
+        self.plan.send_modify(|order| match order {
+            Order::Keep(plan) => edit(plan),
+            Order::Off | Order::Unread => panic!("there is no plan"),
+        });
     }
 }
 
@@ -271,7 +276,7 @@ async fn it_registers_and_follows_git() {
     assert!(resources(&server).contains("configmaps") && !resources(&server).contains("secrets"));
 
     replica.plan(|now| *now = plan(&["Secret"]));
-    assert_eq!(replica.step().await, "as_wanted Ignore\nwrote true\nas_wanted Ignore");
+    assert_eq!(replica.step().await, "behind Ignore\nwrote true\nas_wanted Ignore");
     assert!(!resources(&server).contains("configmaps") && resources(&server).contains("secrets"));
     replica.ca.send_replace(Some("OTHER".to_owned()));
     replica.step().await;
@@ -331,6 +336,22 @@ async fn replicas_that_both_lead_do_not_write_without_a_pause() {
     for replica in [&mut one, &mut other] {
         assert!(!replica.step().await.contains("wrote"), "it waits");
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_behind_and_what_is_not_to_be_kept_is_off() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    server.refuse(Some((Method::PATCH, "validatingwebhookconfigurations")));
+    replica.plan(|now| *now = plan(&["Secret"]));
+    assert_eq!(replica.step().await, "behind Ignore\nwrote false");
+    assert_eq!(replica.step().await, "behind Ignore\nwrote false", "for as long as it lasts");
+
+    let inputs = Inputs { plan: watch::channel(Order::Off).1, ..replica.inputs.clone() };
+    let registrar = Registrar::new(&server.home(), inputs, Arc::clone(&replica.ears) as _);
+    let _ = tokio::time::timeout(Duration::from_millis(50), registrar.run()).await;
+    assert_eq!(replica.heard(), "off -");
 }
 
 #[tokio::test]
