@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::bundle::{all_webhooks, bundle_of, has_bundles, only_bundles, writes};
+use super::bundle::{all_webhooks, bundle_of, has_bundles, keep_bundles, names_a_ca, only_bundles, open, writes};
 use super::calls::Calls;
 use super::plurals::Discovery;
 use super::told::{Told, listed, note};
@@ -47,7 +47,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 pub(super) struct Keeper {
     calls: Calls,
     discovery: Discovery,
-    inputs: Inputs,
+    pub(super) inputs: Inputs,
     observer: Arc<dyn Observer>,
     bundle: watch::Sender<Option<String>>,
     live: Live,
@@ -183,7 +183,7 @@ impl Keeper {
         plan.registration.conditions = conditions;
         plan.registration.plurals = self.discovery.plurals(&plan.snapshot).await;
         let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
-        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), live.as_ref());
+        let (wanted, kept) = wanted(&plan, bundle.clone(), live.as_ref());
         let standing = standing(live.as_ref(), &wanted, hash);
         self.report(&standing, live.as_ref(), &wanted);
         let leads = *self.inputs.leading.borrow();
@@ -330,7 +330,8 @@ impl Keeper {
         let webhooks = wanted["webhooks"].as_array();
         let rules = webhooks.into_iter().flatten().filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len);
         tracing::info!(%name, rules = rules.sum::<usize>(), "Registered with the API server");
-        self.observer.stands(State::AsWanted, wanted["webhooks"][0]["failurePolicy"].as_str());
+        let state = if names_a_ca(&wanted) { State::AsWanted } else { State::Untrusted };
+        self.observer.stands(state, wanted["webhooks"][0]["failurePolicy"].as_str());
         Ok(())
     }
 
@@ -351,7 +352,9 @@ impl Keeper {
 
     fn report(&mut self, standing: &Standing, live: Option<&Value>, wanted: &Value) {
         let has_bundle = live.is_some_and(|live| has_bundles(live, wanted));
+        let is_trusted = live.is_none_or(names_a_ca);
         let state = match standing {
+            Standing::AsWanted | Standing::Behind if !is_trusted => State::Untrusted,
             Standing::Absent => State::Absent,
             Standing::AsWanted if has_bundle => State::AsWanted,
             Standing::AsWanted | Standing::Behind => State::Behind,
@@ -359,6 +362,12 @@ impl Keeper {
         };
         self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
         self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));
+        if !replace(&mut self.told.untrusted, !is_trusted) || is_trusted {
+            return;
+        }
+        tracing::error!(
+            "The registration names no CA: API servers cannot call driftwall; failurePolicy is Ignore until it does"
+        );
     }
 
     // === telling ===
@@ -414,10 +423,18 @@ impl Keeper {
 
 /// The configuration that is wanted, with the failure policies that an operator
 /// set, and which those are.
-fn wanted(plan: &Plan, bundle: Option<String>, live: Option<&Value>) -> (Value, Vec<(String, String)>) {
-    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
+fn wanted(plan: &Plan, bundle: Option<Option<String>>, live: Option<&Value>) -> (Value, Vec<(String, String)>) {
+    let is_left = bundle.is_none();
+    let ca_bundle = bundle.flatten().map(|pem| STANDARD.encode(pem));
     let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, ..plan.registration.clone() });
-    let kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
+    if is_left {
+        keep_bundles(&mut wanted, live);
+    }
+    let mut kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
+    if is_left && !names_a_ca(&wanted) {
+        open(&mut wanted);
+        kept.clear();
+    }
     wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
     (wanted, kept)
 }

@@ -74,6 +74,8 @@ pub enum State {
     Off,
     /// The API server does not say.
     Unknown,
+    /// It is as driftwall wants it, but names no CA: the API server calls nobody.
+    Untrusted,
 }
 
 /// Who wants to know what becomes of the registration.
@@ -117,6 +119,7 @@ impl State {
             Self::Changed => "changed",
             Self::Off => "off",
             Self::Unknown => "unknown",
+            Self::Untrusted => "untrusted",
         }
     }
 }

@@ -355,6 +355,39 @@ async fn what_cannot_be_written_is_behind_and_what_is_not_to_be_kept_is_off() {
 }
 
 #[tokio::test]
+async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.keeper.inputs.bundle = None;
+    replica.plan(|plan| plan.registration.failure_policy = "Fail");
+    let webhooks = || {
+        let all = server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().clone();
+        let told = all.iter().map(|it| json!([it["failurePolicy"], it["clientConfig"]["caBundle"]]));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(replica.step().await, "absent -\nwrote true\nuntrusted Ignore");
+    assert_eq!(replica.step().await, "untrusted Ignore", "as it is to be without a CA");
+    server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
+    replica.step().await;
+    assert_eq!(webhooks(), [json!(["Ignore", null])], "not by an operator's hand either");
+
+    server.edit(CONFIGURATION, |it| it["webhooks"][0]["clientConfig"]["caBundle"] = "UEVN".into());
+    replica.step().await;
+    assert_eq!(webhooks(), [json!(["Fail", "UEVN"])], "with the CA comes the policy");
+    replica.plan(|plan| plan.registration.strict = None);
+    replica.step().await;
+    assert_eq!(webhooks(), [json!(["Fail", "UEVN"]), json!(["Fail", "UEVN"])], "all are one server");
+    assert_eq!(replica.step().await, "as_wanted Fail");
+
+    server.edit(CONFIGURATION, |it| it["webhooks"][1]["clientConfig"]["caBundle"] = "T1RIRVI=".into());
+    assert_eq!(replica.step().await, "as_wanted Fail", "theirs to change");
+    for webhook in 0..2 {
+        server.edit(CONFIGURATION, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
+    }
+    assert!(replica.step().await.ends_with("wrote true\nuntrusted Ignore"));
+}
+
+#[tokio::test]
 async fn nothing_is_written_before_it_is_time() {
     let server = ApiServer::usual();
     let mut replica = Replica::new(&server);

@@ -11,6 +11,7 @@ pub(super) struct Told {
     pub(super) trouble: Option<String>,
     pub(super) policies: Vec<(String, String)>,
     pub(super) mixed: Vec<String>,
+    pub(super) untrusted: bool,
 }
 
 /// A reason in one word, and a sentence; `None` where all is well.
