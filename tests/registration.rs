@@ -9,8 +9,8 @@ use std::sync::Arc;
 use driftwall::desired::{Contents, FileContents, Snapshot, Source};
 use driftwall::manifest;
 use driftwall::registration::{
-    APPLIED, Endpoint, FAILURE_POLICY, Plurals, Registration, Standing, keep_failure_policies, mark, registration,
-    standing,
+    APPLIED, Endpoint, FAILURE_POLICY, Plurals, Registration, Standing, keep_failure_policies, mark, mixed,
+    registration, standing,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
