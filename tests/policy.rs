@@ -92,6 +92,20 @@ fn away(edit: impl FnOnce(&mut Policy)) -> World {
 }
 
 #[test]
+fn what_passes_whatever_it_belongs_to_needs_no_cluster() {
+    let world = away(|policy| policy.on_error = Outcome::Deny);
+    let going =
+        |review: Review| review.both(|object| object["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z".into());
+    for (case, review, outcome) in [
+        ("deleted", action("delete-pod"), Outcome::Allow),
+        ("on its way out", going(action("image-pod")), Outcome::Allow),
+        ("here to stay", action("image-pod"), Outcome::Deny),
+    ] {
+        assert_eq!(world.ask(&review).outcome, outcome, "{case}");
+    }
+}
+
+#[test]
 fn the_softest_mode_that_matches_wins() {
     use Mode::{Audit, Enforce, Warn};
     use Outcome::{Allow, Deny};

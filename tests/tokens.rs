@@ -6,9 +6,9 @@
 mod world;
 
 use driftwall::actor::{Actors, Class, Rule};
-use driftwall::judge::{Mode, Outcome, Verdict};
+use driftwall::judge::{Circumstances, Emergency, Glass, Glasses, Mode, Outcome, Verdict};
 use serde_json::json;
-use world::{Answered, Review, World, live};
+use world::{Answered, Review, World, live, stored};
 
 /// A request for the token of `namespace/name`, by the API server's own form.
 fn request(account: &str) -> Review {
@@ -82,4 +82,54 @@ fn the_mode_applies_as_to_all_drift() {
     let dry = world().ask(&review.dry());
     assert_eq!(dry.outcome, Outcome::Warn);
     assert!(dry.warnings().iter().all(|line| line.chars().count() < 120), "{:?}", dry.warnings());
+}
+
+#[test]
+fn a_secret_that_would_be_filled_with_such_a_token_is_one_too() {
+    let world = world();
+    let secret = |namespace: &str, kind: &str, account: &str| {
+        let yaml = format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: t, namespace: {namespace}, \
+             annotations: {{kubernetes.io/service-account.name: {account}}}}}, type: {kind}}}"
+        );
+        stored("secrets", &yaml)
+    };
+    let token = "kubernetes.io/service-account-token";
+    let argocd = || secret("argocd", token, "argocd-application-controller");
+    let other = |object: &mut serde_json::Value| {
+        object["metadata"]["annotations"]["kubernetes.io/service-account.name"] = "other".into();
+    };
+    for (case, review, verdict) in [
+        ("made", argocd().created(), Verdict::Drift),
+        ("turned to it", argocd().had(other), Verdict::Drift),
+        ("as it was", argocd(), Verdict::Unmanaged),
+        ("turned away", argocd().sends(other), Verdict::Unmanaged),
+        ("deleted", argocd().deleted(), Verdict::Unmanaged),
+        ("by a pipeline", argocd().created().by("ci/deployer"), Verdict::Unmanaged),
+        ("another's", secret("argocd", token, "other").created(), Verdict::Unmanaged),
+        ("of another namespace", secret("prod", token, "argocd-application-controller").created(), Verdict::Unmanaged),
+        ("no token", secret("argocd", "Opaque", "argocd-application-controller").created(), Verdict::Unmanaged),
+    ] {
+        let answered = world.ask(&review);
+        assert_eq!(answered.verdict, verdict, "{case}: {answered:?}");
+        let names_it = answered.message().starts_with("token of serviceaccount \"argocd-application-controller\": its");
+        assert_eq!(names_it, verdict == Verdict::Drift, "{case}: {answered:?}");
+    }
+}
+
+#[test]
+fn no_glass_is_broken_for_what_would_outlast_it() {
+    let object = json!({
+        "metadata": {"namespace": "argocd", "name": "all", "creationTimestamp": "2026-11-23T12:00:00Z"},
+        "spec": {"objects": [{}], "users": ["alice"], "reason": "INC-42", "until": "2026-11-23T13:00:00Z"},
+    });
+    let hour = std::time::Duration::from_hours(1);
+    let broken = vec![Glass::stored(&object, hour).unwrap()];
+    let glasses: &Glasses = Box::leak(Box::new(Glasses { home: "driftwall".into(), broken }));
+    let now = "2026-11-23T12:30:00Z".parse().unwrap();
+    let mut world = world();
+    world.circumstances = Circumstances { emergency: Some(Emergency { glasses, now }), ..Circumstances::default() };
+    let answered = world.ask(&request("argocd/argocd-application-controller"));
+    assert_eq!(answered.outcome, Outcome::Deny);
+    assert!(!answered.message().contains("emergency"), "{answered:?}");
 }

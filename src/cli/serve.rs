@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::Failure;
 use super::emergency::stand_by;
@@ -62,7 +62,10 @@ impl Serve {
         let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
         let household = Household::new(home.clone(), &tls.certificate, &running.in_cluster().borrow())?;
         let household = Arc::new(household);
-        let mut keeping = AbortOnDrop(tokio::spawn(Arc::clone(&household).keep(Arc::clone(&metrics))));
+        // What runs as long as the server; dropping the set ends it.
+        let mut helpers = JoinSet::new();
+        let keeping = Box::pin(Arc::clone(&household).keep(Arc::clone(&metrics)));
+        helpers.spawn(async { match keeping.await {} });
         let certificate = match tls.certificate {
             Certificate::Files { cert, key } => CertificateSource::Files { cert, key },
             Certificate::SelfManaged(_) => tokio::select! {
@@ -80,21 +83,23 @@ impl Serve {
         let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
         household.serves_at(server.webhook_address());
         running.follow();
-        tokio::spawn(Arc::clone(&running.wall).check());
+        helpers.spawn(Arc::clone(&running.wall).check());
         if let Some(home) = home {
             let (leads, bundle) = (household.leads(), household.bundle());
-            tokio::spawn(register(&home, &running, leads, bundle, Arc::clone(&metrics)).0);
-            tokio::spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
+            let (registering, _) = register(&home, &running, leads, bundle, Arc::clone(&metrics));
+            helpers.spawn(async { match registering.await {} });
+            helpers.spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
         }
         tokio::select! {
             ended = server.run(shutdown, at_once) => ended?,
             never = renew(running, fixed, metrics) => match never {},
-            ended = &mut keeping.0 => match ended {
-                Ok(never) => match never {},
-                Err(error) => return Err(format!("failed to keep what is driftwall's in the cluster: {error}").into()),
-            },
+            // Better a new start than a wall of which a part is missing.
+            Some(ended) = helpers.join_next() => {
+                let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+                return Err(format!("failed to keep serving: a part of the program is gone: {why}").into());
+            }
         }
-        drop(keeping);
+        helpers.shutdown().await;
         household.farewell().await;
         Ok(ExitCode::SUCCESS)
     }
@@ -126,15 +131,6 @@ fn tls(fixed: &Fixed, file: &Path) -> Result<Tls, Failure> {
         let words = "it is missing; give certFile and keyFile (`driftwall certs` makes both), or selfManaged: true";
         format!("failed to use tls of the configuration {}: {words}", file.display()).into()
     })
-}
-
-/// Work in the background that ends with who began it.
-struct AbortOnDrop(JoinHandle<Infallible>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Keeps the configuration new, for as long as it serves.

@@ -49,6 +49,8 @@ const WAITING: usize = 64;
 const BURST: u32 = 25;
 /// Afterwards one in this time.
 const PACE: Duration = Duration::from_secs(2);
+/// How long one may take.
+const LONGEST: Duration = Duration::from_secs(10);
 /// How often it is told that some were dropped.
 const TOLD: Duration = Duration::from_mins(1);
 /// The longest note that the API server takes is 1024 bytes
@@ -93,16 +95,29 @@ async fn record(recorder: events::Recorder, mut happenings: mpsc::Receiver<Happe
             secondary: None,
         };
         let mut reference = ObjectReference::from(object);
-        let mut published = recorder.publish(&event, &reference).await;
+        let mut published = publish(&recorder, &event, &reference).await;
         // An older API server (seen: 1.20) takes it only where the object is said to be in that namespace.
-        if matches!(&published, Err(kube::Error::Api(status)) if status.code == 422) && reference.namespace.is_none() {
+        if matches!(&published, Some(Err(kube::Error::Api(status))) if status.code == 422)
+            && reference.namespace.is_none()
+        {
             reference.namespace = Some("default".into());
-            published = recorder.publish(&event, &reference).await;
+            published = publish(&recorder, &event, &reference).await;
         }
-        if let Err(error) = published {
-            tracing::warn!(%error, "Failed to record an Event");
+        match published {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::warn!(%error, "Failed to record an Event"),
+            None => tracing::warn!("Failed to record an Event: the API server does not answer"),
         }
     }
+}
+
+/// `None` where the API server does not answer: what waits behind must not wait for ever.
+async fn publish(
+    recorder: &events::Recorder,
+    event: &Event,
+    reference: &ObjectReference,
+) -> Option<Result<(), kube::Error>> {
+    tokio::time::timeout(LONGEST, recorder.publish(event, reference)).await.ok()
 }
 
 /// How many may pass: a burst after a quiet time, then one at a time.

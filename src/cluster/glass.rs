@@ -16,6 +16,10 @@ use tokio::sync::watch::Receiver;
 use super::Home;
 use crate::judge::{GROUP, Glass, Glasses, PLURAL, VERSION};
 
+/// How long a watch lasts before another takes its place, in seconds: a connection that
+/// has silently broken off must not keep glass whole in an emergency, or broken after it.
+const WATCH: u32 = 20;
+
 /// Namespace and name.
 type Key = (String, String);
 
@@ -35,7 +39,7 @@ pub async fn follow(home: Home, mut longest: Receiver<Option<Duration>>, tell: i
     let kind = GroupVersionKind::gvk(GROUP, VERSION, "BreakGlass");
     let kind = ApiResource::from_gvk_with_plural(&kind, PLURAL);
     let api: Api<DynamicObject> = Api::all_with(home.client.clone(), &kind);
-    let mut events = pin!(watch(api, watcher::Config::default()).default_backoff());
+    let mut events = pin!(watch(api, watcher::Config::default().timeout(WATCH)).default_backoff());
     let mut seen = Seen::default();
     let mut is_known = false;
     let mut trouble = String::new();

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::verdict::Judgement;
+use super::verdict::{Judgement, Matter};
 use crate::review::{User, Write};
 
 /// The API group of driftwall's own kinds.
@@ -172,7 +172,8 @@ impl Glass {
 impl Glasses {
     /// The glass that is broken, at `now`, for what a write is judged to be.
     pub fn covering(&self, write: &Write<'_>, judgement: &Judgement<'_>, now: Timestamp) -> Option<&Glass> {
-        if !judgement.tells() {
+        // A token outlasts every glass: whoever got one would be let through for as long as it holds.
+        if !judgement.tells() || matches!(judgement.matter, Matter::Borrows { .. }) {
             return None;
         }
         let namespace = scope(write, &judgement.kind, &self.home);

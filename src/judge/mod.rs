@@ -59,7 +59,9 @@ pub fn judge<'a>(write: &Write<'_>, bench: Bench<'a>) -> Judgement<'a> {
     }
     let subresource = &*write.resource.subresource;
     if write.operation == Operation::Connect || RUNTIME_SUBRESOURCES.contains(&subresource) {
-        return borrowed::judge(write, actor, bench).unwrap_or_else(|| verdict(Verdict::Runtime));
+        let borrowed = borrowed::request(write, actor, bench);
+        let named = |judgement: Judgement<'a>| judgement.named("ServiceAccount".to_owned(), write.name.to_string());
+        return borrowed.map_or_else(|| verdict(Verdict::Runtime), named);
     }
     let case = match Case::new(write, actor, bench) {
         Ok(case) => case,

@@ -9,7 +9,7 @@ use super::declared::{is_kept, parsed};
 use super::differ::{Scope, object_differences};
 use super::metadata::{Metadata, metadata_of};
 use super::verdict::{Judgement, Matter, Verdict};
-use super::{Case, Outcome, Unjudged, wording};
+use super::{Case, Outcome, Unjudged, borrowed, wording};
 use crate::compare::{Difference, Nature, Path};
 use crate::desired::{Declared, ObjectKey, Source};
 use crate::review::Operation;
@@ -34,6 +34,9 @@ pub(super) fn judge<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> 
     let write = case.write;
     if !write.resource.subresource.is_empty() {
         return if case.actor.is_person() { derived(case) } else { Ok(case.verdict(Verdict::Unmanaged)) };
+    }
+    if let Some(judgement) = borrowed::secret(case)? {
+        return Ok(judgement);
     }
     match write.operation {
         Operation::Delete if holds_objects(case) => {
@@ -180,16 +183,22 @@ fn derived<'a>(case: &Case<'_, 'a>) -> Result<Judgement<'a>, Unjudged> {
     };
     let is_going = metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some());
     let found = match metadata {
-        Some(metadata) => ancestor(case, metadata)?,
-        None => case.bench.cluster.owner(case.key())?.map_or(Ok(None), |owner| declared_above(case, owner))?,
+        Some(metadata) => ancestor(case, metadata),
+        None => match case.bench.cluster.owner(case.key()) {
+            Ok(owner) => owner.map_or(Ok(None), |owner| declared_above(case, owner)),
+            Err(error) => Err(error.into()),
+        },
     };
-    let Some((declared, source)) = found else { return Ok(case.verdict(Verdict::Unmanaged)) };
-    if write.operation == Operation::Delete {
-        return Ok(case.verdict(Verdict::Runtime));
+    let passing = match write.operation {
+        Operation::Delete => Some(Verdict::Runtime),
+        _ => is_going.then_some(Verdict::Conforms),
+    };
+    if let Some(verdict) = passing {
+        // Whatever it belongs to it passes, also where that cannot be looked up.
+        let is_of_git = found.is_ok_and(|found| found.is_some());
+        return Ok(case.verdict(if is_of_git { verdict } else { Verdict::Unmanaged }));
     }
-    if is_going {
-        return Ok(case.verdict(Verdict::Conforms));
-    }
+    let Some((declared, source)) = found? else { return Ok(case.verdict(Verdict::Unmanaged)) };
     let findings = moved(case)?;
     if findings.is_empty() {
         return Ok(case.verdict(Verdict::Conforms));

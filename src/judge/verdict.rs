@@ -54,6 +54,8 @@ pub struct Judgement<'a> {
 pub enum Matter {
     /// It asks for a token whose bearer is let through.
     Borrows {
+        /// The service account whose token it is.
+        account: String,
         /// As what the bearer is let through.
         class: Class,
     },

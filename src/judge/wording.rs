@@ -109,9 +109,10 @@ pub(super) fn one_line(text: &str) -> String {
 fn opening(write: &Write<'_>, judgement: &Judgement<'_>) -> String {
     let object = object_of(write, judgement);
     match &judgement.matter {
-        Matter::Borrows { class } => {
+        Matter::Borrows { account, class } => {
             let whom = let_through_as(*class);
-            format!("token of {object}: its bearer is let through as {whom}, so this would be a way past Git.")
+            let account = name(ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account });
+            format!("token of {account}: its bearer is let through as {whom}, so this would be a way past Git.")
         }
         Matter::Creates => format!("{object} is declared in Git, and this write would create it unlike Git says:"),
         Matter::Deletes(place) => {
@@ -172,7 +173,8 @@ fn way_out(write: &Write<'_>, judgement: &Judgement<'_>, home: &str) -> Option<S
     let object = format!("{}/{name}", kind.to_lowercase());
     // It is to be pasted into a shell.
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-.:/".contains(c));
-    let is_known = !name.is_empty() && is_plain(&object) && is_plain(namespace);
+    let is_of_use = !matches!(judgement.matter, Matter::Borrows { .. });
+    let is_known = is_of_use && !name.is_empty() && is_plain(&object) && is_plain(namespace);
     is_known.then(|| format!("In an emergency: driftwall break-glass -n {namespace} {object} --reason '…'"))
 }
 

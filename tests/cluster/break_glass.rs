@@ -94,6 +94,32 @@ fn without_the_right_the_glass_is_whole_and_taken_back_it_is_whole_again() {
 }
 
 #[test]
+fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing() {
+    let Some(stage) = prepared() else { return };
+    let far = "$(date -u -d '+5 hours' +%Y-%m-%dT%H:%M:%SZ)";
+    stage.until("driftwall is asked", &format!("{{ {}\n}} 2>&1 || true", manifest("far", far)), |out| {
+        out.contains("admission webhook \"break-glass.driftwall.io\" denied the request")
+            && out.contains("is too far ahead")
+    });
+    // Driftwall's own namespace, which no other webhook of its asks about, is no exception.
+    let unsaid = stage.alice(&manifest("unsaid", far).replace("namespace: prod", "namespace: driftwall"));
+    assert!(
+        !unsaid.succeeded && unsaid.err.contains("  spec.until: ") && unsaid.err.contains("is the latest"),
+        "{unsaid:?}"
+    );
+    let near = "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)";
+    let no_reason = stage.alice(&manifest("silent", near).replace("reason: INC-42", "reason: ' '"));
+    assert!(!no_reason.succeeded && no_reason.err.contains("spec.reason: it is missing: say why"), "{no_reason:?}");
+    let nobody = stage.alice(&manifest("nobody", near).replace("users: [alice]", "users: []"));
+    assert!(!nobody.succeeded && nobody.err.contains("it names nobody"), "{nobody:?}");
+    stage.alice(&manifest("good", near)).must();
+    let longer = "kubectl patch bg good -n prod --type=merge -p '{\"spec\": {\"reason\": \"other\"}}'";
+    let changed = stage.alice(longer);
+    assert!(!changed.succeeded && changed.err.contains("a BreakGlass is not changed"), "{changed:?}");
+    stage.alice("kubectl delete bg -n prod good").must();
+}
+
+#[test]
 fn a_denial_leaves_an_event_and_a_dry_run_none() {
     let Some(stage) = prepared() else { return };
     let name = "web";

@@ -1,7 +1,7 @@
 //! driftwall installed from `deploy/`, but for its pods: no node is here to run them.
 
 use base64::Engine as _;
-use driftwall::manifest::{self, Object};
+use driftwall::manifest::Object;
 use serde_json::{Value, json};
 
 use crate::kubectl::{Proof, configure};
@@ -20,10 +20,7 @@ pub(crate) struct Installed {
 /// its own identity.
 pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
     let deploy = std::env::current_dir().unwrap().join("deploy");
-    let rendered = lacks.versions(&plane.admin(&format!("kubectl kustomize {}", deploy.display())));
-    let reading = manifest::read("deploy", rendered.as_bytes());
-    assert!(reading.errors.is_empty(), "{:?}", reading.errors);
-    let mut objects = reading.objects;
+    let mut objects = lacks.objects("deploy", &plane.admin(&format!("kubectl kustomize {}", deploy.display())));
     let service = named(&mut objects, "Service");
     // An ExternalName: the API server goes where it says, at the port that the webhook names.
     service.value["spec"] = json!({"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]});
@@ -37,9 +34,7 @@ pub(crate) fn install(plane: &Plane, lacks: &Lacks, port: u16) -> Installed {
     });
     let folder = plane.folder.path();
     std::fs::write(folder.join("deploy.json"), list.to_string()).unwrap();
-    // Fields newer than the server are dropped.
-    let unchecked = if lacks.nothing() { "" } else { "--validate=false" };
-    plane.admin(&format!("kubectl apply {unchecked} -f deploy.json"));
+    plane.admin("kubectl apply -f deploy.json");
     // From 1.21 on the server does it.
     plane.admin("for name in driftwall kube-system; do kubectl label ns $name kubernetes.io/metadata.name=$name; done");
     let token = plane.admin("kubectl create token driftwall -n driftwall --duration=24h");

@@ -13,7 +13,7 @@ use kube::{Api, Client, Config};
 use serde_json::json;
 
 use crate::kubectl::Shell;
-use crate::process::until;
+use crate::process::{say, until};
 use crate::stage::Stage;
 
 /// What came of the writes.
@@ -21,16 +21,32 @@ use crate::stage::Stage;
 pub(crate) struct Counts {
     pub(crate) allowed: usize,
     pub(crate) denied: usize,
+    /// Drift that passed while nothing was to be denied.
+    pub(crate) audited: usize,
     /// Those that passed and should have been denied.
     pub(crate) passed: usize,
     /// What a client saw of any other failure.
     pub(crate) failed: Vec<String>,
 }
 
+/// What is to become of drift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Drift {
+    #[default]
+    Denied,
+    Passes,
+    /// The one or the other, in the middle of a change.
+    Either,
+}
+
+/// How often it changed what is to become of drift, and to what.
+type Phase = (usize, Drift);
+
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
     writes: AtomicUsize,
+    phase: Mutex<Phase>,
     counts: Mutex<Counts>,
 }
 
@@ -60,7 +76,7 @@ impl Load {
         let mut load = Self { shared: Arc::default(), writers: Vec::new(), called, failed };
         let shell = &stage.cluster.plane.shell;
         load.person(shell, "kubectl annotate deployment web -n prod --overwrite note=$RANDOM", false);
-        load.person(shell, "kubectl set env deployment/python-app-prod -n prod LOG_LEVEL=$RANDOM", true);
+        load.person(shell, "kubectl annotate deployment python-app-prod -n prod --overwrite owner=$RANDOM", true);
         let folder = stage.path("");
         load.machine(&folder, "system:serviceaccount:kube-system:deployment-controller", false);
         load.machine(&folder, "system:serviceaccount:argocd:argocd-application-controller", false);
@@ -76,6 +92,13 @@ impl Load {
         until("the load goes on", || (self.shared.writes.load(Ordering::Relaxed) >= goal).then_some(()));
     }
 
+    /// Changes what becomes of drift. Whatever is under way meanwhile may get either answer.
+    pub(crate) fn switch(&self, to: Drift, change: impl FnOnce()) {
+        self.shared.turn(Drift::Either);
+        change();
+        self.shared.turn(to);
+    }
+
     /// Ends it: what came of the writes, and how many calls of the webhook the API server made and saw fail.
     pub(crate) fn end(self, stage: &Stage) -> (Counts, f64, f64) {
         self.shared.stop.store(true, Ordering::Relaxed);
@@ -84,21 +107,23 @@ impl Load {
         }
         let (called, failed) = asked(stage);
         let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        println!("{counts:?}, {} calls of the webhook, {} failed", called - self.called, failed - self.failed);
-        (counts, called - self.called, failed - self.failed)
+        let (called, failed) = (called - self.called, failed - self.failed);
+        say(&format!("{counts:?}; {called} calls of the webhook, {failed} of them failed"));
+        (counts, called, failed)
     }
 
     fn person(&mut self, shell: &Shell, script: &'static str, is_drift: bool) {
         let (shared, shell) = (self.shared.clone(), shell.clone());
         self.writers.push(std::thread::spawn(move || {
             while !shared.stop.load(Ordering::Relaxed) {
+                let begun = shared.phase();
                 let done = shell.run("alice", script);
                 let ended = match done.answer() {
                     "allow" => Ended::Passed,
                     "deny" => Ended::Denied,
                     _ => Ended::Failed(done.err),
                 };
-                shared.count(ended, is_drift);
+                shared.count(ended, is_drift, begun);
             }
         }));
     }
@@ -111,8 +136,9 @@ impl Load {
             runtime.block_on(async {
                 let client = client(&file, user).await;
                 while !shared.stop.load(Ordering::Relaxed) {
+                    let begun = shared.phase();
                     let ended = if is_drift { drift(&client).await } else { touch(&client).await };
-                    shared.count(ended, is_drift);
+                    shared.count(ended, is_drift, begun);
                     // Two processors carry all of it.
                     tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 }
@@ -122,14 +148,27 @@ impl Load {
 }
 
 impl Shared {
-    fn count(&self, ended: Ended, is_drift: bool) {
+    fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, drift: Drift) {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        *phase = (phase.0 + 1, drift);
+    }
+
+    fn count(&self, ended: Ended, is_drift: bool, begun: Phase) {
+        let due = if self.phase() == begun { begun.1 } else { Drift::Either };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match ended {
-            Ended::Passed if is_drift => counts.passed += 1,
-            Ended::Passed => counts.allowed += 1,
-            Ended::Denied if is_drift => counts.denied += 1,
-            Ended::Denied => counts.failed.push("denied, and no drift".into()),
-            Ended::Failed(how) => counts.failed.push(how),
+        match (ended, due) {
+            (Ended::Failed(how), _) => counts.failed.push(how),
+            (Ended::Passed, _) if !is_drift => counts.allowed += 1,
+            (Ended::Denied, _) if !is_drift => counts.failed.push("denied, and no drift".into()),
+            (Ended::Denied, Drift::Denied) => counts.denied += 1,
+            (Ended::Denied, Drift::Passes) => counts.failed.push("denied while all drift passes".into()),
+            (Ended::Passed, Drift::Denied) => counts.passed += 1,
+            (Ended::Passed, Drift::Passes) => counts.audited += 1,
+            (_, Drift::Either) => {}
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
     }
@@ -155,11 +194,11 @@ async fn touch(client: &Client) -> Ended {
     ended(config_maps.patch("app-config", &PatchParams::default(), &patch).await)
 }
 
-/// A write of another image than Git's, and than any before: the same again would be no drift of its own.
+/// A write of another owner than Git's, and than any before: the same again would be no drift of its own.
+/// It rolls no pods, where it passes.
 async fn drift(client: &Client) -> Ended {
-    let image = format!("python-app:{}", jiff::Timestamp::now().as_microsecond());
-    let containers = json!([{"name": "web", "image": image}]);
-    let patch = Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": containers}}}}));
+    let owner = format!("somebody-{}", jiff::Timestamp::now().as_microsecond());
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"owner": owner}}}));
     let deployments = Api::<Deployment>::namespaced(client.clone(), "prod");
     ended(deployments.patch("python-app-prod", &PatchParams::default(), &patch).await)
 }

@@ -49,6 +49,8 @@ fn what_brings_driftwall_back_does_not_wait_for_driftwall() {
     stage.alice("kubectl delete validatingwebhookconfiguration driftwall").must();
     stage.until("the way out", SCALE, |out| out.contains("scaled"));
 
+    stage.alice("sync").must();
+
     stage.cluster.replicas.number(1);
     stage.alice("kubectl annotate lease driftwall -n driftwall driftwall.io/registered-").must();
     stage.until("it is back", &format!("{SCALE} --dry-run=server 2>&1"), |out| out.contains("Git says 3"));

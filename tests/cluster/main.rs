@@ -10,6 +10,7 @@
 // Clippy takes only the functions marked as tests for tests, not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod accepted;
 mod actions;
 mod balancer;
 mod break_glass;

@@ -1,5 +1,8 @@
 //! What an older API server has instead of what Git and `deploy/` name, found out by asking it.
 
+use driftwall::manifest::{self, Object};
+use serde_json::Value;
+
 use crate::plane::Plane;
 
 /// A kind in the API version that Git names, and in the one before it.
@@ -26,6 +29,9 @@ const fn moved(
 ) -> Moved {
     Moved { group, kind, resource, now, then }
 }
+
+/// Fields of what is shipped that came later than the older server, which would drop them.
+const LATER: [&str; 3] = ["matchConditions", "unhealthyPodEvictionPolicy", "x-kubernetes-validations"];
 
 /// What a server lacks; nothing, where it is as new as driftwall asks for.
 pub(crate) struct Lacks(Vec<&'static Moved>);
@@ -55,11 +61,35 @@ impl Lacks {
         text.replace(port, &format!("{port}      protocol: TCP\n"))
     }
 
-    /// The same for any manifests, as they come out of kustomize.
-    pub(crate) fn versions(&self, text: &str) -> String {
+    /// The same for any manifests, as they come out of kustomize and Helm.
+    fn versions(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, kind| {
             let named = |version: &str| format!("apiVersion: {}/{version}\nkind: {}\n", kind.group, kind.kind);
             text.replace(&named(kind.now), &named(kind.then))
         })
+    }
+
+    /// What is shipped, as this server knows it.
+    pub(crate) fn objects(&self, name: &str, rendered: &str) -> Vec<Object> {
+        let reading = manifest::read(name, self.versions(rendered).as_bytes());
+        assert!(reading.errors.is_empty(), "{name}: {:?}", reading.errors);
+        let mut objects = reading.objects;
+        if !self.nothing() {
+            for object in &mut objects {
+                strip(&mut object.value);
+            }
+        }
+        objects
+    }
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !LATER.contains(&name.as_str()));
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
     }
 }

@@ -1,6 +1,7 @@
 //! Programs that end with this one, however it ends.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -23,13 +24,19 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Prints a figure that every run is to show, of tests that pass too.
+pub(crate) fn say(figure: &str) {
+    // What the print macros print is kept from the terminal.
+    let _ = writeln!(std::io::stderr(), "{figure}");
+}
+
 /// Where the logs of the last run stay.
 pub(crate) fn logs() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster")
 }
 
 pub(crate) struct Process {
-    name: String,
+    pub(crate) name: String,
     keeper: Child,
     /// The keeper ends the program when this end of the pipe is gone, a killed test's too.
     _leash: ChildStdin,

@@ -106,13 +106,22 @@ impl Replicas {
         until("driftwall is ready", || (self.balancer.ready() == all).then_some(()));
     }
 
-    /// Ends the replica that has run the longest, gently or not, and waits until it is gone.
-    pub(crate) fn end(&mut self, signal: Signal) {
+    /// Ends the replica that has run the longest, gently or not, and waits until it is gone: its name.
+    pub(crate) fn end(&mut self, signal: Signal) -> String {
         let Replica { mut process, admin } = self.running.remove(0);
         self.counted.extend(counts(&admin));
         process.signal(signal);
         process.ended();
         self.balancer.remove(&admin);
+        process.name
+    }
+
+    /// New ones for all, as the Deployment does it: one more, then one less.
+    pub(crate) fn roll(&mut self) {
+        for _ in 0..self.running.len() {
+            self.add();
+            self.end(Signal::TERM);
+        }
     }
 
     /// Makes them that many.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde_json::Value;
+
 use crate::balancer::Balancer;
 use crate::common::{commit_all, commit_folder, unpacked};
 use crate::install::install;
@@ -17,6 +19,8 @@ pub(crate) struct Cluster {
     pub(crate) plane: Plane,
     pub(crate) replicas: Replicas,
     pub(crate) metrics: Metrics,
+    /// With which each test begins.
+    config: Value,
 }
 
 /// The cluster in Git's state, with one replica in enforce mode. What a test leaves is looked at when it ends.
@@ -83,14 +87,16 @@ impl Cluster {
             plane.admin("kubectl create configmap probe -n default --dry-run=server");
             replicas.reviews().iter().any(|(labels, _)| labels.contains(r#"actor="person""#)).then_some(())
         });
-        Self { plane, replicas, metrics }
+        Self { plane, config: replicas.config(), replicas, metrics }
     }
 }
 
 impl Stage {
     fn reset(&mut self) {
         self.cluster.replicas.number(1);
-        self.mode("enforce");
+        // A test that failed may have left another.
+        let config = self.cluster.config.clone();
+        self.cluster.replicas.configure(config);
         self.alice("sync").must();
     }
 
