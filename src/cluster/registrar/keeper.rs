@@ -4,24 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::bundle::{all_webhooks, bundle_of, has_bundles, keep_bundles, names_a_ca, only_bundles, open, writes};
+use super::bundle::{all_webhooks, bundle_of, has_bundles, names_a_ca, only_bundles, writes};
 use super::calls::Calls;
 use super::plurals::Discovery;
-use super::told::{Told, listed, note};
+use super::told::Told;
+use super::wanted::{hash, wanted};
 use super::{Inputs, Observer, Order, Plan, State};
 use crate::cluster::live::fault::Fault;
-use crate::registration::{
-    APPLIED, Registration, Standing, keep_failure_policies, mark, mixed, registration, standing,
-};
+use crate::registration::{Standing, mixed, standing};
 
 /// How often the way back in is looked for while the registration is not kept.
 const WAY_BACK: Duration = Duration::from_secs(3);
@@ -48,7 +44,7 @@ pub(super) struct Keeper {
     calls: Calls,
     discovery: Discovery,
     pub(super) inputs: Inputs,
-    observer: Arc<dyn Observer>,
+    pub(super) observer: Arc<dyn Observer>,
     bundle: watch::Sender<Option<String>>,
     live: Live,
     /// What a list that is under way has brought.
@@ -58,17 +54,17 @@ pub(super) struct Keeper {
     looked: Instant,
     conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
-    deployment: Option<String>,
+    pub(super) deployment: Option<String>,
     /// The ClusterRole's uid, where it can be read.
     role: Option<String>,
     /// Whether this installation has registered before.
     registered: Option<bool>,
     /// Whether this process has seen a registration.
-    seen: bool,
+    pub(super) seen: bool,
     restored: Option<Instant>,
     put: Option<Instant>,
     pub(super) pause: Duration,
-    told: Told,
+    pub(super) told: Told,
     failures: u32,
 }
 
@@ -369,78 +365,6 @@ impl Keeper {
             "The registration names no CA: API servers cannot call driftwall; failurePolicy is Ignore until it does"
         );
     }
-
-    // === telling ===
-
-    /// Says once how the registration stands that is not kept.
-    fn tell(&mut self, plan: &Plan, standing: &Standing) {
-        if self.told.standing.as_ref() == Some(standing) {
-            return;
-        }
-        self.told.standing = Some(standing.clone());
-        let Some((reason, note)) = note(plan, standing) else { return };
-        tracing::error!(%note, "Registration not as it was left");
-        self.happened(reason, note);
-    }
-
-    /// The same on a replica that does not lead: its log, and no more.
-    fn tell_aside(&mut self, standing: &Standing) {
-        let before = self.told.standing.replace(standing.clone());
-        if before.as_ref() == Some(standing) {
-            return;
-        }
-        match standing {
-            Standing::Absent if self.seen => tracing::error!("Registration removed"),
-            Standing::Changed(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
-            Standing::Absent | Standing::AsWanted | Standing::Behind => {}
-        }
-        self.seen |= *standing != Standing::Absent;
-    }
-
-    fn tell_policies(&mut self, kept: Vec<(String, String)>) {
-        if kept == self.told.policies {
-            return;
-        }
-        for (name, policy) in &kept {
-            tracing::warn!(webhook = %name, %policy, "An operator's failurePolicy stays");
-            self.happened("FailurePolicyChanged", format!("failurePolicy of {name} is {policy} by an operator's hand"));
-        }
-        self.told.policies = kept;
-    }
-
-    fn tell_mixed(&mut self, mixed: Vec<String>) {
-        if mixed != self.told.mixed && !mixed.is_empty() {
-            let kinds = listed(&mixed);
-            tracing::warn!(%kinds, "Git declares kinds in several versions; a write in another one than the object's passes with an error");
-        }
-        self.told.mixed = mixed;
-    }
-
-    fn happened(&self, reason: &'static str, note: String) {
-        self.observer.happened(reason, note, self.deployment.as_deref().unwrap_or_default());
-    }
-}
-
-/// The configuration that is wanted, with the failure policies that an operator
-/// set, and which those are.
-fn wanted(plan: &Plan, bundle: Option<Option<String>>, live: Option<&Value>) -> (Value, Vec<(String, String)>) {
-    let is_left = bundle.is_none();
-    let ca_bundle = bundle.flatten().map(|pem| STANDARD.encode(pem));
-    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, ..plan.registration.clone() });
-    if is_left {
-        keep_bundles(&mut wanted, live);
-    }
-    let mut kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
-    if is_left && !names_a_ca(&wanted) {
-        open(&mut wanted);
-        kept.clear();
-    }
-    wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
-    (wanted, kept)
-}
-
-fn hash(text: &str) -> String {
-    STANDARD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// What is left of a pause since then.

@@ -15,6 +15,7 @@ mod plurals;
 #[cfg(test)]
 mod tests;
 mod told;
+mod wanted;
 
 use std::convert::Infallible;
 use std::pin::pin;
