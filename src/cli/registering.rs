@@ -89,7 +89,7 @@ async fn plan_on(
         let order = match (registration.manage, has_snapshot) {
             (false, _) => Order::Off,
             (true, false) => Order::Unread,
-            (true, true) => Order::Keep(plan()),
+            (true, true) => Order::Keep(Box::new(plan())),
         };
         plans.send_replace(order);
         let changed = tokio::select! {

@@ -114,7 +114,7 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
     for ((group, version, resource), operations) in asked {
         grouped.entry((group, version, operations)).or_default().push(resource);
     }
-    let rule = |((group, version, operations), resources)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": narrowed(resources), "scope": "*"});
+    let rule = |((group, version, operations), resources): (_, Vec<String>)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": narrowed(&resources), "scope": "*"});
     grouped.into_iter().map(rule).collect()
 }
 
@@ -133,7 +133,7 @@ pub fn mixed(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// An API server refuses a rule that names one of what it means as a whole.
-fn narrowed(resources: Vec<String>) -> Vec<String> {
+fn narrowed(resources: &[String]) -> Vec<String> {
     let whole = |resource: &str| match resource.split_once('/') {
         Some((_, subresource)) => format!("{ANY}/{subresource}"),
         None => ANY.to_owned(),

@@ -55,7 +55,7 @@ pub(super) struct Keeper {
     conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
     pub(super) deployment: Option<String>,
-    /// The ClusterRole's uid, where it can be read.
+    /// The `ClusterRole`'s uid, where it can be read.
     role: Option<String>,
     /// Whether this installation has registered before.
     registered: Option<bool>,
@@ -179,7 +179,7 @@ impl Keeper {
         plan.registration.conditions = conditions;
         plan.registration.plurals = self.discovery.plurals(&plan.snapshot).await;
         let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
-        let (wanted, kept) = wanted(&plan, bundle.clone(), live.as_ref());
+        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), bundle.is_none(), live.as_ref());
         let standing = standing(live.as_ref(), &wanted, hash);
         self.report(&standing, live.as_ref(), &wanted);
         let leads = *self.inputs.leading.borrow();
@@ -292,13 +292,13 @@ impl Keeper {
         }))
     }
 
-    /// What tells this installation from others of its name. When the ClusterRole goes,
+    /// What tells this installation from others of its name. When the `ClusterRole` goes,
     /// the garbage collector takes the configuration along: that is nobody's way out.
     fn marks(&self) -> (&str, &str) {
         (self.deployment.as_deref().unwrap_or(UNKNOWN), self.role.as_deref().unwrap_or(UNKNOWN))
     }
 
-    /// Whether the configuration goes with the ClusterRole that is there.
+    /// Whether the configuration goes with the `ClusterRole` that is there.
     fn is_owned(&self, live: Option<&Value>) -> bool {
         let owners = || live.and_then(|live| live["metadata"]["ownerReferences"].as_array()).into_iter().flatten();
         self.role.as_ref().is_none_or(|role| owners().any(|owner| owner["uid"] == **role))

@@ -53,7 +53,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub enum Order {
     /// This.
-    Keep(Plan),
+    Keep(Box<Plan>),
     /// Nothing: somebody else registers it.
     Off,
     /// It is not known yet.

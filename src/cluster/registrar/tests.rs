@@ -82,7 +82,7 @@ struct Replica {
 impl Replica {
     fn new(server: &ApiServer) -> Self {
         let (leading, leads) = watch::channel(true);
-        let (plan_in, plan_out) = watch::channel(Order::Keep(plan(&["ConfigMap"])));
+        let (plan_in, plan_out) = watch::channel(Order::Keep(Box::new(plan(&["ConfigMap"]))));
         let (ca, ca_out) = watch::channel(Some("PEM".to_owned()));
         let inputs = Inputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
         let given = inputs.clone();

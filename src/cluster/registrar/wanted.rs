@@ -10,14 +10,14 @@ use super::bundle::{keep_bundles, names_a_ca, open};
 use crate::registration::{APPLIED, Registration, keep_failure_policies, mark, registration};
 
 /// The configuration that is wanted, with the failure policies that an operator
-/// set, and which those are.
+/// set, and which those are. Where the CA `is_left` to others, theirs stays.
 pub(super) fn wanted(
     plan: &Plan,
-    bundle: Option<Option<String>>,
+    bundle: Option<String>,
+    is_left: bool,
     live: Option<&Value>,
 ) -> (Value, Vec<(String, String)>) {
-    let is_left = bundle.is_none();
-    let ca_bundle = bundle.flatten().map(|pem| STANDARD.encode(pem));
+    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
     let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, ..plan.registration.clone() });
     if is_left {
         keep_bundles(&mut wanted, live);
