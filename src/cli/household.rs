@@ -12,7 +12,7 @@ use tokio::time::{interval, sleep, timeout};
 use super::Failure;
 use super::running::InCluster;
 use crate::certs;
-use crate::cluster::{Certificates, Home, Lease, Pace, Terms, Wanted, follow_registered};
+use crate::cluster::{Certificates, Home, Lease, Pace, Terms, Trusted, Wanted, follow_registered};
 use crate::config::{Certificate, Registration};
 use crate::server::probe;
 use crate::telemetry::Metrics;
@@ -35,8 +35,8 @@ pub(super) struct Household {
     /// Whether the registered CAs matter here.
     follows: bool,
     certificates: Option<Certificates>,
-    /// The `caBundle` that API servers have; empty before it was read.
-    registered: watch::Sender<Option<String>>,
+    /// The `caBundle` that API servers have.
+    registered: watch::Sender<Trusted>,
     /// Where this replica serves, once it does.
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -62,7 +62,11 @@ impl Household {
                     authority_life: lives.authority,
                     certificate_life: lives.certificate,
                 };
-                Some(Certificates::new(home, wanted, Pace::default()))
+                let certificates = Certificates::new(home, wanted, Pace::default());
+                if let Some(warning) = unfollowed(registration) {
+                    tracing::warn!(secret = certificates.secret(), "{warning}");
+                }
+                Some(certificates)
             }
         };
         // Also where nothing is kept yet: the registration may be asked for while it serves.
@@ -75,7 +79,7 @@ impl Household {
             lease,
             follows,
             certificates,
-            registered: watch::Sender::new(Some(String::new())),
+            registered: watch::Sender::default(),
             address: watch::Sender::new(None),
         })
     }
@@ -208,7 +212,11 @@ impl Household {
             }
             sleep(TAKE_OVER).await;
             let (at, bundle) = (*address.borrow_and_update(), registered.borrow_and_update().clone());
-            let (Some(at), Some(bundle)) = (at, bundle.filter(|bundle| !bundle.is_empty())) else {
+            let bundle = match bundle {
+                Trusted::Bundle(bundle) if !bundle.is_empty() => Some(bundle),
+                Trusted::Bundle(_) | Trusted::Unread | Trusted::Unregistered => None,
+            };
+            let Some((at, bundle)) = at.zip(bundle) else {
                 metrics.certificate_trusted(None);
                 continue;
             };
@@ -233,6 +241,14 @@ impl Household {
     }
 }
 
+/// What keeps a certificate of driftwall's own from being renewed to the end.
+fn unfollowed(registration: &Registration) -> Option<&'static str> {
+    (!registration.manage).then_some(
+        "With tls.selfManaged and registration.manage: false nobody registers a new CA: \
+         before the old one ends, caBundle of every webhook must be made ca.crt of the Secret, by hand or by a tool",
+    )
+}
+
 /// What the webhook is called by; the last is what API servers dial.
 fn names(registration: &Registration, namespace: &str) -> Result<Vec<String>, Failure> {
     let Registration { service, url, .. } = registration;
@@ -240,7 +256,9 @@ fn names(registration: &Registration, namespace: &str) -> Result<Vec<String>, Fa
     if let Some(url) = url {
         let host = url.parse::<axum::http::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
         let host = host.ok_or_else(|| format!("failed to use registration.url: {url} has no host"))?;
-        names.push(host.trim_matches(['[', ']']).to_owned());
+        let host = host.trim_matches(['[', ']']);
+        // An address in a certificate has one spelling only.
+        names.push(host.parse::<IpAddr>().map_or_else(|_| host.to_owned(), |address| address.to_string()));
     }
     Ok(names)
 }
@@ -260,6 +278,26 @@ mod tests {
     use super::*;
     use crate::config::FailurePolicy;
 
+    fn asked(manage: bool, url: Option<&str>) -> Registration {
+        Registration {
+            manage,
+            name: "driftwall".into(),
+            service: "wall".into(),
+            port: 443,
+            url: url.map(str::to_owned),
+            failure_policy: FailurePolicy::Ignore,
+            timeout_seconds: 3,
+            leave_out: Vec::new(),
+            restore: false,
+        }
+    }
+
+    #[test]
+    fn a_ca_that_nobody_registers_is_warned_of() {
+        assert!(unfollowed(&asked(false, None)).is_some_and(|warning| warning.contains("caBundle")));
+        assert_eq!(unfollowed(&asked(true, None)), None);
+    }
+
     #[test]
     fn the_name_that_is_dialed_is_the_last() {
         for (url, expected) in [
@@ -267,19 +305,10 @@ mod tests {
             (Some("https://wall.example:8443/validate"), Some("wall.example")),
             (Some("https://127.0.0.1:8443/validate"), Some("127.0.0.1")),
             (Some("https://[::1]/validate"), Some("::1")),
+            (Some("https://[2001:DB8:0::1]:8443/validate"), Some("2001:db8::1")),
             (Some("https:///validate"), None),
         ] {
-            let registration = Registration {
-                manage: false,
-                name: "driftwall".into(),
-                service: "wall".into(),
-                port: 443,
-                url: url.map(str::to_owned),
-                failure_policy: FailurePolicy::Ignore,
-                timeout_seconds: 3,
-                leave_out: Vec::new(),
-                restore: false,
-            };
+            let registration = asked(false, url);
             let found = names(&registration, "ops").ok();
             assert_eq!(found.as_ref().and_then(|names| names.last()).map(String::as_str), expected, "{url:?}");
             assert!(found.is_none_or(|names| names.contains(&"wall.ops.svc".to_owned())));

@@ -44,6 +44,29 @@ pub(super) struct Fixed {
     pub(super) tls: Option<Tls>,
     pub(super) cluster: Access,
     pub(super) drain: Duration,
+    pub(super) called: Called,
+}
+
+/// What driftwall and its registration are called, and where: certificate, Lease and probe go by
+/// it for as long as they live.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Called {
+    name: String,
+    service: String,
+    port: u16,
+    url: Option<String>,
+}
+
+impl Called {
+    fn of(registration: &Registration) -> Self {
+        let Registration { name, service, port, url, .. } = registration.clone();
+        Self { name, service, port, url }
+    }
+
+    fn held_in(self, registration: Registration) -> Registration {
+        let Self { name, service, port, url } = self;
+        Registration { name, service, port, url, ..registration }
+    }
 }
 
 impl Running {
@@ -98,7 +121,10 @@ impl Running {
     }
 
     fn take(&mut self, config: Config) -> Fixed {
-        let (terms, sources, poll, fixed, in_cluster) = split(config, self.audit_only);
+        let (terms, sources, poll, fixed, mut in_cluster) = split(config, self.audit_only);
+        // Else API servers would be sent where no certificate fits and no other replica's Lease is.
+        let called = Called::of(&self.in_cluster.borrow().registration);
+        in_cluster.registration = called.held_in(in_cluster.registration);
         let other_sources = sources != self.sources;
         if other_sources {
             self.wall.follow(Follower::new(&self.wall.store, &sources));
@@ -130,7 +156,42 @@ fn split(config: Config, audit_only: bool) -> (Terms, Vec<Repository>, Duration,
         Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.longest },
         sources,
         poll,
-        Fixed { listen, admin, tls, cluster, drain },
+        Fixed { listen, admin, tls, cluster, drain, called: Called::of(&registration) },
         InCluster { registration, break_glass, events, strict },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FailurePolicy;
+    use crate::judge::NoCluster;
+
+    #[tokio::test]
+    async fn what_driftwall_is_called_stays_what_it_was_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("driftwall.yaml");
+        let write = |registration: &str| {
+            let git = format!("git: {{data: {}}}", folder.path().display());
+            std::fs::write(&file, format!("sources: [{{name: a, repo: /nowhere}}]\n{git}\n{registration}\n")).unwrap();
+        };
+        write("registration: {manage: true, name: wall, service: wall, port: 443}");
+        let begun = Running::begin(&file, false, async |_| Box::new(NoCluster) as Box<dyn Cluster>).await;
+        let (mut running, fixed) = begun.map_err(|error| error.to_string()).unwrap();
+        let begun = running.in_cluster().borrow().registration.clone();
+        for (changed, is_fixed) in [
+            ("name: other, service: wall, port: 443", false),
+            ("name: wall, service: other, port: 443", false),
+            ("name: wall, service: wall, port: 8443", false),
+            ("name: wall, service: wall, port: 443, url: 'https://wall.example'", false),
+            ("name: wall, service: wall, port: 443, restore: true", true),
+        ] {
+            write(&format!("registration: {{manage: true, failurePolicy: Fail, {changed}}}"));
+            let now = running.reload().unwrap().map_err(|error| error.to_string()).unwrap();
+            assert_eq!(now == fixed, is_fixed, "{changed}");
+            let held = running.in_cluster().borrow().registration.clone();
+            assert_eq!(held.failure_policy, FailurePolicy::Fail, "the rest applies");
+            assert_eq!(Called::of(&held), Called::of(&begun), "{changed}");
+        }
+    }
 }

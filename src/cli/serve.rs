@@ -143,7 +143,10 @@ async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Inf
                 metrics.config_reloaded(true);
                 tracing::info!("Configuration taken over");
                 if now != fixed {
-                    tracing::warn!("A change of listen, admin, tls, cluster or drain takes a new start");
+                    tracing::warn!(
+                        "A change of listen, admin, tls, cluster, drain or of the registration's name, service, \
+                         port or url takes a new start"
+                    );
                 }
             }
             Some(Err(error)) => {

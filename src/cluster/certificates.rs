@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::home::Home;
+use super::registered::Trusted;
 use crate::certs::Pair;
 
 pub use plan::Pace;
@@ -83,9 +84,8 @@ impl Certificates {
     }
 
     /// Follows the Secret, reports, and renews while this replica `leads`, for
-    /// ever. `registered` is the `caBundle` that API servers have: `None` where
-    /// nobody can tell, empty where there is none yet.
-    pub async fn keep(&self, leads: watch::Receiver<bool>, registered: watch::Receiver<Option<String>>) -> Infallible {
+    /// ever. `registered` is the `caBundle` that API servers have.
+    pub async fn keep(&self, leads: watch::Receiver<bool>, registered: watch::Receiver<Trusted>) -> Infallible {
         tokio::select! {
             never = self.kept.follow(&self.lacking) => never,
             never = self.take_over() => never,

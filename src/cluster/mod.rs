@@ -22,7 +22,7 @@ pub use home::{ConnectError, Home};
 pub use lease::{Lease, Terms};
 pub use live::Live;
 pub use recorded::{Recorded, RecordedError};
-pub use registered::follow as follow_registered;
+pub use registered::{Trusted, follow as follow_registered};
 pub use registrar::{Inputs, Observer, Order, Plan, Registrar, State};
 
 /// Who owns the fields that driftwall writes.

@@ -54,6 +54,7 @@ impl ApiServer {
     async fn answer(self, request: Request) -> Response {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch="));
+        let selector = selector(request.uri().query().unwrap_or_default());
         let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();
         let mut state = self.0.lock().unwrap();
         if state.is_away {
@@ -68,8 +69,10 @@ impl ApiServer {
         let is_list = !path.rsplit('/').next().is_some_and(|name| name.starts_with("wall"));
         match (method, there) {
             (Method::GET, _) if is_list => {
-                let items: Vec<_> = state.objects.iter().filter(|(at, _)| at.starts_with(&path)).collect();
-                let items: Vec<_> = items.into_iter().map(|(_, object)| object.clone()).collect();
+                let items = state.objects.iter().filter(|(at, _)| at.starts_with(&path));
+                let has =
+                    |object: &Value| selector.iter().all(|(key, value)| object["metadata"]["labels"][key] == **value);
+                let items: Vec<_> = items.map(|(_, object)| object.clone()).filter(has).collect();
                 json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}).to_string().into_response()
             }
             (Method::GET, Some(object)) => object.to_string().into_response(),
@@ -101,6 +104,13 @@ impl State {
         self.objects.insert(path.to_owned(), object.clone());
         object
     }
+}
+
+/// The labels that a list asks for.
+fn selector(query: &str) -> Vec<(String, String)> {
+    let asked = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
+    let asked = asked.replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
+    asked.split(',').filter_map(|term| term.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
 }
 
 fn merge(into: &mut Value, from: Value) {

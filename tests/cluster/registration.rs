@@ -16,9 +16,9 @@ fn registered(stage: &Stage) -> Option<Value> {
     got.succeeded.then(|| serde_json::from_str(&got.out).unwrap())
 }
 
-fn wait_until_it_stands(stage: &Stage, state: &str) {
-    until(&format!("the registration is {state}"), || {
-        let metric = format!("driftwall_registration{{state=\"{state}\"}}");
+fn wait_until_it_stands(stage: &Stage, how: &str) {
+    until(&format!("the registration is {how}"), || {
+        let metric = format!("driftwall_registration{{state=\"{how}\"}}");
         stage.cluster.replicas.metrics(&metric).iter().all(|value| value.as_deref() == Some("1")).then_some(())
     });
 }

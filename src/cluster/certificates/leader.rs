@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::contents::Contents;
 use super::plan::{Moment, Registered, Step, next};
@@ -12,12 +12,15 @@ use super::replicas::Heard;
 use super::secret::Found;
 use super::{Certificates, Wanted};
 use crate::certs::{Authority, Certificate, CertsError};
+use crate::cluster::registered::Trusted;
 
 /// What a leader knows beside the Secret; a new one learns it again.
 #[derive(Default)]
 struct Memory {
     /// The newest CA, and since when API servers trust it.
     trusted: Option<(String, Instant)>,
+    /// Since when it is not known what API servers trust.
+    unread: Option<Instant>,
     heard: Heard,
     counted: Option<Instant>,
     served: Vec<String>,
@@ -29,19 +32,21 @@ impl Certificates {
     pub(super) async fn lead(
         &self,
         mut leads: watch::Receiver<bool>,
-        mut registered: watch::Receiver<Option<String>>,
+        mut registered: watch::Receiver<Trusted>,
     ) -> Infallible {
         let mut found = self.kept.found();
         let mut memory = Memory::default();
         loop {
             if *leads.borrow_and_update() {
                 let now = found.borrow_and_update().clone();
-                let bundle = registered.borrow_and_update().clone();
+                let trusted = registered.borrow_and_update().clone();
                 let has_written = match now.contents() {
-                    Some(contents) => self.step(&now, &contents, bundle.as_deref(), &mut memory).await,
+                    Some(contents) => self.step(&now, &contents, &trusted, &mut memory).await,
                     None => false,
                 };
                 if has_written {
+                    // What is written may never come out as it is wanted: then not in haste.
+                    sleep(self.pace.look).await;
                     continue;
                 }
             } else {
@@ -61,10 +66,9 @@ impl Certificates {
     }
 
     /// Does what comes next, if anything; true where it is done.
-    async fn step(&self, found: &Found, contents: &Contents, bundle: Option<&str>, memory: &mut Memory) -> bool {
+    async fn step(&self, found: &Found, contents: &Contents, trusted: &Trusted, memory: &mut Memory) -> bool {
         let picture = contents.picture(&self.wanted.names);
-        let trusted = bundle.map(|bundle| Certificate::read_all(bundle).unwrap_or_default());
-        let registered = memory.registered(contents.newest(), trusted.as_deref());
+        let registered = memory.registered(contents.newest(), trusted);
         let is_over = memory.counted.is_none_or(|counted| counted.elapsed() >= self.pace.report);
         if picture.authorities.len() > 1 || is_over {
             match self.replicas.count(&mut memory.heard).await {
@@ -87,7 +91,7 @@ impl Certificates {
                 memory.tell(what, |what| tracing::info!(%secret, "Waiting for {what}"));
                 return false;
             }
-            Step::MakeAuthority(why) => made(contents, &self.wanted, trusted.as_deref(), now).map(|made| (made, why)),
+            Step::MakeAuthority(why) => made(contents, &self.wanted, trusted, now).map(|made| (made, why)),
             Step::Sign { by, why } => signed(contents, &self.wanted, by).map(|made| (made, why)),
             Step::Forget(why) => Ok((contents.with_newest_only(), why)),
         };
@@ -117,14 +121,16 @@ impl Certificates {
     }
 }
 
-fn made(
-    contents: &Contents,
-    wanted: &Wanted,
-    trusted: Option<&[Certificate]>,
-    now: i64,
-) -> Result<Contents, CertsError> {
+fn made(contents: &Contents, wanted: &Wanted, trusted: &Trusted, now: i64) -> Result<Contents, CertsError> {
     let authority = Authority::make(wanted.authority_life)?;
-    Ok(contents.with_authority(authority, trusted.unwrap_or_default(), now))
+    Ok(contents.with_authority(authority, &authorities(trusted), now))
+}
+
+fn authorities(trusted: &Trusted) -> Vec<Certificate> {
+    match trusted {
+        Trusted::Unread | Trusted::Unregistered => Vec::new(),
+        Trusted::Bundle(bundle) => Certificate::read_all(bundle).unwrap_or_default(),
+    }
 }
 
 fn signed(contents: &Contents, wanted: &Wanted, by: usize) -> Result<Contents, CertsError> {
@@ -133,8 +139,14 @@ fn signed(contents: &Contents, wanted: &Wanted, by: usize) -> Result<Contents, C
 }
 
 impl Memory {
-    fn registered(&mut self, newest: Option<&str>, trusted: Option<&[Certificate]>) -> Registered {
-        let Some(trusted) = trusted else { return Registered::Unknown };
+    fn registered(&mut self, newest: Option<&str>, trusted: &Trusted) -> Registered {
+        if *trusted == Trusted::Unread {
+            return Registered::Unread(self.unread.get_or_insert_with(Instant::now).elapsed());
+        }
+        if *trusted == Trusted::Unregistered {
+            return Registered::Unknown;
+        }
+        let trusted = authorities(trusted);
         let newest = newest.filter(|newest| trusted.iter().any(|ca| ca.print == *newest));
         let Some(newest) = newest else {
             self.trusted = None;

@@ -42,6 +42,9 @@ pub(super) struct Leaf {
 /// What API servers trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Registered {
+    /// It was not looked at yet, for so long: what calls now may trust something that stands
+    /// nowhere else.
+    Unread(Duration),
     /// Nobody tells: it is up to whoever keeps the configuration to follow the Secret.
     Unknown,
     /// The configuration names no CA.
@@ -57,7 +60,8 @@ pub(super) enum Registered {
 pub struct Pace {
     /// How long after a change of the webhook configuration every API server has it.
     pub settle: Duration,
-    /// How long to wait for a CA to be registered while there is nothing to serve.
+    /// How long to wait for a CA to be registered, or for what is registered to be known,
+    /// while there is nothing to serve.
     pub patience: Duration,
     /// Between two looks at what is due.
     pub look: Duration,
@@ -105,14 +109,26 @@ pub(super) enum Step {
     Forget(&'static str),
 }
 
+const READING: &str = "a look at what API servers trust";
+
 /// Decides.
 pub(super) fn next(picture: &Picture, moment: &Moment<'_>) -> Step {
     let Picture { authorities, newest_signs, former_signs, leaf } = picture;
     let Moment { now, registered, served, pace } = *moment;
+    // A bundle with the new CA takes the place of one that was never read.
+    let is_blind = matches!(registered, Registered::Unread(_));
     let Some(newest) = authorities.first().filter(|newest| newest.ends > now) else {
+        // Nothing that is trusted can be lost here, so a configuration that can never be looked
+        // at does not hold up the start for ever.
+        if matches!(registered, Registered::Unread(since) if since < pace.patience) {
+            return Step::Wait(READING);
+        }
         return Step::MakeAuthority(if authorities.is_empty() { "there is no CA" } else { "the CA has ended" });
     };
     if !newest_signs {
+        if is_blind {
+            return Step::Wait(READING);
+        }
         return Step::MakeAuthority("the CA's key is missing or another's");
     }
     let can_serve = |leaf: &&Leaf| leaf.ends > now && authorities.get(leaf.signed_by).is_some_and(|ca| ca.ends > now);
@@ -122,6 +138,7 @@ pub(super) fn next(picture: &Picture, moment: &Moment<'_>) -> Step {
             // Nobody calls yet, or nobody can be asked.
             Registered::Unknown | Registered::Nothing => true,
             Registered::Newest(since) => since >= pace.settle,
+            Registered::Unread(since) => since >= pace.patience,
             Registered::Others => now - newest.made >= seconds(pace.patience),
         };
         return if may { Step::Sign { by: 0, why } } else { Step::Wait("the new CA to be registered") };
@@ -135,7 +152,7 @@ pub(super) fn next(picture: &Picture, moment: &Moment<'_>) -> Step {
         let settled = match registered {
             Registered::Newest(since) => since >= pace.settle,
             Registered::Unknown => now - newest.made >= (newest.ends - newest.made) / 20,
-            Registered::Nothing | Registered::Others => false,
+            Registered::Nothing | Registered::Others | Registered::Unread(_) => false,
         };
         if settled {
             return Step::Sign { by: 0, why: "API servers trust the new CA" };
@@ -148,7 +165,8 @@ pub(super) fn next(picture: &Picture, moment: &Moment<'_>) -> Step {
         };
     }
     // Before the serving certificate: it cannot outlive its CA.
-    if is_due(newest.made, newest.ends, now) {
+    // What it signs meanwhile is trusted as what it serves under now.
+    if is_due(newest.made, newest.ends, now) && !is_blind {
         return Step::MakeAuthority("the CA's end is near");
     }
     if let Some(why) = lacks {

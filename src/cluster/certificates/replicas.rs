@@ -18,14 +18,15 @@ use crate::cluster::home::Home;
 use crate::cluster::{FIELD_MANAGER, lease, reason};
 
 const SERVES: &str = "driftwall.io/serves";
-const SELECTOR: &str = "app.kubernetes.io/name=driftwall,driftwall.io/replica=true";
+/// Whose replica it is, by the installation's name: that of one can begin with another's.
+const REPLICA: &str = "driftwall.io/replica";
 /// The API server's answer to a request.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The reports of all replicas of an installation, this one's among them.
 pub(super) struct Replicas {
     api: Api<Lease>,
-    prefix: String,
+    service: String,
     identity: String,
     /// The name of this one's.
     own: String,
@@ -37,14 +38,13 @@ pub(super) type Heard = HashMap<String, (Option<String>, Instant)>;
 
 impl Replicas {
     pub(super) fn new(home: &Home, service: &str, pace: Pace) -> Self {
-        let prefix = format!("{service}-");
         // A host's name may have what an object's cannot.
         let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
         let identity = home.identity.replace(|character| !is_plain(character), "-").to_ascii_lowercase();
-        let own = format!("{prefix}{identity}");
+        let own = format!("{service}-{identity}");
         Self {
             api: Api::namespaced(home.client.clone(), &home.namespace),
-            prefix,
+            service: service.to_owned(),
             identity: home.identity.clone(),
             own,
             pace,
@@ -81,7 +81,7 @@ impl Replicas {
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {
                 "name": self.own,
-                "labels": {"app.kubernetes.io/name": "driftwall", "driftwall.io/replica": "true"},
+                "labels": {"app.kubernetes.io/name": "driftwall", REPLICA: self.service},
                 "annotations": {SERVES: print},
             },
             "spec": {
@@ -101,15 +101,14 @@ impl Replicas {
     /// The CAs under which replicas serve. The reports of those that have been
     /// silent for too long are swept away.
     pub(super) async fn count(&self, heard: &mut Heard) -> Result<Vec<String>, String> {
-        let list = match timeout(ANSWER, self.api.list(&ListParams::default().labels(SELECTOR))).await {
-            Ok(list) => list.map_err(|error| reason(&error))?,
+        let ours = ListParams::default().labels(&format!("{REPLICA}={}", self.service));
+        let list = match timeout(ANSWER, self.api.list(&ours)).await {
+            Ok(list) => list.map_err(|error| reason(&error))?.items,
             Err(_) => return Err("the API server does not answer in time".to_owned()),
         };
-        let reports: Vec<_> =
-            list.items.into_iter().filter(|lease| lease.name_any().starts_with(&self.prefix)).collect();
-        heard.retain(|name, _| reports.iter().any(|lease| lease.name_any() == *name));
+        heard.retain(|name, _| list.iter().any(|lease| lease.name_any() == *name));
         let mut served = Vec::new();
-        for lease in reports {
+        for lease in list {
             let name = lease.name_any();
             let version = lease.resource_version();
             let (before, since) = heard.entry(name.clone()).or_insert_with(|| (version.clone(), Instant::now()));

@@ -33,7 +33,7 @@ struct Replica {
     kept: JoinHandle<Infallible>,
 }
 
-fn replica(server: &ApiServer, identity: &str, leads: bool, registered: &watch::Sender<Option<String>>) -> Replica {
+fn replica(server: &ApiServer, identity: &str, leads: bool, registered: &watch::Sender<Trusted>) -> Replica {
     let wanted = Wanted {
         service: "wall".into(),
         names: vec!["wall.ops.svc".into()],
@@ -48,6 +48,11 @@ fn replica(server: &ApiServer, identity: &str, leads: bool, registered: &watch::
 }
 
 impl Replica {
+    /// What is to be trusted, as if it were registered.
+    fn trusted(&self) -> Trusted {
+        Trusted::Bundle(self.certificates.bundle().borrow().clone().unwrap_or_default())
+    }
+
     async fn pair(&self, is_it: impl Fn(&Pair) -> bool) -> Arc<Pair> {
         let mut pairs = self.certificates.pair();
         let found = pairs.wait_for(|pair| pair.as_ref().is_some_and(|pair| is_it(pair)));
@@ -73,7 +78,7 @@ fn data(server: &ApiServer) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn one_makes_it_and_all_serve_it() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Some(String::new()));
+    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
     let other = replica(&server, "two", false, &registered);
     let leader = replica(&server, "one", true, &registered);
     let pair = leader.pair(|_| true).await;
@@ -88,12 +93,12 @@ async fn one_makes_it_and_all_serve_it() {
 #[tokio::test]
 async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Some(String::new()));
+    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
     let follower = replica(&server, "two", false, &registered);
     let first = leader.pair(|_| true).await;
     follower.pair(|_| true).await;
-    registered.send_replace(Some(first.ca.clone()));
+    registered.send_replace(Trusted::Bundle(first.ca.clone()));
     server.change(SECRET, |secret| secret["data"]["ca.key"] = json!(BASE64_STANDARD.encode("gone")));
 
     // The new CA is trusted beside the old one, and nothing is signed by it yet.
@@ -101,7 +106,7 @@ async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
     assert_eq!(both[1].to_pem(), first.ca);
     assert_eq!(data(&server)["tls.crt"], first.cert);
     assert_eq!(leader.pair(|_| true).await.cert, first.cert);
-    registered.send_replace(leader.certificates.bundle().borrow().clone());
+    registered.send_replace(leader.trusted());
     let new = leader.pair(|pair| pair.ca == both[0].to_pem()).await;
     follower.pair(|pair| pair.cert == new.cert).await;
     // Both say so, and the old one goes.
@@ -111,17 +116,19 @@ async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
 #[tokio::test]
 async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Some(String::new()));
+    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
     let first = leader.pair(|_| true).await;
-    registered.send_replace(Some(first.ca.clone()));
+    registered.send_replace(Trusted::Bundle(first.ca.clone()));
     let behind = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-behind";
-    let report = |serves: &str| {
-        let (labels, notes) = (json!({"driftwall.io/replica": "true"}), json!({"driftwall.io/serves": serves}));
-        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "wall-behind", "labels": labels, "annotations": notes}})
+    let other_s = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-b-one";
+    let report = |name: &str, service: &str| {
+        let (labels, notes) = (json!({"driftwall.io/replica": service}), json!({"driftwall.io/serves": "old"}));
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "labels": labels, "annotations": notes}})
     };
+    server.change(other_s, |lease| *lease = report("wall-b-one", "wall-b"));
     let speaking = tokio::spawn({
-        let (server, report) = (server.clone(), report("old"));
+        let (server, report) = (server.clone(), report("wall-behind", "wall"));
         async move {
             loop {
                 server.change(behind, |lease| *lease = report.clone());
@@ -131,7 +138,7 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
     });
     server.change(SECRET, |secret| secret["data"]["ca.key"] = json!(""));
     let both = leader.bundle(2).await;
-    registered.send_replace(leader.certificates.bundle().borrow().clone());
+    registered.send_replace(leader.trusted());
     leader.pair(|pair| pair.ca == both[0].to_pem()).await;
     // Longer than anything takes once all follow.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -139,22 +146,23 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
     speaking.abort();
     assert_eq!(leader.bundle(1).await[0], both[0]);
     assert!(server.object(behind).is_none(), "swept away");
+    assert!(server.object(other_s).is_some(), "another installation's is not ours to count");
 }
 
 #[tokio::test]
 async fn another_leader_goes_on_where_the_first_has_stopped() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Some(String::new()));
+    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
     let other = replica(&server, "two", false, &registered);
     let first = leader.pair(|_| true).await;
-    registered.send_replace(Some(first.ca.clone()));
+    registered.send_replace(Trusted::Bundle(first.ca.clone()));
     server.remove(SECRET);
     let both = other.bundle(2).await;
     assert_eq!(both[1].to_pem(), first.ca, "what is registered stays trusted");
     leader.kept.abort();
     other.leads.send_replace(true);
-    registered.send_replace(other.certificates.bundle().borrow().clone());
+    registered.send_replace(other.trusted());
     other.pair(|pair| pair.ca == both[0].to_pem()).await;
     // The first one's report ends by its silence.
     assert_eq!(other.bundle(1).await[0], both[0]);
@@ -162,9 +170,22 @@ async fn another_leader_goes_on_where_the_first_has_stopped() {
 }
 
 #[tokio::test]
+async fn nothing_is_made_before_it_is_known_what_is_trusted() {
+    let server = ApiServer::default();
+    let registered = watch::Sender::default();
+    let leader = replica(&server, "one", true, &registered);
+    // Long enough for a leader in haste.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(server.object(SECRET).is_none());
+    let old = crate::certs::Authority::make(Duration::from_hours(1)).unwrap().cert;
+    registered.send_replace(Trusted::Bundle(old.clone()));
+    assert_eq!(leader.bundle(2).await[1].to_pem(), old, "what is registered stays trusted");
+}
+
+#[tokio::test]
 async fn without_a_leader_it_is_said_what_is_missing() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Some(String::new()));
+    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
     let lonely = replica(&server, "one", false, &registered);
     let lacking = &lonely.certificates.lacking;
     let mut lacking = lacking.subscribe();

@@ -48,6 +48,27 @@ fn the_first_start_waits_for_nobody() {
 }
 
 #[test]
+fn nothing_that_is_trusted_is_lost_before_it_is_read() {
+    let (soon, late) = (Registered::Unread(Duration::from_secs(29)), Registered::Unread(Duration::from_secs(30)));
+    let keyless = Picture { newest_signs: false, ..picture(&[ca("a", 1)], Some(leaf(0, 1))) };
+    for (held, before, after) in [
+        // Nothing was ever there, or nothing that has not ended.
+        (Picture::default(), "wait", "make"),
+        (picture(&[ca("a", 0)], None), "wait", "sign 0"),
+        (picture(&[ca("a", 91)], None), "wait", "make"),
+        (keyless, "wait", "wait"),
+        (picture(&[ca("b", 20), ca("a", 62)], Some(leaf(1, 5))), "wait", "wait"),
+        // Who trusts what is served trusts what the same CA signs again.
+        (picture(&[ca("a", 61)], Some(leaf(0, 5))), "nothing", "nothing"),
+        (picture(&[ca("a", 61)], Some(leaf(0, 21))), "sign 0", "sign 0"),
+        (picture(&[ca("a", 1)], Some(leaf(0, 1))), "nothing", "nothing"),
+    ] {
+        assert_eq!(told(decide(&held, soon, &["a"])), before, "{held:?}");
+        assert_eq!(told(decide(&held, late, &["a"])), after, "{held:?}");
+    }
+}
+
+#[test]
 fn what_is_near_its_end_is_renewed() {
     for (ca_age, leaf_age, expected) in [
         (0, 0, "nothing"),
