@@ -11,7 +11,7 @@ use cel::{Context, Program, Value as Cel};
 use driftwall::actor::Actors;
 use driftwall::desired::Snapshot;
 use driftwall::judge::{Bench, NoCluster, Policy, Verdict, judge};
-use driftwall::registration::{Endpoint, Registration, registration};
+use driftwall::registration::{Endpoint, Plurals, Registration, registration};
 use driftwall::review::decode;
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ fn conditions() -> Vec<(String, Program)> {
         strict: None,
         break_glass: true,
         conditions: true,
+        plurals: Plurals::new(),
     };
     let made = registration(&Snapshot::default(), &settings);
     let all = made["webhooks"][0]["matchConditions"].as_array().unwrap();

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use driftwall::desired::{Contents, FileContents, Snapshot, Source};
 use driftwall::manifest;
 use driftwall::registration::{
-    APPLIED, Endpoint, FAILURE_POLICY, Registration, Standing, keep_failure_policies, mark, registration, standing,
+    APPLIED, Endpoint, FAILURE_POLICY, Plurals, Registration, Standing, keep_failure_policies, mark, mixed,
+    registration, standing,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -51,6 +52,7 @@ fn settings() -> Registration {
         strict: Some(Vec::new()),
         break_glass: false,
         conditions: true,
+        plurals: Plurals::new(),
     }
 }
 
@@ -65,11 +67,12 @@ fn made(git: &str, settings: &Registration) -> ValidatingWebhookConfiguration {
 fn asks(configuration: &ValidatingWebhookConfiguration, operation: &str, resource: &str, version: &str) -> bool {
     let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
     let rules = configuration.webhooks.as_ref().unwrap()[0].rules.as_ref().unwrap();
+    let whole = resource.split_once('/').map_or("*".to_owned(), |(_, subresource)| format!("*/{subresource}"));
     rules.iter().any(|rule| {
         let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
         has(&rule.api_groups, group)
             && has(&rule.api_versions, version)
-            && has(&rule.resources, resource)
+            && (has(&rule.resources, resource) || has(&rule.resources, &whole))
             && has(&rule.operations, operation)
     })
 }
@@ -110,6 +113,63 @@ fn what_git_declares_is_asked_about_and_what_belongs_to_it() {
 }
 
 #[test]
+fn a_plural_that_nobody_has_told_is_not_guessed() {
+    let git = "
+{apiVersion: chaos-mesh.org/v1alpha1, kind: NetworkChaos, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: chaos-mesh.org/v1alpha1, kind: PodChaos, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: security.openshift.io/v1, kind: SecurityContextConstraints, metadata: {name: web}}
+";
+    let told = |kind: &str, plural: &str| (("chaos-mesh.org".to_owned(), kind.to_owned()), plural.to_owned());
+    let (network, pod) = (told("NetworkChaos", "networkchaos"), told("PodChaos", "podchaos"));
+    for (plurals, expected) in [
+        (vec![], [json!(["*"]), json!(["*/scale", "*/status"])]),
+        (vec![pod.clone()], [json!(["*"]), json!(["*/scale", "*/status"])]),
+        (
+            vec![network, pod],
+            [
+                json!(["networkchaos", "podchaos"]),
+                json!(["networkchaos/scale", "networkchaos/status", "podchaos/scale", "podchaos/status"]),
+            ],
+        ),
+    ] {
+        let made = registration(&snapshot(git), &Registration { plurals: plurals.into_iter().collect(), ..settings() });
+        let rules = made["webhooks"][0]["rules"].as_array().unwrap();
+        let of = |group: &str| {
+            let of = rules.iter().filter(|rule| rule["apiGroups"] == json!([group]));
+            of.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("chaos-mesh.org"), expected);
+        assert_eq!(of("security.openshift.io"), [json!(["*"]), json!(["*/scale", "*/status"])]);
+    }
+}
+
+#[test]
+fn a_kind_is_asked_about_in_the_version_of_git_alone() {
+    let hpa = |version: &str, name: &str| {
+        format!("{{apiVersion: autoscaling/{version}, kind: HorizontalPodAutoscaler, metadata: {{name: {name}}}}}\n")
+    };
+    let vpa = "{apiVersion: autoscaling.k8s.io/v1beta2, kind: VerticalPodAutoscaler, metadata: {name: a}}".to_owned();
+    let (hpas, vpas) = ("horizontalpodautoscalers.autoscaling", "verticalpodautoscalers.autoscaling.k8s.io");
+    let both = hpa("v1", "a") + "---\n" + &hpa("v2", "b");
+    for (git, resource, expected, told) in [
+        (String::new(), hpas, &["v2"][..], None),
+        (hpa("v1", "a"), hpas, &["v1"], None),
+        (hpa("v2", "a"), hpas, &["v2"], None),
+        (both, hpas, &["v1", "v2"], Some("HorizontalPodAutoscaler.autoscaling in v1, v2")),
+        (vpa, vpas, &["v1beta2"], None),
+    ] {
+        let made = made(&git, &settings());
+        for operation in ["CREATE", "UPDATE", "DELETE"] {
+            let asked = ["v1", "v1beta2", "v2"].into_iter().filter(|version| asks(&made, operation, resource, version));
+            assert_eq!(asked.collect::<Vec<_>>(), expected, "{git}");
+        }
+        assert_eq!(mixed(&snapshot(&git)).first().map(String::as_str), told, "{git}");
+    }
+}
+
+#[test]
 fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_they_go() {
     let made = made("{apiVersion: v1, kind: ConfigMap, metadata: {name: web, namespace: prod}}", &settings());
     for (operation, asked) in [("DELETE", true), ("CREATE", false), ("UPDATE", false)] {
@@ -140,11 +200,15 @@ fn it_cannot_lock_a_cluster_out() {
     }
     let is_of_all = |webhook: usize| {
         webhooks[webhook].rules.iter().flatten().any(|rule| {
-            let lists = [&rule.api_groups, &rule.api_versions, &rule.operations, &rule.resources];
+            let lists = [&rule.api_groups, &rule.api_versions, &rule.operations];
             lists.into_iter().flatten().flatten().any(|item| item.contains('*'))
         })
     };
     assert!(!is_of_all(0) && is_of_all(1));
+    let whole =
+        webhooks[0].rules.iter().flatten().filter(|rule| rule.resources.iter().flatten().any(|it| it.contains('*')));
+    let whole: Vec<_> = whole.flat_map(|rule| rule.api_groups.iter().flatten()).collect();
+    assert!(whole.iter().all(|group| *group == "gateway.networking.k8s.io"), "only what nobody defines: {whole:?}");
     assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 1);
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Household {
     /// By which name API servers dial this replica.
     dialed: String,
     lease: Option<Lease>,
+    /// Whether the registered CAs matter here.
+    follows: bool,
     certificates: Option<Certificates>,
     /// The `caBundle` that API servers have.
     registered: watch::Sender<Trusted>,
@@ -67,13 +69,15 @@ impl Household {
                 Some(certificates)
             }
         };
-        let lease = home.as_ref().filter(|_| certificates.is_some() || registration.manage);
-        let lease = lease.map(|home| Lease::new(home, &registration.service, Terms::default()));
+        // Also where nothing is kept yet: the registration may be asked for while it serves.
+        let lease = home.as_ref().map(|home| Lease::new(home, &registration.service, Terms::default()));
+        let follows = certificates.is_some() || registration.manage;
         Ok(Self {
             home,
             configuration: registration.name.clone(),
             dialed,
             lease,
+            follows,
             certificates,
             registered: watch::Sender::default(),
             address: watch::Sender::new(None),
@@ -91,8 +95,7 @@ impl Household {
         }
     }
 
-    /// Whether this replica leads. Where nothing was to be kept at the start, each does: a
-    /// registration that is asked for later is kept by all, which takes longer but ends the same.
+    /// Whether this replica leads; without a cluster there is nobody else.
     pub(super) fn leads(&self) -> watch::Receiver<bool> {
         self.lease.as_ref().map_or_else(|| watch::Sender::new(true).subscribe(), Lease::leads)
     }
@@ -163,8 +166,8 @@ impl Household {
     }
 
     async fn follow_registered(&self) -> Infallible {
-        match (&self.home, &self.lease) {
-            (Some(home), Some(_)) => follow_registered(home, &self.configuration, &self.registered).await,
+        match &self.home {
+            Some(home) if self.follows => follow_registered(home, &self.configuration, &self.registered).await,
             _ => std::future::pending().await,
         }
     }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::running::{InCluster, Running};
-use crate::cluster::{Happening, Home, Inputs, Observer, Plan, Recorder, Regarding, Registrar, State};
+use crate::cluster::{Happening, Home, Inputs, Observer, Order, Plan, Recorder, Regarding, Registrar, State};
 use crate::config::{BreakGlass, Registration as Settings};
 use crate::git::Store;
-use crate::registration::{Endpoint, Registration};
+use crate::registration::{Endpoint, Plurals, Registration};
 use crate::telemetry::Metrics;
 
 /// What a configuration asks to register.
@@ -39,6 +39,7 @@ pub(super) fn asked(
         strict,
         break_glass: break_glass.enabled,
         conditions: false,
+        plurals: Plurals::new(),
     }
 }
 
@@ -52,7 +53,7 @@ pub(super) fn register(
     bundle: Option<watch::Receiver<Option<String>>>,
     metrics: Arc<Metrics>,
 ) -> (impl Future<Output = Infallible> + use<>, watch::Receiver<Option<String>>) {
-    let (plans, plan) = watch::channel(None);
+    let (plans, plan) = watch::channel(Order::Unread);
     let inputs = Inputs { leading, plan, bundle };
     let (recorder, settings) = (Recorder::begin(home), running.in_cluster());
     let outlook = Outlook { metrics, recorder, settings, namespace: home.namespace().to_owned() };
@@ -70,7 +71,7 @@ pub(super) fn register(
 
 /// Makes a plan of every snapshot and every configuration.
 async fn plan_on(
-    plans: watch::Sender<Option<Plan>>,
+    plans: watch::Sender<Order>,
     store: Arc<Store>,
     mut settings: watch::Receiver<InCluster>,
     namespace: String,
@@ -79,13 +80,18 @@ async fn plan_on(
     loop {
         let has_snapshot = *renewals.borrow_and_update() > 0;
         let InCluster { registration, break_glass, strict, .. } = settings.borrow_and_update().clone();
-        let plan = (registration.manage && has_snapshot).then(|| Plan {
+        let plan = || Plan {
             snapshot: store.snapshot(),
             registration: asked(&registration, break_glass, strict, &namespace),
             service: registration.service.clone(),
             restore: registration.restore,
-        });
-        plans.send_replace(plan);
+        };
+        let order = match (registration.manage, has_snapshot) {
+            (false, _) => Order::Off,
+            (true, false) => Order::Unread,
+            (true, true) => Order::Keep(Box::new(plan())),
+        };
+        plans.send_replace(order);
         let changed = tokio::select! {
             changed = renewals.changed() => changed,
             changed = settings.changed() => changed,

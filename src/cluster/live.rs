@@ -7,7 +7,7 @@
 mod bridge;
 mod described;
 pub(in crate::cluster) mod fault;
-mod group;
+pub(in crate::cluster) mod group;
 mod remembered;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ pub use lease::{Lease, Terms};
 pub use live::Live;
 pub use recorded::{Recorded, RecordedError};
 pub use registered::{Trusted, follow as follow_registered};
-pub use registrar::{Inputs, Observer, Plan, Registrar, State};
+pub use registrar::{Inputs, Observer, Order, Plan, Registrar, State};
 
 /// Who owns the fields that driftwall writes.
 const FIELD_MANAGER: &str = "driftwall";

@@ -82,6 +82,21 @@ pub struct ObjectKey<'a> {
     pub name: &'a str,
 }
 
+/// A resource that Git declares objects of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resource<'a> {
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The version that Git writes it in.
+    pub version: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// The plural; a guess where the kind is not defined.
+    pub plural: String,
+    /// Whether Git or Kubernetes itself defines the kind.
+    pub is_defined: bool,
+}
+
 /// Content that cannot become a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum DesiredError {
@@ -288,15 +303,20 @@ impl Snapshot {
         self.held(self.kinds.get(&(group.to_owned(), kind.to_owned())))
     }
 
-    /// The resources that Git declares objects of: group, version and plural,
-    /// which is a guess where neither Git nor Kubernetes itself defines the kind.
-    pub fn resources(&self) -> BTreeSet<(&str, &str, String)> {
-        let of = |declared: &'_ Declared| match self.custom(&declared.group, &declared.kind) {
-            Some(custom) => custom.plural.clone(),
-            None => kinds::plural(&declared.kind),
-        };
-        let objects = self.objects.values().map(|(_, declared)| &**declared);
-        objects.map(|declared| (&*declared.group, &*declared.version, of(declared))).collect()
+    /// The resources that Git declares objects of.
+    pub fn resources(&self) -> BTreeSet<Resource<'_>> {
+        self.objects.values().map(|(_, declared)| self.resource(declared)).collect()
+    }
+
+    fn resource<'a>(&self, Declared { group, version, kind, .. }: &'a Declared) -> Resource<'a> {
+        let custom = self.custom(group, kind);
+        Resource {
+            group,
+            version,
+            kind,
+            plural: custom.map_or_else(|| kinds::plural(kind), |custom| custom.plural.clone()),
+            is_defined: custom.is_some() || kinds::is_namespaced(group, kind).is_some(),
+        }
     }
 
     /// The namespaces in which Git declares objects.

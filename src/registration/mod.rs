@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::desired::Snapshot;
 
+pub use rules::mixed;
 pub use standing::{APPLIED, FAILURE_POLICY, Standing, keep_failure_policies, mark, standing};
 
 /// What a registration needs beside the snapshot.
@@ -37,7 +38,13 @@ pub struct Registration {
     pub break_glass: bool,
     /// Whether the API server knows `matchConditions`; an older one drops them in silence.
     pub conditions: bool,
+    /// What the API server calls the kinds that Git does not define; of a group
+    /// whose kind is not here, everything is asked about.
+    pub plurals: Plurals,
 }
+
+/// Plurals, by group and kind.
+pub type Plurals = BTreeMap<(String, String), String>;
 
 /// Where the webhook is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +76,7 @@ const OPEN: &str = "Ignore";
 pub fn registration(snapshot: &Snapshot, registration: &Registration) -> Value {
     let Registration { name, labels, left_out, strict, failure_policy, break_glass, .. } = registration;
     let not_left_out = of_namespaces("NotIn", left_out);
-    let rules = rules::rules(snapshot, registration.conditions);
+    let rules = rules::rules(snapshot, &registration.plurals, registration.conditions);
     let mut webhooks =
         vec![webhook(registration, WRITES, failure_policy, &json!({"matchExpressions": [not_left_out]}), &rules)];
     if strict.as_ref().is_none_or(|names| !names.is_empty()) {

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::desired::Snapshot;
+use super::Plurals;
+use crate::desired::{Resource, Snapshot};
 
 type Operations = &'static [&'static str];
 
 const ALL: Operations = &["CREATE", "DELETE", "UPDATE"];
 const UPDATE: Operations = &["UPDATE"];
+
+/// Every resource of a group and version, for a kind whose plural nobody has told.
+const ANY: &str = "*";
 
 /// What is asked about whatever Git declares: what may belong to an object of
 /// Git, hold some, steer one, or lend somebody the name of who may write them.
@@ -75,7 +79,7 @@ const BUILT_IN: [(&str, &[&str], &[&str]); 17] = [
 
 /// Rules by group, version and operations. A `status` is asked about only where
 /// the API server itself can leave its writers out: they never rest.
-pub(super) fn rules(snapshot: &Snapshot, with_status: bool) -> Vec<Value> {
+pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -> Vec<Value> {
     let mut asked: BTreeMap<(&str, &str, String), BTreeSet<&str>> = BTreeMap::new();
     let mut ask = |group, version, resource: String, operations: Operations| {
         if resource.ends_with("/status") && !with_status {
@@ -83,10 +87,24 @@ pub(super) fn rules(snapshot: &Snapshot, with_status: bool) -> Vec<Value> {
         }
         asked.entry((group, version, resource)).or_default().extend(operations);
     };
+    let declared = snapshot.resources();
     for (group, version, resource, operations) in ALWAYS {
-        ask(group, version, resource.to_owned(), operations);
+        let plural = resource.split_once('/').map_or(resource, |(plural, _)| plural);
+        let versions = declared.iter().filter(|there| there.group == group && there.plural == plural);
+        let versions: BTreeSet<_> = versions.map(|there| there.version).collect();
+        if versions.is_empty() || versions.contains(version) {
+            ask(group, version, resource.to_owned(), operations);
+        }
+        // A rule of another version would take the write first, and its review could
+        // not be held against Git; the API server converts to the version that is asked for.
+        for version in versions {
+            ask(group, version, resource.to_owned(), operations);
+        }
     }
-    for (group, version, plural) in snapshot.resources() {
+    for Resource { group, version, kind, plural, is_defined } in declared {
+        let found = || plurals.get(&(group.to_owned(), kind.to_owned())).cloned();
+        // A guess that is wrong would leave the kind unprotected in silence.
+        let plural = if is_defined { plural } else { found().unwrap_or_else(|| ANY.to_owned()) };
         for subresource in subresources(group, &plural) {
             ask(group, version, format!("{plural}/{subresource}"), UPDATE);
         }
@@ -96,8 +114,32 @@ pub(super) fn rules(snapshot: &Snapshot, with_status: bool) -> Vec<Value> {
     for ((group, version, resource), operations) in asked {
         grouped.entry((group, version, operations)).or_default().push(resource);
     }
-    let rule = |((group, version, operations), resources)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": resources, "scope": "*"});
+    let rule = |((group, version, operations), resources): (_, Vec<String>)| json!({"apiGroups": [group], "apiVersions": [version], "operations": operations, "resources": narrowed(&resources), "scope": "*"});
     grouped.into_iter().map(rule).collect()
+}
+
+/// The kinds that Git declares in several versions: the API server sends a write in
+/// the version of its own, and what Git declares in another one cannot be held against it.
+pub fn mixed(snapshot: &Snapshot) -> Vec<String> {
+    let mut versions: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for Resource { group, version, kind, .. } in snapshot.resources() {
+        versions.entry((group, kind)).or_default().insert(version);
+    }
+    let named = |((group, kind), versions): ((&str, &str), BTreeSet<&str>)| {
+        let dot = if group.is_empty() { "" } else { "." };
+        format!("{kind}{dot}{group} in {}", versions.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    versions.into_iter().filter(|(_, versions)| versions.len() > 1).map(named).collect()
+}
+
+/// An API server refuses a rule that names one of what it means as a whole.
+fn narrowed(resources: &[String]) -> Vec<String> {
+    let whole = |resource: &str| match resource.split_once('/') {
+        Some((_, subresource)) => format!("{ANY}/{subresource}"),
+        None => ANY.to_owned(),
+    };
+    let has_other = |resource: &String| *resource != whole(resource) && resources.contains(&whole(resource));
+    resources.iter().filter(|resource| !has_other(resource)).cloned().collect()
 }
 
 /// What is written apart from the object itself. For other kinds than the

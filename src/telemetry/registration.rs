@@ -14,7 +14,7 @@ pub(super) struct Registration {
     writes: Family<Written, Counter>,
 }
 
-const STATES: [&str; 4] = ["absent", "as_wanted", "changed", "unknown"];
+const STATES: [&str; 7] = ["absent", "as_wanted", "behind", "changed", "off", "unknown", "untrusted"];
 const POLICIES: [&str; 2] = ["Fail", "Ignore"];
 
 impl Registration {

@@ -1,6 +1,10 @@
 //! Who registers driftwall, and the configuration of the chart where it does not do so itself.
 
+use std::collections::BTreeMap;
+
 use driftwall::config::{Certificate, FailurePolicy};
+use driftwall::desired::Snapshot;
+use driftwall::registration::{Endpoint, Plurals, Registration, registration};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 
@@ -11,6 +15,24 @@ const CONFIGURATION: &str = "ValidatingWebhookConfiguration";
 
 /// The chart registers driftwall, with the CA that it is given.
 const BY_HAND: [&str; 2] = ["--set", "registration.manage=false,tls.mode=secret"];
+
+/// The webhook for writes that driftwall registers itself, where Git declares nothing.
+fn registered(name: &str) -> serde_json::Value {
+    let settings = Registration {
+        name: name.into(),
+        labels: BTreeMap::new(),
+        ca_bundle: None,
+        endpoint: Endpoint::Url("https://localhost".into()),
+        failure_policy: "Ignore",
+        timeout_seconds: 5,
+        left_out: Vec::new(),
+        strict: Some(Vec::new()),
+        break_glass: false,
+        conditions: true,
+        plurals: Plurals::new(),
+    };
+    registration(&Snapshot::default(), &settings)["webhooks"][0].take()
+}
 
 fn webhooks(text: &str) -> Vec<ValidatingWebhook> {
     let configuration: ValidatingWebhookConfiguration = typed(find(&read("chart", text.as_bytes()), CONFIGURATION));
@@ -47,7 +69,9 @@ fn the_charts_own_configuration_has_what_the_values_say() {
     let selector = writes.namespace_selector.unwrap().match_expressions.unwrap().pop().unwrap();
     assert_eq!((selector.key.as_str(), selector.operator.as_str()), ("kubernetes.io/metadata.name", "NotIn"));
     assert_eq!(selector.values.unwrap(), ["ops", "cert-manager", "kube-system"]);
-    assert_eq!(writes.match_conditions.unwrap().len(), 2);
+    let mut conditions = writes.match_conditions.unwrap();
+    assert_eq!(conditions.pop().unwrap().name, "not-a-lease");
+    assert_eq!(serde_json::to_value(conditions).unwrap(), registered("wall-driftwall")["matchConditions"]);
     let rules = writes.rules.unwrap();
     assert_eq!(rules.last().unwrap().api_groups.as_deref(), Some(&["example.org".to_owned()][..]));
     assert!(rules.len() > 10, "the usual rules stay");
@@ -111,6 +135,22 @@ fn the_usual_rules_name_the_subresources_that_are_judged() {
         ("batch", "cronjobs", "UPDATE"),
     ] {
         assert!(named(group, resource, operation), "{operation} {resource}.{group}");
+    }
+    // And whatever driftwall asks about where it registers itself.
+    for rule in registered("driftwall")["rules"].as_array().unwrap() {
+        let texts = |field: &str| rule[field].as_array().unwrap().iter().filter_map(|text| text.as_str()).collect();
+        let [groups, versions, resources, operations]: [Vec<&str>; 4] =
+            ["apiGroups", "apiVersions", "resources", "operations"].map(texts);
+        for (resource, operation) in resources.iter().flat_map(|it| operations.iter().map(move |by| (it, by))) {
+            assert!(named(groups[0], resource, operation), "{operation} {resource}.{}", groups[0]);
+        }
+        let is_there = |version: &str| {
+            rules.iter().any(|rule| {
+                let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
+                has(&rule.api_groups, groups[0]) && has(&rule.api_versions, version)
+            })
+        };
+        assert!(is_there(versions[0]), "{rule}");
     }
     for rule in &rules {
         let any = |list: &Option<Vec<String>>| list.iter().flatten().any(|there| there.contains('*'));

@@ -8,21 +8,21 @@ use super::fault::{Fault, found};
 
 /// The kinds of a group.
 #[derive(Debug)]
-pub(super) struct Group(Vec<Resource>);
+pub(in crate::cluster) struct Group(Vec<Resource>);
 
 /// A kind, and where its objects are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Resource {
+pub(in crate::cluster) struct Resource {
     pub(super) group: String,
     pub(super) version: String,
     pub(super) kind: String,
-    pub(super) plural: String,
+    pub(in crate::cluster) plural: String,
     pub(super) namespaced: bool,
 }
 
 impl Group {
     /// Asks for a group; one that is not there has no kinds.
-    pub(super) async fn read(client: &Client, group: &str) -> Result<Self, Fault> {
+    pub(in crate::cluster) async fn read(client: &Client, group: &str) -> Result<Self, Fault> {
         let mut kinds = Self(Vec::new());
         if group.is_empty() {
             kinds.take(group, "v1", client.list_core_api_resources("v1").await?);
@@ -60,7 +60,7 @@ impl Group {
         }
     }
 
-    pub(super) fn by_kind(&self, kind: &str) -> Option<&Resource> {
+    pub(in crate::cluster) fn by_kind(&self, kind: &str) -> Option<&Resource> {
         self.0.iter().find(|resource| resource.kind == kind)
     }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::registration::WRITES;
+use crate::registration::{FAILURE_POLICY, WRITES};
 
 fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
     configuration["webhooks"].as_array().into_iter().flatten()
@@ -33,6 +33,36 @@ pub(super) fn has_bundles(live: &Value, wanted: &Value) -> bool {
     })
 }
 
+fn ca(webhook: &Value) -> Option<&str> {
+    webhook["clientConfig"]["caBundle"].as_str().filter(|bundle| !bundle.is_empty())
+}
+
+/// Whether every webhook names a CA.
+pub(super) fn names_a_ca(configuration: &Value) -> bool {
+    webhooks(configuration).all(|webhook| ca(webhook).is_some())
+}
+
+/// Takes the CAs over that others keep. A webhook that is new gets that of another
+/// one, for all are one server.
+pub(super) fn keep_bundles(wanted: &mut Value, live: Option<&Value>) {
+    let Some(live) = live else { return };
+    let any = writes(live).and_then(ca).or_else(|| webhooks(live).find_map(ca));
+    for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
+        if let Some(bundle) = named(live, &webhook["name"]).and_then(ca).or(any) {
+            webhook["clientConfig"]["caBundle"] = bundle.into();
+        }
+    }
+}
+
+/// A webhook without a CA cannot be called: `Fail` would refuse every write. What is
+/// noted is what is asked for here, so that the policy of the configuration comes with the CA.
+pub(super) fn open(wanted: &mut Value) {
+    wanted["metadata"]["annotations"][FAILURE_POLICY] = "Ignore".into();
+    for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
+        webhook["failurePolicy"] = "Ignore".into();
+    }
+}
+
 /// A patch must not undo what happened since.
 fn unless_changed(live: &Value) -> Value {
     json!({"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]})
@@ -42,21 +72,14 @@ fn unless_changed(live: &Value) -> Value {
 pub(super) fn only_bundles(live: &Value, wanted: &Value) -> Value {
     let mut operations = vec![unless_changed(live)];
     for (index, webhook) in webhooks(live).enumerate() {
-        let Some(wanted) = named(wanted, &webhook["name"]) else { continue };
+        let Some(bundle) = named(wanted, &webhook["name"]).and_then(ca) else { continue };
         let path = format!("/webhooks/{index}/clientConfig/caBundle");
-        operations.push(json!({"op": "add", "path": path, "value": wanted["clientConfig"]["caBundle"]}));
+        operations.push(json!({"op": "add", "path": path, "value": bundle}));
     }
     operations.into()
 }
 
-/// The patch that sets all webhooks; a CA that others keep stays.
+/// The patch that sets all webhooks.
 pub(super) fn all_webhooks(live: &Value, wanted: &Value) -> Value {
-    let mut all = wanted["webhooks"].clone();
-    for webhook in all.as_array_mut().into_iter().flatten() {
-        let there = named(live, &webhook["name"]).map(|there| there["clientConfig"]["caBundle"].clone());
-        if let (true, Some(bundle @ Value::String(_))) = (webhook["clientConfig"]["caBundle"].is_null(), there) {
-            webhook["clientConfig"]["caBundle"] = bundle;
-        }
-    }
-    json!([unless_changed(live), {"op": "replace", "path": "/webhooks", "value": all}])
+    json!([unless_changed(live), {"op": "replace", "path": "/webhooks", "value": wanted["webhooks"]}])
 }

@@ -55,12 +55,10 @@ impl Calls {
         self.call(Method::PATCH, &path, "application/json-patch+json", operations).await
     }
 
-    /// The reference to the `ClusterRole` with which the configuration goes; `None`
-    /// where it is not there or not to be read.
-    pub(super) async fn owner(&self, name: &str) -> Result<Option<Value>, Fault> {
-        let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}");
-        let uid = self.uid(&path).await?;
-        Ok(uid.map(|uid| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid})))
+    /// The uid of the `ClusterRole` with which the configuration goes; `None` where
+    /// it is not there or not to be read.
+    pub(super) async fn role(&self, name: &str) -> Result<Option<String>, Fault> {
+        self.uid(&format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}")).await
     }
 
     /// The uid of driftwall's Deployment, which tells this installation from others

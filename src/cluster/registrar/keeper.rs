@@ -4,21 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::bundle::{all_webhooks, bundle_of, has_bundles, only_bundles, writes};
+use super::bundle::{all_webhooks, bundle_of, has_bundles, names_a_ca, only_bundles, writes};
 use super::calls::Calls;
-use super::told::{Told, listed, note};
-use super::{Inputs, Observer, Plan, State};
+use super::plurals::Discovery;
+use super::told::Told;
+use super::wanted::{hash, wanted};
+use super::{Inputs, Observer, Order, Plan, State};
 use crate::cluster::live::fault::Fault;
-use crate::registration::{APPLIED, Registration, Standing, keep_failure_policies, mark, registration, standing};
+use crate::registration::{Standing, mixed, standing};
 
 /// How often the way back in is looked for while the registration is not kept.
 const WAY_BACK: Duration = Duration::from_secs(3);
@@ -31,14 +30,21 @@ const RESTORED: Duration = Duration::from_secs(10);
 /// before its client finds out that nobody is there.
 const LOOK: Duration = Duration::from_secs(15);
 
+/// In the place of a uid that cannot be read.
+const UNKNOWN: &str = "unknown";
+
+/// Between two writes: two who take each other's for old ones must not keep an API server busy.
+const PUT: Duration = Duration::from_secs(2);
+
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// What the registrar knows, from one step to the next.
 pub(super) struct Keeper {
     calls: Calls,
-    inputs: Inputs,
-    observer: Arc<dyn Observer>,
+    discovery: Discovery,
+    pub(super) inputs: Inputs,
+    pub(super) observer: Arc<dyn Observer>,
     bundle: watch::Sender<Option<String>>,
     live: Live,
     /// What a list that is under way has brought.
@@ -48,13 +54,17 @@ pub(super) struct Keeper {
     looked: Instant,
     conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
-    deployment: Option<String>,
+    pub(super) deployment: Option<String>,
+    /// The `ClusterRole`'s uid, where it can be read.
+    role: Option<String>,
     /// Whether this installation has registered before.
     registered: Option<bool>,
     /// Whether this process has seen a registration.
-    seen: bool,
+    pub(super) seen: bool,
     restored: Option<Instant>,
-    told: Told,
+    put: Option<Instant>,
+    pub(super) pause: Duration,
+    pub(super) told: Told,
     failures: u32,
 }
 
@@ -77,12 +87,14 @@ enum Deed {
 impl Keeper {
     pub(super) fn new(
         calls: Calls,
+        discovery: Discovery,
         inputs: Inputs,
         observer: Arc<dyn Observer>,
         bundle: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
             calls,
+            discovery,
             inputs,
             observer,
             bundle,
@@ -92,9 +104,12 @@ impl Keeper {
             looked: Instant::now(),
             conditions: None,
             deployment: None,
+            role: None,
             registered: None,
             seen: false,
             restored: None,
+            put: None,
+            pause: PUT,
             told: Told::default(),
             failures: 0,
         }
@@ -133,6 +148,10 @@ impl Keeper {
                 self.failures = 0;
                 wait.unwrap_or(LOOK)
             }
+            Err(Fault::Refused { code: 409, message }) => {
+                tracing::debug!(%message, "The registration changed meanwhile");
+                SHORTEST_WAIT
+            }
             Err(fault) => {
                 let words = fault.to_string();
                 if self.told.trouble.as_ref() != Some(&words) {
@@ -147,7 +166,7 @@ impl Keeper {
     }
 
     async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
-        let Some(plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
+        let Order::Keep(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
         if self.away || self.looked.elapsed() >= LOOK {
             self.look(&plan.registration.name).await?;
         }
@@ -157,10 +176,12 @@ impl Keeper {
             Some(knows) => knows,
             None => *self.conditions.insert(self.calls.knows_conditions().await?),
         };
+        plan.registration.conditions = conditions;
+        plan.registration.plurals = self.discovery.plurals(&plan.snapshot).await;
         let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
-        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), conditions, live.as_ref());
+        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), bundle.is_none(), live.as_ref());
         let standing = standing(live.as_ref(), &wanted, hash);
-        self.report(&standing, live.as_ref());
+        self.report(&standing, live.as_ref(), &wanted);
         let leads = *self.inputs.leading.borrow();
         if !leads {
             self.tell_aside(&standing);
@@ -169,23 +190,32 @@ impl Keeper {
         if self.deployment.is_none() {
             self.deployment = self.calls.deployment(&plan.service).await?;
         }
+        let role = self.calls.role(&plan.registration.name).await?;
+        if replace(&mut self.role, role) {
+            self.registered = None;
+        }
         self.tell_policies(kept);
+        self.tell_mixed(mixed(&plan.snapshot));
         if bundle == Some(None) {
             // A certificate of driftwall's own that is not made yet.
             return Ok(None);
         }
         let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
-        let paused = self.restored.map(|last| RESTORED.saturating_sub(last.elapsed())).filter(|left| !left.is_zero());
-        match (deed, live, paused) {
+        let pause = match deed {
+            Deed::Restore => left(self.restored, RESTORED),
+            Deed::Put => left(self.put, self.pause),
+            Deed::Bundle | Deed::Nothing => None,
+        };
+        match (deed, live, pause) {
             (Deed::Nothing, _, _) | (Deed::Bundle, None, _) => {}
-            (Deed::Restore, _, Some(left)) => return Ok(Some(left)),
+            (Deed::Put | Deed::Restore, _, Some(left)) => return Ok(Some(left)),
             (Deed::Restore, _, None) => {
                 self.restored = Some(Instant::now());
                 self.tell(&plan, &standing);
                 self.put(&plan, wanted).await?;
                 self.happened("RegistrationRestored", format!("{} is put back", plan.registration.name));
             }
-            (Deed::Put, _, _) => self.put(&plan, wanted).await?,
+            (Deed::Put, _, None) => self.put(&plan, wanted).await?,
             (Deed::Bundle, Some(live), _) => {
                 self.tell(&plan, &standing);
                 let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
@@ -197,7 +227,8 @@ impl Keeper {
             return Ok(Some(WAY_BACK));
         }
         if self.registered != Some(true) {
-            self.calls.remember(&plan.service, self.installation()).await?;
+            let (deployment, role) = self.marks();
+            self.calls.remember(&plan.service, &format!("{deployment} {role}")).await?;
             self.registered = Some(true);
         }
         self.told.standing = None;
@@ -231,7 +262,7 @@ impl Keeper {
     ) -> Result<Deed, Fault> {
         let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
         match standing {
-            Standing::AsWanted if has_bundle => {
+            Standing::AsWanted if has_bundle && self.is_owned(live) => {
                 if self.registered.is_none() {
                     self.registered = Some(self.has_registered(plan).await?);
                 }
@@ -253,18 +284,37 @@ impl Keeper {
     /// missing was removed by somebody.
     async fn has_registered(&self, plan: &Plan) -> Result<bool, Fault> {
         let remembered = self.calls.remembered(&plan.service).await?;
-        Ok(remembered.is_some_and(|remembered| remembered == self.installation()))
+        let (deployment, role) = self.marks();
+        Ok(remembered.is_some_and(|remembered| {
+            let (of, by) = remembered.split_once(' ').unwrap_or((&remembered, UNKNOWN));
+            // A role that cannot be read for a while is no other one.
+            of == deployment && (by == role || [by, role].contains(&UNKNOWN))
+        }))
     }
 
-    /// What tells this installation from others of its name.
-    fn installation(&self) -> &str {
-        self.deployment.as_deref().unwrap_or("unknown")
+    /// What tells this installation from others of its name. When the `ClusterRole` goes,
+    /// the garbage collector takes the configuration along: that is nobody's way out.
+    fn marks(&self) -> (&str, &str) {
+        (self.deployment.as_deref().unwrap_or(UNKNOWN), self.role.as_deref().unwrap_or(UNKNOWN))
+    }
+
+    /// Whether the configuration goes with the `ClusterRole` that is there.
+    fn is_owned(&self, live: Option<&Value>) -> bool {
+        let owners = || live.and_then(|live| live["metadata"]["ownerReferences"].as_array()).into_iter().flatten();
+        self.role.as_ref().is_none_or(|role| owners().any(|owner| owner["uid"] == **role))
     }
 
     async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
         let name = &plan.registration.name;
-        if let Some(owner) = self.calls.owner(name).await? {
-            wanted["metadata"]["ownerReferences"] = json!([owner]);
+        self.put = Some(Instant::now());
+        if let Some(uid) = &self.role {
+            wanted["metadata"]["ownerReferences"] = json!([{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid}]);
+        }
+        if let Live::Known(Some(live)) = &self.live {
+            // What somebody deletes or changes at this moment is not made again or undone.
+            for guard in ["resourceVersion", "uid"] {
+                wanted["metadata"][guard] = live["metadata"][guard].clone();
+            }
         }
         let applied = self.calls.apply(name, &wanted).await;
         let applied = self.written(applied)?;
@@ -276,13 +326,19 @@ impl Keeper {
         let webhooks = wanted["webhooks"].as_array();
         let rules = webhooks.into_iter().flatten().filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len);
         tracing::info!(%name, rules = rules.sum::<usize>(), "Registered with the API server");
-        self.observer.stands(State::AsWanted, wanted["webhooks"][0]["failurePolicy"].as_str());
+        let state = if names_a_ca(&wanted) { State::AsWanted } else { State::Untrusted };
+        self.observer.stands(state, wanted["webhooks"][0]["failurePolicy"].as_str());
         Ok(())
     }
 
     /// Takes in what was written.
     fn written(&mut self, outcome: Result<Value, Fault>) -> Result<Value, Fault> {
-        self.observer.wrote(outcome.is_ok());
+        if matches!(outcome, Err(Fault::Refused { code: 409, .. })) {
+            // Somebody was faster; what they left is looked at first.
+            self.away = true;
+        } else {
+            self.observer.wrote(outcome.is_ok());
+        }
         let written = outcome?;
         self.seen = true;
         self.bundle.send_if_modified(|now| replace(now, Some(bundle_of(&written))));
@@ -290,76 +346,30 @@ impl Keeper {
         Ok(written)
     }
 
-    fn report(&mut self, standing: &Standing, live: Option<&Value>) {
+    fn report(&mut self, standing: &Standing, live: Option<&Value>, wanted: &Value) {
+        let has_bundle = live.is_some_and(|live| has_bundles(live, wanted));
+        let is_trusted = live.is_none_or(names_a_ca);
         let state = match standing {
+            Standing::AsWanted | Standing::Behind if !is_trusted => State::Untrusted,
             Standing::Absent => State::Absent,
-            Standing::AsWanted | Standing::Behind => State::AsWanted,
+            Standing::AsWanted if has_bundle => State::AsWanted,
+            Standing::AsWanted | Standing::Behind => State::Behind,
             Standing::Changed(_) => State::Changed,
         };
         self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
         self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));
-    }
-
-    // === telling ===
-
-    /// Says once how the registration stands that is not kept.
-    fn tell(&mut self, plan: &Plan, standing: &Standing) {
-        if self.told.standing.as_ref() == Some(standing) {
+        if !replace(&mut self.told.untrusted, !is_trusted) || is_trusted {
             return;
         }
-        self.told.standing = Some(standing.clone());
-        let Some((reason, note)) = note(plan, standing) else { return };
-        tracing::error!(%note, "Registration not as it was left");
-        self.happened(reason, note);
-    }
-
-    /// The same on a replica that does not lead: its log, and no more.
-    fn tell_aside(&mut self, standing: &Standing) {
-        let before = self.told.standing.replace(standing.clone());
-        if before.as_ref() == Some(standing) {
-            return;
-        }
-        match standing {
-            Standing::Absent if self.seen => tracing::error!("Registration removed"),
-            Standing::Changed(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
-            Standing::Absent | Standing::AsWanted | Standing::Behind => {}
-        }
-        self.seen |= *standing != Standing::Absent;
-    }
-
-    fn tell_policies(&mut self, kept: Vec<(String, String)>) {
-        if kept == self.told.policies {
-            return;
-        }
-        for (name, policy) in &kept {
-            tracing::warn!(webhook = %name, %policy, "An operator's failurePolicy stays");
-            self.happened("FailurePolicyChanged", format!("failurePolicy of {name} is {policy} by an operator's hand"));
-        }
-        self.told.policies = kept;
-    }
-
-    fn happened(&self, reason: &'static str, note: String) {
-        self.observer.happened(reason, note, self.deployment.as_deref().unwrap_or_default());
+        tracing::error!(
+            "The registration names no CA: API servers cannot call driftwall; failurePolicy is Ignore until it does"
+        );
     }
 }
 
-/// The configuration that is wanted, with the failure policies that an operator
-/// set, and which those are.
-fn wanted(
-    plan: &Plan,
-    bundle: Option<String>,
-    conditions: bool,
-    live: Option<&Value>,
-) -> (Value, Vec<(String, String)>) {
-    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
-    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, conditions, ..plan.registration.clone() });
-    let kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
-    wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
-    (wanted, kept)
-}
-
-fn hash(text: &str) -> String {
-    STANDARD.encode(digest(&SHA256, text.as_bytes()))
+/// What is left of a pause since then.
+fn left(since: Option<Instant>, pause: Duration) -> Option<Duration> {
+    since.map(|since| pause.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
 }
 
 /// Whether there was something else.

@@ -11,9 +11,11 @@
 mod bundle;
 mod calls;
 mod keeper;
+mod plurals;
 #[cfg(test)]
 mod tests;
 mod told;
+mod wanted;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -32,6 +34,7 @@ use crate::registration::Registration;
 
 use calls::Calls;
 use keeper::Keeper;
+use plurals::Discovery;
 
 /// What is to be registered.
 #[derive(Clone, Debug)]
@@ -46,17 +49,34 @@ pub struct Plan {
     pub restore: bool,
 }
 
+/// What driftwall is asked to register.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// This.
+    Keep(Box<Plan>),
+    /// Nothing: somebody else registers it.
+    Off,
+    /// It is not known yet.
+    Unread,
+}
+
 /// How the registration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// There is none.
     Absent,
-    /// It is as driftwall wants it, or is about to be.
+    /// It is as driftwall wants it.
     AsWanted,
+    /// It is as driftwall left it, and what is wanted now is not written yet.
+    Behind,
     /// Somebody changed it.
     Changed,
+    /// It is not driftwall's to keep.
+    Off,
     /// The API server does not say.
     Unknown,
+    /// It is as driftwall wants it, but names no CA: the API server calls nobody.
+    Untrusted,
 }
 
 /// Who wants to know what becomes of the registration.
@@ -83,8 +103,8 @@ pub struct Registrar {
 pub struct Inputs {
     /// Whether this replica writes.
     pub leading: watch::Receiver<bool>,
-    /// What is to be registered; nothing yet, or not by driftwall, where there is none.
-    pub plan: watch::Receiver<Option<Plan>>,
+    /// What is to be registered.
+    pub plan: watch::Receiver<Order>,
     /// The CA certificates that belong into `caBundle`, PEM: nothing is registered before
     /// they are there. Without a channel `caBundle` is left to whoever keeps it.
     pub bundle: Option<watch::Receiver<Option<String>>>,
@@ -96,8 +116,11 @@ impl State {
         match self {
             Self::Absent => "absent",
             Self::AsWanted => "as_wanted",
+            Self::Behind => "behind",
             Self::Changed => "changed",
+            Self::Off => "off",
             Self::Unknown => "unknown",
+            Self::Untrusted => "untrusted",
         }
     }
 }
@@ -116,12 +139,15 @@ impl Registrar {
 
     /// Keeps the registration. What goes wrong is told and tried again.
     pub async fn run(mut self) -> Infallible {
-        self.observer.stands(State::Unknown, None);
         loop {
-            let name = self.inputs.plan.borrow_and_update().as_ref().map(|plan| plan.registration.name.clone());
-            match name {
-                Some(name) => self.keep(&name).await,
-                None => changed(&mut self.inputs.plan).await,
+            let order = self.inputs.plan.borrow_and_update().clone();
+            if let Order::Keep(plan) = order {
+                self.observer.stands(State::Unknown, None);
+                self.keep(&plan.registration.name).await;
+            } else {
+                let state = if matches!(order, Order::Off) { State::Off } else { State::Unknown };
+                self.observer.stands(state, None);
+                changed(&mut self.inputs.plan).await;
             }
         }
     }
@@ -134,7 +160,9 @@ impl Registrar {
         let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut events = pin!(watcher(api, only).default_backoff());
         let calls = Calls::new(self.home.client.clone(), self.home.namespace.clone());
-        let mut keeper = Keeper::new(calls, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
+        let discovery = Discovery::new(self.home.client.clone());
+        let mut keeper =
+            Keeper::new(calls, discovery, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
         let Inputs { leading, plan, bundle } = &mut self.inputs;
         let mut due = Instant::now();
         loop {
@@ -142,8 +170,8 @@ impl Registrar {
                 Some(event) = events.next() => keeper.take(event),
                 () = changed(leading) => keeper.forget(),
                 () = changed(plan) => {
-                    let is_it = plan.borrow().as_ref().is_some_and(|plan| plan.registration.name == name);
-                    if !is_it {
+                    let is_it = |order: &Order| matches!(order, Order::Keep(plan) if plan.registration.name == name);
+                    if !is_it(&plan.borrow()) {
                         return;
                     }
                 }

@@ -1,142 +1,19 @@
 //! The registrar before an API server of the test's own.
 
-use std::sync::{Mutex, PoisonError};
+mod server;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::Method;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
+use self::server::{ApiServer, CONFIGURATION, DEPLOYMENT, LEASE, ROLE};
 use super::*;
 use crate::desired::{Contents, FileContents, Source};
 use crate::manifest;
-use crate::registration::Endpoint;
-
-const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
-const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/wall/leases/driftwall";
-const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/wall/deployments/driftwall";
-const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/driftwall";
-
-/// Objects by path, and what is refused.
-#[derive(Clone, Default)]
-struct ApiServer(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    objects: Vec<(String, Value)>,
-    refused: Option<(Method, &'static str)>,
-    version: u64,
-}
-
-impl ApiServer {
-    fn usual() -> Self {
-        let server = Self::default();
-        server.put("/version", &json!({"major": "1", "minor": "30"}));
-        server.put(DEPLOYMENT, &json!({"metadata": {"uid": "one"}}));
-        server.put(ROLE, &json!({"metadata": {"uid": "role"}}));
-        server.put(LEASE, &json!({"metadata": {}}));
-        server
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put(&self, path: &str, object: &Value) {
-        let mut state = self.state();
-        state.version += 1;
-        let mut object = object.clone();
-        object["metadata"]["resourceVersion"] = state.version.to_string().into();
-        state.objects.retain(|(there, _)| there != path);
-        state.objects.push((path.to_owned(), object));
-    }
-
-    fn get(&self, path: &str) -> Option<Value> {
-        self.state().objects.iter().find(|(there, _)| there == path).map(|(_, object)| object.clone())
-    }
-
-    fn remove(&self, path: &str) {
-        self.state().objects.retain(|(there, _)| there != path);
-    }
-
-    fn edit(&self, path: &str, edit: impl FnOnce(&mut Value)) {
-        let mut object = self.get(path).unwrap();
-        edit(&mut object);
-        self.put(path, &object);
-    }
-
-    fn refuse(&self, what: Option<(Method, &'static str)>) {
-        self.state().refused = what;
-    }
-
-    fn home(&self) -> Home {
-        let server = self.clone();
-        let router = Router::new().fallback(move |request: Request| server.clone().answer(request));
-        let client = kube::Client::new(router, "wall");
-        Home { look_ups: client.clone(), client, namespace: "wall".into(), identity: "it".into() }
-    }
-
-    async fn answer(self, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let path = parts.uri.path().to_owned();
-        let status = |code: StatusCode| {
-            let message = format!("{} {path} is refused", parts.method);
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code.as_u16()});
-            (code, status.to_string()).into_response()
-        };
-        let is_refused = |(method, part): &(Method, &str)| *method == parts.method && path.contains(part);
-        if self.state().refused.as_ref().is_some_and(is_refused) {
-            return status(StatusCode::FORBIDDEN);
-        }
-        let there = self.get(&path);
-        let content = parts.headers.get("content-type").map(|content| content.to_str().unwrap().to_owned());
-        match (content.as_deref(), there) {
-            (Some("application/apply-patch+yaml"), there) => self.put(&path, &applied(there, sent)),
-            (_, None) => return status(StatusCode::NOT_FOUND),
-            (Some("application/json-patch+json"), Some(there)) => match patched(there, &sent) {
-                Some(object) => self.put(&path, &object),
-                None => return status(StatusCode::UNPROCESSABLE_ENTITY),
-            },
-            (Some("application/merge-patch+json"), Some(mut there)) => {
-                there["metadata"]["annotations"] = sent["metadata"]["annotations"].clone();
-                self.put(&path, &there);
-            }
-            (_, Some(_)) => {}
-        }
-        self.get(&path).unwrap().to_string().into_response()
-    }
-}
-
-/// A server-side apply: webhooks of others stay.
-fn applied(there: Option<Value>, mut sent: Value) -> Value {
-    let others = there.map(|there| there["webhooks"].clone()).unwrap_or_default();
-    let sent_names = sent["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].clone());
-    let sent_names = sent_names.collect::<Vec<_>>();
-    let others = others.as_array().into_iter().flatten().filter(|other| !sent_names.contains(&other["name"]));
-    sent["webhooks"].as_array_mut().unwrap().extend(others.cloned());
-    sent
-}
-
-fn patched(mut there: Value, operations: &Value) -> Option<Value> {
-    for operation in operations.as_array().unwrap() {
-        let path = operation["path"].as_str().unwrap();
-        match operation["op"].as_str().unwrap() {
-            "test" if there.pointer(path) != Some(&operation["value"]) => return None,
-            "test" => {}
-            _ => {
-                let (parent, key) = path.rsplit_once('/').unwrap();
-                there.pointer_mut(parent).unwrap()[key] = operation["value"].clone();
-            }
-        }
-    }
-    Some(there)
-}
+use crate::registration::{Endpoint, Plurals};
 
 /// What was heard, word by word.
 #[derive(Default)]
@@ -158,9 +35,13 @@ impl Observer for Ears {
 }
 
 fn plan(kinds: &[&str]) -> Plan {
+    plan_of("v1", kinds)
+}
+
+fn plan_of(version: &str, kinds: &[&str]) -> Plan {
     let text = kinds
         .iter()
-        .map(|kind| format!("{{apiVersion: v1, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
+        .map(|kind| format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
         .collect::<Vec<_>>()
         .join("---\n");
     let objects = manifest::read("git.yaml", text.as_bytes()).objects;
@@ -179,6 +60,7 @@ fn plan(kinds: &[&str]) -> Plan {
             strict: Some(Vec::new()),
             break_glass: false,
             conditions: false,
+            plurals: Plurals::new(),
         },
         service: "driftwall".into(),
         restore: false,
@@ -189,7 +71,8 @@ fn plan(kinds: &[&str]) -> Plan {
 struct Replica {
     server: ApiServer,
     keeper: Keeper,
-    plan: watch::Sender<Option<Plan>>,
+    plan: watch::Sender<Order>,
+    inputs: Inputs,
     leading: watch::Sender<bool>,
     ca: watch::Sender<Option<String>>,
     live: watch::Receiver<Option<String>>,
@@ -199,16 +82,19 @@ struct Replica {
 impl Replica {
     fn new(server: &ApiServer) -> Self {
         let (leading, leads) = watch::channel(true);
-        let (plan_in, plan_out) = watch::channel(Some(plan(&["ConfigMap"])));
+        let (plan_in, plan_out) = watch::channel(Order::Keep(Box::new(plan(&["ConfigMap"]))));
         let (ca, ca_out) = watch::channel(Some("PEM".to_owned()));
         let inputs = Inputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
+        let given = inputs.clone();
         let home = server.home();
         let ears = Arc::new(Ears::default());
         let bundle = watch::Sender::new(None);
         let live = bundle.subscribe();
         let calls = Calls::new(home.client.clone(), home.namespace.clone());
-        let keeper = Keeper::new(calls, inputs, Arc::clone(&ears) as _, bundle);
-        Self { server: server.clone(), keeper, plan: plan_in, leading, ca, live, ears }
+        let discovery = Discovery::new(home.client.clone());
+        let mut keeper = Keeper::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
+        keeper.pause = Duration::ZERO;
+        Self { server: server.clone(), keeper, plan: plan_in, inputs: given, leading, ca, live, ears }
     }
 
     /// Takes in what is there and does a step; what was heard of it.
@@ -219,11 +105,18 @@ impl Replica {
         }
         self.keeper.take(Ok(Event::InitDone));
         self.keeper.step().await;
+        self.heard()
+    }
+
+    fn heard(&self) -> String {
         std::mem::take(&mut *self.ears.0.lock().unwrap()).join("\n")
     }
 
     fn plan(&self, edit: impl FnOnce(&mut Plan)) {
-        self.plan.send_modify(|plan| edit(plan.as_mut().unwrap()));
+        self.plan.send_modify(|order| match order {
+            Order::Keep(plan) => edit(plan),
+            Order::Off | Order::Unread => panic!("there is no plan"),
+        });
     }
 }
 
@@ -244,16 +137,119 @@ async fn it_registers_and_follows_git() {
     let made = server.get(CONFIGURATION).unwrap();
     assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "role");
     assert!(made["webhooks"][0]["matchConditions"].is_array(), "the server is new enough");
-    assert_eq!((remembered(&server), replica.live.borrow().as_deref()), (json!("one"), Some("PEM")));
+    assert_eq!((remembered(&server), replica.live.borrow().as_deref()), (json!("one role"), Some("PEM")));
     assert!(resources(&server).contains("configmaps") && !resources(&server).contains("secrets"));
 
     replica.plan(|now| *now = plan(&["Secret"]));
-    assert_eq!(replica.step().await, "as_wanted Ignore\nwrote true\nas_wanted Ignore");
+    assert_eq!(replica.step().await, "behind Ignore\nwrote true\nas_wanted Ignore");
     assert!(!resources(&server).contains("configmaps") && resources(&server).contains("secrets"));
     replica.ca.send_replace(Some("OTHER".to_owned()));
     replica.step().await;
     assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
     assert_eq!(replica.step().await, "as_wanted Ignore", "there is nothing more to do");
+}
+
+#[tokio::test]
+async fn a_kind_that_git_does_not_define_is_asked_about_by_the_name_that_the_cluster_has_for_it() {
+    let server = ApiServer::usual();
+    let chaos = || plan_of("chaos-mesh.org/v1alpha1", &["NetworkChaos"]);
+    let of_chaos = || {
+        let rules = server.get(CONFIGURATION).unwrap()["webhooks"][0]["rules"].as_array().unwrap().clone();
+        let of = rules.into_iter().filter(|rule| rule["apiGroups"] == json!(["chaos-mesh.org"]));
+        of.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
+    };
+    let mut replica = Replica::new(&server);
+    replica.plan(|now| *now = chaos());
+    replica.step().await;
+    assert_eq!(of_chaos(), [json!(["*"]), json!(["*/scale", "*/status"])], "nobody knows it yet");
+
+    let version = json!({"groupVersion": "chaos-mesh.org/v1alpha1", "version": "v1alpha1"});
+    server.put("/apis/chaos-mesh.org", &json!({"name": "chaos-mesh.org", "versions": [version]}));
+    let resources = json!([{"name": "networkchaos", "singularName": "", "kind": "NetworkChaos", "namespaced": true, "verbs": ["get"]}]);
+    let list = json!({"groupVersion": "chaos-mesh.org/v1alpha1", "resources": resources});
+    server.put("/apis/chaos-mesh.org/v1alpha1", &list);
+    let mut other = Replica::new(&server);
+    other.plan(|now| *now = chaos());
+    other.step().await;
+    assert_eq!(of_chaos(), [json!(["networkchaos"]), json!(["networkchaos/scale", "networkchaos/status"])]);
+}
+
+#[tokio::test]
+async fn what_was_deleted_a_moment_ago_is_not_made_again() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    server.remove(CONFIGURATION);
+    replica.plan(|now| *now = plan(&["Secret"]));
+    // The watch has not brought it yet.
+    assert_eq!(replica.keeper.step().await, Duration::from_secs(1), "looked at anew");
+    assert!(server.get(CONFIGURATION).is_none());
+    replica.keeper.step().await;
+    assert!(replica.heard().contains("RegistrationRemoved"), "taken for what it is");
+    assert!(server.get(CONFIGURATION).is_none());
+}
+
+#[tokio::test]
+async fn replicas_that_both_lead_do_not_write_without_a_pause() {
+    let server = ApiServer::usual();
+    let (mut one, mut other) = (Replica::new(&server), Replica::new(&server));
+    other.plan(|now| *now = plan(&["Secret"]));
+    for replica in [&mut one, &mut other] {
+        replica.keeper.pause = Duration::from_hours(1);
+        assert!(replica.step().await.contains("wrote true"));
+    }
+    for replica in [&mut one, &mut other] {
+        assert!(!replica.step().await.contains("wrote"), "it waits");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_behind_and_what_is_not_to_be_kept_is_off() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    server.refuse(Some((Method::PATCH, "validatingwebhookconfigurations")));
+    replica.plan(|now| *now = plan(&["Secret"]));
+    assert_eq!(replica.step().await, "behind Ignore\nwrote false");
+    assert_eq!(replica.step().await, "behind Ignore\nwrote false", "for as long as it lasts");
+
+    let inputs = Inputs { plan: watch::channel(Order::Off).1, ..replica.inputs.clone() };
+    let registrar = Registrar::new(&server.home(), inputs, Arc::clone(&replica.ears) as _);
+    let _ = tokio::time::timeout(Duration::from_millis(50), registrar.run()).await;
+    assert_eq!(replica.heard(), "off -");
+}
+
+#[tokio::test]
+async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.keeper.inputs.bundle = None;
+    replica.plan(|plan| plan.registration.failure_policy = "Fail");
+    let webhooks = || {
+        let all = server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().clone();
+        let told = all.iter().map(|it| json!([it["failurePolicy"], it["clientConfig"]["caBundle"]]));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(replica.step().await, "absent -\nwrote true\nuntrusted Ignore");
+    assert_eq!(replica.step().await, "untrusted Ignore", "as it is to be without a CA");
+    server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
+    replica.step().await;
+    assert_eq!(webhooks(), [json!(["Ignore", null])], "not by an operator's hand either");
+
+    server.edit(CONFIGURATION, |it| it["webhooks"][0]["clientConfig"]["caBundle"] = "UEVN".into());
+    replica.step().await;
+    assert_eq!(webhooks(), [json!(["Fail", "UEVN"])], "with the CA comes the policy");
+    replica.plan(|plan| plan.registration.strict = None);
+    replica.step().await;
+    assert_eq!(webhooks(), [json!(["Fail", "UEVN"]), json!(["Fail", "UEVN"])], "all are one server");
+    assert_eq!(replica.step().await, "as_wanted Fail");
+
+    server.edit(CONFIGURATION, |it| it["webhooks"][1]["clientConfig"]["caBundle"] = "T1RIRVI=".into());
+    assert_eq!(replica.step().await, "as_wanted Fail", "theirs to change");
+    for webhook in 0..2 {
+        server.edit(CONFIGURATION, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
+    }
+    assert!(replica.step().await.ends_with("wrote true\nuntrusted Ignore"));
 }
 
 #[tokio::test]
@@ -293,7 +289,29 @@ async fn a_removal_is_the_way_out_and_survives_a_restart() {
     server.remove(CONFIGURATION);
     server.put(DEPLOYMENT, &json!({"metadata": {"uid": "two"}}));
     assert!(Replica::new(&server).step().await.contains("wrote true"), "another installation");
-    assert_eq!(remembered(&server), "two");
+    assert_eq!(remembered(&server), "two role");
+}
+
+#[tokio::test]
+async fn a_new_cluster_role_gets_the_registration_and_a_garbage_collection_is_no_way_out() {
+    let server = ApiServer::usual();
+    let mut replica = Replica::new(&server);
+    replica.step().await;
+    let owner = || server.get(CONFIGURATION).unwrap()["metadata"]["ownerReferences"][0]["uid"].clone();
+    server.put(ROLE, &json!({"metadata": {"uid": "new"}}));
+    assert!(replica.step().await.contains("wrote true"));
+    assert_eq!((owner(), remembered(&server)), (json!("new"), json!("one new")));
+    assert!(!replica.step().await.contains("wrote"), "nothing more to do");
+
+    // The garbage collector was faster.
+    server.put(ROLE, &json!({"metadata": {"uid": "newer"}}));
+    server.remove(CONFIGURATION);
+    assert!(replica.step().await.contains("wrote true"));
+    assert_eq!(owner(), "newer");
+
+    server.refuse(Some((Method::GET, "clusterroles")));
+    server.remove(CONFIGURATION);
+    assert!(replica.step().await.contains("RegistrationRemoved"), "not to be read is no other one");
 }
 
 #[tokio::test]
