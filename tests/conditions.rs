@@ -17,6 +17,17 @@ use serde_json::{Value, json};
 
 /// The conditions, by name.
 fn conditions() -> Vec<(String, Program)> {
+    let made = made();
+    let all = made["webhooks"][0]["matchConditions"].as_array().unwrap();
+    assert_eq!(made["webhooks"][1]["matchConditions"].as_array(), Some(all), "of strict namespaces as well");
+    all.iter().map(|one| (one["name"].as_str().unwrap().to_owned(), compiled(one))).collect()
+}
+
+fn compiled(condition: &Value) -> Program {
+    Program::compile(condition["expression"].as_str().unwrap()).unwrap()
+}
+
+fn made() -> Value {
     let settings = Registration {
         name: "driftwall".into(),
         labels: BTreeMap::new(),
@@ -30,13 +41,24 @@ fn conditions() -> Vec<(String, Program)> {
         conditions: true,
         plurals: Plurals::new(),
     };
-    let made = registration(&Snapshot::default(), &settings);
-    let all = made["webhooks"][0]["matchConditions"].as_array().unwrap();
-    assert_eq!(made["webhooks"][1]["matchConditions"].as_array(), Some(all), "of strict namespaces as well");
-    let compiled = |one: &Value| {
-        (one["name"].as_str().unwrap().to_owned(), Program::compile(one["expression"].as_str().unwrap()).unwrap())
-    };
-    all.iter().map(compiled).collect()
+    registration(&Snapshot::default(), &settings)
+}
+
+#[test]
+fn of_secrets_only_those_are_asked_about_that_are_filled_with_a_token() {
+    let made = made();
+    let webhook = made["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["name"] == "tokens.driftwall.io");
+    let condition = webhook.unwrap()["matchConditions"].as_array().unwrap().last().unwrap();
+    let condition = compiled(condition);
+    for (object, expected) in [
+        (json!({"kind": "Secret", "type": "kubernetes.io/service-account-token"}), true),
+        (json!({"kind": "Secret", "type": "Opaque"}), false),
+        (json!({"kind": "Secret"}), false),
+    ] {
+        let mut context = Context::default();
+        context.add_variable("object", &object).unwrap();
+        assert_eq!(condition.execute(&context).unwrap(), Cel::Bool(expected), "{object}");
+    }
 }
 
 /// The condition by which the API server does not ask about a request. None may

@@ -185,7 +185,7 @@ fn it_cannot_lock_a_cluster_out() {
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
         webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),
-        ["writes.driftwall.io", "strict.driftwall.io"]
+        ["writes.driftwall.io", "strict.driftwall.io", "tokens.driftwall.io"]
     );
     for webhook in &webhooks {
         assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
@@ -196,7 +196,8 @@ fn it_cannot_lock_a_cluster_out() {
         let conditions: Vec<_> = webhook.match_conditions.iter().flatten().map(|one| &*one.name).collect();
         let all =
             ["not-a-component", "not-a-controller", "not-a-node", "not-a-note", "not-its-own", "not-the-autoscaler"];
-        assert_eq!(conditions, all);
+        let more: &[&str] = if webhook.name == "tokens.driftwall.io" { &["of-a-token"] } else { &[] };
+        assert_eq!(conditions, [&all, more].concat());
     }
     let is_of_all = |webhook: usize| {
         webhooks[webhook].rules.iter().flatten().any(|rule| {
@@ -209,7 +210,7 @@ fn it_cannot_lock_a_cluster_out() {
         webhooks[0].rules.iter().flatten().filter(|rule| rule.resources.iter().flatten().any(|it| it.contains('*')));
     let whole: Vec<_> = whole.flat_map(|rule| rule.api_groups.iter().flatten()).collect();
     assert!(whole.iter().all(|group| *group == "gateway.networking.k8s.io"), "only what nobody defines: {whole:?}");
-    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 1);
+    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 2);
 }
 
 #[test]
@@ -255,7 +256,9 @@ fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
         (None, json!([["NotIn", ["wall", "kube-system"]]])),
     ] {
         let made = registration(&snapshot(GIT), &Registration { strict, ..settings() });
-        let selector = made["webhooks"][1]["namespaceSelector"]["matchExpressions"].as_array();
+        let strict =
+            made["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["name"] == "strict.driftwall.io");
+        let selector = strict.and_then(|webhook| webhook["namespaceSelector"]["matchExpressions"].as_array());
         let told =
             selector.map(|all| all.iter().map(|one| json!([one["operator"], one["values"]])).collect::<Vec<_>>());
         assert_eq!(json!(told), places);

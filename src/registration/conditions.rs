@@ -33,6 +33,14 @@ fn its_own(name: &str) -> String {
     )
 }
 
+/// That a Secret is one that the control plane fills with a token of a service account.
+pub(super) fn of_token() -> Value {
+    json!({
+        "name": "of-a-token",
+        "expression": "has(object.type) && object.type == \"kubernetes.io/service-account-token\"",
+    })
+}
+
 /// The conditions under which a write is asked about. An expression that fails
 /// lets the write pass, so each asks for a name before it asks for groups, which
 /// may be absent.

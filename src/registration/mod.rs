@@ -66,6 +66,7 @@ pub enum Endpoint {
 pub const WRITES: &str = "writes.driftwall.io";
 const STRICT: &str = "strict.driftwall.io";
 const BREAK_GLASS: &str = "break-glass.driftwall.io";
+const TOKENS: &str = "tokens.driftwall.io";
 
 /// What passes when the webhook for broken glass cannot be called: everything,
 /// for in an emergency driftwall itself may be what is down.
@@ -93,6 +94,14 @@ pub fn registration(snapshot: &Snapshot, registration: &Registration) -> Value {
         let mut asked = webhook(registration, BREAK_GLASS, OPEN, &json!({}), &[rule]);
         // Whoever it is, what cannot be used is refused.
         asked.as_object_mut().into_iter().for_each(|webhook| drop(webhook.remove("matchConditions")));
+        webhooks.push(asked);
+    }
+    if registration.conditions {
+        // Every other Secret stays out at the API server: they are many, and nobody's business here.
+        let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"], "scope": "*"});
+        let places = json!({"matchExpressions": [not_left_out]});
+        let mut asked = webhook(registration, TOKENS, failure_policy, &places, &[rule]);
+        asked["matchConditions"].as_array_mut().into_iter().for_each(|all| all.push(conditions::of_token()));
         webhooks.push(asked);
     }
     let mut all = Map::from_iter([("app.kubernetes.io/name".to_owned(), Value::from("driftwall"))]);
