@@ -1,8 +1,12 @@
 //! The configuration as it is written. These names are a contract.
 
+mod cluster;
+
 use serde::Deserialize;
 
 use crate::judge;
+
+pub(super) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -112,78 +116,6 @@ pub(super) enum Cluster {
     #[default]
     Auto,
     Off,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Tls {
-    pub(super) cert_file: Option<String>,
-    pub(super) key_file: Option<String>,
-    pub(super) client_ca_file: Option<String>,
-    #[serde(default)]
-    pub(super) self_managed: bool,
-    #[serde(default = "authority_life")]
-    pub(super) authority_life: String,
-    #[serde(default = "certificate_life")]
-    pub(super) certificate_life: String,
-}
-
-/// A year and ninety days.
-fn authority_life() -> String {
-    "8760h".into()
-}
-
-fn certificate_life() -> String {
-    "2160h".into()
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct Registration {
-    pub(super) manage: bool,
-    pub(super) name: String,
-    pub(super) service: String,
-    pub(super) port: u16,
-    pub(super) url: Option<String>,
-    pub(super) failure_policy: FailurePolicy,
-    pub(super) timeout_seconds: u8,
-    pub(super) leave_out: Vec<String>,
-    pub(super) restore: bool,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-pub(super) enum FailurePolicy {
-    Fail,
-    Ignore,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct BreakGlass {
-    pub(super) enabled: bool,
-    pub(super) longest: String,
-}
-
-impl Default for Registration {
-    fn default() -> Self {
-        Self {
-            manage: false,
-            name: "driftwall".into(),
-            service: "driftwall".into(),
-            port: 443,
-            url: None,
-            failure_policy: FailurePolicy::Ignore,
-            timeout_seconds: 5,
-            leave_out: vec!["kube-system".into()],
-            restore: false,
-        }
-    }
-}
-
-impl Default for BreakGlass {
-    fn default() -> Self {
-        Self { enabled: true, longest: "4h".into() }
-    }
 }
 
 #[derive(Deserialize)]
