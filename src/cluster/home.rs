@@ -9,8 +9,8 @@ use kube::{Client, Config};
 /// A cluster that should be reached, and cannot.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The file that `KUBECONFIG` names is not usable.
-    #[error("failed to use the file that KUBECONFIG names: {0}")]
+    /// The kubeconfig is not usable: the file that `KUBECONFIG` names, or the one in the home folder.
+    #[error("failed to use the kubeconfig (KUBECONFIG names another): {0}")]
     File(#[from] kube::config::KubeconfigError),
     /// There is no service account to be.
     #[error("failed to use the pod's service account: {0}")]
