@@ -11,6 +11,7 @@ use clap::Args;
 use super::Failure;
 use super::check::snapshot;
 use super::registering::asked;
+use crate::certs::Certificate;
 use crate::config::Config;
 use crate::registration::{Registration, registration};
 
@@ -42,7 +43,13 @@ const NAMESPACE: &str = "driftwall";
 impl Webhook {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self { config, ca, name, service, url, no_conditions } = self;
-        let authority = std::fs::read(&ca).map_err(|error| format!("failed to read {}: {error}", ca.display()))?;
+        let authority =
+            std::fs::read_to_string(&ca).map_err(|error| format!("failed to read {}: {error}", ca.display()))?;
+        // The API server would say no more than that it cannot use the configuration.
+        let certificates = Certificate::read_all(&authority);
+        if certificates.map_err(|error| format!("failed to use {}: {error}", ca.display()))?.is_empty() {
+            return Err(format!("failed to use {}: it holds no certificate; give the CA's, PEM", ca.display()).into());
+        }
         let mut config = Config::read(&config)?;
         let snapshot = snapshot(&config)?;
         let named = &mut config.registration;

@@ -1,5 +1,6 @@
 //! The other commands, and what they say to wrong use.
 
+use base64::Engine as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
@@ -79,14 +80,15 @@ fn webhook_prints_a_registration_for_what_git_declares() {
         "driftwall.yaml",
         &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::harness::USUAL),
     );
-    let ca = file("ca.crt", "PEM");
+    let pem = driftwall::certs::make(&["wall".to_owned()], 1).unwrap().ca;
+    let ca = file("ca.crt", &pem);
     let webhook = |more: &[&str]| driftwall(&[&["webhook", "--config", &config, "--ca", &ca], more].concat());
     let printed = webhook(&["--service", "wall/it"]);
     assert!(printed.status.success(), "{}", text(&printed.stderr));
     let value: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
     let [writes, strict] = [0, 1].map(|at| &value["webhooks"][at]);
     assert_eq!(writes["clientConfig"]["service"]["namespace"], "wall");
-    assert_eq!(writes["clientConfig"]["caBundle"], "UEVN");
+    assert_eq!(writes["clientConfig"]["caBundle"], base64::prelude::BASE64_STANDARD.encode(&pem));
     assert_eq!(writes["namespaceSelector"]["matchExpressions"][0]["values"][0], "wall");
     // No definition in Git says what the plural of a Widget is, and nobody can be asked here.
     let custom = writes["rules"].as_array().unwrap().iter().find(|rule| rule["apiGroups"][0] == "example.com");
@@ -103,6 +105,10 @@ fn webhook_prints_a_registration_for_what_git_declares() {
     assert_eq!(both.status.code(), Some(2));
     let wrong = webhook(&["--service", "it"]);
     assert!(text(&wrong.stderr).contains("write namespace/name"), "{}", text(&wrong.stderr));
+    std::fs::write(&ca, "PEM").unwrap();
+    let broken = webhook(&[]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(text(&broken.stderr).contains("ca.crt: it holds no certificate"), "{}", text(&broken.stderr));
 }
 
 #[test]
