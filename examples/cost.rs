@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driftwall::actor::Actors;
-use driftwall::desired::{Contents, FileContents, Snapshot, Source};
-use driftwall::judge::{Bench, Circumstances, NoCluster, Policy, Verdict, judge, rule};
-use driftwall::{manifest, review};
+use driftwall_core::actor::Actors;
+use driftwall_core::decision::rule;
+use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
+use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Policy, Verdict, judge};
+use driftwall_core::{admission, manifest};
 use serde_json::Value;
 
 type Failure = Box<dyn std::error::Error>;
@@ -24,13 +25,13 @@ fn main() -> Result<(), Failure> {
     let snapshot = snapshot()?;
     let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()])?;
     let policy = Policy::default();
-    let bench = Bench { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
+    let bench = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
 
     let mut exempt = Vec::new();
     let mut judged = Vec::new();
     for mut line in lines("actions.jsonl.gz")? {
         let body = line["review"].take().to_string().into_bytes();
-        let verdict = judge(&review::decode(&body)?, bench).verdict;
+        let verdict = judge(&admission::decode(&body)?, bench).verdict;
         if verdict == Verdict::Exempt { &mut exempt } else { &mut judged }.push(body);
     }
     exempt.extend(lines("traffic.jsonl.gz")?.into_iter().map(|review| review.to_string().into_bytes()));
@@ -44,15 +45,15 @@ fn main() -> Result<(), Failure> {
 }
 
 /// The mean time of a review, bytes in, answer out.
-fn cost(bodies: &[Vec<u8>], bench: Bench<'_>) -> Result<Duration, Failure> {
+fn cost(bodies: &[Vec<u8>], bench: EvaluationContext<'_>) -> Result<Duration, Failure> {
     let mut bytes = 0;
     let begun = Instant::now();
     for _ in 0..ROUNDS {
         for body in bodies {
-            let write = review::decode(body)?;
-            let judgement = judge(&write, bench);
-            let ruling = rule(&write, &judgement, bench.policy, Circumstances::default());
-            bytes += review::encode(&write.uid, &ruling.answer).len();
+            let write = admission::decode(body)?;
+            let assessment = judge(&write, bench);
+            let decision = rule(&write, &assessment, bench.policy, DecisionContext::default());
+            bytes += admission::encode(&write.uid, &decision.answer).len();
         }
     }
     assert!(bytes > 0, "the answers must not be optimised away");
@@ -66,7 +67,7 @@ fn snapshot() -> Result<Snapshot, Failure> {
         let reading = manifest::read(name, &std::fs::read(path)?);
         files.push(Arc::new(FileContents::new(&name.into(), Some("prod"), reading.objects)?));
     }
-    Ok(Snapshot::new(vec![Arc::new(Contents::new(Source::default(), files))])?)
+    Ok(Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), files))])?)
 }
 
 fn lines(name: &str) -> Result<Vec<Value>, Failure> {

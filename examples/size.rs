@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use driftwall::git::{Follower, Repository, Store};
+use driftwall::source::{SnapshotStore, SourcePoller, SourceSpec};
 use git2::{Oid, Signature};
 
 type Failure = Box<dyn std::error::Error>;
@@ -26,10 +26,10 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure(folder: &Path, git: &git2::Repository, count: usize) -> Result<(), Failure> {
-    let source = Repository::local("made", folder);
+    let source = SourceSpec::local("made", folder);
     let before = resident()?;
-    let store = Arc::new(Store::default());
-    let follower = Follower::new(&store, &[source]);
+    let store = Arc::new(SnapshotStore::default());
+    let follower = SourcePoller::new(&store, &[source]);
     let begun = Instant::now();
     follower.look();
     let full = begun.elapsed();

@@ -14,10 +14,11 @@ use super::input::{read, values};
 use super::{FAILED, Failure};
 use crate::cluster::Recorded;
 use crate::config::Config;
-use crate::desired::Snapshot;
-use crate::git;
-use crate::judge::{Bench, Circumstances, Judgement, Matter, Outcome, Ruling, Verdict, judge, rule};
-use crate::review::{self, Write};
+use crate::source;
+use driftwall_core::admission::{self, Write};
+use driftwall_core::decision::{Decision, rule};
+use driftwall_core::desired::Snapshot;
+use driftwall_core::policy::{Assessment, DecisionContext, EvaluationContext, Outcome, Verdict, Violation, judge};
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
@@ -74,7 +75,12 @@ impl Check {
                 return Err(format!("{}: {error}", file.display()).into());
             }
         }
-        let bench = Bench { snapshot: &snapshot, actors: &config.actors, policy: &config.policy, cluster: &cluster };
+        let bench = EvaluationContext {
+            snapshot: &snapshot,
+            actors: &config.actors,
+            policy: &config.policy,
+            cluster: &cluster,
+        };
         let mut report = Report { output, denied: false, unjudged: false };
         for file in &reviews {
             let content = read(file)?;
@@ -95,7 +101,7 @@ impl Check {
 pub(super) fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
     let contents = config.sources.iter().map(|source| {
         let cancel = Arc::default();
-        let contents = git::tip(source, &cancel).and_then(|commit| git::read(source, &commit, None, &cancel));
+        let contents = source::tip(source, &cancel).and_then(|commit| source::read(source, &commit, None, &cancel));
         contents.map(|reading| reading.contents).map_err(|error| format!("source {}: {error}", source.name))
     });
     Ok(Snapshot::new(contents.collect::<Result<_, _>>()?)?)
@@ -108,8 +114,8 @@ struct Report {
 }
 
 impl Report {
-    fn judge(&mut self, text: &str, bench: Bench<'_>) {
-        let write = match review::decode(text.as_bytes()) {
+    fn judge(&mut self, text: &str, bench: EvaluationContext<'_>) {
+        let write = match admission::decode(text.as_bytes()) {
             Ok(write) => write,
             Err(error) => {
                 self.unjudged = true;
@@ -117,13 +123,13 @@ impl Report {
                 return self.unreadable(uid, &error.to_string());
             }
         };
-        let judgement = judge(&write, bench);
-        let ruling = rule(&write, &judgement, bench.policy, Circumstances::default());
-        self.denied |= ruling.outcome == Outcome::Deny;
-        self.unjudged |= judgement.verdict == Verdict::Error;
+        let assessment = judge(&write, bench);
+        let decision = rule(&write, &assessment, bench.policy, DecisionContext::default());
+        self.denied |= decision.outcome == Outcome::Deny;
+        self.unjudged |= assessment.verdict == Verdict::Error;
         match self.output {
-            Format::Json => print(&line(&write, &judgement, &ruling)),
-            Format::Text => print_text(&write, &judgement, &ruling),
+            Format::Json => print(&line(&write, &assessment, &decision)),
+            Format::Text => print_text(&write, &assessment, &decision),
         }
     }
 
@@ -144,20 +150,20 @@ impl Report {
     }
 }
 
-fn line<'a>(write: &'a Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) -> Line<'a> {
-    let message = match (&ruling.answer.denial, &judgement.matter) {
+fn line<'a>(write: &'a Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Line<'a> {
+    let message = match (&decision.answer.denial, &assessment.violation) {
         (Some(denial), _) => denial.message.clone(),
-        (None, Matter::Unjudged(reason)) => reason.clone(),
-        (None, _) => ruling.answer.warnings.join("\n"),
+        (None, Violation::NotEvaluated(reason)) => reason.clone(),
+        (None, _) => decision.answer.warnings.join("\n"),
     };
     Line {
         uid: &write.uid,
-        verdict: judgement.verdict.as_str(),
-        answer: ruling.outcome.as_str(),
-        allowed: ruling.answer.denial.is_none(),
-        actor: judgement.class.as_str(),
-        mode: ruling.mode.as_str(),
-        fields: judgement.findings.iter().map(|finding| finding.path.to_string()).collect(),
+        verdict: assessment.verdict.as_str(),
+        answer: decision.outcome.as_str(),
+        allowed: decision.answer.denial.is_none(),
+        actor: assessment.class.as_str(),
+        mode: decision.mode.as_str(),
+        fields: assessment.findings.iter().map(|finding| finding.path.to_string()).collect(),
         message,
     }
 }
@@ -168,8 +174,8 @@ fn print(line: &Line<'_>) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-fn print_text(write: &Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) {
-    let style = match ruling.outcome {
+fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
+    let style = match decision.outcome {
         Outcome::Allow => Style::new(),
         Outcome::Deny => AnsiColor::Red.on_default().bold(),
         Outcome::Warn => AnsiColor::Yellow.on_default(),
@@ -178,17 +184,17 @@ fn print_text(write: &Write<'_>, judgement: &Judgement<'_>, ruling: &Ruling) {
     let dot = if resource.group.is_empty() { "" } else { "." };
     let sub = if resource.subresource.is_empty() { "" } else { "/" };
     let slash = if write.namespace.is_empty() { "" } else { "/" };
-    let fields: Vec<_> = judgement.findings.iter().map(|finding| finding.path.to_string()).collect();
-    let why = match &judgement.matter {
-        Matter::Unjudged(reason) => reason.clone(),
+    let fields: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
+    let why = match &assessment.violation {
+        Violation::NotEvaluated(reason) => reason.clone(),
         _ => fields.join(", "),
     };
     let _ = writeln!(
         anstream::stdout(),
         "{style}{:<5}{style:#}  {:<9}  {:<13}  {} {}{sub}{}{dot}{} {}{slash}{}  {}  {why}",
-        ruling.outcome.as_str(),
-        judgement.verdict.as_str(),
-        judgement.class.as_str(),
+        decision.outcome.as_str(),
+        assessment.verdict.as_str(),
+        assessment.class.as_str(),
         write.operation,
         resource.plural,
         resource.subresource,

@@ -5,20 +5,17 @@ mod certs;
 mod check;
 mod client;
 mod demo;
-mod emergency;
-mod household;
 mod input;
-mod notices;
-mod registering;
-mod running;
 mod serve;
 mod sources;
-mod wall;
 mod webhook;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::error_chain::error_chain;
+pub(crate) use crate::serve::Failure;
 
 /// A wall against configuration drift in Kubernetes: holds every write against
 /// what Git declares.
@@ -63,24 +60,7 @@ pub fn run() -> ExitCode {
         Command::Webhook(webhook) => webhook.run(),
     };
     done.unwrap_or_else(|error| {
-        anstream::eprintln!("driftwall: {}", with_causes(&*error));
+        anstream::eprintln!("driftwall: {}", error_chain(&*error));
         ExitCode::from(FAILED)
     })
-}
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// An error with all its causes on one line, none said twice.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words.push_str(": ");
-            words.push_str(&more);
-        }
-        cause = error.source();
-    }
-    words
 }

@@ -1,25 +1,13 @@
 //! `driftwall serve`: the admission webhook.
 
-use std::convert::Infallible;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::task::JoinSet;
 
 use super::Failure;
-use super::emergency::stand_by;
-use super::household::Household;
-use super::registering::register;
-use super::running::{Fixed, Running};
-use crate::cluster::{Home, Live};
-use crate::config::{Access, Certificate, Tls};
-use crate::judge::{Cluster, NoCluster};
-use crate::server::{CertificateSource, Server, Settings, signals};
-use crate::telemetry::{LogFormat, Metrics, init_logging};
+use crate::telemetry::{LogFormat, init_logging};
 
 #[derive(Args, Debug)]
 pub(super) struct Serve {
@@ -34,125 +22,14 @@ pub(super) struct Serve {
 /// What work in the background gets to end by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How often the configuration's file is looked at. A mounted ConfigMap takes
-/// up to a minute to change anyway.
-const CONFIG_LOOK: Duration = Duration::from_secs(1);
-
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let Self { config, audit_only } = self;
         init_logging(LogFormat::Auto)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let ended = runtime.block_on(self.serve());
+        let ended = runtime.block_on(crate::serve::serve(config, audit_only));
         // A look at a server or a rendering that is under way is called off, and not waited for.
         runtime.shutdown_timeout(FAREWELL);
         ended
-    }
-
-    async fn serve(self) -> Result<ExitCode, Failure> {
-        let Self { config: file, audit_only } = self;
-        let mut home = None;
-        let (mut running, fixed) = Running::begin(&file, audit_only, async |access| {
-            home = find(access).await;
-            look_ups(home.as_ref())
-        })
-        .await?;
-        let metrics = Arc::new(Metrics::new());
-        let tls = tls(&fixed, &file)?;
-        let (shutdown, at_once) = signals()?;
-        let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
-        let household = Household::new(home.clone(), &tls.certificate, &running.in_cluster().borrow())?;
-        let household = Arc::new(household);
-        // What runs as long as the server; dropping the set ends it.
-        let mut helpers = JoinSet::new();
-        let keeping = Box::pin(Arc::clone(&household).keep(Arc::clone(&metrics)));
-        helpers.spawn(async { match keeping.await {} });
-        let certificate = match tls.certificate {
-            Certificate::Files { cert, key } => CertificateSource::Files { cert, key },
-            Certificate::SelfManaged(_) => tokio::select! {
-                pair = household.pair() => CertificateSource::Held(pair),
-                () = &mut shutdown => return Ok(ExitCode::SUCCESS),
-                () = &mut at_once => return Ok(ExitCode::SUCCESS),
-            },
-        };
-        let mut settings = Settings::new(certificate);
-        settings.listen = fixed.listen;
-        settings.admin = fixed.admin;
-        settings.client_ca = tls.client_ca;
-        settings.times.drain = fixed.drain;
-        let wall = Arc::clone(&running.wall);
-        let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
-        household.serves_at(server.webhook_address());
-        running.follow();
-        helpers.spawn(Arc::clone(&running.wall).check());
-        if let Some(home) = home {
-            let (leads, bundle) = (household.leads(), household.bundle());
-            let (registering, _) = register(&home, &running, leads, bundle, Arc::clone(&metrics));
-            helpers.spawn(async { match registering.await {} });
-            helpers.spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
-        }
-        tokio::select! {
-            ended = server.run(shutdown, at_once) => ended?,
-            never = renew(running, fixed, metrics) => match never {},
-            // Better a new start than a wall of which a part is missing.
-            Some(ended) = helpers.join_next() => {
-                let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
-                return Err(format!("failed to keep serving: a part of the program is gone: {why}").into());
-            }
-        }
-        helpers.shutdown().await;
-        household.farewell().await;
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// The cluster that driftwall is in, where it may be asked.
-async fn find(access: Access) -> Option<Home> {
-    match access {
-        Access::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
-        Access::Auto => match Home::find().await {
-            Ok(Some(home)) => return Some(home),
-            Ok(None) => tracing::info!("The cluster is not asked for owners and definitions: there is none here"),
-            Err(error) => tracing::warn!(%error, "The cluster is not asked for owners and definitions"),
-        },
-    }
-    None
-}
-
-/// What only the cluster knows, where it can be asked.
-fn look_ups(home: Option<&Home>) -> Box<dyn Cluster> {
-    match home {
-        Some(home) => Box::new(Live::of(home)),
-        None => Box::new(NoCluster),
-    }
-}
-
-fn tls(fixed: &Fixed, file: &Path) -> Result<Tls, Failure> {
-    fixed.tls.clone().ok_or_else(|| {
-        let words = "it is missing; give certFile and keyFile (`driftwall certs` makes both), or selfManaged: true";
-        format!("failed to use tls of the configuration {}: {words}", file.display()).into()
-    })
-}
-
-/// Keeps the configuration new, for as long as it serves.
-async fn renew(mut running: Running, fixed: Fixed, metrics: Arc<Metrics>) -> Infallible {
-    loop {
-        tokio::time::sleep(CONFIG_LOOK).await;
-        match running.reload() {
-            None => {}
-            Some(Ok(now)) => {
-                metrics.config_reloaded(true);
-                tracing::info!("Configuration taken over");
-                if now != fixed {
-                    tracing::warn!(
-                        "A change of listen, admin, tls, cluster, drain or of the registration's name, service, \
-                         port or url takes a new start"
-                    );
-                }
-            }
-            Some(Err(error)) => {
-                metrics.config_reloaded(false);
-                tracing::error!(%error, "Configuration refused, the old one stays");
-            }
-        }
     }
 }

@@ -10,10 +10,10 @@ use clap::Args;
 
 use super::Failure;
 use super::check::snapshot;
-use super::registering::asked;
 use crate::certs::Certificate;
 use crate::config::Config;
-use crate::registration::{Registration, registration};
+use crate::serve::webhook_config::asked;
+use driftwall_core::webhook_config::{Registration, registration};
 
 #[derive(Args, Debug)]
 pub(super) struct Webhook {

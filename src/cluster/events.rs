@@ -9,13 +9,13 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{self, Event, EventType, Reporter};
 use tokio::sync::mpsc;
 
-use super::Home;
+use super::ClusterContext;
 
 /// Something that happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happening {
+pub struct EventRecord {
     /// The object.
-    pub object: Regarding,
+    pub object: InvolvedObject,
     /// One word for machines, in `UpperCamelCase`.
     pub reason: &'static str,
     /// What driftwall did, one word as well.
@@ -26,7 +26,7 @@ pub struct Happening {
 
 /// An object that an Event is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Regarding {
+pub struct InvolvedObject {
     /// Its API version, with the group.
     pub api_version: String,
     /// Its kind.
@@ -41,7 +41,7 @@ pub struct Regarding {
 
 /// Takes what happened, and never keeps anybody waiting.
 #[derive(Clone, Debug)]
-pub struct Recorder(mpsc::Sender<Happening>);
+pub struct Recorder(mpsc::Sender<EventRecord>);
 
 /// What may wait to be recorded; more is dropped.
 const WAITING: usize = 64;
@@ -59,7 +59,7 @@ const NOTE: usize = 1000;
 
 impl Recorder {
     /// Records from now on, as long as there is somebody to take from. Must be called on a runtime.
-    pub fn begin(home: &Home) -> Self {
+    pub fn begin(home: &ClusterContext) -> Self {
         let (sender, happenings) = mpsc::channel(WAITING);
         let reporter = Reporter { controller: "driftwall.io/driftwall".into(), instance: Some(home.identity.clone()) };
         tokio::spawn(record(events::Recorder::new(home.client.clone(), reporter), happenings));
@@ -67,14 +67,14 @@ impl Recorder {
     }
 
     /// Records what happened, soon, if there is not too much of it.
-    pub fn record(&self, happening: Happening) {
+    pub fn record(&self, happening: EventRecord) {
         if self.0.try_send(happening).is_err() {
             tracing::debug!("Too much happens to record it all as Events");
         }
     }
 }
 
-async fn record(recorder: events::Recorder, mut happenings: mpsc::Receiver<Happening>) {
+async fn record(recorder: events::Recorder, mut happenings: mpsc::Receiver<EventRecord>) {
     let mut bucket = Bucket::new(Instant::now());
     let (mut dropped, mut told) = (0_u64, None::<Instant>);
     while let Some(happening) = happenings.recv().await {
@@ -86,7 +86,7 @@ async fn record(recorder: events::Recorder, mut happenings: mpsc::Receiver<Happe
             }
             continue;
         }
-        let Happening { object, reason, action, note } = happening;
+        let EventRecord { object, reason, action, note } = happening;
         let event = Event {
             type_: EventType::Warning,
             reason: reason.into(),
@@ -153,9 +153,9 @@ fn shortened(mut note: String) -> String {
     note
 }
 
-impl From<Regarding> for ObjectReference {
-    fn from(object: Regarding) -> Self {
-        let Regarding { api_version, kind, namespace, name, uid } = object;
+impl From<InvolvedObject> for ObjectReference {
+    fn from(object: InvolvedObject) -> Self {
+        let InvolvedObject { api_version, kind, namespace, name, uid } = object;
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         Self {
             api_version: some(api_version),

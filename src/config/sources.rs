@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::wire;
-use crate::git::render::{HelmOptions, Programs, Render, RenderOptions};
-use crate::git::{Address, Credentials, Files, Remote, Repository};
+use crate::source::render::{HelmOptions, Programs, Render, RenderOptions};
+use crate::source::{Address, Credentials, Files, Remote, SourceSpec};
 
 /// What all sources share.
 pub(super) struct Places<'a> {
@@ -24,7 +24,7 @@ impl<'a> Places<'a> {
     }
 
     /// A source made usable; what is wrong with it otherwise.
-    pub(super) fn repository(&self, wire: &wire::Source) -> Result<Repository, String> {
+    pub(super) fn repository(&self, wire: &wire::Source) -> Result<SourceSpec, String> {
         let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _, .. } = wire;
         if name.is_empty() {
             return Err("its name is empty".into());
@@ -40,7 +40,7 @@ impl<'a> Places<'a> {
         let credentials = self.credentials(&wire.auth);
         let is_given = credentials != Credentials::default();
         let address = Address::parse(repo, self.folder).map_err(|error| error.to_string())?;
-        let local = Repository {
+        let local = SourceSpec {
             // Whoever chooses files means plain ones.
             render: self.render(wire, has_globs),
             files,
@@ -49,13 +49,13 @@ impl<'a> Places<'a> {
             path: path.clone(),
             namespace: namespace.clone(),
             priority: wire.priority,
-            ..Repository::local(name, self.folder)
+            ..SourceSpec::local(name, self.folder)
         };
         match address {
             Address::Local(_) if is_given => {
                 Err("auth is for repositories on servers; this one is on this machine".into())
             }
-            Address::Local(folder) => Ok(Repository { folder, shown: repo.clone(), ..local }),
+            Address::Local(folder) => Ok(SourceSpec { folder, shown: repo.clone(), ..local }),
             Address::Remote(url) => {
                 credentials.check(&url).map_err(|reason| format!("its auth cannot be used: {reason}"))?;
                 Ok(local.mirrored(Remote { url, credentials, data: self.data.clone() }))

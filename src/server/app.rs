@@ -18,9 +18,9 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
-use super::refusal::{Refusal, json_response};
-use super::seldom::Seldom;
-use super::{Reviewed, Reviewer, body, budget};
+use super::log_limit::LogLimiter;
+use super::rejection::{Rejection, json_response};
+use super::{ReviewResponse, Reviewer, body, timeout};
 use crate::telemetry::Metrics;
 
 /// Bounds of what is read and worked on.
@@ -40,29 +40,29 @@ impl Default for Bounds {
 
 /// The webhook's routes, apart from any connection.
 pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, bounds: Bounds) -> Router {
-    let desk = Arc::new(Desk {
+    let desk = Arc::new(HandlerState {
         reviewer,
         metrics,
         limit: bounds.body,
         places: Arc::new(Semaphore::new(bounds.in_flight.min(Semaphore::MAX_PERMITS))),
-        shed_log: Seldom::every(Duration::from_secs(5)),
+        shed_log: LogLimiter::every(Duration::from_secs(5)),
     });
     Router::new().route("/validate", post(validate).fallback(wrong_method)).fallback(unknown_path).with_state(desk)
 }
 
-struct Desk<R> {
+struct HandlerState<R> {
     reviewer: Arc<R>,
     metrics: Arc<Metrics>,
     limit: usize,
     places: Arc<Semaphore>,
-    shed_log: Seldom,
+    shed_log: LogLimiter,
 }
 
-async fn validate<R: Reviewer>(State(desk): State<Arc<Desk<R>>>, request: Request) -> Response {
+async fn validate<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request: Request) -> Response {
     let arrived = Instant::now();
-    let deadline = arrived + budget::of(request.uri().query());
+    let deadline = arrived + timeout::of(request.uri().query());
     if !is_json(request.headers()) {
-        return desk.refuse(Refusal::WrongContentType, request, deadline).await;
+        return desk.refuse(Rejection::WrongContentType, request, deadline).await;
     }
     // Waiting for a place would only spend the time-out: the API server can ask
     // another replica, or pass on, sooner.
@@ -71,7 +71,7 @@ async fn validate<R: Reviewer>(State(desk): State<Arc<Desk<R>>>, request: Reques
         if desk.shed_log.now() {
             tracing::warn!("Too many reviews in flight, turning some away");
         }
-        return desk.refuse(Refusal::Shed, request, deadline).await;
+        return desk.refuse(Rejection::Shed, request, deadline).await;
     };
     let (parts, mut unread) = request.into_parts();
     let body = match body::read(&mut unread, desk.limit, deadline).await {
@@ -87,17 +87,17 @@ async fn validate<R: Reviewer>(State(desk): State<Arc<Desk<R>>>, request: Reques
     response
 }
 
-async fn wrong_method<R: Reviewer>(State(desk): State<Arc<Desk<R>>>, request: Request) -> Response {
-    let deadline = Instant::now() + budget::of(request.uri().query());
-    desk.refuse(Refusal::WrongMethod, request, deadline).await
+async fn wrong_method<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+    let deadline = Instant::now() + timeout::of(request.uri().query());
+    desk.refuse(Rejection::WrongMethod, request, deadline).await
 }
 
-async fn unknown_path<R: Reviewer>(State(desk): State<Arc<Desk<R>>>, request: Request) -> Response {
-    let deadline = Instant::now() + budget::of(request.uri().query());
-    desk.refuse(Refusal::UnknownPath, request, deadline).await
+async fn unknown_path<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+    let deadline = Instant::now() + timeout::of(request.uri().query());
+    desk.refuse(Rejection::UnknownPath, request, deadline).await
 }
 
-impl<R: Reviewer> Desk<R> {
+impl<R: Reviewer> HandlerState<R> {
     /// Answers a review that was read whole.
     async fn review(&self, body: Bytes, deadline: Instant, place: Place) -> Response {
         let reviewer = Arc::clone(&self.reviewer);
@@ -129,8 +129,8 @@ impl<R: Reviewer> Desk<R> {
         }
     }
 
-    fn answer(&self, reviewed: Reviewed) -> Response {
-        let Reviewed { status, body, tally } = reviewed;
+    fn answer(&self, reviewed: ReviewResponse) -> Response {
+        let ReviewResponse { status, body, tally } = reviewed;
         if let Some(tally) = tally {
             self.metrics.reviewed(&tally);
         }
@@ -139,11 +139,11 @@ impl<R: Reviewer> Desk<R> {
 
     fn panicked(&self, text: &str) -> Response {
         tracing::error!(panic = text, "Review panicked");
-        self.metrics.refused(Refusal::Panicked.label());
-        Refusal::Panicked.into_response()
+        self.metrics.refused(Rejection::Panicked.label());
+        Rejection::Panicked.into_response()
     }
 
-    async fn refuse(&self, refusal: Refusal, request: Request, deadline: Instant) -> Response {
+    async fn refuse(&self, refusal: Rejection, request: Request, deadline: Instant) -> Response {
         self.metrics.refused(refusal.label());
         tracing::debug!(reason = refusal.label(), "Request refused");
         let (parts, unread): (_, Body) = request.into_parts();
@@ -162,7 +162,7 @@ struct Place {
 }
 
 impl Place {
-    fn take<R>(desk: &Desk<R>) -> Option<Self> {
+    fn take<R>(desk: &HandlerState<R>) -> Option<Self> {
         let permit = Arc::clone(&desk.places).try_acquire_owned().ok()?;
         desk.metrics.in_flight.inc();
         Some(Self { metrics: Arc::clone(&desk.metrics), _permit: permit })
@@ -221,7 +221,7 @@ mod tests {
     struct Echo;
 
     impl Reviewer for Echo {
-        async fn review(&self, body: Bytes, _: Instant) -> Reviewed {
+        async fn review(&self, body: Bytes, _: Instant) -> ReviewResponse {
             match body.as_ref() {
                 b"\"panic\"" => panic!("as asked"),
                 b"\"dawdle\"" | b"\"dawdle, then panic\"" => std::future::pending().await,
@@ -229,14 +229,14 @@ mod tests {
             }
         }
 
-        fn overdue(&self, body: &Bytes) -> Reviewed {
+        fn overdue(&self, body: &Bytes) -> ReviewResponse {
             assert_ne!(body.as_ref(), b"\"dawdle, then panic\"");
             reviewed(b"\"overdue\"".to_vec())
         }
     }
 
-    fn reviewed(body: Vec<u8>) -> Reviewed {
-        Reviewed { status: StatusCode::OK, body, tally: None }
+    fn reviewed(body: Vec<u8>) -> ReviewResponse {
+        ReviewResponse { status: StatusCode::OK, body, tally: None }
     }
 
     fn echo() -> Router {

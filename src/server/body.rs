@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout_at;
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 
 /// Of an unwanted body, this many times the limit is read and thrown away. One
 /// that is longer still loses its connection, and perhaps the answer with it.
@@ -19,24 +19,24 @@ const FIRST: usize = 64 * 1024;
 /// Reads the body whole, or tells why not.
 ///
 /// What is left of a refused body stays in `body`, for [`discard`].
-pub(super) async fn read(body: &mut Body, limit: usize, deadline: Instant) -> Result<Bytes, Refusal> {
+pub(super) async fn read(body: &mut Body, limit: usize, deadline: Instant) -> Result<Bytes, Rejection> {
     let declared = body.size_hint().lower();
     if declared > limit as u64 {
-        return Err(Refusal::TooLarge(limit));
+        return Err(Rejection::TooLarge(limit));
     }
     let declared = usize::try_from(declared).unwrap_or(limit);
     let mut read = BytesMut::with_capacity(declared.min(FIRST));
     loop {
-        let frame = timeout_at(deadline.into(), body.frame()).await.map_err(|_| Refusal::Slow)?;
+        let frame = timeout_at(deadline.into(), body.frame()).await.map_err(|_| Rejection::Slow)?;
         let Some(frame) = frame else {
             return Ok(read.freeze());
         };
         // Trailers are of no use here.
-        let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| Rejection::Broken)?.into_data() else {
             continue;
         };
         if read.len() + data.len() > limit {
-            return Err(Refusal::TooLarge(limit));
+            return Err(Rejection::TooLarge(limit));
         }
         read.extend_from_slice(&data);
     }

@@ -19,8 +19,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tower::ServiceExt as _;
 
 use super::Times;
+use super::activity::{ConnectionActivity, Watched};
 use super::drain::Phase;
-use super::pulse::{Pulse, Watched};
 
 /// The protocol that was agreed on in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) async fn serve<S>(stream: S, protocol: Protocol, app: Router, phase: 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = Pulse::new();
+    let pulse = ConnectionActivity::new();
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let answering = Arc::clone(&pulse);
     let service = service_fn(move |request| answer(app.clone(), request, Arc::clone(&answering)));
@@ -73,7 +73,7 @@ where
 
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // The keeper watches over heads; see `Pulse`.
+    // The keeper watches over heads; see `ConnectionActivity`.
     builder.http1().header_read_timeout(None);
     builder
         .http2()
@@ -90,7 +90,7 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
 async fn answer(
     app: Router,
     request: Request<Incoming>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
 ) -> Result<axum::response::Response, Infallible> {
     let _beat = pulse.request();
     let version = request.version();
@@ -112,7 +112,7 @@ enum Step {
 /// Watches over a connection's times.
 struct Keeper {
     protocol: Protocol,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     phase: watch::Receiver<Phase>,
     times: Times,
     born: Instant,
@@ -123,7 +123,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(protocol: Protocol, pulse: Arc<Pulse>, phase: watch::Receiver<Phase>, times: Times) -> Self {
+    fn new(protocol: Protocol, pulse: Arc<ConnectionActivity>, phase: watch::Receiver<Phase>, times: Times) -> Self {
         let shortest = times.head.min(times.idle).min(times.max_age);
         let every = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
         let mut tick = interval(every);

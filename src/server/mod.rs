@@ -3,18 +3,18 @@
 //! It knows nothing of how a review is judged: a [`Reviewer`] answers, a
 //! [`Health`] tells how the sources are.
 
-mod accept;
+mod activity;
 mod admin;
 mod app;
 mod body;
-mod budget;
+mod cert_reload;
 mod connection;
 mod drain;
-mod follow;
+mod listener;
+mod log_limit;
 mod probe;
-mod pulse;
-mod refusal;
-mod seldom;
+mod rejection;
+mod timeout;
 mod tls;
 
 use std::io;
@@ -30,9 +30,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use accept::{Door, Transport};
+use cert_reload::CertificateReloader;
 use drain::Phase;
-use follow::Follower;
+use listener::{Listener, Transport};
 
 pub use app::{Bounds, app};
 pub use drain::signals;
@@ -46,14 +46,14 @@ pub use crate::telemetry::{Health, SourceHealth, Tally};
 /// fails: whatever cannot be judged is an answer too.
 pub trait Reviewer: Send + Sync + 'static {
     /// Answers the review in `body` before the deadline.
-    fn review(&self, body: Bytes, deadline: Instant) -> impl Future<Output = Reviewed> + Send;
+    fn review(&self, body: Bytes, deadline: Instant) -> impl Future<Output = ReviewResponse> + Send;
     /// The answer where `review` did not finish before the deadline.
-    fn overdue(&self, body: &Bytes) -> Reviewed;
+    fn overdue(&self, body: &Bytes) -> ReviewResponse;
 }
 
 /// An answer to a review.
 #[derive(Clone, Debug)]
-pub struct Reviewed {
+pub struct ReviewResponse {
     /// 200 wherever the body is an `AdmissionReview`.
     pub status: StatusCode,
     /// JSON.
@@ -160,10 +160,10 @@ pub enum ServeError {
 
 /// A server whose ports are open and whose certificate is read.
 pub struct Server {
-    webhook: Door,
-    admin: Door,
+    webhook: Listener,
+    admin: Listener,
     addresses: [SocketAddr; 2],
-    follower: Follower,
+    follower: CertificateReloader,
     phase: watch::Sender<Phase>,
     times: Times,
 }
@@ -182,18 +182,18 @@ impl Server {
         let Settings { listen, admin, certificate, client_ca, bounds, connections, times } = settings;
         not_zero(bounds, connections, times)?;
         let origin = tls::Origin { certificate, client_ca };
-        let follower = Follower::begin(origin, Arc::clone(&metrics)).await?;
+        let follower = CertificateReloader::begin(origin, Arc::clone(&metrics)).await?;
         let (webhook_listener, webhook_address) = open(listen).await?;
         let (admin_listener, admin_address) = open(admin).await?;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let webhook = Door {
+        let webhook = Listener {
             listener: webhook_listener,
             transport: Transport::Tls(follower.current(), Arc::clone(&metrics)),
             app: app(reviewer, Arc::clone(&metrics), bounds),
             times,
             connections,
         };
-        let admin = Door {
+        let admin = Listener {
             listener: admin_listener,
             transport: Transport::Plain,
             app: admin::app(admin::Admin { health, metrics, phase: phases }),

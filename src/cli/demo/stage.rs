@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use crate::cli::Failure;
 use crate::cli::client::Client;
-use crate::cli::running::Running;
 use crate::cluster::Recorded;
-use crate::judge::Cluster;
+use crate::serve::reload::ConfigReloader;
 use crate::server::{CertificateSource, ServeError, Server, Settings};
 use crate::telemetry::Metrics;
+use driftwall_core::policy::Cluster;
 
 /// What Git declares at first.
 const APP: &str = include_str!("app.yaml");
@@ -26,7 +26,7 @@ const REVIEWS: &str = include_str!("reviews.jsonl");
 const FILE: &str = "apps/prod/app.yaml";
 
 pub(super) struct Stage {
-    running: Running,
+    running: ConfigReloader,
     client: Client,
     git: git2::Repository,
     folder: TempDir,
@@ -58,7 +58,7 @@ impl Stage {
         let config = folder.path().join("driftwall.yaml");
         configure(&config, "enforce")?;
         let owners: Box<dyn Cluster> = Box::new(owners()?);
-        let (running, fixed) = Running::begin(&config, false, async |_| owners).await?;
+        let (running, fixed) = ConfigReloader::begin(&config, false, async |_| owners).await?;
         running.look();
 
         let pair = crate::certs::make(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;

@@ -12,7 +12,7 @@ use super::replicas::Heard;
 use super::secret::Found;
 use super::{Certificates, Wanted};
 use crate::certs::{Authority, Certificate, CertsError};
-use crate::cluster::registered::Trusted;
+use crate::cluster::webhook_config::Trusted;
 
 /// What a leader knows beside the Secret; a new one learns it again.
 #[derive(Default)]

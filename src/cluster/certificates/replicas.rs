@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout};
 
 use super::plan::Pace;
 use crate::certs::{Certificate, Pair};
-use crate::cluster::home::Home;
-use crate::cluster::{FIELD_MANAGER, lease, reason};
+use crate::cluster::context::ClusterContext;
+use crate::cluster::{FIELD_MANAGER, leader_election, reason};
 
 const SERVES: &str = "driftwall.io/serves";
 /// Whose replica it is, by the installation's name: that of one can begin with another's.
@@ -37,7 +37,7 @@ pub(super) struct Replicas {
 pub(super) type Heard = HashMap<String, (Option<String>, Instant)>;
 
 impl Replicas {
-    pub(super) fn new(home: &Home, service: &str, pace: Pace) -> Self {
+    pub(super) fn new(home: &ClusterContext, service: &str, pace: Pace) -> Self {
         // A host's name may have what an object's cannot.
         let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
         let identity = home.identity.replace(|character| !is_plain(character), "-").to_ascii_lowercase();
@@ -87,7 +87,7 @@ impl Replicas {
             "spec": {
                 "holderIdentity": self.identity,
                 "leaseDurationSeconds": self.pace.silence.as_secs().max(1),
-                "renewTime": lease::now(),
+                "renewTime": leader_election::now(),
             },
         });
         self.api.patch(&self.own, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(report)).await

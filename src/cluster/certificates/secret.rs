@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::contents::Contents;
-use crate::cluster::home::Home;
+use crate::cluster::context::ClusterContext;
 use crate::cluster::{FIELD_MANAGER, reason};
 
 /// Between two looks beside the watch, which can be silent, or forbidden.
@@ -55,7 +55,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(home: &Home, name: String) -> Self {
+    pub(super) fn new(home: &ClusterContext, name: String) -> Self {
         let api = Api::namespaced(home.client.clone(), &home.namespace);
         Self { name, api, found: watch::Sender::default() }
     }

@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::super::small::ApiServer;
 use super::*;
 use crate::certs::Certificate;
+use crate::cluster::testing::api_server::ApiServer;
 
 const SECRET: &str = "/api/v1/namespaces/ops/secrets/wall-certificates";
 const REPORT: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-one";

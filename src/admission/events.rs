@@ -1,0 +1,98 @@
+//! What is noted of a review beside its answer: a line in the log, and an Event on the object.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::cluster::{EventRecord, InvolvedObject};
+use driftwall_core::admission::Write;
+use driftwall_core::decision::Decision;
+use driftwall_core::policy::{Assessment, Outcome, Verdict};
+
+/// One line a review that matters: never a value, for it may be a secret.
+pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
+    let resource = &write.resource;
+    let fields = || {
+        let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
+        paths.join(", ")
+    };
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(
+                uid = %write.uid,
+                user = %write.user.name,
+                actor = %assessment.class,
+                operation = %write.operation,
+                group = %resource.group,
+                kind = %resource.kind,
+                subresource = %resource.subresource,
+                namespace = %write.namespace,
+                name = %write.name,
+                verdict = %assessment.verdict,
+                answer = decision.outcome.as_str(),
+                mode = decision.mode.as_str(),
+                dry_run = write.dry_run,
+                fields = %fields(),
+                break_glass = decision.glass.as_deref().unwrap_or_default(),
+                commit = assessment.source.map_or("", |source| &source.commit),
+                reason = assessment.reason().unwrap_or_default(),
+                $message
+            )
+        };
+    }
+    match (assessment.verdict, decision.outcome) {
+        (Verdict::Error, _) => line!(warn, "Review not judged"),
+        (_, Outcome::Deny) => line!(info, "Denied"),
+        (_, Outcome::Warn) => line!(info, "Warned"),
+        (Verdict::Drift, Outcome::Allow) => line!(info, "Drift recorded"),
+        _ => line!(debug, "Allowed"),
+    }
+}
+
+/// What an Event says of a review: of a denial, and of drift that broken glass let
+/// pass. Nothing of a dry run, which changes nothing.
+pub(crate) fn happening(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Option<EventRecord> {
+    if write.dry_run {
+        return None;
+    }
+    let user = &write.user.name;
+    let (reason, action, note) = match (&decision.answer.denial, &decision.glass) {
+        (Some(denial), _) => ("Denied", "Deny", format!("{user} was refused: {}", denial.message)),
+        (None, Some(glass)) => {
+            let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
+            let what = if paths.is_empty() { write.operation.to_string() } else { paths.join(", ") };
+            ("GlassBroken", "Allow", format!("{user} drifted from Git by BreakGlass {glass}: {what}"))
+        }
+        (None, None) => return None,
+    };
+    let resource = &write.resource;
+    let api_version = match &*resource.group {
+        "" => resource.version.to_string(),
+        group => format!("{group}/{}", resource.version),
+    };
+    let is_namespace = resource.group.is_empty() && assessment.kind == "Namespace";
+    let object = InvolvedObject {
+        api_version,
+        kind: assessment.kind.clone(),
+        namespace: if is_namespace { String::new() } else { write.namespace.to_string() },
+        name: assessment.name.clone(),
+        uid: uid_of(write.old_object.or(write.object)),
+    };
+    // One that the server is still to name cannot be found by anybody.
+    (!object.name.is_empty()).then_some(EventRecord { object, reason, action, note })
+}
+
+/// The uid in an object's metadata; empty where it has none yet.
+fn uid_of(raw: Option<&RawValue>) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Object {
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Metadata {
+        uid: Option<String>,
+    }
+    let object: Option<Object> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    object.and_then(|object| object.metadata.uid).unwrap_or_default()
+}

@@ -1,0 +1,6 @@
+//! The admission handler: a review in, an answer, a log line and an Event out.
+
+mod events;
+mod handler;
+
+pub(crate) use handler::{AdmissionHandler, Terms};

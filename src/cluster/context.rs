@@ -1,0 +1,75 @@
+//! Where driftwall is: the way to the API server, and its own namespace.
+
+use std::env;
+use std::time::Duration;
+
+use kube::config::KubeConfigOptions;
+use kube::{Client, Config};
+
+/// A cluster that should be reached, and cannot.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig is not usable: the file that `KUBECONFIG` names, or the one in the home folder.
+    #[error("failed to use the kubeconfig (KUBECONFIG names another): {0}")]
+    File(#[from] kube::config::KubeconfigError),
+    /// There is no service account to be.
+    #[error("failed to use the pod's service account: {0}")]
+    Pod(#[from] kube::config::InClusterError),
+    /// The settings do not make a client.
+    #[error("failed to make a client of the cluster: {0}")]
+    Client(#[from] Box<kube::Error>),
+}
+
+/// Longer than any look-up: it ends connections to an API server that is gone.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A cluster, and driftwall's place in it.
+#[derive(Clone)]
+pub struct ClusterContext {
+    /// For look-ups that a review waits for: without second tries.
+    pub(super) look_ups: Client,
+    /// For work in the background, watches too.
+    pub(super) client: Client,
+    /// The namespace of driftwall's own objects.
+    pub(super) namespace: String,
+    /// Tells this replica from the others, and from those before it.
+    pub(super) identity: String,
+}
+
+impl ClusterContext {
+    /// The cluster that the environment names, by `KUBECONFIG` or by being a pod
+    /// in it; `None` where it names none. Must be called on a runtime.
+    pub async fn find() -> Result<Option<Self>, ConnectError> {
+        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let config = if is_set("KUBECONFIG") {
+            Config::from_kubeconfig(&KubeConfigOptions::default()).await?
+        } else if is_set("KUBERNETES_SERVICE_HOST") {
+            Config::incluster_env()?
+        } else {
+            return Ok(None);
+        };
+        let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config.clone()).map_err(Box::new)?;
+        let mut config = config;
+        config.read_timeout = Some(SILENCE);
+        config.reset_reader_on_write = true;
+        // A review cannot wait for a second try.
+        config.default_retry = false;
+        let look_ups = Client::try_from(config).map_err(Box::new)?;
+        let pod = env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+        let identity = format!("{}-{:08x}", pod.as_deref().unwrap_or("driftwall"), salt());
+        Ok(Some(Self { look_ups, client, namespace, identity }))
+    }
+
+    /// The namespace of driftwall's own objects.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
+/// A number that another process of the same name does not have.
+fn salt() -> u32 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let [a, b, c, d, ..] = RandomState::new().hash_one(std::process::id()).to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
+}

@@ -1,0 +1,3 @@
+//! A small API server for tests.
+
+pub(super) mod api_server;

@@ -1,0 +1,36 @@
+//! The configuration that is wanted, where others may have set some of it.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::Plan;
+use super::ca_bundle::{keep_bundles, names_a_ca, open};
+use driftwall_core::webhook_config::{APPLIED, Registration, keep_failure_policies, mark, registration};
+
+/// The configuration that is wanted, with the failure policies that an operator
+/// set, and which those are. Where the CA `is_left` to others, theirs stays.
+pub(super) fn wanted(
+    plan: &Plan,
+    bundle: Option<String>,
+    is_left: bool,
+    live: Option<&Value>,
+) -> (Value, Vec<(String, String)>) {
+    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
+    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, ..plan.registration.clone() });
+    if is_left {
+        keep_bundles(&mut wanted, live);
+    }
+    let mut kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
+    if is_left && !names_a_ca(&wanted) {
+        open(&mut wanted);
+        kept.clear();
+    }
+    wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
+    (wanted, kept)
+}
+
+pub(super) fn hash(text: &str) -> String {
+    STANDARD.encode(digest(&SHA256, text.as_bytes()))
+}

@@ -1,0 +1,303 @@
+//! Who writes. Only `userInfo` is authenticated: a field manager, a label or an
+//! annotation is the client's own claim and decides nothing.
+
+mod control_plane;
+mod presets;
+
+use std::fmt;
+use std::str::FromStr;
+
+use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
+
+use crate::admission::{Resource, User};
+use crate::diff::{Path, PathError, Pattern};
+
+pub use control_plane::{COMPONENTS, CONTROLLERS};
+
+/// What sort of writer someone is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The HorizontalPodAutoscaler's controller.
+    Autoscaler,
+    /// The API server, the scheduler, nodes, kube-controller-manager's controllers.
+    ControlPlane,
+    /// A controller that is known, with the fields that are its to change.
+    Controller,
+    /// Git's own hand: Argo CD, Flux.
+    Gitops,
+    /// Everyone else, cluster admins too.
+    Person,
+    /// Any other service account or machine: a pipeline, an operator.
+    Workload,
+}
+
+/// A writer: the class, and the rule that says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// The class.
+    pub class: Class,
+    grants: &'a [Grant],
+}
+
+/// The rules that tell writers' classes, those of the configuration first.
+#[derive(Debug, Default)]
+pub struct Actors {
+    rules: Vec<Rule>,
+}
+
+/// Who belongs to a class.
+#[derive(Debug)]
+pub struct Rule {
+    class: Class,
+    users: GlobSet,
+    groups: GlobSet,
+    grants: Vec<Grant>,
+}
+
+/// Fields of some kinds that a controller may change.
+#[derive(Debug)]
+pub struct Grant {
+    group: GlobMatcher,
+    kind: GlobMatcher,
+    paths: Vec<Pattern>,
+}
+
+/// A rule for writers that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ActorError {
+    /// Not one of the classes.
+    #[error("`{0}` is no class of writers: use gitops, control plane, autoscaler, controller, workload or person")]
+    Class(String),
+    /// Not a pattern for names.
+    #[error("failed to read the pattern: {0}")]
+    Glob(#[from] globset::Error),
+    /// Not a path to a field.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Not one of the presets.
+    #[error("there is no preset `{0}`: use {known}", known = presets::names().collect::<Vec<_>>().join(", "))]
+    Preset(String),
+}
+
+// === impl Class ===
+
+impl Class {
+    /// The class's name, as DESIGN and the metrics have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Autoscaler => "autoscaler",
+            Self::ControlPlane => "control plane",
+            Self::Controller => "controller",
+            Self::Gitops => "gitops",
+            Self::Person => "person",
+            Self::Workload => "workload",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Class {
+    type Err = ActorError;
+
+    fn from_str(text: &str) -> Result<Self, ActorError> {
+        let all = [Self::Autoscaler, Self::ControlPlane, Self::Controller, Self::Gitops, Self::Person, Self::Workload];
+        all.into_iter().find(|class| class.as_str() == text).ok_or_else(|| ActorError::Class(text.to_owned()))
+    }
+}
+
+// === impl Actor ===
+
+impl Actor<'_> {
+    /// Whether the writer is let through by who it is.
+    pub fn is_exempt(&self, resource: &Resource<'_>) -> bool {
+        match self.class {
+            Class::ControlPlane | Class::Gitops => true,
+            Class::Autoscaler => matches!(&*resource.subresource, "scale" | "status"),
+            Class::Controller | Class::Person | Class::Workload => false,
+        }
+    }
+
+    /// Whether everything counts that the writer does, not only what Git declares.
+    pub fn is_person(&self) -> bool {
+        self.class == Class::Person
+    }
+
+    /// Whether the field is this controller's to change.
+    pub fn may_change(&self, group: &str, kind: &str, path: &Path) -> bool {
+        self.grants.iter().any(|grant| {
+            grant.group.is_match(group)
+                && grant.kind.is_match(kind)
+                && grant.paths.iter().any(|pattern| pattern.covers(path))
+        })
+    }
+}
+
+// === impl Actors ===
+
+impl Actors {
+    /// The rules, first match first: the configuration's own, then those of the presets.
+    pub fn new(own: Vec<Rule>, preset_names: &[String]) -> Result<Self, ActorError> {
+        let mut rules = own;
+        for name in preset_names {
+            rules.push(presets::preset(name)?);
+        }
+        Ok(Self { rules })
+    }
+
+    /// Tells who writes to an object in `namespace`.
+    pub fn classify(&self, user: &User<'_>, namespace: &str) -> Actor<'_> {
+        let account = user.service_account();
+        if account.is_none() && user.name.starts_with("system:serviceaccount:") {
+            // The name of a service account without its groups: someone's claim.
+            return Actor { class: Class::Person, grants: &[] };
+        }
+        if let Some(rule) = self.rules.iter().find(|rule| rule.names(user)) {
+            return Actor { class: rule.class, grants: &rule.grants };
+        }
+        let class = match account {
+            Some(("kube-system", "horizontal-pod-autoscaler")) => Class::Autoscaler,
+            Some(("kube-system", name)) if CONTROLLERS.contains(&name) => Class::ControlPlane,
+            // Argo CD's server writes for whoever clicks in its page, and on Applications for itself.
+            Some((of, name)) if name.ends_with("argocd-server") && of != namespace => Class::Person,
+            Some(_) => Class::Workload,
+            None if control_plane::is_component(user) => Class::ControlPlane,
+            None if is_machine(&user.name) => Class::Workload,
+            None => Class::Person,
+        };
+        Actor { class, grants: &[] }
+    }
+}
+
+/// Machines that are no service accounts: cloud providers' own components, and
+/// Kubernetes' reserved names but those that people use.
+fn is_machine(name: &str) -> bool {
+    let people = ["system:admin", "system:anonymous"];
+    name.starts_with("eks:") || name == "aksService" || (name.starts_with("system:") && !people.contains(&name))
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// A rule for the users and groups that these globs name.
+    pub fn new(
+        class: Class,
+        users: &[impl AsRef<str>],
+        groups: &[impl AsRef<str>],
+        grants: Vec<Grant>,
+    ) -> Result<Self, ActorError> {
+        Ok(Self { class, users: globs(users)?, groups: globs(groups)?, grants })
+    }
+
+    fn names(&self, user: &User<'_>) -> bool {
+        self.users.is_match(&*user.name) || user.groups.iter().any(|group| self.groups.is_match(&*group.0))
+    }
+}
+
+impl Grant {
+    /// Fields of the kinds that these globs name.
+    pub fn new(group: &str, kind: &str, paths: &[impl AsRef<str>]) -> Result<Self, ActorError> {
+        Ok(Self {
+            group: Glob::new(group)?.compile_matcher(),
+            kind: Glob::new(kind)?.compile_matcher(),
+            paths: paths.iter().map(|path| path.as_ref().parse()).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn globs(patterns: &[impl AsRef<str>]) -> Result<GlobSet, ActorError> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern.as_ref())?);
+    }
+    Ok(set.build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::Text;
+
+    fn user<'a>(name: &'a str, groups: &[&'a str]) -> User<'a> {
+        User { name: name.into(), groups: groups.iter().map(|group| Text((*group).into())).collect() }
+    }
+
+    fn account(namespace: &str, name: &str) -> User<'static> {
+        let groups = ["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        User {
+            name: format!("system:serviceaccount:{namespace}:{name}").into(),
+            groups: groups.into_iter().map(|group| Text(group.into())).collect(),
+        }
+    }
+
+    #[test]
+    fn everyone_has_a_class() {
+        let presets = ["argocd".to_owned(), "flux".to_owned(), "keda".to_owned()];
+        let actors = Actors::new(Vec::new(), &presets).unwrap();
+        for (who, expected) in [
+            (account("argocd", "argocd-application-controller"), Class::Gitops),
+            (account("flux-system", "kustomize-controller"), Class::Gitops),
+            (account("keda", "keda-operator"), Class::Controller),
+            (account("kube-system", "horizontal-pod-autoscaler"), Class::Autoscaler),
+            (account("kube-system", "deployment-controller"), Class::ControlPlane),
+            (account("kube-system", "generic-garbage-collector"), Class::ControlPlane),
+            (account("kube-system", "tiller"), Class::Workload),
+            (account("prod", "deployment-controller"), Class::Workload),
+            (account("argocd", "argocd-server"), Class::Person),
+            (account("prod", "argocd-server"), Class::Workload),
+            (
+                user("system:serviceaccount:argocd:argocd-application-controller", &["system:authenticated"]),
+                Class::Person,
+            ),
+            (user("system:kube-controller-manager", &[]), Class::ControlPlane),
+            (user("system:kube-scheduler", &[]), Class::ControlPlane),
+            (user("system:apiserver", &["system:masters"]), Class::ControlPlane),
+            (user("system:node:n1", &["system:nodes"]), Class::ControlPlane),
+            (user("system:node:n1", &["developers"]), Class::Workload),
+            (user("eks:addon-manager", &[]), Class::Workload),
+            (user("aksService", &["system:masters"]), Class::Workload),
+            (user("system:admin", &["system:masters"]), Class::Person),
+            (user("system:anonymous", &[]), Class::Person),
+            (user("kubernetes-admin", &["system:masters"]), Class::Person),
+            (user("alice", &["system:nodes"]), Class::Person),
+            (user("", &[]), Class::Person),
+        ] {
+            assert_eq!(actors.classify(&who, "prod").class, expected, "{}", who.name);
+        }
+        let without = Actors::default();
+        let argocd = account("argocd", "argocd-application-controller");
+        assert_eq!(without.classify(&argocd, "prod").class, Class::Workload, "no preset, no trust");
+    }
+
+    #[test]
+    fn the_configuration_comes_first_and_grants_fields() {
+        let grant = Grant::new("apps", "Deploy*", &["spec.template.spec.containers[*].resources"]).unwrap();
+        let rules = vec![
+            Rule::new(Class::Controller, &["system:serviceaccount:ops:*"], &[""; 0], vec![grant]).unwrap(),
+            Rule::new(Class::Gitops, &[""; 0], &["deploy-bots"], Vec::new()).unwrap(),
+        ];
+        let actors = Actors::new(rules, &[]).unwrap();
+        let tuner = account("ops", "tuner");
+        let actor = actors.classify(&tuner, "prod");
+        let path = |text: &str| text.parse::<Path>().unwrap();
+        let cpu = path("spec.template.spec.containers[name=\"a\"].resources.limits.cpu");
+        assert_eq!(actor.class, Class::Controller);
+        assert!(actor.may_change("apps", "Deployment", &cpu));
+        assert!(!actor.may_change("apps", "StatefulSet", &cpu));
+        assert!(!actor.may_change("apps", "Deployment", &path("spec.replicas")));
+        assert_eq!(actors.classify(&user("bot", &["deploy-bots"]), "prod").class, Class::Gitops);
+    }
+
+    #[test]
+    fn every_preset_is_usable_and_an_unknown_one_is_named() {
+        for name in presets::names() {
+            presets::preset(name).unwrap();
+        }
+        let error = Actors::new(Vec::new(), &["argo".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("`argo`") && error.contains("argocd"), "{error}");
+    }
+}

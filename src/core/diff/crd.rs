@@ -1,0 +1,267 @@
+//! Custom resources: what their CustomResourceDefinition tells of scope, scale
+//! and lists.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::path::{Path, PathError};
+use super::schema::{
+    DefaultValue, Field, Key, ListKind, Node, NodeId, Scalar, Schema, SchemaRef, UNKNOWN, is_duration,
+};
+
+/// A kind that a CustomResourceDefinition defines.
+#[derive(Debug)]
+pub struct CustomResource {
+    /// The API group.
+    pub group: String,
+    /// The kind of one object.
+    pub kind: String,
+    /// The resource's name in URLs.
+    pub plural: String,
+    /// Whether its objects live in a namespace.
+    pub namespaced: bool,
+    pub(super) versions: BTreeMap<String, Version>,
+}
+
+#[derive(Debug)]
+pub(super) struct Version {
+    schema: Schema,
+    root: NodeId,
+    replicas: Option<Path>,
+}
+
+/// A CustomResourceDefinition that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CrdError {
+    /// It does not have the form of `apiextensions.k8s.io/v1`.
+    #[error("failed to read the CustomResourceDefinition: {0}")]
+    Form(#[from] serde_json::Error),
+    /// The path to the replicas of its `scale` subresource is none.
+    #[error("failed to read specReplicasPath: {0}")]
+    ReplicasPath(#[from] PathError),
+}
+
+/// Nesting beyond which a schema is taken as unknown: deeper than any that an
+/// API server accepts.
+pub(super) const DEPTH: usize = 100;
+
+impl CustomResource {
+    /// Reads a CustomResourceDefinition.
+    pub fn read(definition: &Value) -> Result<Self, CrdError> {
+        let Definition { spec } = Definition::deserialize(definition)?;
+        let version = |wire: WireVersion| -> Result<_, CrdError> {
+            let mut schema = Schema::new();
+            let root = wire.schema.map_or(UNKNOWN, |wire| build(&mut schema, &wire.schema, 0));
+            let scale = wire.subresources.and_then(|subresources| subresources.scale);
+            let replicas = scale.map(|scale| scale.path.trim_start_matches('.').parse()).transpose()?;
+            Ok((wire.name, Version { schema, root, replicas }))
+        };
+        Ok(Self {
+            group: spec.group,
+            kind: spec.names.kind,
+            plural: spec.names.plural,
+            namespaced: spec.scope != "Cluster",
+            versions: spec.versions.into_iter().map(version).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What is known of the fields in `version`.
+    pub fn schema(&self, version: &str) -> Option<SchemaRef<'_>> {
+        self.versions.get(version).map(|version| version.schema.place(version.root))
+    }
+
+    /// The field that `scale` writes (`specReplicasPath`).
+    pub fn replicas(&self, version: &str) -> Option<&Path> {
+        self.versions.get(version)?.replicas.as_ref()
+    }
+}
+
+impl Version {
+    /// A version whose objects have this schema, and no `scale` that is known.
+    pub(super) fn of(wire: &WireSchema) -> Self {
+        let mut schema = Schema::new();
+        let root = build(&mut schema, wire, 0);
+        Self { schema, root, replicas: None }
+    }
+}
+
+fn build(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
+    if depth > DEPTH || wire.embedded {
+        return UNKNOWN;
+    }
+    let mut node = Node { atomic: wire.map_type.as_deref() == Some("atomic"), ..Node::default() };
+    node.scalar = match (wire.format.as_deref(), wire.pattern.as_deref()) {
+        (Some("duration"), _) => Scalar::Duration,
+        (Some("byte"), _) => Scalar::Base64,
+        (_, Some(pattern)) if pattern.contains("(ms|s|m|h)") => Scalar::Duration,
+        // The pattern that generators write for `resource.Quantity`.
+        (_, Some(pattern)) if pattern.contains("Ki") || pattern.contains("[KMGTPE]i") => Scalar::Quantity,
+        _ => Scalar::Plain,
+    };
+    for (name, wire) in &wire.properties {
+        let id = build(schema, wire, depth + 1);
+        if id != UNKNOWN && is_duration(name) && schema.node_mut(id).scalar == Scalar::Plain {
+            schema.node_mut(id).scalar = Scalar::Duration;
+        }
+        node.fields
+            .insert(name.as_str().into(), Field { node: id, fill: wire.default.clone().map(DefaultValue::Value) });
+    }
+    if let Some(Ok(values)) = wire.values.as_ref().filter(|values| values.is_object()).map(WireSchema::deserialize) {
+        node.values = Some(build(schema, &values, depth + 1));
+    }
+    if let Some(items) = &wire.items {
+        node.items = build(schema, items, depth + 1);
+        let default = |key: &str| items.properties.get(key).and_then(|property| property.default.clone());
+        node.list = match wire.list_type.as_deref() {
+            Some("map") => ListKind::Map(
+                wire.keys.iter().map(|key| Key { name: key.as_str().into(), default: default(key) }).collect(),
+            ),
+            Some("set") => ListKind::Set,
+            Some("atomic") => ListKind::Atomic,
+            _ => ListKind::Guess,
+        };
+    }
+    schema.add(node)
+}
+
+#[derive(Deserialize)]
+struct Definition {
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    group: String,
+    names: Names,
+    #[serde(default)]
+    scope: String,
+    #[serde(default)]
+    versions: Vec<WireVersion>,
+}
+
+#[derive(Deserialize)]
+struct Names {
+    kind: String,
+    plural: String,
+}
+
+#[derive(Deserialize)]
+struct WireVersion {
+    name: String,
+    schema: Option<WireRoot>,
+    subresources: Option<Subresources>,
+}
+
+#[derive(Deserialize)]
+struct WireRoot {
+    #[serde(rename = "openAPIV3Schema", default)]
+    schema: WireSchema,
+}
+
+#[derive(Deserialize)]
+struct Subresources {
+    scale: Option<Scale>,
+}
+
+#[derive(Deserialize)]
+struct Scale {
+    #[serde(rename = "specReplicasPath")]
+    path: String,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct WireSchema {
+    default: Option<Value>,
+    format: Option<String>,
+    items: Option<Box<WireSchema>>,
+    pattern: Option<String>,
+    #[serde(default)]
+    properties: BTreeMap<String, WireSchema>,
+    /// A schema, or just `true` or `false`.
+    #[serde(rename = "additionalProperties")]
+    values: Option<Value>,
+    #[serde(rename = "x-kubernetes-embedded-resource", default)]
+    embedded: bool,
+    #[serde(rename = "x-kubernetes-list-map-keys", default)]
+    keys: Vec<String>,
+    #[serde(rename = "x-kubernetes-list-type")]
+    list_type: Option<String>,
+    #[serde(rename = "x-kubernetes-map-type")]
+    map_type: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn widget(schema: &Value) -> CustomResource {
+        let version = json!({"name": "v1", "schema": {"openAPIV3Schema": schema}, "subresources": {"scale": {"specReplicasPath": ".spec.size"}}});
+        let names = json!({"kind": "Widget", "plural": "widgets"});
+        CustomResource::read(
+            &json!({"spec": {"group": "a.b", "names": names, "scope": "Namespaced", "versions": [version]}}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_definition_tells_lists_scalars_and_defaults() {
+        let keyed = json!({
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"],
+            "items": {"properties": {"port": {"default": 80}}},
+        });
+        let crd = widget(&json!({"properties": {
+            "keyed": keyed,
+            "set": {"x-kubernetes-list-type": "set", "items": {}},
+            "atomic": {"x-kubernetes-list-type": "atomic", "items": {}},
+            "plain": {"items": {}},
+            "map": {"x-kubernetes-map-type": "atomic", "additionalProperties": {"format": "byte"}},
+            "open": {"additionalProperties": true},
+            "cpu": {"pattern": "^[0-9]+([KMGTPE]i)?$"},
+            "timeout": {"type": "string"},
+            "size": {"default": 3},
+            "any": {"x-kubernetes-embedded-resource": true, "properties": {"a": {}}},
+        }}));
+        let root = crd.schema("v1").unwrap();
+        let key = Key { name: "port".into(), default: Some(80.into()) };
+        for (field, list) in [
+            ("keyed", ListKind::Map(vec![key])),
+            ("set", ListKind::Set),
+            ("atomic", ListKind::Atomic),
+            ("plain", ListKind::Guess),
+        ] {
+            assert_eq!(root.field(field).list(), &list, "{field}");
+        }
+        assert!(root.field("map").is_atomic_map() && !root.field("open").is_atomic_map());
+        assert_eq!(root.field("map").field("a").scalar(), Scalar::Base64);
+        assert_eq!(root.field("cpu").scalar(), Scalar::Quantity);
+        assert_eq!(root.field("timeout").scalar(), Scalar::Duration);
+        assert_eq!(root.fill("size"), Some(&DefaultValue::Value(3.into())));
+        assert!(root.field("any").is_unknown() && root.field("nobody").is_unknown());
+    }
+
+    #[test]
+    fn a_definition_tells_its_replicas_by_version() {
+        let crd = widget(&json!({}));
+        assert_eq!(crd.replicas("v1"), Some(&Path::of(&["spec", "size"])));
+        assert!(crd.replicas("v2").is_none() && crd.schema("v2").is_none());
+        assert!(CustomResource::read(&json!({"spec": {"names": {}}})).is_err());
+    }
+
+    #[test]
+    fn a_schema_without_end_is_cut_off() {
+        let deep = (0..180).fold(json!({}), |inside, _| json!({"properties": {"a": inside}}));
+        let crd = widget(&deep);
+        let mut place = crd.schema("v1").unwrap();
+        let depth = (0..200)
+            .take_while(|_| {
+                place = place.field("a");
+                !place.is_unknown()
+            })
+            .count();
+        assert_eq!(depth, DEPTH);
+    }
+}

@@ -1,0 +1,246 @@
+//! What the API server fills in where a manifest says nothing, by type: the
+//! defaulting functions of Kubernetes 1.36 (`pkg/apis/*/v1/defaults.go`), of
+//! which `/openapi/v3` tells only a few.
+
+use super::schema::DefaultValue;
+
+/// A default as it is written in the table below.
+pub(super) enum Default {
+    Allocated,
+    Json(&'static str),
+    PolicyTypes,
+    PullPolicy,
+    Sibling(&'static str),
+}
+
+use Default::{Allocated, Json, PolicyTypes, PullPolicy, Sibling};
+
+/// Fields that say the same thing twice: the older name, and the one that counts.
+pub(super) const ALIASES: &[(&str, &[(&str, &str)])] = &[
+    ("core.v1.PersistentVolumeClaimSpec", &[("dataSource", "dataSourceRef")]),
+    ("core.v1.PodSpec", &[("serviceAccount", "serviceAccountName")]),
+];
+
+const TCP: Default = Json("\"TCP\"");
+const MODE: Default = Json("420");
+const RBAC: Default = Json("\"rbac.authorization.k8s.io\"");
+
+const NOTHING: Default = Json("{}");
+
+const WEBHOOK: &[(&str, Default)] = &[
+    ("namespaceSelector", NOTHING),
+    ("objectSelector", NOTHING),
+    ("failurePolicy", Json("\"Fail\"")),
+    ("matchPolicy", Json("\"Equivalent\"")),
+    ("reinvocationPolicy", Json("\"Never\"")),
+    ("timeoutSeconds", Json("10")),
+];
+
+/// Type, then field, then what the server puts there.
+pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
+    (
+        "admissionregistration.v1.MatchResources",
+        &[("matchPolicy", Json("\"Equivalent\"")), ("namespaceSelector", NOTHING), ("objectSelector", NOTHING)],
+    ),
+    ("admissionregistration.v1.MutatingWebhook", WEBHOOK),
+    ("admissionregistration.v1.RuleWithOperations", &[("scope", Json("\"*\""))]),
+    ("admissionregistration.v1.ServiceReference", &[("port", Json("443"))]),
+    ("admissionregistration.v1.ValidatingAdmissionPolicySpec", &[("failurePolicy", Json("\"Fail\""))]),
+    ("admissionregistration.v1.ValidatingWebhook", WEBHOOK),
+    ("apiextensions.v1.CustomResourceDefinitionSpec", &[("conversion", Json(r#"{"strategy":"None"}"#))]),
+    ("apiextensions.v1.ServiceReference", &[("port", Json("443"))]),
+    ("apiregistration.v1.ServiceReference", &[("port", Json("443"))]),
+    (
+        "apps.v1.DaemonSetSpec",
+        &[
+            ("revisionHistoryLimit", Json("10")),
+            ("updateStrategy", Json(r#"{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1},"type":"RollingUpdate"}"#)),
+        ],
+    ),
+    (
+        "apps.v1.DaemonSetUpdateStrategy",
+        &[("rollingUpdate", Json(r#"{"maxSurge":0,"maxUnavailable":1}"#)), ("type", Json("\"RollingUpdate\""))],
+    ),
+    (
+        "apps.v1.DeploymentSpec",
+        &[
+            ("progressDeadlineSeconds", Json("600")),
+            ("replicas", Json("1")),
+            ("revisionHistoryLimit", Json("10")),
+            ("strategy", Json(r#"{"rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"},"type":"RollingUpdate"}"#)),
+        ],
+    ),
+    (
+        "apps.v1.DeploymentStrategy",
+        &[("rollingUpdate", Json(r#"{"maxSurge":"25%","maxUnavailable":"25%"}"#)), ("type", Json("\"RollingUpdate\""))],
+    ),
+    ("apps.v1.RollingUpdateDeployment", &[("maxSurge", Json("\"25%\"")), ("maxUnavailable", Json("\"25%\""))]),
+    (
+        "apps.v1.StatefulSetSpec",
+        &[
+            ("persistentVolumeClaimRetentionPolicy", Json(r#"{"whenDeleted":"Retain","whenScaled":"Retain"}"#)),
+            ("podManagementPolicy", Json("\"OrderedReady\"")),
+            ("replicas", Json("1")),
+            ("revisionHistoryLimit", Json("10")),
+            ("updateStrategy", Json(r#"{"rollingUpdate":{"partition":0},"type":"RollingUpdate"}"#)),
+        ],
+    ),
+    (
+        "apps.v1.StatefulSetUpdateStrategy",
+        &[("rollingUpdate", Json(r#"{"partition":0}"#)), ("type", Json("\"RollingUpdate\""))],
+    ),
+    // One type for both directions: the policies differ, and either are the server's own.
+    (
+        "autoscaling.v2.HPAScalingRules",
+        &[("policies", Allocated), ("selectPolicy", Json("\"Max\"")), ("stabilizationWindowSeconds", Json("0"))],
+    ),
+    (
+        "autoscaling.v2.HorizontalPodAutoscalerBehavior",
+        &[
+            (
+                "scaleDown",
+                Json(r#"{"policies":[{"periodSeconds":15,"type":"Percent","value":100}],"selectPolicy":"Max"}"#),
+            ),
+            (
+                "scaleUp",
+                Json(
+                    r#"{"policies":[{"periodSeconds":15,"type":"Pods","value":4},{"periodSeconds":15,"type":"Percent","value":100}],"selectPolicy":"Max","stabilizationWindowSeconds":0}"#,
+                ),
+            ),
+        ],
+    ),
+    (
+        "autoscaling.v2.HorizontalPodAutoscalerSpec",
+        &[
+            (
+                "metrics",
+                Json(
+                    r#"[{"resource":{"name":"cpu","target":{"averageUtilization":80,"type":"Utilization"}},"type":"Resource"}]"#,
+                ),
+            ),
+            ("minReplicas", Json("1")),
+        ],
+    ),
+    (
+        "batch.v1.CronJobSpec",
+        &[
+            ("concurrencyPolicy", Json("\"Allow\"")),
+            ("failedJobsHistoryLimit", Json("1")),
+            ("successfulJobsHistoryLimit", Json("3")),
+            ("suspend", Json("false")),
+        ],
+    ),
+    (
+        "batch.v1.JobSpec",
+        &[
+            ("backoffLimit", Json("6")),
+            ("completionMode", Json("\"NonIndexed\"")),
+            ("completions", Json("1")),
+            ("manualSelector", Json("false")),
+            ("parallelism", Json("1")),
+            ("podReplacementPolicy", Json("\"TerminatingOrFailed\"")),
+            ("suspend", Json("false")),
+        ],
+    ),
+    ("batch.v1.PodFailurePolicyOnPodConditionsPattern", &[("status", Json("\"True\""))]),
+    ("core.v1.AzureDiskVolumeSource", &[("readOnly", Json("false"))]),
+    ("core.v1.ConfigMapVolumeSource", &[("defaultMode", MODE)]),
+    (
+        "core.v1.Container",
+        &[
+            ("imagePullPolicy", PullPolicy),
+            ("resources", NOTHING),
+            ("terminationMessagePath", Json("\"/dev/termination-log\"")),
+            ("terminationMessagePolicy", Json("\"File\"")),
+        ],
+    ),
+    ("core.v1.ContainerPort", &[("protocol", TCP)]),
+    ("core.v1.DownwardAPIVolumeSource", &[("defaultMode", MODE)]),
+    (
+        "core.v1.EphemeralContainer",
+        &[
+            ("imagePullPolicy", PullPolicy),
+            ("resources", NOTHING),
+            ("terminationMessagePath", Json("\"/dev/termination-log\"")),
+            ("terminationMessagePolicy", Json("\"File\"")),
+        ],
+    ),
+    ("core.v1.GRPCAction", &[("service", Json("\"\""))]),
+    ("core.v1.HTTPGetAction", &[("path", Json("\"/\"")), ("scheme", Json("\"HTTP\""))]),
+    ("core.v1.HostPathVolumeSource", &[("type", Json("\"\""))]),
+    ("core.v1.ImageVolumeSource", &[("pullPolicy", Json("\"IfNotPresent\""))]),
+    ("core.v1.ObjectFieldSelector", &[("apiVersion", Json("\"v1\""))]),
+    ("core.v1.PersistentVolumeClaim", &[("apiVersion", Json("\"v1\"")), ("kind", Json("\"PersistentVolumeClaim\""))]),
+    (
+        "core.v1.PersistentVolumeClaimSpec",
+        &[("storageClassName", Allocated), ("volumeMode", Json("\"Filesystem\"")), ("volumeName", Allocated)],
+    ),
+    (
+        "core.v1.PersistentVolumeSpec",
+        &[
+            ("claimRef", Allocated),
+            ("persistentVolumeReclaimPolicy", Json("\"Retain\"")),
+            ("volumeMode", Json("\"Filesystem\"")),
+        ],
+    ),
+    (
+        "core.v1.PodSpec",
+        &[
+            ("dnsPolicy", Json("\"ClusterFirst\"")),
+            ("enableServiceLinks", Json("true")),
+            ("restartPolicy", Json("\"Always\"")),
+            ("securityContext", NOTHING),
+            ("schedulerName", Json("\"default-scheduler\"")),
+            ("terminationGracePeriodSeconds", Json("30")),
+        ],
+    ),
+    (
+        "core.v1.Probe",
+        &[
+            ("failureThreshold", Json("3")),
+            ("periodSeconds", Json("10")),
+            ("successThreshold", Json("1")),
+            ("timeoutSeconds", Json("1")),
+        ],
+    ),
+    ("core.v1.ProjectedVolumeSource", &[("defaultMode", MODE)]),
+    ("core.v1.ResourceFieldSelector", &[("divisor", Json("\"0\""))]),
+    ("core.v1.SecretVolumeSource", &[("defaultMode", MODE)]),
+    ("core.v1.Secret", &[("type", Json("\"Opaque\""))]),
+    ("core.v1.ServiceAccountTokenProjection", &[("expirationSeconds", Json("3600"))]),
+    ("core.v1.ServicePort", &[("nodePort", Allocated), ("protocol", TCP), ("targetPort", Sibling("port"))]),
+    (
+        "core.v1.ServiceSpec",
+        &[
+            ("allocateLoadBalancerNodePorts", Json("true")),
+            ("clusterIP", Allocated),
+            ("clusterIPs", Allocated),
+            ("externalTrafficPolicy", Json("\"Cluster\"")),
+            ("healthCheckNodePort", Allocated),
+            ("internalTrafficPolicy", Json("\"Cluster\"")),
+            ("ipFamilies", Allocated),
+            ("ipFamilyPolicy", Allocated),
+            ("sessionAffinity", Json("\"None\"")),
+            ("sessionAffinityConfig", Json(r#"{"clientIP":{"timeoutSeconds":10800}}"#)),
+            ("type", Json("\"ClusterIP\"")),
+        ],
+    ),
+    ("core.v1.Volume", &[("emptyDir", NOTHING)]),
+    ("discovery.v1.EndpointPort", &[("name", Json("\"\"")), ("protocol", TCP)]),
+    ("networking.v1.NetworkPolicyPort", &[("protocol", TCP)]),
+    ("networking.v1.NetworkPolicySpec", &[("policyTypes", PolicyTypes)]),
+    ("rbac.v1.RoleRef", &[("apiGroup", RBAC)]),
+    ("rbac.v1.Subject", &[("apiGroup", RBAC)]),
+];
+
+impl Default {
+    pub(super) fn parse(&self) -> DefaultValue {
+        match *self {
+            Allocated => DefaultValue::Allocated,
+            Json(text) => DefaultValue::Value(serde_json::from_str(text).expect("the table above is read by a test")),
+            PolicyTypes => DefaultValue::PolicyTypes,
+            PullPolicy => DefaultValue::PullPolicy,
+            Sibling(name) => DefaultValue::Sibling(name),
+        }
+    }
+}

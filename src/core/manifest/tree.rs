@@ -1,0 +1,127 @@
+//! A document as written: anchors not yet followed, scalars not yet understood.
+//!
+//! The nodes lie in one array in pre-order, each knowing where its subtree
+//! ends. That costs one allocation for a document, an alias is an index, and
+//! a subtree is visited as often as it is referred to without being copied.
+
+use std::borrow::Cow;
+
+use super::error::{Fault, Reason};
+use super::positions::Position;
+
+/// The deepest nesting that is read. A CRD's schema reaches some 60 levels.
+pub(super) const MAX_DEPTH: usize = 200;
+
+/// The most nodes that are read of one document, keys included. The largest
+/// of real manifests, bundles of CRDs, have some ten thousand.
+pub(super) const MAX_NODES: usize = 1_000_000;
+
+/// The index of a tree's root.
+pub(super) const ROOT: usize = 0;
+
+pub(super) struct Tree<'a> {
+    nodes: Vec<Node<'a>>,
+}
+
+pub(super) struct Node<'a> {
+    pub(super) kind: Kind<'a>,
+    pub(super) position: Position,
+    /// The index behind the last node of its subtree.
+    end: usize,
+}
+
+pub(super) enum Kind<'a> {
+    /// Stands for the node at this index, which is complete.
+    Alias(usize),
+    /// Its children are keys and values by turns.
+    Mapping,
+    Scalar(Scalar<'a>),
+    Sequence,
+}
+
+pub(super) struct Scalar<'a> {
+    pub(super) text: Cow<'a, str>,
+    /// Not quoted and not a block.
+    pub(super) plain: bool,
+    pub(super) tag: Tag,
+}
+
+/// A scalar's tag, as far as Kubernetes looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    Absent,
+    Binary,
+    Bool,
+    Float,
+    Int,
+    Merge,
+    Null,
+    /// `!!str`, and what nobody knows: the text as it is.
+    Text,
+}
+
+impl<'a> Tree<'a> {
+    pub(super) fn node(&self, at: usize) -> &Node<'a> {
+        &self.nodes[at]
+    }
+
+    pub(super) fn children(&self, at: usize) -> impl Iterator<Item = usize> {
+        let end = self.nodes[at].end;
+        let mut next = at + 1;
+        std::iter::from_fn(move || {
+            let child = (next < end).then_some(next)?;
+            next = self.nodes[child].end;
+            Some(child)
+        })
+    }
+
+    /// The keys of a mapping with their values.
+    pub(super) fn entries(&self, at: usize) -> impl Iterator<Item = (usize, usize)> {
+        let mut children = self.children(at);
+        std::iter::from_fn(move || Some((children.next()?, children.next()?)))
+    }
+}
+
+/// Builds a tree front to back, within the bounds.
+#[derive(Default)]
+pub(super) struct Builder<'a> {
+    nodes: Vec<Node<'a>>,
+    open: Vec<usize>,
+}
+
+impl<'a> Builder<'a> {
+    /// Adds a node without children; returns its index.
+    pub(super) fn leaf(&mut self, kind: Kind<'a>, position: Position) -> Result<usize, Fault> {
+        let at = self.nodes.len();
+        if at == MAX_NODES {
+            return Err(Fault::at(position, Reason::TooManyNodes));
+        }
+        let end = at + 1;
+        self.nodes.push(Node { kind, position, end });
+        Ok(at)
+    }
+
+    /// Adds a node whose children follow until [`close`](Self::close).
+    pub(super) fn open(&mut self, kind: Kind<'a>, position: Position) -> Result<(), Fault> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(Fault::at(position, Reason::TooDeep));
+        }
+        let at = self.leaf(kind, position)?;
+        self.open.push(at);
+        Ok(())
+    }
+
+    /// Ends the innermost open node; returns its index.
+    pub(super) fn close(&mut self) -> Option<usize> {
+        let at = self.open.pop()?;
+        self.nodes[at].end = self.nodes.len();
+        Some(at)
+    }
+
+    /// The tree; nothing if nothing was added.
+    pub(super) fn finish(self) -> Option<Tree<'a>> {
+        let Self { nodes, open } = self;
+        debug_assert!(open.is_empty(), "every node that was opened is closed");
+        (!nodes.is_empty()).then_some(Tree { nodes })
+    }
+}

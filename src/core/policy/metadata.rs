@@ -1,0 +1,65 @@
+//! The little of an object's metadata that decides before the object is parsed.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::EvaluationError;
+use super::lookup::Owner;
+
+/// Metadata of an object in a review.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Metadata {
+    name: Option<String>,
+    pub(super) deletion_timestamp: Option<String>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct OwnerReference {
+    api_version: String,
+    kind: String,
+    name: String,
+    controller: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+impl From<OwnerReference> for Owner {
+    fn from(reference: OwnerReference) -> Self {
+        let OwnerReference { api_version, kind, name, .. } = reference;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        Self { group, kind, name }
+    }
+}
+
+/// Reads an object's metadata, and nothing else of it.
+pub(super) fn metadata_of(raw: Option<&RawValue>) -> Result<Metadata, EvaluationError> {
+    let Some(raw) = raw else { return Ok(Metadata::default()) };
+    let object: Object = serde_json::from_str(raw.get()).map_err(|error| EvaluationError::Metadata(error.column()))?;
+    Ok(object.metadata)
+}
+
+/// The name in an object's metadata; empty where the server is still to make one up.
+pub(super) fn name_of(raw: Option<&RawValue>) -> Result<String, EvaluationError> {
+    Ok(metadata_of(raw)?.name.unwrap_or_default())
+}
+
+impl Metadata {
+    /// The owner that manages the object.
+    pub(super) fn controller(self) -> Option<Owner> {
+        let owners = self.owner_references.unwrap_or_default();
+        owners.into_iter().find(|owner| owner.controller == Some(true)).map(Owner::from)
+    }
+
+    /// All owners.
+    pub(super) fn owners(self) -> impl Iterator<Item = Owner> {
+        self.owner_references.unwrap_or_default().into_iter().map(Owner::from)
+    }
+}

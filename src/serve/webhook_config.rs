@@ -1,0 +1,138 @@
+//! The registration with the API server, kept by what Git declares and by the
+//! configuration, for as long as driftwall serves.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::reload::{ClusterSettings, ConfigReloader};
+use crate::cluster::{
+    ClusterContext, EventRecord, Inputs, InvolvedObject, Observer, Order, Plan, Recorder, Registrar, State,
+};
+use crate::config::{BreakGlass, Registration as Settings};
+use crate::source::SnapshotStore;
+use crate::telemetry::Metrics;
+use driftwall_core::webhook_config::{Endpoint, Plurals, Registration};
+
+/// What a configuration asks to register.
+pub(crate) fn asked(
+    settings: &Settings,
+    break_glass: BreakGlass,
+    strict: Option<Vec<String>>,
+    namespace: &str,
+) -> Registration {
+    let Settings { name, service, port, url, failure_policy, timeout_seconds, leave_out, .. } = settings.clone();
+    // driftwall never depends on driftwall.
+    let mut left_out = vec![namespace.to_owned()];
+    left_out.extend(leave_out.into_iter().filter(|other| other != namespace));
+    Registration {
+        name,
+        labels: BTreeMap::new(),
+        ca_bundle: None,
+        endpoint: match url {
+            Some(url) => Endpoint::Url(url),
+            None => Endpoint::Service { namespace: namespace.to_owned(), name: service, port },
+        },
+        failure_policy: failure_policy.as_str(),
+        timeout_seconds,
+        left_out,
+        strict,
+        break_glass: break_glass.enabled,
+        conditions: false,
+        plurals: Plurals::new(),
+    }
+}
+
+/// Registers, where the configuration says so, for as long as it is polled. Without
+/// `bundle` the `caBundle` is left to whoever keeps it. Beside it the
+/// `caBundle` that the API server goes by.
+pub(crate) fn register(
+    home: &ClusterContext,
+    running: &ConfigReloader,
+    leading: watch::Receiver<bool>,
+    bundle: Option<watch::Receiver<Option<String>>>,
+    metrics: Arc<Metrics>,
+) -> (impl Future<Output = Infallible> + use<>, watch::Receiver<Option<String>>) {
+    let (plans, plan) = watch::channel(Order::Unread);
+    let inputs = Inputs { leading, plan, bundle };
+    let (recorder, settings) = (Recorder::begin(home), running.in_cluster());
+    let outlook = Outlook { metrics, recorder, settings, namespace: home.namespace().to_owned() };
+    let registrar = Registrar::new(home, inputs, Arc::new(outlook));
+    let live = registrar.bundle();
+    let planning = plan_on(plans, Arc::clone(&running.wall.store), running.in_cluster(), home.namespace().to_owned());
+    let work = async move {
+        tokio::select! {
+            never = planning => never,
+            never = registrar.run() => never,
+        }
+    };
+    (work, live)
+}
+
+/// Makes a plan of every snapshot and every configuration.
+async fn plan_on(
+    plans: watch::Sender<Order>,
+    store: Arc<SnapshotStore>,
+    mut settings: watch::Receiver<ClusterSettings>,
+    namespace: String,
+) -> Infallible {
+    let mut renewals = store.renewals();
+    loop {
+        let has_snapshot = *renewals.borrow_and_update() > 0;
+        let ClusterSettings { registration, break_glass, strict, .. } = settings.borrow_and_update().clone();
+        let plan = || Plan {
+            snapshot: store.snapshot(),
+            registration: asked(&registration, break_glass, strict, &namespace),
+            service: registration.service.clone(),
+            restore: registration.restore,
+        };
+        let order = match (registration.manage, has_snapshot) {
+            (false, _) => Order::Off,
+            (true, false) => Order::Unread,
+            (true, true) => Order::Keep(Box::new(plan())),
+        };
+        plans.send_replace(order);
+        let changed = tokio::select! {
+            changed = renewals.changed() => changed,
+            changed = settings.changed() => changed,
+        };
+        if changed.is_err() {
+            // The program is about to end.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Metrics, and Events on the Deployment.
+struct Outlook {
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
+    settings: watch::Receiver<ClusterSettings>,
+    namespace: String,
+}
+
+impl Observer for Outlook {
+    fn stands(&self, state: State, failure_policy: Option<&str>) {
+        self.metrics.registration_stands(state.as_str(), failure_policy);
+    }
+
+    fn wrote(&self, succeeded: bool) {
+        self.metrics.registration_written(succeeded);
+    }
+
+    fn happened(&self, reason: &'static str, note: String, deployment: &str) {
+        let ClusterSettings { registration, events, .. } = self.settings.borrow().clone();
+        if events {
+            let object = InvolvedObject {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                namespace: self.namespace.clone(),
+                name: registration.service,
+                uid: deployment.to_owned(),
+            };
+            self.recorder.record(EventRecord { object, reason, action: "Register", note });
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The Helm chart in `deploy/chart/`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use driftwall::config::Config;
+use driftwall_core::manifest::Object;
+use driftwall_core::policy::Mode;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::Value;
+
+use crate::deploy::harness::{Program, find, is_one_that_the_api_has, read, typed, yaml};
+
+pub(crate) const CHART: &str = "deploy/chart";
+pub(crate) const VALUES: [&str; 3] =
+    ["tests/data/chart/full.yaml", "tests/data/chart/cert-manager.yaml", "tests/data/chart/registered.yaml"];
+
+pub(crate) fn template(helm: &Program, release: &str, namespace: &str, more: &[&str]) -> String {
+    helm.print(&[&["template", release, CHART, "--namespace", namespace], more].concat())
+}
+
+/// Objects by kind and name, without what only Helm writes, and with texts that are data as data.
+fn compared(objects: Vec<Object>) -> BTreeMap<(String, String), Value> {
+    let mut compared = BTreeMap::new();
+    for Object { kind, name, mut value, .. } in objects {
+        let labels = value["metadata"]["labels"].as_object_mut().unwrap();
+        for label in ["app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart"] {
+            labels.remove(label);
+        }
+        if kind == "CustomResourceDefinition" {
+            // Only Helm takes things away.
+            value["metadata"].as_object_mut().unwrap().remove("annotations");
+        }
+        for text in value.get_mut("data").into_iter().flat_map(|data| data.as_object_mut().unwrap().values_mut()) {
+            *text = yaml(text.as_str().unwrap());
+        }
+        assert!(compared.insert((kind, name), value).is_none());
+    }
+    compared
+}
+
+pub(crate) fn config(objects: &[Object]) -> Config {
+    let map = objects.iter().filter(|object| object.kind == "ConfigMap");
+    let texts = map.filter_map(|map| typed::<ConfigMap>(map).data?.remove("driftwall.yaml"));
+    let [text] = texts.collect::<Vec<_>>().try_into().unwrap();
+    Config::parse(&text, Path::new("/config/driftwall.yaml")).unwrap()
+}
+
+#[test]
+fn without_values_it_holds_what_the_kustomizations_hold() {
+    let (Some(helm), Some(kubectl)) = (Program::find("helm"), Program::find("kubectl")) else { return };
+    let monitoring =
+        ["serviceMonitor", "prometheusRule", "dashboard"].map(|part| format!("monitoring.{part}.enabled=true"));
+    let rendered = template(&helm, "driftwall", "driftwall", &["--set", &monitoring.join(",")]);
+    let chart = compared(read("chart", rendered.as_bytes()));
+    let built = ["deploy", "deploy/monitoring"].map(|folder| kubectl.print(&["kustomize", folder]));
+    let mut built = compared(built.iter().flat_map(|text| read("built", text.as_bytes())).collect());
+    // Helm makes the namespace itself, where it is asked to.
+    built.retain(|(kind, _), _| kind != "Namespace");
+    assert_eq!(chart.keys().collect::<Vec<_>>(), built.keys().collect::<Vec<_>>());
+    for (name, object) in &chart {
+        assert_eq!(object, &built[name], "{name:?}");
+    }
+}
+
+#[test]
+fn helm_finds_nothing_wrong_with_it() {
+    let Some(helm) = Program::find("helm") else { return };
+    helm.print(&["lint", "--strict", CHART]);
+    for values in VALUES {
+        helm.print(&["lint", "--strict", CHART, "--values", values]);
+    }
+}
+
+#[test]
+fn with_every_set_of_values_the_api_has_its_objects_and_driftwall_takes_its_configuration() {
+    let Some(helm) = Program::find("helm") else { return };
+    for values in VALUES {
+        let text = template(&helm, "wall", "ops", &["--values", values]);
+        let objects = read(values, text.as_bytes());
+        for object in &objects {
+            is_one_that_the_api_has(object, "ops");
+            let is_its_kind = object.name == "breakglasses.driftwall.io";
+            assert!(is_its_kind || object.name.starts_with("wall-driftwall"), "{}", object.name);
+        }
+        config(&objects);
+    }
+}
+
+#[test]
+fn values_reach_what_they_are_for() {
+    let Some(helm) = Program::find("helm") else { return };
+    let objects = read("full", template(&helm, "wall", "ops", &["--values", VALUES[0]]).as_bytes());
+    let config = config(&objects);
+    assert_eq!((config.policy.mode, config.sources.len(), config.drain.as_secs()), (Mode::Enforce, 2, 25));
+    assert_eq!((config.poll.as_secs(), config.max_staleness.as_secs()), (60, 3600));
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.client_ca.as_deref(), Some(Path::new("/clients/ca.crt")));
+
+    let spec = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap();
+    assert_eq!(spec.replicas, Some(3));
+    let pod = spec.template.spec.unwrap();
+    assert!(pod.termination_grace_period_seconds.unwrap() > 25 + 20);
+    assert_eq!(pod.priority_class_name, None);
+    assert!(objects.iter().all(|object| object.kind != "ResourceQuota"), "a quota for no class");
+    let container = &pod.containers[0];
+    let image = container.image.as_deref().unwrap();
+    assert!(image.starts_with("images.example.org/driftwall@sha256:0123456789abcdef"), "{image}");
+    assert!(container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == "/clients"));
+    assert_eq!((pod.host_network, pod.dns_policy.as_deref()), (Some(true), Some("ClusterFirstWithHostNet")));
+}
+
+#[test]
+fn no_key_is_rendered() {
+    for entry in std::fs::read_dir("deploy/chart/templates").unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for word in ["kind: Secret", "genCA", "genSignedCert", "genSelfSignedCert", "genPrivateKey", "PRIVATE KEY"] {
+            assert!(!text.contains(word), "{word}");
+        }
+    }
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_with_their_place() {
+    let Some(helm) = Program::find("helm") else { return };
+    for (value, place) in [
+        (r#"mode="block""#, "/mode"),
+        ("replicas=0", "/replicas"),
+        ("sources=[]", "/sources"),
+        (r#"sources=[{"name":"a"}]"#, "/sources/0"),
+        (r#"sources=[{"name":"a","repo":"b","auth":{"token":"s3cret"}}]"#, "/sources/0/auth"),
+        (r#"presets=["argo"]"#, "/presets/0"),
+        (r#"config={"mode":"enforce"}"#, "/config"),
+        (r#"config={"git":{"data":"/elsewhere"}}"#, "/config/git"),
+        (r#"config={"onError":"warn"}"#, "/config/onError"),
+        (r#"registration.failurePolicy="Sometimes""#, "/registration/failurePolicy"),
+        ("registration.timeoutSeconds=31", "/registration/timeoutSeconds"),
+        (r#"registration.leaveOut=["*"]"#, "/registration/leaveOut/0"),
+        (r#"registration.name="other""#, "/registration"),
+        ("registration.manage=null", "/registration"),
+        (r#"breakGlass.longest="ever""#, "/breakGlass/longest"),
+        ("breakGlass.enabled=1", "/breakGlass/enabled"),
+        (r#"events="yes""#, "/events"),
+        (r#"tls.mode="files""#, "/tls/mode"),
+        (r#"tls.certificateLife="long""#, "/tls/certificateLife"),
+        (r#"hostNetwork="yes""#, "/hostNetwork"),
+        (r#"webhook.caBundle="-----BEGIN CERTIFICATE-----""#, "/webhook/caBundle"),
+        (r#"webhook.failurePolicy="Fail""#, "/webhook"),
+        (r#"tls={"secretName":"a","key":"b"}"#, "/tls"),
+        ("image={\"repository\":\"\"}", "/image/repository"),
+        ("imagee={}", "imagee"),
+    ] {
+        let run = helm.run(&["template", "driftwall", CHART, "--set-json", value]);
+        let words = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && words.contains(place), "{value}: {words}");
+    }
+}
+
+#[test]
+fn what_is_installed_tells_what_is_missing() {
+    let Some(helm) = Program::find("helm") else { return };
+    let notes = |more: &[&str]| {
+        let install = ["install", "driftwall", CHART, "--namespace", "driftwall", "--dry-run=client"];
+        helm.print(&[&install, more].concat())
+    };
+    let text = notes(&[]);
+    let way_out = "delete validatingwebhookconfiguration driftwall";
+    for words in ["audit mode", "is the example", way_out, "the Secret driftwall-certificates", "BreakGlass"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("must hold"), "{text}");
+    assert!(!notes(&["--values", VALUES[0]]).contains("the example"));
+    let text = notes(&["--set", "tls.mode=secret"]);
+    assert!(text.contains("The Secret driftwall-tls must hold") && text.contains("driftwall.driftwall.svc"), "{text}");
+    assert!(notes(&["--values", VALUES[2]]).contains("puts its registration back"));
+    assert!(notes(&["--values", VALUES[0]]).contains("config.unmanaged is not enforced"), "nor silently so");
+    assert!(!text.contains("config.unmanaged"), "{text}");
+}
+
+#[test]
+fn its_files_are_those_of_the_kustomizations() {
+    let text = |file: &str| std::fs::read_to_string(file).unwrap();
+    assert_eq!(text("deploy/chart/files/driftwall.json"), text("deploy/monitoring/driftwall.json"));
+    let rule = read("rule", text("deploy/monitoring/prometheusrule.yaml").as_bytes());
+    assert_eq!(yaml(&text("deploy/chart/files/alerts.yaml")), rule[0].value["spec"]);
+    let chart = yaml(&text("deploy/chart/Chart.yaml"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    assert!(text("deploy/20-deployment.yaml").contains(concat!("image: driftwall:", env!("CARGO_PKG_VERSION"))));
+}

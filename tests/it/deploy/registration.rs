@@ -1,0 +1,210 @@
+//! Who registers driftwall, and the configuration of the chart where it does not do so itself.
+
+use std::collections::BTreeMap;
+
+use driftwall::config::{Certificate, FailurePolicy};
+use driftwall_core::desired::Snapshot;
+use driftwall_core::webhook_config::{Endpoint, Plurals, Registration, registration};
+use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
+use k8s_openapi::api::apps::v1::Deployment;
+
+use crate::deploy::chart::{CHART, VALUES, config, template};
+use crate::deploy::harness::{Program, find, read, typed};
+
+const CONFIGURATION: &str = "ValidatingWebhookConfiguration";
+
+/// The chart registers driftwall, with the CA that it is given.
+const BY_HAND: [&str; 2] = ["--set", "registration.manage=false,tls.mode=secret"];
+
+/// The webhook for writes that driftwall registers itself, where Git declares nothing.
+fn registered(name: &str) -> serde_json::Value {
+    let settings = Registration {
+        name: name.into(),
+        labels: BTreeMap::new(),
+        ca_bundle: None,
+        endpoint: Endpoint::Url("https://localhost".into()),
+        failure_policy: "Ignore",
+        timeout_seconds: 5,
+        left_out: Vec::new(),
+        strict: Some(Vec::new()),
+        break_glass: false,
+        conditions: true,
+        plurals: Plurals::new(),
+    };
+    registration(&Snapshot::default(), &settings)["webhooks"][0].take()
+}
+
+fn webhooks(text: &str) -> Vec<ValidatingWebhook> {
+    let configuration: ValidatingWebhookConfiguration = typed(find(&read("chart", text.as_bytes()), CONFIGURATION));
+    configuration.webhooks.unwrap()
+}
+
+#[test]
+fn driftwall_registers_itself_as_the_values_say() {
+    let Some(helm) = Program::find("helm") else { return };
+    let text = template(&helm, "wall", "ops", &["--values", VALUES[2]]);
+    let objects = read("registered", text.as_bytes());
+    assert!(objects.iter().all(|object| object.kind != CONFIGURATION), "two would write the same object");
+    let config = config(&objects);
+    let registration = config.registration;
+    assert!(registration.manage && registration.restore);
+    assert_eq!((registration.failure_policy, registration.timeout_seconds), (FailurePolicy::Fail, 3));
+    assert_eq!(registration.leave_out, ["kube-system", "cert-manager"]);
+    let Certificate::SelfManaged(lives) = config.tls.unwrap().certificate else { panic!("files that nobody mounts") };
+    assert_eq!((lives.authority.as_secs() / 3600, lives.certificate.as_secs() / 3600), (720, 168));
+    assert!(!config.break_glass.enabled && !config.events);
+    assert!(!text.contains("breakglasses") && !text.contains("events.k8s.io"), "rights that have no use");
+    let pod = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap().template.spec.unwrap();
+    assert!(pod.volumes.unwrap().iter().all(|volume| volume.name != "tls"), "a Secret that nobody makes");
+}
+
+#[test]
+fn the_charts_own_configuration_has_what_the_values_say() {
+    let Some(helm) = Program::find("helm") else { return };
+    let text = template(&helm, "wall", "ops", &["--values", VALUES[0]]);
+    let [writes, glass] = webhooks(&text).try_into().unwrap();
+    assert_eq!(writes.name, "writes.driftwall.io");
+    assert_eq!((writes.failure_policy.as_deref(), writes.timeout_seconds), (Some("Fail"), Some(3)));
+    assert_eq!(writes.client_config.ca_bundle.clone().unwrap().0, b"-----BEGIN");
+    let selector = writes.namespace_selector.unwrap().match_expressions.unwrap().pop().unwrap();
+    assert_eq!((selector.key.as_str(), selector.operator.as_str()), ("kubernetes.io/metadata.name", "NotIn"));
+    assert_eq!(selector.values.unwrap(), ["ops", "cert-manager", "kube-system"]);
+    let mut conditions = writes.match_conditions.unwrap();
+    assert_eq!(conditions.pop().unwrap().name, "not-a-lease");
+    assert_eq!(serde_json::to_value(conditions).unwrap(), registered("wall-driftwall")["matchConditions"]);
+    let rules = writes.rules.unwrap();
+    assert_eq!(rules.last().unwrap().api_groups.as_deref(), Some(&["example.org".to_owned()][..]));
+    assert!(rules.len() > 10, "the usual rules stay");
+
+    assert_eq!(glass.name, "break-glass.driftwall.io");
+    assert_eq!(glass.client_config, writes.client_config);
+    assert_eq!(glass.failure_policy.as_deref(), Some("Ignore"), "help in an emergency does not wait for driftwall");
+    assert!(glass.namespace_selector.is_none(), "glass is broken in driftwall's own namespace too");
+    let objects = read("full", text.as_bytes());
+    let config = config(&objects);
+    assert!(!config.registration.manage && matches!(config.tls.unwrap().certificate, Certificate::Files { .. }));
+    assert_eq!((config.break_glass.enabled, config.break_glass.longest.as_secs()), (true, 30 * 60));
+    assert!(objects.iter().all(|object| object.kind != "CustomResourceDefinition"), "another release has it");
+}
+
+#[test]
+fn the_charts_own_configuration_cannot_lock_a_cluster_out() {
+    let Some(helm) = Program::find("helm") else { return };
+    let text = template(&helm, "driftwall", "driftwall", &BY_HAND);
+    for webhook in webhooks(&text) {
+        assert_eq!(webhook.client_config.ca_bundle, None, "applied again, it would undo the CA that is set there");
+        assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
+        assert_eq!(webhook.timeout_seconds, Some(5));
+        assert_eq!(webhook.side_effects, "None");
+        assert_eq!(webhook.match_policy.as_deref(), Some("Equivalent"));
+        let reference = webhook.client_config.service.unwrap();
+        assert_eq!((reference.name.as_str(), reference.namespace.as_str()), ("driftwall", "driftwall"));
+        assert_eq!((reference.path.as_deref(), reference.port), (Some("/validate"), Some(443)));
+    }
+    let writes = webhooks(&text).swap_remove(0);
+    let selector = writes.namespace_selector.unwrap().match_expressions.unwrap().pop().unwrap();
+    assert_eq!(selector.values.unwrap(), ["driftwall", "kube-system"]);
+}
+
+#[test]
+fn the_usual_rules_name_the_subresources_that_are_judged() {
+    let Some(helm) = Program::find("helm") else { return };
+    let rules = webhooks(&template(&helm, "driftwall", "driftwall", &BY_HAND)).swap_remove(0).rules.unwrap();
+    let named = |group: &str, resource: &str, operation: &str| {
+        rules.iter().any(|rule| {
+            let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
+            has(&rule.api_groups, group) && has(&rule.resources, resource) && has(&rule.operations, operation)
+        })
+    };
+    for (group, resource, operation) in [
+        ("apps", "deployments", "UPDATE"),
+        ("apps", "deployments/scale", "UPDATE"),
+        ("apps", "deployments/status", "UPDATE"),
+        ("apps", "replicasets/scale", "UPDATE"),
+        ("apps", "statefulsets/scale", "UPDATE"),
+        ("", "replicationcontrollers/scale", "UPDATE"),
+        ("", "pods", "DELETE"),
+        ("", "pods/ephemeralcontainers", "UPDATE"),
+        ("", "pods/eviction", "CREATE"),
+        ("", "pods/resize", "UPDATE"),
+        ("", "namespaces", "DELETE"),
+        ("", "secrets", "UPDATE"),
+        ("", "serviceaccounts/token", "CREATE"),
+        ("apiextensions.k8s.io", "customresourcedefinitions", "DELETE"),
+        ("autoscaling", "horizontalpodautoscalers", "CREATE"),
+        ("batch", "cronjobs", "UPDATE"),
+    ] {
+        assert!(named(group, resource, operation), "{operation} {resource}.{group}");
+    }
+    // And whatever driftwall asks about where it registers itself.
+    for rule in registered("driftwall")["rules"].as_array().unwrap() {
+        let texts = |field: &str| rule[field].as_array().unwrap().iter().filter_map(|text| text.as_str()).collect();
+        let [groups, versions, resources, operations]: [Vec<&str>; 4] =
+            ["apiGroups", "apiVersions", "resources", "operations"].map(texts);
+        for (resource, operation) in resources.iter().flat_map(|it| operations.iter().map(move |by| (it, by))) {
+            assert!(named(groups[0], resource, operation), "{operation} {resource}.{}", groups[0]);
+        }
+        let is_there = |version: &str| {
+            rules.iter().any(|rule| {
+                let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
+                has(&rule.api_groups, groups[0]) && has(&rule.api_versions, version)
+            })
+        };
+        assert!(is_there(versions[0]), "{rule}");
+    }
+    for rule in &rules {
+        let any = |list: &Option<Vec<String>>| list.iter().flatten().any(|there| there.contains('*'));
+        assert!(!any(&rule.api_groups) && !any(&rule.resources) && !any(&rule.api_versions), "{rule:?}");
+    }
+}
+
+#[test]
+fn rules_of_ones_own_replace_the_usual_ones_and_the_webhook_can_be_left_out() {
+    let Some(helm) = Program::find("helm") else { return };
+    let own = r#"webhook.rules=[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["UPDATE"],"resources":["deployments"]}]"#;
+    let text = template(&helm, "driftwall", "driftwall", &[&BY_HAND[..], &["--set-json", own]].concat());
+    assert_eq!(webhooks(&text)[0].rules.as_ref().unwrap().len(), 1);
+    let text = template(&helm, "driftwall", "driftwall", &["--set", "registration.manage=false,webhook.enabled=false"]);
+    assert!(read("left out", text.as_bytes()).iter().all(|object| object.kind != CONFIGURATION));
+}
+
+#[test]
+fn values_that_would_leave_drift_unjudged_in_silence_are_refused_with_the_way_out_of_it() {
+    let Some(helm) = Program::find("helm") else { return };
+    for (values, words) in [
+        ("tls.mode=certManager", "takes registration.manage=false"),
+        ("registration.manage=false", "takes tls.mode=certManager or secret, or webhook.enabled=false"),
+        ("webhook.caBundle=LS0tLS1CRUdJTg==", "driftwall writes its registration itself"),
+        ("webhook.annotations.a=b", "driftwall writes its registration itself"),
+    ] {
+        let run = helm.run(&["template", "driftwall", CHART, "--set", values]);
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && said.contains(words), "{values}: {said}");
+    }
+}
+
+#[test]
+fn cert_manager_makes_the_secret_and_tells_the_api_server() {
+    let Some(helm) = Program::find("helm") else { return };
+    let objects = read("cert-manager", template(&helm, "driftwall", "driftwall", &["--values", VALUES[1]]).as_bytes());
+    let served = objects.iter().find(|object| object.kind == "Certificate" && object.name == "driftwall").unwrap();
+    assert_eq!(served.value["spec"]["dnsNames"], serde_json::json!(["driftwall.driftwall.svc"]));
+    let pod = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap().template.spec.unwrap();
+    let secrets: Vec<_> = pod.volumes.into_iter().flatten().filter_map(|volume| volume.secret?.secret_name).collect();
+    assert!(secrets.iter().any(|name| served.value["spec"]["secretName"] == **name), "{secrets:?}");
+    let webhook = find(&objects, "ValidatingWebhookConfiguration");
+    let injected = &webhook.value["metadata"]["annotations"]["cert-manager.io/inject-ca-from"];
+    assert_eq!(injected, "driftwall/driftwall");
+    let issuers = objects.iter().filter(|object| object.kind == "Issuer");
+    let issuers: Vec<_> = issuers.map(|issuer| issuer.name.as_str()).collect();
+    for certificate in objects.iter().filter(|object| object.kind == "Certificate") {
+        let issuer = certificate.value["spec"]["issuerRef"]["name"].as_str().unwrap();
+        assert!(issuers.contains(&issuer), "{issuer} of {issuers:?}");
+    }
+
+    let other = "tls.certManager.issuerRef={\"name\":\"ca\",\"kind\":\"ClusterIssuer\"}";
+    let text = template(&helm, "driftwall", "driftwall", &["--values", VALUES[1], "--set-json", other]);
+    let objects = read("issuer", text.as_bytes());
+    assert!(objects.iter().all(|object| object.kind != "Issuer"), "there is an issuer already");
+    assert_eq!(find(&objects, "Certificate").value["spec"]["issuerRef"]["kind"], "ClusterIssuer");
+}

@@ -1,0 +1,4 @@
+//! What Git declares, of one source and of several.
+
+mod corpus;
+mod sources;

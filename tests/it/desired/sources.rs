@@ -1,0 +1,83 @@
+//! Several sources in one snapshot: who declares what.
+
+use std::sync::Arc;
+
+use driftwall_core::desired::{DesiredError, FileContents, ObjectKey, Snapshot, Source, SourceContents};
+use driftwall_core::manifest;
+
+fn contents(name: &str, priority: i32, texts: &[&str]) -> Arc<SourceContents> {
+    let file = |(index, text): (usize, &&str)| {
+        let path: Arc<str> = format!("{name}/{index}.yaml").into();
+        let reading = manifest::read(&path, text.as_bytes());
+        assert!(reading.errors.is_empty(), "{:?}", reading.errors);
+        Arc::new(FileContents::new(&path, Some("prod"), reading.objects).unwrap())
+    };
+    let source = Source { name: name.into(), priority, ..Source::default() };
+    Arc::new(SourceContents::new(source, texts.iter().enumerate().map(file).collect()))
+}
+
+fn map(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: {value}}}\n")
+}
+
+fn value(snapshot: &Snapshot) -> (String, String) {
+    let key = ObjectKey { group: "", kind: "ConfigMap", namespace: "prod", name: "app" };
+    let (declared, source) = snapshot.get(key).unwrap();
+    (source.name.clone(), declared.object()["data"]["a"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_same_object_twice_is_refused_with_both_places() {
+    let (one, two) = (map("app", "one"), map("app", "two"));
+    for sources in [
+        vec![contents("a", 0, &[&one, &two])],
+        vec![contents("a", 0, &[&one]), contents("b", 0, &[&two])],
+        vec![contents("a", 7, &[&one]), contents("b", 7, &[&two])],
+    ] {
+        let Err(DesiredError::Twice { object, first, second }) = Snapshot::new(sources) else {
+            panic!("taken");
+        };
+        assert_eq!(object, "ConfigMap prod/app");
+        assert!(first.contains(".yaml:1 of source a") && second.contains(".yaml:1 of source"), "{first}, {second}");
+    }
+}
+
+#[test]
+fn the_source_of_the_higher_priority_counts() {
+    let (one, two) = (map("app", "one"), map("app", "two"));
+    for (a, b, expected) in [(0, 1, "b"), (1, 0, "a"), (-1, 0, "b")] {
+        let snapshot = Snapshot::new(vec![contents("a", a, &[&one]), contents("b", b, &[&two])]).unwrap();
+        let (source, value) = value(&snapshot);
+        assert_eq!(source, expected);
+        assert_eq!(value, if expected == "a" { "one" } else { "two" });
+        assert_eq!(snapshot.held_in("prod").map(|(count, _)| count), Some(1), "it is one object");
+    }
+}
+
+#[test]
+fn a_kind_that_git_does_not_define_may_have_one_name_in_two_namespaces() {
+    let thing =
+        |namespace| format!("apiVersion: example.org/v1\nkind: Thing\nmetadata: {{name: a, namespace: {namespace}}}\n");
+    let snapshot = Snapshot::new(vec![contents("a", 0, &[&thing("east"), &thing("west")])]).unwrap();
+    for (namespace, is_known) in [("east", true), ("west", true), ("north", false), ("", true)] {
+        let key = ObjectKey { group: "example.org", kind: "Thing", namespace, name: "a" };
+        assert_eq!(snapshot.get(key).is_some(), is_known, "{namespace}");
+    }
+}
+
+#[test]
+fn a_kind_that_git_does_not_define_claims_no_other_namespace() {
+    let thing = "apiVersion: example.org/v1\nkind: Thing\nmetadata: {name: db}\n";
+    let snapshot = Snapshot::new(vec![contents("a", 0, &[thing])]).unwrap();
+    let key = |namespace| ObjectKey { group: "example.org", kind: "Thing", namespace, name: "db" };
+    assert!(snapshot.get(key("prod")).is_some() && snapshot.get(key("")).is_some());
+    assert!(snapshot.get_scoped(key("")).is_none(), "an owner is not taken for one without a namespace");
+    assert!(snapshot.held_in("prod").is_none(), "nobody says that it is in this namespace");
+}
+
+#[test]
+fn what_has_a_made_up_name_is_no_object_of_git() {
+    let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: migrate-\n  annotations: {argocd.argoproj.io/hook: PreSync}\n";
+    let reading = manifest::read("hook.yaml", hook.as_bytes());
+    assert_eq!((reading.objects.len(), reading.errors.len(), reading.skipped), (0, 0, 1));
+}

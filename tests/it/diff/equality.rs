@@ -1,0 +1,154 @@
+//! When two values are one to Kubernetes. Equal is what no write of it can
+//! drift by, and different is what every write of it drifts by, both ways.
+
+use driftwall_core::diff::Quantity;
+use kube_quantity::ParsedQuantity;
+use proptest::prelude::*;
+
+use crate::diff::harness::{DEPLOYMENT, Git, Person, SECRET, THING, Workload, object, text};
+
+/// Writes `b` where Git says `a`, and `a` where Git says `b`, over something
+/// else: no drift where they are the same, drift for everyone where not.
+fn held(kind: &str, around: &str, cases: &[(&str, &str, bool)]) {
+    let mut wrong = Vec::new();
+    for (a, b, same) in cases {
+        for (git, sent) in [(a, b), (b, a)] {
+            let put = |value: &str| around.replace('@', value);
+            let (git, sent) = (put(git), put(sent));
+            let git = Git::of(&text(kind, &git));
+            let old = object(kind, &put("'31415'"));
+            for by in [Person, Workload] {
+                let seen = git.update(by, &old, &object(kind, &sent));
+                if seen.conforms() != *same {
+                    wrong.push(format!("{a} and {b} by a {by:?}: {seen:?}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{kind} {around}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn quantities_are_the_same_by_value() {
+    held(
+        DEPLOYMENT,
+        "spec: {template: {spec: {containers: [{name: a, resources: {limits: {cpu: @}}}]}}}",
+        &[
+            ("0.5", "500m", true),
+            ("1", "'1'", true),
+            ("1000m", "1", true),
+            ("1.5Gi", "1536Mi", true),
+            ("1e3", "1k", true),
+            ("1E3", "1000", true),
+            ("1000M", "1G", true),
+            ("100.1m", "101m", true),
+            ("0.0001", "1m", true),
+            ("1n", "1m", true),
+            ("0", "0m", true),
+            ("100m", "101m", false),
+            ("1Gi", "1G", false),
+            ("1", "1m", false),
+            ("1", "-1", false),
+            ("1k", "1Ki", false),
+        ],
+    );
+}
+
+#[test]
+fn numbers_are_the_same_by_value() {
+    held(
+        THING,
+        "spec: {size: @}",
+        &[
+            ("1", "1.0", true),
+            ("8.388608e+06", "8388608", true),
+            ("0x1F", "31", true),
+            ("0o17", "15", true),
+            ("1_000", "1000", true),
+            ("1", "'1'", false),
+            ("1", "true", false),
+            ("1", "1.5", false),
+            ("9007199254740993", "9007199254740992", false),
+            ("-0.0", "0", true),
+        ],
+    );
+}
+
+#[test]
+fn durations_are_the_same_by_value_where_they_are_durations() {
+    let cases = [
+        ("90m", "1h30m0s", true),
+        ("1.5h", "90m", true),
+        ("1h", "60m", true),
+        ("+1h", "1h", true),
+        ("-1h", "-60m", true),
+        ("1us", "1000ns", true),
+        ("1h", "1m", false),
+        ("1m", "1ms", false),
+        ("1h", "-1h", false),
+        ("'-'", "0s", false),
+        ("1h", "1d", false),
+        ("1d", "24h", false),
+    ];
+    for field in ["duration", "interval", "timeout", "renewBefore"] {
+        held(THING, &format!("spec: {{{field}: @}}"), &cases);
+    }
+    // Anywhere else it is a text.
+    held(THING, "spec: {text: @}", &[("90m", "1h30m0s", false), ("1.0", "1", true), ("'1.0'", "'1'", false)]);
+}
+
+#[test]
+fn bytes_are_the_same_however_the_lines_are_broken() {
+    held(SECRET, "data: {k: @}", &[("dmFsdWU=", "\"dmFs\\ndWU=\\n\"", true), ("dmFsdWU=", "dmFsdWV=", false), ("QQ==", "Qg==", false)]);
+}
+
+#[test]
+fn lists_maps_and_nothing_are_the_same_by_content() {
+    held(
+        THING,
+        "spec: {a: 1, b: @}",
+        &[
+            ("{x: 1, y: 2}", "{y: 2, x: 1.0}", true),
+            ("{x: 1, y: null}", "{x: 1}", true),
+            ("[{name: a, x: 1}, {name: b}]", "[{name: b}, {name: a, x: 1}]", true),
+            ("[a, b]", "[b, a]", false),
+            ("[{id: a}, {id: b}]", "[{id: b}, {id: a}]", false),
+            ("[1, 2]", "[1.0, 2]", true),
+            ("{x: 1}", "{x: 2}", false),
+            ("{x: {y: [1]}}", "{x: {y: [2]}}", false),
+            ("yes", "true", true),
+            ("'yes'", "true", false),
+        ],
+    );
+}
+
+const SUFFIXES: [&str; 16] =
+    ["", "n", "u", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi", "e3", "E-2"];
+
+/// An amount of a size that every reader of quantities takes.
+fn quantity() -> impl Strategy<Value = String> {
+    (0_u32..3000, prop::option::of(0_u32..1000), prop::sample::select(SUFFIXES.to_vec())).prop_map(|(whole, fraction, suffix)| {
+        let fraction = fraction.map(|digits| format!(".{digits:03}")).unwrap_or_default();
+        format!("{whole}{fraction}{suffix}")
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_quantity_and_its_canonical_text_are_the_same(text in quantity()) {
+        let theirs = ParsedQuantity::try_from(text.as_str()).unwrap();
+        let canonical = theirs.to_string();
+        let (ours, again) = (Quantity::parse(&text).unwrap(), Quantity::parse(&canonical).unwrap());
+        prop_assert!(ours.same(again), "{} and {}", text, canonical);
+    }
+
+    #[test]
+    fn quantities_are_the_same_where_an_independent_reader_has_them_so(a in quantity(), b in quantity()) {
+        let parse = |text: &str| ParsedQuantity::try_from(text).unwrap();
+        let ours = Quantity::parse(&a).unwrap().same(Quantity::parse(&b).unwrap());
+        let theirs = parse(&a) == parse(&b);
+        // Thousandths are the finest that a list of resources keeps.
+        let fine = |text: &str| text.contains(['n', 'u', 'm', '.', '-']);
+        prop_assert!(ours == theirs || (ours && (fine(&a) || fine(&b))), "{} and {}: {} {}", a, b, ours, theirs);
+    }
+}

@@ -1,0 +1,197 @@
+//! Every kind of list, wherever the schemas of common kinds have one.
+
+use driftwall_core::diff::Step;
+use serde_json::{Map, Value, json};
+
+use crate::diff::harness::{Git, Person, Seen, Workload};
+use crate::diff::places::{ListAt, Of, of_builtin, of_custom, widget};
+
+/// How many keyed lists, sets and atomic lists were held.
+type Count = [usize; 3];
+
+#[test]
+fn every_list_of_the_common_kinds_is_held() {
+    for (kind, expected) in [
+        ("apps/v1/Deployment", [28, 6, 125]),
+        ("autoscaling/v2/HorizontalPodAutoscaler", [1, 1, 9]),
+        ("networking.k8s.io/v1/Ingress", [1, 1, 4]),
+        ("networking.k8s.io/v1/NetworkPolicy", [1, 1, 19]),
+        ("rbac.authorization.k8s.io/v1/Role", [1, 1, 6]),
+        ("v1/Service", [2, 1, 4]),
+    ] {
+        let (api_version, name) = kind.rsplit_once('/').unwrap();
+        assert_eq!(held(api_version, name, None, &of_builtin(kind)), expected, "{kind}");
+    }
+}
+
+#[test]
+fn every_list_of_a_defined_kind_is_held() {
+    let recorded = widget();
+    assert_eq!(held("example.com/v1", "Widget", Some(&recorded), &of_custom(&recorded)), [1, 1, 0]);
+    // The kinds of lists that the recorded one does not have.
+    let mut wide = recorded;
+    let text = json!({"type": "string"});
+    let object = |properties: Value| json!({"type": "object", "properties": properties});
+    let port = object(json!({"port": text, "protocol": {"type": "string", "default": "TCP"}}));
+    let ports = json!({
+        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"], "items": port,
+    });
+    let names = json!({"type": "array", "x-kubernetes-list-type": "set", "items": text});
+    let args = json!({"type": "array", "x-kubernetes-list-type": "atomic", "items": text});
+    let rules = json!({
+        "type": "array", "x-kubernetes-list-type": "atomic",
+        "items": object(json!({"ports": ports, "names": names, "args": args})),
+    });
+    wide["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
+        object(json!({"spec": object(json!({"ports": ports, "names": names, "args": args, "rules": rules}))}));
+    assert_eq!(held("example.com/v1", "Widget", Some(&wide), &of_custom(&wide)), [2, 2, 3]);
+}
+
+fn held(api_version: &str, kind: &str, definition: Option<&Value>, lists: &[ListAt]) -> Count {
+    let mut count = [0; 3];
+    let mut wrong = Vec::new();
+    for list in lists {
+        let hold = Hold { api_version, kind, definition, list };
+        let (place, errors) = match &list.of {
+            Of::Keyed(_) => (0, hold.keyed()),
+            Of::Set => (1, hold.set()),
+            Of::Atomic => (2, hold.atomic()),
+        };
+        count[place] += 1;
+        wrong.extend(errors.into_iter().map(|error| format!("{} {:?}: {error}", list.path(), list.of)));
+    }
+    assert!(wrong.is_empty(), "{kind}, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    count
+}
+
+/// One list of a kind.
+struct Hold<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    definition: Option<&'a Value>,
+    list: &'a ListAt,
+}
+
+/// What a move of the list comes to, for a person and for a workload.
+type Move<'a> = (&'a str, Option<Vec<Value>>, Option<Vec<Value>>, Vec<String>, Vec<String>);
+
+impl Hold<'_> {
+    fn object(&self, list: Option<Vec<Value>>) -> Value {
+        let mut fields = self.list.around(list);
+        fields.insert("apiVersion".into(), self.api_version.into());
+        fields.insert("kind".into(), self.kind.into());
+        let metadata = fields.entry("metadata").or_insert_with(|| Map::new().into());
+        metadata["name"] = "web".into();
+        metadata["namespace"] = "prod".into();
+        Value::from(fields)
+    }
+
+    fn git(&self, list: &[Value]) -> Git {
+        let manifest = self.object(Some(list.to_vec()));
+        Git::of(&self.definition.map_or(manifest.to_string(), |definition| format!("{definition}\n---\n{manifest}")))
+    }
+
+    /// Judges each move and its reverse, which is a way back and never drift
+    /// unless it is a move to what Git does not say either.
+    fn judge(&self, git: &[Value], moves: Vec<Move<'_>>) -> Vec<String> {
+        let git = self.git(git);
+        let mut wrong = Vec::new();
+        let mut expect = |what: &str, seen: &Seen, fields: &[String]| {
+            if seen.conforms() != fields.is_empty() || seen.fields != fields {
+                wrong.push(format!("{what}: {seen:?}, not {fields:?}"));
+            }
+        };
+        for (what, old, new, person, workload) in moves {
+            let (old, new) = (self.object(old), self.object(new));
+            expect(&format!("{what}, by a person"), &git.update(Person, &old, &new), &person);
+            expect(&format!("{what}, by a workload"), &git.update(Workload, &old, &new), &workload);
+            for by in [Person, Workload] {
+                expect(&format!("{what}, back, by a {by:?}"), &git.update(by, &new, &old), &[]);
+            }
+        }
+        wrong
+    }
+
+    fn keyed(&self) -> Vec<String> {
+        let of = &self.list.of;
+        let written = |key: &str, value: &str| {
+            let mut item = of.item(key);
+            item.insert("declared".into(), value.into());
+            item
+        };
+        let live = |key: &str, value: &str| {
+            Value::from(written(key, value).into_iter().chain(of.filled()).collect::<Map<_, _>>())
+        };
+        let git = vec![written("a", "1").into(), written("b", "1").into()];
+        let right = || Some(vec![live("a", "1"), live("b", "1")]);
+        let named = |key: &str, field: Option<&str>| {
+            let mut path = self.list.path();
+            if !self.list.is_one_value() {
+                path.push(of.step(key));
+                if let Some(field) = field {
+                    path.push(Step::Field(field.into()));
+                }
+            }
+            path.to_string()
+        };
+        let mut whole = vec![named("a", None), named("b", None)];
+        whole.dedup();
+        let changed = vec![named("b", Some("declared"))];
+        let created = self.git(&git).create(Workload, &self.object(right()));
+        assert!(created.conforms(), "with all keys filled in: {created:?}");
+        self.judge(
+            &git,
+            vec![
+                ("turned round", right(), Some(vec![live("b", "1"), live("a", "1")]), vec![], vec![]),
+                ("changed", right(), Some(vec![live("a", "1"), live("b", "2")]), changed.clone(), changed),
+                (
+                    "added",
+                    right(),
+                    Some(vec![live("a", "1"), live("c", "1"), live("b", "1")]),
+                    vec![named("c", None)],
+                    vec![],
+                ),
+                ("removed", right(), Some(vec![live("b", "1")]), vec![named("a", None)], vec![named("a", None)]),
+                ("all removed", right(), None, whole.clone(), whole),
+            ],
+        )
+    }
+
+    fn set(&self) -> Vec<String> {
+        let list = |members: &[&str]| members.iter().map(|member| Value::from(*member)).collect::<Vec<_>>();
+        let named = || vec![self.list.path().to_string()];
+        let right = || Some(list(&["a", "b"]));
+        self.judge(
+            &list(&["a", "b"]),
+            vec![
+                ("turned round", right(), Some(list(&["b", "a"])), vec![], vec![]),
+                ("added", right(), Some(list(&["a", "c", "b"])), named(), vec![]),
+                ("removed", right(), Some(list(&["b"])), named(), named()),
+                ("exchanged", right(), Some(list(&["c", "b"])), named(), named()),
+                ("all removed", right(), None, named(), named()),
+            ],
+        )
+    }
+
+    fn atomic(&self) -> Vec<String> {
+        let item = |value: &str| if self.list.scalars { value.into() } else { json!({"declared": value}) };
+        // What the server put there once, whatever it is.
+        let filled = |value: &str, by_server: &str| {
+            if self.list.scalars { value.into() } else { json!({"declared": value, "filled": by_server}) }
+        };
+        let named = || vec![self.list.path().to_string()];
+        let right = || Some(vec![filled("1", "x"), item("2")]);
+        let mut moves = vec![
+            ("changed", right(), Some(vec![filled("1", "x"), item("3")]), named(), named()),
+            ("turned round", right(), Some(vec![item("2"), filled("1", "x")]), named(), named()),
+            ("added", right(), Some(vec![filled("1", "x"), item("2"), item("3")]), named(), named()),
+            ("added before", right(), Some(vec![item("3"), filled("1", "x"), item("2")]), named(), named()),
+            ("removed", right(), Some(vec![filled("1", "x")]), named(), named()),
+            ("all removed", Some(vec![item("1"), item("2")]), None, named(), named()),
+        ];
+        if !self.list.scalars {
+            moves.push(("filled", right(), Some(vec![filled("1", "x"), filled("2", "y")]), named(), vec![]));
+        }
+        self.judge(&[item("1"), item("2")], moves)
+    }
+}

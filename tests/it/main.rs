@@ -1,0 +1,13 @@
+//! Everything that needs no control plane, a module for each room.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail by a panic")]
+#![allow(clippy::float_cmp, clippy::large_futures)]
+
+mod deploy;
+mod desired;
+mod diff;
+mod harness;
+mod policy;
+mod program;
+mod server;
+mod source;
+mod webhook_config;

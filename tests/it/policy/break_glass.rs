@@ -1,0 +1,237 @@
+//! Broken glass: which one counts, what it covers, and what is said of it.
+
+use std::time::Duration;
+
+use crate::harness::world::{Answered, Review, World, action, stored};
+use driftwall_core::admission;
+use driftwall_core::decision::validate_break_glass;
+use driftwall_core::policy::{
+    ActiveBreakGlasses, BreakGlass, BreakGlassContext, DecisionContext, Mode, Outcome, Policy, Scoped, Verdict,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const FOUR_HOURS: Duration = Duration::from_hours(4);
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn noon() -> Timestamp {
+    time("2026-11-23T12:00:00Z")
+}
+
+fn spec(edit: impl FnOnce(&mut Value)) -> Value {
+    let mut spec = json!({
+        "objects": [{"kind": "Deployment", "name": "python-*"}],
+        "users": ["alice"], "groups": ["sre"], "reason": "INC-42", "until": "2026-11-23T13:00:00Z",
+    });
+    edit(&mut spec);
+    spec
+}
+
+fn object(namespace: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "driftwall.io/v1alpha1", "kind": "BreakGlass",
+        "metadata": {"namespace": namespace, "name": "incident", "creationTimestamp": "2026-11-23T12:00:00Z"},
+        "spec": spec,
+    })
+}
+
+fn no_edit(_: &mut Value) {}
+
+/// What a review is answered while this glass is broken, at this time.
+fn ask(review: &Review, namespace: &str, spec: &Value, now: &str, edit: impl FnOnce(&mut Policy)) -> Answered {
+    let glass = BreakGlass::stored(&object(namespace, spec), FOUR_HOURS).unwrap();
+    let break_glasses = ActiveBreakGlasses { home: "driftwall".into(), broken: vec![glass] };
+    let mut world = World::new("", &[]);
+    edit(&mut world.policy);
+    let emergency = BreakGlassContext { break_glasses: Box::leak(Box::new(break_glasses)), now: time(now) };
+    world.context = DecisionContext { emergency: Some(emergency), ..DecisionContext::default() };
+    world.ask(review)
+}
+
+#[test]
+fn drift_that_it_covers_passes_with_a_warning_and_is_noted() {
+    let got = ask(&action("patch-replicas-7"), "prod", &spec(no_edit), "2026-11-23T12:30:00Z", |_| ());
+    assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
+    assert_eq!(
+        got.warnings(),
+        [
+            "driftwall: let through by BreakGlass incident, until 2026-11-23T13:00:00Z",
+            "driftwall: deployment.apps \"python-app-prod\": spec.replicas: 7, Git says 3   apps/prod/app.yaml:18",
+        ]
+    );
+    let notes = &got.response["auditAnnotations"];
+    assert_eq!(notes["break-glass"], "prod/incident");
+    assert_eq!(notes["break-glass-reason"], "INC-42");
+    assert_eq!(notes["verdict"], "drift");
+}
+
+#[test]
+fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
+    let of = |objects: Value| spec(|spec| spec["objects"] = objects);
+    let (usual, now) = (spec(no_edit), "2026-11-23T12:30:00Z");
+    let drifts = action("patch-replicas-7");
+    let kind = |kind: &str| of(json!([{"kind": kind}]));
+    for (case, review, namespace, spec, now, expected) in [
+        ("as it is", drifts.clone(), "prod", usual.clone(), now, Outcome::Warn),
+        ("its last second", drifts.clone(), "prod", usual.clone(), "2026-11-23T12:59:59Z", Outcome::Warn),
+        ("it has ended", drifts.clone(), "prod", usual.clone(), "2026-11-23T13:00:00Z", Outcome::Deny),
+        ("of another namespace", drifts.clone(), "staging", usual.clone(), now, Outcome::Deny),
+        ("driftwall's own namespace", drifts.clone(), "driftwall", usual.clone(), now, Outcome::Deny),
+        ("for another", drifts.clone().by("bob"), "prod", usual.clone(), now, Outcome::Deny),
+        (
+            "for a member",
+            drifts.clone().by("bob").request(|request| request["userInfo"]["groups"] = json!(["sre"])),
+            "prod",
+            usual.clone(),
+            now,
+            Outcome::Warn,
+        ),
+        (
+            "another object",
+            drifts.clone(),
+            "prod",
+            of(json!([{"kind": "Deployment", "name": "web"}])),
+            now,
+            Outcome::Deny,
+        ),
+        ("another kind", drifts.clone(), "prod", kind("StatefulSet"), now, Outcome::Deny),
+        ("a kind as kubectl takes it", drifts.clone(), "prod", kind("deployment"), now, Outcome::Warn),
+        (
+            "one of two",
+            drifts.clone(),
+            "prod",
+            of(json!([{"kind": "Secret"}, {"name": "python-*"}])),
+            now,
+            Outcome::Warn,
+        ),
+        ("a scale is its object's", action("patch-scale-subresource"), "prod", kind("Deployment"), now, Outcome::Warn),
+        ("a scale is no Scale", action("patch-scale-subresource"), "prod", kind("Scale"), now, Outcome::Deny),
+        ("a delete", action("delete-service"), "prod", kind("Service"), now, Outcome::Warn),
+        ("what belongs to it is named by itself", action("image-pod"), "prod", kind("Deployment"), now, Outcome::Deny),
+        ("a pod", action("image-pod"), "prod", kind("Pod"), now, Outcome::Warn),
+        ("a namespace has none", action("delete-namespace"), "prod", kind("Namespace"), now, Outcome::Deny),
+        ("a namespace", action("delete-namespace"), "driftwall", kind("Namespace"), now, Outcome::Warn),
+        ("a definition", action("delete-crd"), "driftwall", kind("CustomResourceDefinition"), now, Outcome::Warn),
+    ] {
+        let got = ask(&review, namespace, &spec, now, |_| ());
+        assert_eq!((got.verdict, got.outcome), (Verdict::Drift, expected), "{case}: {got:?}");
+        assert_eq!(got.response["auditAnnotations"].get("break-glass").is_some(), expected == Outcome::Warn, "{case}");
+    }
+}
+
+#[test]
+fn it_opens_a_strict_namespace_and_hardens_nothing() {
+    let strict =
+        |policy: &mut Policy| policy.unmanaged = vec![Scoped::new(&["prod".to_owned()], Outcome::Deny).unwrap()];
+    let everything = spec(|spec| spec["objects"] = json!([{}]));
+    let now = "2026-11-23T12:30:00Z";
+    let created = action("create-unmanaged-deployment");
+    let got = ask(&created, "prod", &everything, now, strict);
+    assert_eq!((got.verdict, got.outcome), (Verdict::Unmanaged, Outcome::Warn));
+    let got = ask(&created, "staging", &everything, now, strict);
+    assert_eq!((got.verdict, got.outcome), (Verdict::Unmanaged, Outcome::Deny));
+    let drifts = action("patch-replicas-7");
+    let got = ask(&drifts, "prod", &everything, now, |policy| policy.mode = Mode::Audit);
+    assert_eq!((got.outcome, got.warnings().len()), (Outcome::Allow, 0));
+    assert_eq!(got.response["auditAnnotations"]["break-glass"], "prod/incident");
+}
+
+#[test]
+fn a_denial_tells_how_where_there_is_glass_to_break() {
+    let none = spec(|spec| spec["users"] = json!(["nobody"]));
+    let now = "2026-11-23T12:30:00Z";
+    for (id, expected) in [
+        ("patch-replicas-7", "In an emergency: driftwall break-glass -n prod deployment/python-app-prod --reason '…'"),
+        (
+            "patch-scale-subresource",
+            "In an emergency: driftwall break-glass -n prod deployment/python-app-prod --reason '…'",
+        ),
+        ("delete-namespace", "In an emergency: driftwall break-glass -n driftwall namespace/prod --reason '…'"),
+    ] {
+        let got = ask(&action(id), "prod", &none, now, |_| ());
+        assert_eq!(got.message().lines().last(), Some(expected), "{id}");
+        assert!(!World::new("", &[]).ask(&action(id)).message().contains("emergency"), "{id}");
+    }
+}
+
+#[test]
+fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing() {
+    let drop = |key: &'static str| spec(move |spec| std::mem::drop(spec.as_object_mut().unwrap().remove(key)));
+    let with = |key: &'static str, value: Value| spec(move |spec| spec[key] = value);
+    let nobody = spec(|spec| (spec["users"], spec["groups"]) = (json!([]), json!([""])));
+    for (spec, expected) in [
+        (spec(no_edit), None),
+        (drop("groups"), None),
+        (drop("users"), None),
+        (with("until", json!("2026-11-23T16:00:00Z")), None),
+        (with("until", json!("2026-11-23T17:00:00+01:00")), None),
+        (drop("reason"), Some("spec.reason: it is missing: say why, for whoever reads it later")),
+        (with("reason", json!(" ")), Some("spec.reason: it is missing")),
+        (nobody, Some("spec.users: it names nobody: say for whom, users or groups")),
+        (drop("objects"), Some("spec.objects: it names no object: give kinds and names")),
+        (with("objects", json!([])), Some("spec.objects: it names no object")),
+        (with("objects", json!([{"name": "a["}])), Some("spec.objects: `a[` is no pattern for names")),
+        (with("objects", json!("all")), Some("spec: ")),
+        (drop("until"), Some("spec.until: it is missing: say when it ends, such as 2026-11-23T16:00:00Z")),
+        (with("until", json!("tomorrow")), Some("spec.until: `tomorrow` is no time: write one such as 2026-11-23T16")),
+        (
+            with("until", json!("2026-11-23T16:00:01Z")),
+            Some("spec.until: 2026-11-23T16:00:01Z is too far ahead: 2026-11-23T16:00:00Z is the latest"),
+        ),
+        (with("until", json!("2026-11-23T12:00:00Z")), Some("spec.until: 2026-11-23T12:00:00Z is past")),
+        (Value::Null, Some("spec.reason: it is missing")),
+    ] {
+        let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
+        let created = stored("breakglasses", yaml).sends(|object| object["spec"] = spec.clone()).created();
+        for policy in [Policy::default(), Policy { mode: Mode::Audit, ..Policy::default() }] {
+            let got = refusal(&created, &policy);
+            match (got, expected) {
+                (None, None) => {}
+                (Some(got), Some(expected)) => {
+                    assert!(got.starts_with("this BreakGlass would let nothing pass:\n  "), "{got}");
+                    assert!(got.contains(expected) && got.ends_with("\nNothing was created."), "{got}\n{expected}");
+                }
+                (got, expected) => panic!("{got:?} and not {expected:?}: {spec}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn one_is_not_changed_after_it_was_made_and_may_be_taken_back() {
+    let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
+    let made = stored("breakglasses", yaml).both(|object| object["spec"] = spec(no_edit));
+    let policy = Policy::default();
+    let labelled = made.clone().sends(|object| object["metadata"]["labels"] = json!({"a": "b"}));
+    assert_eq!(refusal(&labelled, &policy), None);
+    let longer = made.clone().sends(|object| object["spec"]["until"] = "2026-11-23T14:00:00Z".into());
+    assert!(refusal(&longer, &policy).unwrap().contains("a BreakGlass is not changed: delete it, and make another"));
+    assert_eq!(refusal(&made.deleted(), &policy), None);
+}
+
+#[test]
+fn one_that_was_stored_unseen_is_held_against_the_time_at_which_it_was_made() {
+    let stored = |until: &str| {
+        let spec = spec(|spec| spec["until"] = until.into());
+        BreakGlass::stored(&object("prod", &spec), FOUR_HOURS)
+            .map(|glass| glass.until)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(stored("2026-11-23T16:00:00Z"), Ok(time("2026-11-23T16:00:00Z")));
+    assert!(stored("2026-11-23T16:00:01Z").unwrap_err().contains("too far ahead"));
+    let mut unmade = object("prod", &spec(no_edit));
+    unmade["metadata"]["creationTimestamp"] = Value::Null;
+    assert!(BreakGlass::stored(&unmade, FOUR_HOURS).is_err());
+}
+
+/// Why a write to a `BreakGlass` is refused at noon.
+fn refusal(Review(review): &Review, policy: &Policy) -> Option<String> {
+    let body = serde_json::to_vec(review).unwrap();
+    let write = admission::decode(&body).unwrap();
+    let decision = validate_break_glass(&write, noon(), FOUR_HOURS, policy).unwrap();
+    assert_eq!(decision.outcome == Outcome::Deny, decision.answer.denial.is_some());
+    decision.answer.denial.map(|denial| denial.message)
+}

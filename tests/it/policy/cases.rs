@@ -1,0 +1,67 @@
+//! A case: a write by somebody that the recordings lack, and the verdict that it deserves.
+
+use crate::harness::world::{Review, World};
+use driftwall_core::policy::{Outcome, Scoped};
+
+/// Git beside the recorded content.
+pub(crate) const GIT: &str = include_str!("git.yaml");
+
+/// A write, and what becomes of it.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    presets: Vec<&'static str>,
+    strict: bool,
+    review: Review,
+    verdict: &'static str,
+}
+
+/// A write with the verdict that it deserves.
+pub(crate) fn case(name: &'static str, review: Review, verdict: &'static str) -> Case {
+    Case { name, presets: Vec::new(), strict: false, review, verdict }
+}
+
+impl Case {
+    /// In a cluster that has this tool.
+    pub(crate) fn preset(self, name: &'static str) -> Self {
+        Self { presets: vec![name], ..self }
+    }
+
+    /// In a namespace that takes only what Git declares.
+    pub(crate) fn strict(self) -> Self {
+        Self { strict: true, ..self }
+    }
+}
+
+/// Judges every case; all that are answered otherwise are named at once.
+pub(crate) fn hold(cases: Vec<Case>, answer: Outcome) {
+    let mut wrong = Vec::new();
+    for Case { name, presets, strict, review, verdict } in cases {
+        let mut world = World::new(GIT, &presets);
+        if strict {
+            world.policy.unmanaged = vec![Scoped::new(&["prod".into()], Outcome::Deny).unwrap()];
+        }
+        let got = world.ask(&review);
+        if (got.verdict.as_str(), got.outcome) != (verdict, answer) {
+            wrong.push(format!(
+                "{name}: {} ({}) {:?} {}{}",
+                got.verdict,
+                got.outcome.as_str(),
+                got.fields,
+                got.reason,
+                got.message()
+            ));
+        }
+        assert_eq!(got.response["allowed"], got.outcome != Outcome::Deny, "{name}");
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Nobody may deny these, or even be warned about them.
+pub(crate) fn allowed(cases: Vec<Case>) {
+    hold(cases, Outcome::Allow);
+}
+
+/// Nobody may do these.
+pub(crate) fn denied(cases: Vec<Case>) {
+    hold(cases, Outcome::Deny);
+}

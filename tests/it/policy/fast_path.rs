@@ -1,0 +1,55 @@
+//! Most writes of a cluster are controllers': they are answered before an
+//! object is parsed.
+
+use driftwall_core::actor::Actors;
+use driftwall_core::admission::decode;
+use driftwall_core::desired::Snapshot;
+use driftwall_core::policy::{Assessment, EvaluationContext, NoCluster, Policy, Verdict, judge};
+use serde_json::{Value, json};
+
+/// What no judge can read: a review in which these stand instead of objects is
+/// answered rightly only by whoever does not look at them.
+fn without_objects(mut review: Value) -> Value {
+    for object in ["object", "oldObject"] {
+        if !review["request"][object].is_null() {
+            review["request"][object] = json!("not an object");
+        }
+    }
+    review
+}
+
+fn judged(review: &Value, then: impl FnOnce(Assessment<'_>)) {
+    let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
+    let (snapshot, policy) = (Snapshot::default(), Policy::default());
+    let body = review.to_string();
+    let write = decode(body.as_bytes()).unwrap();
+    then(judge(
+        &write,
+        EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster },
+    ));
+}
+
+#[test]
+fn controllers_are_answered_without_a_look_at_their_objects() {
+    let traffic = crate::harness::common::unpacked("traffic.jsonl.gz");
+    assert_eq!(traffic.len(), 7475);
+    for review in traffic {
+        let review = without_objects(review);
+        judged(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Exempt, "{review}"));
+    }
+}
+
+#[test]
+fn so_is_a_pipeline_whose_object_git_does_not_know() {
+    let review = without_objects(crate::harness::common::recorded("ci-set-image", "system:serviceaccount:ci:deployer"));
+    judged(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Unmanaged));
+}
+
+#[test]
+fn a_judge_who_does_look_says_that_there_is_nothing_to_read() {
+    let review = without_objects(crate::harness::common::recorded("patch-replicas-7", "alice"));
+    judged(&review, |assessment| {
+        assert_eq!(assessment.verdict, Verdict::Error);
+        assert!(assessment.reason().unwrap().starts_with("failed to read"), "{assessment:?}");
+    });
+}

@@ -1,0 +1,316 @@
+//! The words that people read: denials in the terminal, warnings, and what is
+//! left in the API server's audit log.
+
+use crate::harness::world::{Answered, COMMIT, Review, World, action, live, put, stored};
+use driftwall_core::policy::{Mode, Outcome};
+use serde_json::{Value, json};
+
+/// A terminal obeys none of these, and shows all of them.
+fn is_harmless(text: &str) -> bool {
+    let hides =
+        |c: char| matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !text.chars().any(|c| (c.is_control() && c != '\n') || hides(c))
+}
+
+fn denial(review: &Review) -> String {
+    let answered = World::new("", &[]).ask(review);
+    assert_eq!(answered.outcome, Outcome::Deny, "{answered:?}");
+    assert!(answered.warnings().is_empty(), "kubectl would print warnings beside the denial");
+    answered.message().to_owned()
+}
+
+fn warned(world: World, review: &Review) -> Answered {
+    let mut world = world;
+    world.policy.mode = Mode::Warn;
+    let answered = world.ask(review);
+    assert_eq!(answered.outcome, Outcome::Warn, "{answered:?}");
+    assert!(answered.response.get("status").is_none());
+    let warnings = answered.warnings();
+    assert!(!warnings.is_empty());
+    for line in &warnings {
+        assert!(line.chars().count() < 120 && is_harmless(line) && !line.contains('\n'), "{line:?}");
+    }
+    assert!(warnings.iter().map(|line| line.len()).sum::<usize>() < 4096);
+    answered
+}
+
+/// A ConfigMap in Git, and a person's write that changes some of its keys.
+fn config_map(data: &[(String, String)], change: impl Fn(&str, &str) -> Option<Value>) -> (World, Review) {
+    let data: serde_json::Map<_, _> = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "many", "namespace": "prod"}, "data": data});
+    let text = serde_json::to_string_pretty(&map).unwrap();
+    let review = stored("configmaps", &text).sends(|new| {
+        for (key, value) in &data {
+            if let Some(other) = change(key, value.as_str().unwrap()) {
+                new["data"][key] = other;
+            }
+        }
+    });
+    (World::new(&text, &[]), review)
+}
+
+#[test]
+fn the_denial_of_the_front_page_reads_word_for_word() {
+    let expected = "deployment.apps \"python-app-prod\" is declared in Git, and this write would drift from it:\n  \
+                    spec.replicas: 7, Git says 3   apps/prod/app.yaml:18\n\
+                    Change it in Git: https://example.org/acme/gitops (main @ 5c56d97). This object was not changed.";
+    let answered = World::new("", &[]).ask(&action("patch-replicas-7"));
+    assert_eq!(answered.message(), expected);
+    let status = &answered.response["status"];
+    assert_eq!((&status["code"], &status["reason"]), (&json!(403), &json!("Forbidden")));
+    assert_eq!(
+        status["details"],
+        json!({
+            "name": "python-app-prod", "group": "apps", "kind": "Deployment",
+            "causes": [{"reason": "Drift", "field": "spec.replicas", "message": "7, Git says 3 (apps/prod/app.yaml:18)"}],
+        })
+    );
+    assert_eq!(
+        answered.response["auditAnnotations"],
+        json!({"verdict": "drift", "actor": "person", "fields": "spec.replicas", "commit": COMMIT})
+    );
+}
+
+#[test]
+fn every_field_says_what_was_sent_what_git_says_and_where() {
+    let deleted_many = live("deployments", "python-app-prod").deleted().request(|request| {
+        request.as_object_mut().unwrap().remove("name");
+    });
+    let details = World::new("", &[]).ask(&deleted_many).response["status"]["details"].clone();
+    assert_eq!(details, json!({"name": "python-app-prod", "group": "apps", "kind": "Deployment"}));
+    for (review, lines) in [
+        (
+            action("set-image"),
+            vec![
+                r#"  spec.template.spec.containers[name="web"].image: "python-app:2.0.0", Git says "python-app:1.0.0"   apps/prod/app.yaml:29"#,
+            ],
+        ),
+        (
+            action("set-env-new"),
+            vec![
+                r#"  spec.template.spec.containers[name="web"].env[name="DEBUG"]: {"name":"DEBUG","value":"1"}, Git has none   apps/prod/app.yaml:32"#,
+            ],
+        ),
+        (
+            action("annotate-remove"),
+            vec![r#"  metadata.annotations["owner"]: taken away, Git says "platform"   apps/prod/app.yaml:16"#],
+        ),
+        (
+            action("scale-widget"),
+            vec![
+                r#"widget.example.com "gizmo" is declared in Git, and this write would drift from it:"#,
+                "  spec.size: 4, Git says 2   apps/prod/widget.yaml:7",
+            ],
+        ),
+        (
+            action("scale-5"),
+            vec![r#"deployment.apps "python-app-prod" is declared in Git, and this write would drift from it:"#],
+        ),
+        (
+            action("role-escalate"),
+            vec![r#"  rules: [0].verbs ["get","list","delete"], Git says ["get","list"]   apps/prod/app.yaml:176"#],
+        ),
+        (action("ingress-host"), vec![r#"  spec.rules: [0].host "evil.com", Git says "example.com""#]),
+        (
+            action("delete-service"),
+            vec![
+                r#"service "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:43"#,
+                "Remove it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
+            ],
+        ),
+        (
+            deleted_many,
+            vec![
+                r#"deployment.apps "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:8"#,
+            ],
+        ),
+        (
+            action("delete-namespace"),
+            vec![
+                r#"namespace "prod" holds 13 objects that Git declares, and this write would delete them too."#,
+                "Remove them in Git first: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
+            ],
+        ),
+        (action("create-unlike-git"), vec!["would create it unlike Git says:", "Nothing was created."]),
+        (
+            action("image-pod"),
+            vec![
+                r#"belongs to deployment.apps "python-app-prod", which is declared in Git, and this write would drift from it:"#,
+                r#"  spec.containers[name="web"].image: "python-app:hacked"   apps/prod/app.yaml:8"#,
+            ],
+        ),
+        (
+            action("autoscale-declared"),
+            vec![
+                r#"is not declared in Git, and would steer deployment.apps "python-app-prod", which is:"#,
+                r#"  spec.scaleTargetRef: {"apiVersion":"apps/v1","kind":"Deployment","name":"python-app-prod"}   apps/prod/app.yaml:8"#,
+                "Declare it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was created.",
+            ],
+        ),
+    ] {
+        let message = denial(&review);
+        for line in lines {
+            assert!(message.contains(line), "{line}\nis not in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn a_long_file_is_shown_by_its_first_line_that_differs() {
+    let file = (1..=200).map(|number| format!("key-{number} = value")).collect::<Vec<_>>().join("\n");
+    let (world, review) = config_map(&[("app.ini".into(), file)], |_, file| {
+        Some(file.replace("key-121 = value", "key-121 = other").replace("key-190", "key-x").into())
+    });
+    let message = world.ask(&review).message().to_owned();
+    assert!(
+        message.contains(
+            "  data[\"app.ini\"]: line 121 \"key-121 = other\", Git says line 121 \"key-121 = value\"   more.yaml:"
+        ),
+        "{message}"
+    );
+    assert!(message.lines().all(|line| line.chars().count() < 200), "{message}");
+}
+
+#[test]
+fn ten_fields_are_named_and_the_causes_carry_all() {
+    let data: Vec<_> = (10..24).map(|number| (format!("key-{number}"), "a".to_owned())).collect();
+    let (world, review) = config_map(&data, |_, _| Some("b".into()));
+    let answered = world.ask(&review);
+    let lines: Vec<_> = answered.message().lines().collect();
+    assert_eq!(lines.len(), 1 + 10 + 1 + 1, "{lines:?}");
+    assert_eq!(lines[11], "  … and 4 more");
+    let causes = answered.response["status"]["details"]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 14);
+    assert_eq!(causes[13]["field"], "data[\"key-23\"]");
+    let warnings = warned(world, &review);
+    let warnings = warnings.warnings();
+    assert_eq!(warnings.len(), 11);
+    assert_eq!(warnings[10], "driftwall: … and 4 more fields");
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let applied = "kubectl.kubernetes.io/last-applied-configuration";
+    let secrets = ["s3cr3t", "czNjcjN0", "other", "b3RoZXI=", "hunter2", "aHVudGVyMg=="];
+    let world = || World::new("", &[]);
+    let sends = |value: Value| {
+        live("secrets", "app-secret").sends(|new| {
+            new["data"] = value;
+            new["metadata"]["annotations"][applied] = "{\"stringData\":{\"token\":\"hunter2\"}}".into();
+        })
+    };
+    for review in [
+        action("secret-change"),
+        sends(json!({"token": "aHVudGVyMg=="})),
+        sends(json!({"token": "czNjcjN0", "more": "aHVudGVyMg=="})),
+        sends(json!({"token": ["hunter2"]})),
+        sends(json!({"token": {"aHVudGVyMg==": "hunter2"}})),
+        sends(json!("hunter2")),
+        sends(Value::Null),
+        live("secrets", "app-secret").deleted(),
+        live("secrets", "app-secret").created().sends(|new| new["data"] = json!({"token": "aHVudGVyMg=="})),
+    ] {
+        let hard = world().ask(&review);
+        assert_eq!(hard.outcome, Outcome::Deny);
+        let soft = warned(world(), &review);
+        for shown in [hard.response.to_string(), soft.response.to_string()] {
+            assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
+        }
+    }
+    // Nor where the review itself is out of shape.
+    for object in
+        [json!("hunter2"), json!({"metadata": {"deletionTimestamp": {"hunter2": 1}}}), json!({"metadata": ["hunter2"]})]
+    {
+        for name in ["app-secret", ""] {
+            let broken = live("secrets", "app-secret")
+                .by("alice")
+                .sends(|new| *new = object.clone())
+                .had(|old| *old = object.clone());
+            let broken = broken.request(|request| request["name"] = name.into());
+            let shown = World::new("", &[]).ask(&broken);
+            assert!(!shown.response.to_string().contains("hunter2") && !shown.reason.contains("hunter2"), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn hostile_names_cost_nobody_a_terminal() {
+    let names = ["🙂", "\u{1b}[31m", "\n", "\u{9b}2J", "\u{202e}", "é", "\"", "\\", "a\u{301}", "\u{0}", "key"];
+    let data: Vec<_> = (0..500)
+        .map(|number| {
+            (
+                format!("{number}{}", names[number % names.len()].repeat(60)),
+                names[(number + 3) % names.len()].repeat(90),
+            )
+        })
+        .collect();
+    let (world, review) = config_map(&data, |_, value| Some(format!("{value}x").into()));
+    let answered = world.ask(&review);
+    assert!(is_harmless(answered.message()) && answered.message().lines().count() == 13, "{}", answered.message());
+    let causes = answered.response["status"]["details"]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 500);
+    assert!(
+        causes
+            .iter()
+            .all(|cause| is_harmless(cause["field"].as_str().unwrap())
+                && is_harmless(cause["message"].as_str().unwrap()))
+    );
+    let notes = &answered.response["auditAnnotations"]["fields"].as_str().unwrap();
+    assert!(is_harmless(notes) && notes.len() < 1100 && notes.ends_with(", …"), "{notes}");
+    let soft = warned(world, &review);
+    let last = (*soft.warnings().last().unwrap()).to_owned();
+    assert!(last.starts_with("driftwall: … and 49"), "{last}");
+
+    let role = stored(
+        "roles",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reader, namespace: prod}}",
+    )
+    .request(|request| request["name"] = "a\u{9b}31m\u{202e}\n".into())
+    .by("alice")
+    .created();
+    let mut strict = World::new("", &[]);
+    strict.policy.unmanaged = vec![driftwall_core::policy::Scoped::new(&[], Outcome::Deny).unwrap()];
+    let message = strict.ask(&role).message().to_owned();
+    assert!(is_harmless(&message) && message.lines().count() == 2, "{message:?}");
+}
+
+#[test]
+fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
+    let line = |review: &Review| warned(World::new("", &[]), review).warnings()[0].to_owned();
+    assert_eq!(
+        line(&action("patch-replicas-7")),
+        "driftwall: deployment.apps \"python-app-prod\": spec.replicas: 7, Git says 3   apps/prod/app.yaml:18"
+    );
+    assert_eq!(
+        line(&action("set-env-declared")),
+        "driftwall: deployment.apps \"python-app-prod\": …ainers[name=\"web\"].env[name=\"LOG_LEVEL\"].value: \"debug\", Git says \"info\""
+    );
+    let long = live("deployments", "python-app-prod")
+        .sends(|new| put(new, "/spec/template/spec/containers/0/image", "x".repeat(300).into()));
+    let line = line(&long);
+    assert!(line.contains("].image: \"xxx") && line.ends_with(", Git says \"python-app:1.0.0\""), "{line}");
+}
+
+#[test]
+fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
+    let mut strict = World::new("", &[]);
+    strict.policy.unmanaged = vec![driftwall_core::policy::Scoped::new(&[], Outcome::Deny).unwrap()];
+    let pod = action("run-pod").request(|request| request["name"] = "".into()).sends(|new| {
+        new["metadata"].as_object_mut().unwrap().remove("name");
+        new["metadata"]["generateName"] = "debug-".into();
+    });
+    let answered = strict.ask(&pod);
+    assert_eq!(
+        answered.message(),
+        "pod is not declared in Git, and the namespace takes only what is.\nDeclare it in Git. Nothing was created."
+    );
+    assert_eq!(answered.response["auditAnnotations"], json!({"verdict": "unmanaged", "actor": "person"}));
+}
+
+#[test]
+fn the_audit_log_gets_nothing_new_from_most_writes() {
+    let notes = |review: &Review| World::new("", &["argocd"]).ask(review).response["auditAnnotations"].clone();
+    assert_eq!(notes(&action("argocd-sync")), Value::Null);
+    assert_eq!(notes(&action("create-unmanaged-deployment")), Value::Null);
+    assert_eq!(notes(&action("rollout-restart")), json!({"verdict": "runtime", "actor": "person", "commit": COMMIT}));
+}

@@ -1,0 +1,431 @@
+//! The verdict first, the mode after: what the configuration makes of verdicts.
+
+use std::sync::Arc;
+
+use crate::harness::world::{Answered, Review, World, action, contents, live, put, stored};
+use driftwall_core::actor::Class;
+use driftwall_core::decision::unjudged;
+use driftwall_core::desired::ObjectKey;
+use driftwall_core::diff::CustomResource;
+use driftwall_core::policy::{
+    Cluster, DecisionContext, Ignore, LookupError, Mode, ModeRule, Outcome, Owner, Policy, Scoped, Verdict,
+};
+use serde_json::{Value, json};
+
+/// A world whose policy is edited.
+fn world(edit: impl FnOnce(&mut Policy)) -> World {
+    let mut world = World::new("", &[]);
+    edit(&mut world.policy);
+    world
+}
+
+fn globs(globs: &[&str]) -> Vec<String> {
+    globs.iter().map(|glob| (*glob).to_owned()).collect()
+}
+
+fn mode_rule(namespaces: &[&str], actors: &[Class], mode: Mode) -> ModeRule {
+    ModeRule::new(&globs(namespaces), actors.to_vec(), mode).unwrap()
+}
+
+fn scoped(namespaces: &[&str], answer: Outcome) -> Vec<Scoped> {
+    vec![Scoped::new(&globs(namespaces), answer).unwrap()]
+}
+
+fn ignoring(group: &str, kind: &str, namespace: &str, name: &str, paths: &[&str]) -> World {
+    world(|policy| policy.ignore = vec![Ignore::new(group, kind, namespace, name, &globs(paths)).unwrap()])
+}
+
+/// A person's write that drifts.
+fn drifts() -> Review {
+    action("patch-replicas-7")
+}
+
+/// A person's write that adds what Git has not.
+fn adds() -> Review {
+    action("add-sidecar")
+}
+
+/// A person's write that creates what Git does not know.
+fn unknown() -> Review {
+    action("create-unmanaged-deployment")
+}
+
+/// A write in a version that Git is not in.
+fn in_other_version() -> Review {
+    drifts().request(|request| request["resource"]["version"] = "v1beta1".into()).request(|request| {
+        request["kind"]["version"] = "v1beta1".into();
+    })
+}
+
+fn unparseable() -> Review {
+    drifts().sends(|new| *new = json!("no object"))
+}
+
+/// A cluster that cannot be asked.
+struct Away;
+
+impl Away {
+    fn fails<T>() -> Result<T, LookupError> {
+        Err(LookupError { what: "the cluster".into(), reason: "it is away".into() })
+    }
+}
+
+impl Cluster for Away {
+    fn owner(&self, _: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
+        Self::fails()
+    }
+
+    fn custom(&self, _: &str, _: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
+        Self::fails()
+    }
+
+    fn kind_of(&self, _: &str, _: &str) -> Result<Option<String>, LookupError> {
+        Self::fails()
+    }
+}
+
+fn away(edit: impl FnOnce(&mut Policy)) -> World {
+    World { cluster: Box::new(Away), ..world(edit) }
+}
+
+#[test]
+fn what_passes_whatever_it_belongs_to_needs_no_cluster() {
+    let world = away(|policy| policy.on_error = Outcome::Deny);
+    let going =
+        |review: Review| review.both(|object| object["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z".into());
+    for (case, review, outcome) in [
+        ("deleted", action("delete-pod"), Outcome::Allow),
+        ("on its way out", going(action("image-pod")), Outcome::Allow),
+        ("here to stay", action("image-pod"), Outcome::Deny),
+    ] {
+        assert_eq!(world.ask(&review).outcome, outcome, "{case}");
+    }
+}
+
+#[test]
+fn the_softest_mode_that_matches_wins() {
+    use Mode::{Audit, Enforce, Warn};
+    use Outcome::{Allow, Deny};
+    let person = Class::Person;
+    for (global, source, rules, mode, outcome) in [
+        (Enforce, None, vec![], Enforce, Deny),
+        (Warn, None, vec![], Warn, Outcome::Warn),
+        (Audit, None, vec![], Audit, Allow),
+        (Enforce, Some(("prod", Warn)), vec![], Warn, Outcome::Warn),
+        (Enforce, Some(("more", Audit)), vec![], Enforce, Deny),
+        (Warn, Some(("prod", Enforce)), vec![], Warn, Outcome::Warn),
+        (Enforce, None, vec![mode_rule(&["pr*"], &[], Warn)], Warn, Outcome::Warn),
+        (Enforce, None, vec![mode_rule(&["staging-*"], &[], Audit)], Enforce, Deny),
+        (Enforce, None, vec![mode_rule(&[], &[person], Audit)], Audit, Allow),
+        (Enforce, None, vec![mode_rule(&[], &[Class::Workload], Audit)], Enforce, Deny),
+        (Enforce, None, vec![mode_rule(&["prod"], &[Class::Workload], Audit)], Enforce, Deny),
+        (Enforce, None, vec![mode_rule(&["prod"], &[], Warn), mode_rule(&[], &[person], Audit)], Audit, Allow),
+        (Enforce, Some(("prod", Warn)), vec![mode_rule(&["prod"], &[], Audit)], Audit, Allow),
+        (Enforce, Some(("prod", Audit)), vec![mode_rule(&["prod"], &[], Warn)], Audit, Allow),
+        (Audit, None, vec![mode_rule(&["prod"], &[], Enforce)], Audit, Allow),
+    ] {
+        let case = format!("{global:?} {source:?} {rules:?}");
+        let world = world(|policy| {
+            policy.mode = global;
+            policy.source_modes.extend(source.map(|(name, mode)| (name.to_owned(), mode)));
+            policy.modes = rules;
+        });
+        let Answered { mode: got_mode, outcome: got, verdict, .. } = world.ask(&drifts());
+        assert_eq!((got_mode, got, verdict), (mode, outcome, Verdict::Drift), "{case}");
+    }
+}
+
+#[test]
+fn a_namespace_is_ruled_by_its_own_name() {
+    let world = world(|policy| policy.modes = vec![mode_rule(&["prod"], &[], Mode::Warn)]);
+    assert_eq!(world.ask(&action("delete-namespace")).outcome, Outcome::Warn);
+    assert_eq!(world.ask(&action("delete-crd")).outcome, Outcome::Deny, "it is in no namespace");
+}
+
+#[test]
+fn the_verdict_is_the_same_in_every_mode() {
+    let reviews = [
+        drifts(),
+        adds(),
+        unknown(),
+        unparseable(),
+        in_other_version(),
+        action("rollout-restart"),
+        action("label-pod"),
+        action("delete-crd"),
+        action("equivalent-quantity"),
+        action("patch-replicas-7").dry(),
+    ];
+    let policies: [fn(&mut Policy); 7] = [
+        |policy| policy.mode = Mode::Warn,
+        |policy| policy.mode = Mode::Audit,
+        |policy| policy.on_error = Outcome::Deny,
+        |policy| policy.dry_run = Outcome::Deny,
+        |policy| policy.dry_run = Outcome::Allow,
+        |policy| policy.unmanaged = scoped(&[], Outcome::Deny),
+        |policy| policy.source_modes = [("prod".to_owned(), Mode::Audit)].into(),
+    ];
+    for (index, review) in reviews.iter().enumerate() {
+        let told = |world: World| {
+            let Answered { verdict, class, fields, reason, .. } = world.ask(review);
+            (verdict, class, fields, reason)
+        };
+        let expected = told(world(|_| ()));
+        for policy in policies {
+            assert_eq!(told(world(policy)), expected, "review {index}");
+        }
+        let mut stale = world(|_| ());
+        stale.context.stale = true;
+        assert_eq!(told(stale), expected, "review {index}");
+    }
+}
+
+#[test]
+fn fields_that_are_nobodys_business_are_not_judged() {
+    for (world, ignored) in [
+        (ignoring("apps", "Deployment", "pr*", "*", &["spec.replicas"]), true),
+        (ignoring("*", "*", "*", "*", &[]), true),
+        (ignoring("apps", "Deploy*", "*", "python-*", &["/spec/replicas"]), true),
+        (ignoring("apps", "Deployment", "*", "*", &["spec"]), true),
+        (ignoring("batch", "Deployment", "*", "*", &["spec.replicas"]), false),
+        (ignoring("apps", "StatefulSet", "*", "*", &["spec.replicas"]), false),
+        (ignoring("apps", "Deployment", "web-*", "*", &["spec.replicas"]), false),
+        (ignoring("apps", "Deployment", "*", "web", &["spec.replicas"]), false),
+        (ignoring("apps", "Deployment", "*", "*", &["spec.paused", "spec.template"]), false),
+    ] {
+        let expected = if ignored { (Verdict::Conforms, Outcome::Allow) } else { (Verdict::Drift, Outcome::Deny) };
+        for review in [drifts(), action("scale-5"), action("patch-scale-subresource")] {
+            let Answered { verdict, outcome, .. } = world.ask(&review);
+            assert_eq!((verdict, outcome), expected, "{:?}", world.policy.ignore);
+        }
+    }
+    let replicas = || ignoring("*", "*", "*", "*", &["spec.replicas"]);
+    let both = drifts().sends(|new| put(new, "/spec/template/spec/containers/0/image", "mine".into()));
+    let rest = replicas().ask(&both);
+    assert_eq!((rest.outcome, rest.fields.len()), (Outcome::Deny, 1), "the other field still counts");
+    assert_eq!(replicas().ask(&action("scale-replicaset")).verdict, Verdict::Conforms, "derived objects too");
+    let size = ignoring("example.com", "Widget", "*", "*", &["spec.size"]);
+    assert_eq!(size.ask(&action("scale-widget")).verdict, Verdict::Conforms, "by the field's own name");
+    let aims = ignoring("autoscaling", "HorizontalPodAutoscaler", "*", "*", &["spec.scaleTargetRef"]);
+    assert_eq!(aims.ask(&action("autoscale-declared")).outcome, Outcome::Allow);
+}
+
+#[test]
+fn extras_are_answered_as_the_namespace_says() {
+    use Outcome::{Allow, Deny, Warn};
+    let finalizer = || action("finalizer-add");
+    let protected = || action("namespace-mode");
+    for (rules, sidecar, hard) in [
+        (vec![], Deny, Deny),
+        (scoped(&[], Warn), Warn, Deny),
+        (scoped(&["prod"], Allow), Allow, Deny),
+        (scoped(&["staging"], Allow), Deny, Deny),
+        (scoped(&["staging"], Allow).into_iter().chain(scoped(&[], Warn)).collect(), Warn, Deny),
+        (scoped(&["prod"], Deny).into_iter().chain(scoped(&[], Allow)).collect(), Deny, Deny),
+    ] {
+        let world = world(|policy| policy.extras = rules);
+        assert_eq!(world.ask(&adds()).outcome, sidecar, "{:?}", world.policy.extras);
+        for review in [drifts(), finalizer(), protected()] {
+            assert_eq!(world.ask(&review).outcome, hard, "{:?}", world.policy.extras);
+        }
+        assert_eq!(world.ask(&adds().by("ci/deployer")).outcome, Allow);
+    }
+}
+
+#[test]
+fn a_count_that_git_leaves_open_is_a_warning_at_most() {
+    let git = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: open}\nspec: {serviceName: open}\n";
+    let scaled = action("scale-statefulset").request(|request| request["name"] = "open".into());
+    let patched = live("statefulsets", "db")
+        .request(|request| request["name"] = "open".into())
+        .sends(|new| put(new, "/spec/replicas", 5.into()));
+    for review in [scaled, patched] {
+        let mut world = World::new(git, &[]);
+        assert_eq!(world.ask(&review).outcome, Outcome::Warn);
+        assert_eq!(world.ask(&review.clone().by("ci/deployer")).outcome, Outcome::Allow);
+        world.policy.extras = scoped(&[], Outcome::Allow);
+        assert_eq!(world.ask(&review).outcome, Outcome::Allow);
+    }
+}
+
+#[test]
+fn keys_that_grant_rights_can_be_named() {
+    let labelled =
+        live("configmaps", "app-config").sends(|new| put(new, "/metadata/labels", json!({"acme.org/admin": "y"})));
+    let role = live("serviceaccounts", "app").sends(|new| {
+        put(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into());
+    });
+    let plain = world(|_| ());
+    let named = world(|policy| policy.protect(&globs(&["acme.org/*"])).unwrap());
+    assert_eq!((plain.ask(&labelled).outcome, plain.ask(&role).outcome), (Outcome::Allow, Outcome::Deny));
+    assert_eq!((named.ask(&labelled).outcome, named.ask(&role).outcome), (Outcome::Deny, Outcome::Allow));
+    assert_eq!(named.ask(&action("namespace-mode")).outcome, Outcome::Deny, "driftwall's own stay");
+}
+
+#[test]
+fn what_git_does_not_know_is_answered_as_the_namespace_says() {
+    for (namespaces, mode, answer, expected) in [
+        (&["prod"][..], Mode::Enforce, Outcome::Deny, Outcome::Deny),
+        (&["pr*"], Mode::Enforce, Outcome::Warn, Outcome::Warn),
+        (&[], Mode::Enforce, Outcome::Deny, Outcome::Deny),
+        (&["staging"], Mode::Enforce, Outcome::Deny, Outcome::Allow),
+        (&["prod"], Mode::Warn, Outcome::Deny, Outcome::Warn),
+        (&["prod"], Mode::Audit, Outcome::Deny, Outcome::Allow),
+    ] {
+        let world = world(|policy| {
+            policy.mode = mode;
+            policy.unmanaged = scoped(namespaces, answer);
+        });
+        let got = world.ask(&unknown());
+        assert_eq!((got.verdict, got.outcome), (Verdict::Unmanaged, expected), "{namespaces:?} {mode:?}");
+        let cluster_wide =
+            stored("storageclasses", "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: a}}");
+        assert_eq!(
+            world.ask(&cluster_wide.request(|request| request["namespace"] = "".into()).created()).outcome,
+            Outcome::Allow
+        );
+        assert_eq!(world.ask(&unknown().dry()).outcome, expected.min(Outcome::Warn), "dry runs are warned at most");
+        assert_eq!(
+            world.ask(&live("deployments", "web").created()).outcome,
+            Outcome::Allow,
+            "what Git knows is let in"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
+    let owner_away = || action("image-pod");
+    let schema_away = || action("widget-color");
+    let scale_away = || action("scale-widget");
+    let cases: [(&str, Review, bool, &str); 6] = [
+        ("no object", unparseable(), false, "it is no object"),
+        ("no old object", drifts().had(|old| *old = Value::Null), false, "the oldObject of the review is missing"),
+        ("another version", in_other_version(), false, "in version v1beta1, Git in v1"),
+        ("an owner that cannot be looked up", owner_away(), true, "it is away"),
+        ("a schema that cannot be looked up", schema_away(), true, "it is away"),
+        ("a scale of something that cannot be looked up", scale_away(), true, "it is away"),
+    ];
+    for (case, review, is_away, reason) in cases {
+        for (mode, on_error, outcome) in [
+            (Mode::Enforce, Outcome::Allow, Outcome::Warn),
+            (Mode::Enforce, Outcome::Deny, Outcome::Deny),
+            (Mode::Warn, Outcome::Deny, Outcome::Warn),
+            (Mode::Audit, Outcome::Deny, Outcome::Allow),
+        ] {
+            let edit = |policy: &mut Policy| (policy.mode, policy.on_error) = (mode, on_error);
+            let got = if is_away { away(edit) } else { world(edit) }.ask(&review);
+            assert_eq!((got.verdict, got.outcome), (Verdict::Error, outcome), "{case} in {mode:?}, {on_error:?}");
+            assert!(got.reason.contains(reason), "{case}: {}", got.reason);
+            if outcome == Outcome::Deny {
+                assert!(got.message().ends_with("Errors are denied here (onError: deny). Nothing was changed."));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_is_answered_no_harder_than_drift_of_the_same_source() {
+    let world = world(|policy| {
+        policy.on_error = Outcome::Deny;
+        policy.source_modes = [("prod".to_owned(), Mode::Audit)].into();
+    });
+    assert_eq!(world.ask(&drifts()).outcome, Outcome::Allow);
+    assert_eq!(world.ask(&unparseable()).outcome, Outcome::Allow);
+}
+
+#[test]
+fn a_cluster_that_is_away_harms_no_controller() {
+    for review in [
+        drifts().by("kube-system/deployment-controller"),
+        action("image-pod").by("kube-system/vpa-updater"),
+        action("scale-5").by("kube-system/horizontal-pod-autoscaler"),
+        action("delete-pod").by("ops/operator"),
+        action("evict-pod"),
+        unknown().by("ops/operator"),
+        live("deployments", "web").by("ops/operator"),
+    ] {
+        let got = away(|policy| policy.on_error = Outcome::Deny).ask(&review);
+        assert_eq!(got.outcome, Outcome::Allow, "{got:?}");
+    }
+}
+
+#[test]
+fn a_metadata_change_in_another_version_can_be_judged() {
+    let other = |pointer: &'static str| {
+        live("deployments", "web").sends(|new| put(new, pointer, "x".into())).request(|request| {
+            request["resource"]["version"] = "v1beta1".into();
+            request["kind"]["version"] = "v1beta1".into();
+        })
+    };
+    assert_eq!(world(|_| ()).ask(&other("/metadata/labels/mine")).verdict, Verdict::Conforms);
+    assert_eq!(world(|_| ()).ask(&other("/metadata/annotations/driftwall.io~1ignore")).verdict, Verdict::Drift);
+    assert_eq!(world(|_| ()).ask(&other("/spec/template/spec/nodeName")).verdict, Verdict::Error);
+}
+
+#[test]
+fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
+    for (dry_run, mode, expected) in [
+        (None, Mode::Enforce, Outcome::Warn),
+        (Some(Outcome::Deny), Mode::Enforce, Outcome::Deny),
+        (Some(Outcome::Allow), Mode::Enforce, Outcome::Allow),
+        (Some(Outcome::Deny), Mode::Warn, Outcome::Warn),
+        (None, Mode::Audit, Outcome::Allow),
+    ] {
+        let world = world(|policy| {
+            policy.mode = mode;
+            policy.dry_run = dry_run.unwrap_or(policy.dry_run);
+        });
+        assert_eq!(world.ask(&drifts().dry()).outcome, expected, "{dry_run:?} {mode:?}");
+        assert_eq!(world.ask(&drifts()).outcome, mode.outcome(), "a real write is another violation");
+    }
+}
+
+#[test]
+fn an_old_truth_denies_nothing() {
+    let mut world = world(|_| ());
+    world.context = DecisionContext { stale: true, ..DecisionContext::default() };
+    for review in [drifts(), adds(), action("delete-service"), action("delete-namespace"), action("image-pod")] {
+        let got = world.ask(&review);
+        assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
+        assert!(got.warnings()[0].contains("has not seen Git for too long"), "{:?}", got.warnings());
+    }
+    world.policy.mode = Mode::Audit;
+    assert_eq!(world.ask(&drifts()).outcome, Outcome::Allow, "audit stays silent");
+}
+
+#[test]
+fn what_is_taken_along_is_answered_by_the_source_that_declares_it() {
+    let map =
+        |namespace: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {namespace}}}}}");
+    let source = |name: &str, namespace: &str| contents(name, vec![("a.yaml".into(), map(namespace))]);
+    let mut world = World::of(vec![source("soft", "staging"), source("hard", "prod")], &[]);
+    world.policy.source_modes = [("soft".to_owned(), Mode::Audit)].into();
+    let deleted = action("delete-namespace");
+    assert_eq!(world.ask(&deleted).outcome, Outcome::Deny);
+    let staging = deleted.request(|request| {
+        request["name"] = "staging".into();
+        request["namespace"] = "staging".into();
+    });
+    let got = world.ask(&staging);
+    assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Allow));
+}
+
+#[test]
+fn a_review_that_cannot_be_read_is_answered_as_an_error() {
+    let body =
+        br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","name":"\u001b[31m"}}"#;
+    let error = driftwall_core::admission::decode(body).unwrap_err();
+    for (mode, on_error, outcome) in [
+        (Mode::Enforce, Outcome::Allow, Outcome::Warn),
+        (Mode::Enforce, Outcome::Deny, Outcome::Deny),
+        (Mode::Warn, Outcome::Deny, Outcome::Warn),
+        (Mode::Audit, Outcome::Deny, Outcome::Allow),
+    ] {
+        let decision = unjudged(&error, &Policy { mode, on_error, ..Policy::default() });
+        assert_eq!(decision.outcome, outcome);
+        assert_eq!(decision.answer.denial.is_some(), outcome == Outcome::Deny);
+        assert_eq!(decision.answer.warnings.len(), usize::from(outcome == Outcome::Warn));
+        assert_eq!(decision.answer.annotations["verdict"], "error");
+    }
+}

@@ -1,0 +1,81 @@
+//! Owners that only the cluster knows, asked for by the running program.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use axum::http::{StatusCode, Uri};
+use serde_json::{Value, json};
+
+use crate::harness::common::{commit_folder, recorded};
+use crate::program::harness::{Served, USUAL};
+
+/// An API server that says of every ReplicaSet that this Deployment owns it.
+async fn api_server(deployment: &'static str) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = move |uri: Uri| async move {
+        let version = json!({"groupVersion": "apps/v1", "version": "v1"});
+        let resource = |name: &str, kind: &str| json!({"name": name, "singularName": "", "namespaced": true, "kind": kind, "verbs": ["get"]});
+        let body = match uri.path() {
+            "/apis/apps" => {
+                json!({"kind": "APIGroup", "name": "apps", "versions": [version], "preferredVersion": version})
+            }
+            "/apis/apps/v1" => {
+                json!({"kind": "APIResourceList", "groupVersion": "apps/v1", "resources": [resource("deployments", "Deployment"), resource("replicasets", "ReplicaSet")]})
+            }
+            path if path.starts_with("/apis/apps/v1/namespaces/prod/replicasets/") => {
+                let owner = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment, "uid": "1", "controller": true});
+                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"ownerReferences": [owner]}})
+            }
+            _ => {
+                let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"});
+                return (StatusCode::NOT_FOUND, status.to_string());
+            }
+        };
+        (StatusCode::OK, body.to_string())
+    };
+    let app = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// Serves with a cluster at the address.
+async fn serve(api_server: SocketAddr, config: &str) -> Served {
+    let folder = tempfile::tempdir().unwrap();
+    commit_folder(&folder.path().join("repo"), Path::new("tests/data/reviews/git"));
+    let here = json!([{"name": "here", "cluster": {"server": format!("http://{api_server}")}}]);
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "here", "clusters": here,
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "users": [{"name": "me", "user": {}}],
+    });
+    std::fs::write(folder.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
+    Served::begin(folder, &format!("{config}\n{USUAL}"), &[]).ready().await
+}
+
+async fn verdict(served: &Served, review: &Value) -> Value {
+    served.ask(review).await["auditAnnotations"]["verdict"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_of_a_declared_deployment_is_known_by_the_cluster() {
+    let review = recorded("image-pod", "alice");
+    let api = api_server("python-app-prod").await;
+    let served = serve(api, "mode: enforce").await;
+    assert_eq!(served.ask(&review).await["allowed"], false);
+    let elsewhere = serve(api_server("undeclared").await, "mode: enforce").await;
+    assert_ne!(verdict(&elsewhere, &review).await, "drift");
+    let off = serve(api, "mode: enforce\ncluster: off").await;
+    assert_ne!(verdict(&off, &review).await, "drift");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_not_reached_lets_writes_pass_with_a_warning() {
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let served = serve(unused, "mode: enforce").await;
+    let response = served.ask(&recorded("image-pod", "alice")).await;
+    assert_eq!(response["allowed"], true);
+    let warnings = response["warnings"].to_string();
+    assert!(warnings.contains("look up"), "{warnings}");
+    assert_eq!(response["auditAnnotations"]["verdict"], "error");
+}

@@ -1,0 +1,197 @@
+//! The other commands, and what they say to wrong use.
+
+use base64::Engine as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
+
+fn driftwall(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_driftwall")).args(arguments).env_remove("NO_COLOR").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn certs_makes_a_pair_and_keeps_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("made");
+    let out = out.to_str().unwrap();
+    let make = |more: &[&str]| {
+        driftwall(&[&["certs", "--out", out, "--dns", "driftwall.driftwall.svc", "127.0.0.1"], more].concat())
+    };
+    assert!(make(&[]).status.success());
+    let key = format!("{out}/tls.key");
+    let first = std::fs::read_to_string(&key).unwrap();
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = make(&[]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("ca.crt is there already"), "{}", text(&again.stderr));
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), first);
+    assert!(make(&["--force"]).status.success());
+    assert_ne!(std::fs::read_to_string(&key).unwrap(), first);
+}
+
+#[test]
+fn the_demo_tells_the_story() {
+    let run = driftwall(&["demo"]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let story = text(&run.stdout);
+    assert!(!story.contains('\u{1b}'), "no colours where there is no terminal");
+    let mut rest = story.as_str();
+    for line in [
+        "mode: enforce",
+        r#"$ kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#,
+        r#"Error from server (Forbidden): admission webhook "writes.driftwall.io" denied the request: deployment.apps "python-app-prod" is declared in Git, and this write would drift from it:"#,
+        "  spec.replicas: 7, Git says 3   apps/prod/app.yaml:18",
+        "Change it in Git: ",
+        "$ kubectl scale deployment python-app-prod -n prod --replicas=5",
+        "  spec.replicas: 5, Git says 3   apps/prod/app.yaml:18",
+        "$ kubectl delete pod",
+        "allowed",
+        "# its ReplicaSet makes a new pod\nallowed",
+        "# the HorizontalPodAutoscaler scales `web` from 2 to 4\nallowed",
+        "# Argo CD syncs `python-app-prod`\nallowed",
+        "mode: warn",
+        "Warning: driftwall: deployment.apps \"python-app-prod\": spec.replicas: 7, Git says 3",
+        "mode: audit",
+        "writes.driftwall.io/verdict=drift",
+        "Run seven replicas",
+        "writes.driftwall.io/verdict=conforms",
+        r#"driftwall_reviews_total{verdict="drift",actor="person",answer="deny",mode="enforce"} 2"#,
+    ] {
+        let at = rest.find(line).unwrap_or_else(|| panic!("`{line}` is missing in:\n{rest}"));
+        rest = &rest[at + line.len()..];
+        if line.starts_with("driftwall_") {
+            break;
+        }
+    }
+}
+
+#[test]
+fn webhook_prints_a_registration_for_what_git_declares() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::harness::common::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let config = file(
+        "driftwall.yaml",
+        &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::program::harness::USUAL),
+    );
+    let pem = driftwall::certs::make(&["wall".to_owned()], 1).unwrap().ca;
+    let ca = file("ca.crt", &pem);
+    let webhook = |more: &[&str]| driftwall(&[&["webhook", "--config", &config, "--ca", &ca], more].concat());
+    let printed = webhook(&["--service", "wall/it"]);
+    assert!(printed.status.success(), "{}", text(&printed.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    let [writes, strict] = [0, 1].map(|at| &value["webhooks"][at]);
+    assert_eq!(writes["clientConfig"]["service"]["namespace"], "wall");
+    assert_eq!(writes["clientConfig"]["caBundle"], base64::prelude::BASE64_STANDARD.encode(&pem));
+    assert_eq!(writes["namespaceSelector"]["matchExpressions"][0]["values"][0], "wall");
+    // No definition in Git says what the plural of a Widget is, and nobody can be asked here.
+    let custom = writes["rules"].as_array().unwrap().iter().find(|rule| rule["apiGroups"][0] == "example.com");
+    assert_eq!(custom.unwrap()["resources"][0], "*", "{writes:#}");
+    assert!(writes["rules"].to_string().contains(r#""*/scale""#), "{writes:#}");
+    let places = &strict["namespaceSelector"]["matchExpressions"];
+    assert_eq!((&places[0]["operator"], places.as_array().unwrap().len()), (&"NotIn".into(), 1), "a glob may be any");
+    assert!(writes["matchConditions"].is_array());
+    let older = webhook(&["--no-conditions", "--name", "other"]);
+    let value: serde_json::Value = serde_json::from_slice(&older.stdout).unwrap();
+    assert!(value["webhooks"][0]["matchConditions"].is_null());
+    assert_eq!(value["metadata"]["name"], "other");
+    let both = webhook(&["--service", "wall/it", "--url", "https://wall.example"]);
+    assert_eq!(both.status.code(), Some(2));
+    let wrong = webhook(&["--service", "it"]);
+    assert!(text(&wrong.stderr).contains("write namespace/name"), "{}", text(&wrong.stderr));
+    std::fs::write(&ca, "PEM").unwrap();
+    let broken = webhook(&[]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(text(&broken.stderr).contains("ca.crt: it holds no certificate"), "{}", text(&broken.stderr));
+}
+
+#[test]
+fn wrong_use_is_told_where_and_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let config = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        at(name)
+    };
+    let source = |more: &str| format!("sources: [{{name: a, repo: nowhere{more}}}]\n");
+    let reviews = config("reviews", "{\"kind\":1}\n");
+    let cases = [
+        (config("a", "mode: loud\nsources: []\n"), vec!["a", "loud", "audit"]),
+        (config("b", &format!("{}listen: here\n", source(""))), vec!["listen", "`here`", "0.0.0.0:8443"]),
+        (config("c", &format!("{}maxStaleness: soon\n", source(""))), vec!["maxStaleness", "`soon`", "30s"]),
+        (config("d", &format!("{}presets: [argo]\n", source(""))), vec!["presets", "`argo`", "argocd"]),
+        (config("e", &format!("{}ignore: [{{paths: [\"spec[\"]}}]\n", source(""))), vec!["ignore[0]", "`spec[`"]),
+        (
+            config("f", &format!("{}actors: [{{class: bot, users: [a]}}]\n", source(""))),
+            vec!["actors[0]", "`bot`", "workload"],
+        ),
+        (config("g", &format!("{}actors: [{{class: person}}]\n", source(""))), vec!["actors[0]", "users or groups"]),
+        (config("h", "sources: [{name: a, repo: b}, {name: a, repo: c}]\n"), vec!["sources[1].name", "`a`"]),
+        (config("i", &source(", path: ../b")), vec!["sources[0]", "../b"]),
+        (config("j", &format!("{}unmanaged: perhaps\n", source(""))), vec!["unmanaged", "allow, warn, deny"]),
+        (config("k", &source("")), vec!["source a", "nowhere"]),
+        (at("none"), vec!["none", "No such file"]),
+    ];
+    for (file, expected) in cases {
+        let run = driftwall(&["check", "--config", &file, &reviews]);
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        for word in expected {
+            assert!(said.contains(word), "`{word}` is missing in: {said}");
+        }
+    }
+}
+
+#[test]
+fn serving_needs_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("driftwall.yaml");
+    for (tls, expected) in [
+        ("", "tls"),
+        ("tls: {certFile: none.crt, keyFile: none.key}\n", "none.crt"),
+        ("tls: {certFile: a}\n", "tls.keyFile"),
+        ("tls: {selfManaged: true}\n", "tls.selfManaged"),
+    ] {
+        std::fs::write(&file, format!("listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n{tls}sources: []\n")).unwrap();
+        let run = driftwall(&["serve", "--config", file.to_str().unwrap()]);
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("driftwall.yaml");
+    for (render, key) in [("helm", "programs.helm"), ("kustomize", "programs.kustomize")] {
+        let program = format!("programs: {{{render}: none/{render}}}\n");
+        let source = format!("sources: [{{name: shop, repo: repo, render: {render}}}]\n");
+        std::fs::write(&file, format!("{program}{source}")).unwrap();
+        let run = driftwall(&["serve", "--config", file.to_str().unwrap()]);
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains("shop") && said.contains(key) && said.contains("none/"), "{said}");
+    }
+}
+
+#[test]
+fn a_users_name_writes_no_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::harness::common::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+    let config = folder.path().join("driftwall.yaml");
+    std::fs::write(&config, "sources: [{name: prod, repo: repo, path: apps/prod}]\n").unwrap();
+    let mut review = crate::harness::common::recorded("patch-replicas-7", "alice");
+    review["request"]["userInfo"]["username"] = "alice\nallow  exempt".into();
+    let file = folder.path().join("review.json");
+    std::fs::write(&file, review.to_string()).unwrap();
+    let run = driftwall(&["check", "--config", config.to_str().unwrap(), file.to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(text(&run.stdout).lines().count(), 1, "{}", text(&run.stdout));
+}

@@ -1,0 +1,67 @@
+//! Probes and metrics.
+
+use axum::http::StatusCode;
+use driftwall::telemetry::METRICS_TYPE;
+use serde_json::json;
+
+use crate::server::client::*;
+use crate::server::harness::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_probes_follow_the_server_through_its_life() {
+    let server = start_with(|settings, _| {
+        settings.times.drain = HANG;
+    })
+    .await;
+    let live = async || assert_eq!(server.ask("/livez").await.2, "ok");
+
+    *server.sources.waiting.lock().unwrap() = vec!["prod".into(), "web".into()];
+    live().await;
+    let (status, _, text) = server.ask("/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("prod, web"), "{text}");
+
+    server.sources.waiting.lock().unwrap().clear();
+    let (status, _, text) = server.ask("/readyz").await;
+    assert_eq!((status, text.as_str()), (StatusCode::OK, "ok\nprod: main @ c0ffee, seen 2 s ago\n"));
+
+    server.shut_down();
+    eventually("unready", async || server.ask("/readyz").await.0 == StatusCode::SERVICE_UNAVAILABLE).await;
+    live().await;
+    // Unready is not closed.
+    server.http1().await.must(review("a")).await.is_of("a");
+
+    server.end_at_once();
+    in_time(server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happened_is_in_the_metrics() {
+    let server = start().await;
+    let mut client = server.http1().await;
+    for _ in 0..3 {
+        client.must(review("a")).await;
+    }
+    client.must(asking("", &json!({"uid": "a", "do": "garbage"}))).await;
+    let (status, headers, text) = server.ask("/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["content-type"], METRICS_TYPE);
+    for line in [
+        r#"driftwall_reviews_total{verdict="none",actor="person",answer="allow",mode="enforce"} 3"#,
+        "driftwall_review_duration_seconds_count 4",
+        "driftwall_reviews_in_flight 0",
+        "driftwall_reviews_shed_total 0",
+        r#"driftwall_requests_refused_total{reason="garbage"} 1"#,
+        "driftwall_connections 1",
+        r#"driftwall_certificate_reloads_total{result="ok"} 0"#,
+        r#"driftwall_source_info{source="prod",revision="main",commit="c0ffee"} 1"#,
+        r#"driftwall_source_objects{source="prod"} 3"#,
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    let left = server.metric("driftwall_certificate_expiry_seconds").await.unwrap();
+    assert!((80_000.0..=86_400.0).contains(&left), "{left}");
+    drop(client);
+    server.metric_reaches("driftwall_connections", 0.0).await;
+}

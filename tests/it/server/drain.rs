@@ -1,0 +1,154 @@
+//! Ending in order, and at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::server::client::*;
+use crate::server::harness::*;
+
+/// What clients saw, all together.
+#[derive(Default)]
+struct Seen {
+    answered: AtomicUsize,
+    closes: AtomicUsize,
+    lost: AtomicUsize,
+    ending: AtomicBool,
+}
+
+/// A client such as the API server: it keeps a connection for as long as it may,
+/// and goes on with another one.
+async fn keep_asking(address: SocketAddr, config: ClientConfig, seen: Arc<Seen>) {
+    let http2 = !config.alpn_protocols.is_empty();
+    loop {
+        let Ok(stream) = connect(address, config.clone()).await else {
+            // No review was sent: the client goes to another replica.
+            assert!(seen.ending.load(Ordering::SeqCst), "refused while serving");
+            return;
+        };
+        let client = if http2 { Client::http2(stream).await } else { Client::http1(stream).await };
+        let Ok(mut client) = client else { continue };
+        loop {
+            match client.send(review("a")).await {
+                Sent::Answered(answer) => {
+                    answer.is_of("a");
+                    seen.answered.fetch_add(1, Ordering::SeqCst);
+                    if answer.closes() {
+                        seen.closes.fetch_add(1, Ordering::SeqCst);
+                        break;
+                    }
+                }
+                Sent::Unsent => break,
+                Sent::Lost(error) => {
+                    eprintln!("lost (HTTP/2: {http2}): {error:?}");
+                    seen.lost.fetch_add(1, Ordering::SeqCst);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_is_lost_when_the_server_ends_under_load() {
+    let server = start_with(|settings, _| {
+        settings.times.drain = Duration::from_secs(1);
+    })
+    .await;
+    let seen = Arc::new(Seen::default());
+    let mut clients = JoinSet::new();
+    for client in 0..8 {
+        let mut config = server.trust();
+        if client % 4 == 0 {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+        }
+        clients.spawn(keep_asking(server.webhook, config, Arc::clone(&seen)));
+    }
+    eventually("load", async || seen.answered.load(Ordering::SeqCst) > 200).await;
+    assert_eq!(seen.closes.load(Ordering::SeqCst), 0);
+    let before = seen.answered.load(Ordering::SeqCst);
+    seen.ending.store(true, Ordering::SeqCst);
+    server.shut_down();
+    while let Some(ended) = in_time(clients.join_next()).await {
+        ended.unwrap();
+    }
+    in_time(server.task).await.unwrap().unwrap();
+    assert_eq!(seen.lost.load(Ordering::SeqCst), 0);
+    assert!(seen.answered.load(Ordering::SeqCst) > before);
+    assert!(seen.closes.load(Ordering::SeqCst) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_flight_is_finished_and_nobody_new_let_in() {
+    let server = start_with(|settings, _| settings.times.drain = Duration::ZERO).await;
+    let mut held = JoinSet::new();
+    for mut client in [server.http1().await, server.http2().await] {
+        held.spawn(async move {
+            let body = json!({"uid": "held", "do": "hold"});
+            client.must(asking("?timeout=30s", &body)).await
+        });
+    }
+    server.started(2).await;
+    server.shut_down();
+    eventually("a closed port", async || TcpStream::connect(server.webhook).await.is_err()).await;
+    // Longer than idle connections are waited for.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(!server.task.is_finished());
+    server.stub.gate.add_permits(2);
+    while let Some(answer) = held.join_next().await {
+        answer.unwrap().is_of("held");
+    }
+    in_time(server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_made_just_before_the_end_is_still_answered() {
+    let server = start_with(|settings, _| settings.times.drain = Duration::ZERO).await;
+    let mut http1 = server.http1().await;
+    http1.must(review("a")).await;
+    let mut fresh = server.http1().await;
+    server.metric_reaches("driftwall_connections", 2.0).await;
+    server.shut_down();
+    eventually("a closed port", async || TcpStream::connect(server.webhook).await.is_err()).await;
+    for client in [&mut http1, &mut fresh] {
+        let answer = client.must(review("late")).await;
+        answer.is_of("late");
+        assert!(answer.closes());
+    }
+    in_time(server.task).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_does_not_wait_for_ever() {
+    let server = start_with(|settings, _| {
+        settings.times.drain = Duration::ZERO;
+        settings.times.finish = Duration::from_millis(200);
+    })
+    .await;
+    let mut client = server.http1().await;
+    tokio::spawn(async move {
+        let body = json!({"uid": "held", "do": "hold"});
+        let _ = client.send(asking("?timeout=30s", &body)).await;
+    });
+    server.started(1).await;
+    server.shut_down();
+    // The review would hold for 30 s.
+    let ended = tokio::time::timeout(Duration::from_secs(20), server.task).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let server = start_with(|settings, _| settings.times.drain = HANG).await;
+    server.shut_down();
+    eventually("unready", async || !server.ask("/readyz").await.0.is_success()).await;
+    server.end_at_once();
+    let ended = tokio::time::timeout(HANG / 2, server.task).await;
+    ended.unwrap().unwrap().unwrap();
+}

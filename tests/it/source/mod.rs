@@ -1,0 +1,5 @@
+//! Repositories: mirrored, read and rendered.
+
+mod hostile_repo;
+mod remote;
+mod render;

@@ -1,0 +1,153 @@
+//! Mirrors that were damaged on the disk.
+
+use std::fs;
+use std::path::Path;
+
+use driftwall::source::{Credentials, Mirror};
+use git2::Oid;
+
+use crate::source::remote::origin::{Origin, text};
+use crate::source::remote::place::{Place, everywhere, look, mirror, objects};
+
+/// What may have happened to a mirror.
+fn harm(mirror: &Mirror, kind: &str) {
+    match kind {
+        "pack cut" | "pack gone" => {
+            for file in objects(mirror).iter().filter(|file| file.extension().is_some_and(|ending| ending == "pack")) {
+                fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+                let size = fs::metadata(file).unwrap().len();
+                match kind {
+                    "pack cut" => fs::File::options().write(true).open(file).unwrap().set_len(size / 2).unwrap(),
+                    _ => fs::remove_file(file).unwrap(),
+                }
+            }
+        }
+        "objects gone" => fs::remove_dir_all(mirror.folder().join("objects")).unwrap(),
+        "files gone" => objects(mirror).iter().for_each(|file| fs::remove_file(file).unwrap()),
+        "head gone" => fs::remove_file(mirror.folder().join("HEAD")).unwrap(),
+        "config garbage" => fs::write(mirror.folder().join("config"), "[[[\0").unwrap(),
+        "all gone" => {
+            fs::remove_dir_all(mirror.folder()).unwrap();
+            fs::create_dir(mirror.folder()).unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+const KINDS: [&str; 7] =
+    ["pack cut", "pack gone", "objects gone", "files gone", "head gone", "config garbage", "all gone"];
+
+fn is_good(mirror: &Mirror, commit: Oid, content: &str) -> bool {
+    look(mirror).unwrap() == commit && text(mirror.folder(), commit) == content && mirror.last() == Some(commit)
+}
+
+#[test]
+fn a_damaged_mirror_is_made_anew() {
+    everywhere(|place, _| {
+        for (round, kind) in KINDS.iter().enumerate() {
+            let content = format!("replicas: {round}");
+            let commit = place.origin.push("main", &content);
+            let mirror = place.mirror("main");
+            assert!(is_good(&mirror, commit, &content));
+            // Found by the process that made it, by the next one, and when something has moved meanwhile.
+            harm(&mirror, kind);
+            assert!(is_good(&mirror, commit, &content), "{kind} {}", place.url());
+            harm(&mirror, kind);
+            assert!(is_good(&place.mirror("main"), commit, &content), "{kind} {}", place.url());
+            harm(&mirror, kind);
+            let moved = place.origin.push("main", "replicas: 99");
+            assert!(is_good(&mirror, moved, "replicas: 99"), "{kind} {}", place.url());
+        }
+    });
+}
+
+#[test]
+fn one_lost_file_is_found() {
+    // Objects one by one, as folders may hold them.
+    let (origin, first) = Origin::new();
+    let place = Place::folder(origin);
+    let first_look = place.mirror("main");
+    assert!(is_good(&first_look, first, "replicas: 1"));
+    let git = git2::Repository::open_bare(first_look.folder()).unwrap();
+    let tree = git.find_commit(first).unwrap().tree().unwrap();
+    let blob = tree.get_path("apps/app.yaml".as_ref()).unwrap().id();
+    // A mirror of the same references and all objects but one.
+    let others: Vec<_> = [first, tree.id(), tree.get_path("apps".as_ref()).unwrap().id()]
+        .into_iter()
+        .map(|id| {
+            (id, git.odb().unwrap().read(id).unwrap().kind(), git.odb().unwrap().read(id).unwrap().data().to_vec())
+        })
+        .collect();
+    harm(&first_look, "files gone");
+    let git = git2::Repository::open_bare(first_look.folder()).unwrap();
+    for (id, kind, data) in others {
+        assert_eq!(git.odb().unwrap().write(kind, &data).unwrap(), id);
+    }
+    assert!(git.find_blob(blob).is_err());
+    assert!(is_good(&place.mirror("main"), first, "replicas: 1"));
+    // Whoever finds it later may ask for a new one.
+    assert_eq!(first_look.remake(&std::sync::Arc::default()).unwrap(), first);
+}
+
+#[test]
+fn a_damaged_mirror_stays_while_the_server_is_away() {
+    let (origin, first) = Origin::new();
+    let mut place = Place::web(origin);
+    let mirror = place.mirror("main");
+    assert!(is_good(&mirror, first, "replicas: 1"));
+    harm(&mirror, "config garbage");
+    place.stop();
+    assert!(look(&mirror).is_err());
+    assert!(mirror.folder().join("objects").exists(), "what is left may still be of use");
+    place.resume();
+    assert!(is_good(&mirror, first, "replicas: 1"));
+}
+
+#[test]
+fn leftovers_of_a_killed_process_are_removed() {
+    let (origin, first) = Origin::new();
+    let place = Place::web(origin);
+    let mirror = place.mirror("main");
+    assert!(is_good(&mirror, first, "replicas: 1"));
+    let stem = mirror.folder().file_stem().unwrap().to_str().unwrap();
+    let folder = place.data.path().join(format!(".{stem}.new.abc"));
+    let pack = mirror.folder().join("objects/pack/pack_git2_abc");
+    fs::create_dir(&folder).unwrap();
+    fs::write(&pack, "half").unwrap();
+    let of_another = place.data.path().join(".another-0.new.abc");
+    fs::create_dir(&of_another).unwrap();
+    assert!(is_good(&mirror, first, "replicas: 1"));
+    assert!(!folder.exists() && !pack.exists() && of_another.exists());
+}
+
+#[test]
+fn mirrors_have_folders_of_their_own() {
+    let folder = |source: &str, url: &str| {
+        let address = driftwall::source::Address::parse(url, Path::new("/")).unwrap();
+        let mirror = Mirror::new(Path::new("/data"), source, address, "main", Credentials::default());
+        mirror.folder().to_owned()
+    };
+    let one = folder("prod", "https://git.example/a");
+    assert!(one.to_str().unwrap().starts_with("/data/prod-") && one.extension().is_some(), "{one:?}");
+    assert_eq!(one, folder("prod", "https://bot:t0ken@git.example/a"));
+    for (source, url) in [
+        ("prod", "https://git.example/b"),
+        ("prod2", "https://git.example/a"),
+        ("prod", "ssh://git@git.example/a"),
+        ("../prod", "https://git.example/a"),
+        ("pr/od", "https://git.example/a"),
+        ("pr.od", "https://git.example/a"),
+    ] {
+        let other = folder(source, url);
+        assert!(other != one && other.parent() == one.parent(), "{other:?}");
+    }
+    assert_ne!(folder("a/b", "https://git.example/a"), folder("a.b", "https://git.example/a"));
+    // Another address is another mirror, and both stay readable.
+    let (origin, first) = Origin::new();
+    let place = Place::folder(origin);
+    let (other, second) = Origin::new();
+    let url = format!("file://{}", other.path().display());
+    let moved = mirror(place.data.path(), &url, "main", Credentials::default());
+    assert!(is_good(&place.mirror("main"), first, "replicas: 1"));
+    assert!(is_good(&moved, second, "replicas: 1"));
+}

@@ -1,0 +1,139 @@
+//! Servers that go, come back, break off, or say nothing.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use driftwall::source::{Credentials, FetchError, Limits};
+
+use crate::source::remote::origin::{Origin, text};
+use crate::source::remote::place::{LIMITS, Place, everywhere, look, look_until, mirror, objects};
+use crate::source::remote::sshd::keygen;
+use crate::source::remote::web::Manner;
+
+/// More than any of the limits here, on the slowest machine.
+const HANG: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_server_that_goes_and_comes_back() {
+    everywhere(|mut place, first| {
+        if place.url().starts_with("file") {
+            return;
+        }
+        let mirror = place.mirror("main");
+        assert_eq!(look(&mirror).unwrap(), first);
+        place.stop();
+        let fault = look(&mirror).unwrap_err();
+        assert!(matches!(fault, FetchError::Connect { .. }) && fault.to_string().contains("refused"), "{fault}");
+        // Another process begins from what is there.
+        let again = place.mirror("main");
+        assert_eq!(again.last(), Some(first));
+        assert_eq!(text(again.folder(), first), "replicas: 1");
+        let second = place.origin.push("main", "replicas: 2");
+        place.resume();
+        assert_eq!(look(&again).unwrap(), second);
+        assert_eq!(look(&mirror).unwrap(), second);
+    });
+}
+
+#[test]
+fn a_host_that_is_not_there() {
+    let data = tempfile::tempdir().unwrap();
+    let mirror = mirror(data.path(), "https://nothing.invalid/gitops", "main", Credentials::default());
+    let error = mirror.look(&Arc::default()).unwrap_err().to_string();
+    assert!(error.starts_with("failed to look at https://nothing.invalid/gitops: the host nothing.invalid"), "{error}");
+}
+
+/// A server that accepts connections, reads, and says nothing.
+fn silent() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || drop(stream.unwrap().read_to_end(&mut Vec::new())));
+        }
+    });
+    port
+}
+
+/// Each way to reach a silent server, with credentials that are well-formed.
+fn silent_places(folder: &std::path::Path) -> Vec<(String, Credentials)> {
+    let port = silent();
+    let key = folder.join("key");
+    let mut places = vec![
+        (format!("https://127.0.0.1:{port}/gitops"), Credentials::default()),
+        (format!("http://127.0.0.1:{port}/gitops"), Credentials::default()),
+    ];
+    if std::path::Path::new("/usr/bin/ssh-keygen").exists() {
+        keygen(&["-t", "ed25519", "-N", "", "-f"], &key);
+        let credentials = Credentials { ssh_key: Some(key), ..Credentials::default() };
+        places.push((format!("ssh://git@127.0.0.1:{port}/gitops"), credentials));
+    }
+    places
+}
+
+#[test]
+fn a_server_that_says_nothing_is_left_in_time() {
+    let data = tempfile::tempdir().unwrap();
+    let second = Duration::from_secs(1);
+    for (url, credentials) in silent_places(data.path()) {
+        for limits in [Limits { connect: second, idle: second, ..LIMITS }, Limits { whole: second, ..LIMITS }] {
+            let begun = Instant::now();
+            let mirror = mirror(data.path(), &url, "main", credentials.clone()).with_limits(limits);
+            let fault = look(&mirror).unwrap_err();
+            assert!(matches!(fault, FetchError::TimedOut { seconds: 1, .. }), "{url}: {fault}");
+            assert!(begun.elapsed() < HANG, "{url}");
+        }
+    }
+}
+
+#[test]
+fn a_look_can_be_called_off() {
+    let data = tempfile::tempdir().unwrap();
+    let long = Limits { connect: HANG * 10, idle: HANG * 10, whole: HANG * 10, ..LIMITS };
+    for (url, credentials) in silent_places(data.path()) {
+        let begun = Instant::now();
+        let cancel = Arc::new(AtomicBool::new(false));
+        let later = cancel.clone();
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            later.store(true, Ordering::Relaxed);
+        });
+        let mirror = mirror(data.path(), &url, "main", credentials).with_limits(long);
+        assert!(matches!(look_until(&mirror, &cancel), Err(FetchError::Cancelled)), "{url}");
+        assert!(begun.elapsed() < HANG, "{url}");
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn half_a_pack_leaves_the_mirror_as_it_was() {
+    let (origin, first) = Origin::new();
+    let place = Place::web(origin);
+    let answer = |manner| *place.server().state.manner.lock().unwrap() = manner;
+    let mirror = place.mirror("main");
+    let hasty = place.mirror("main").with_limits(Limits { idle: Duration::from_secs(2), ..LIMITS });
+
+    answer(Manner::Cut);
+    assert!(look(&mirror).is_err());
+    assert!(!mirror.folder().exists(), "no mirror is better than half a one");
+    answer(Manner::Good);
+    assert_eq!(look(&mirror).unwrap(), first);
+
+    let before = objects(&mirror);
+    let second = place.origin.push_noise("main", 1 << 20);
+    for manner in [Manner::Cut, Manner::Stall] {
+        answer(manner);
+        let fault = look(&hasty).unwrap_err();
+        assert!(matches!(fault, FetchError::Connect { .. } | FetchError::TimedOut { .. }), "{fault}");
+        assert_eq!(mirror.last(), Some(first));
+        assert_eq!(text(mirror.folder(), first), "replicas: 1");
+        assert_eq!(objects(&mirror), before);
+    }
+    answer(Manner::Good);
+    assert_eq!(look(&mirror).unwrap(), second);
+    assert_eq!(text(mirror.folder(), second).len(), 1 << 20);
+    assert_eq!(std::fs::read_dir(place.data.path()).unwrap().count(), 2, "the mirror and its lock, and no leftovers");
+}

@@ -1,0 +1,98 @@
+//! Secrets are seen nowhere: not in errors, not in what shows a mirror, not in
+//! the log at its finest, not on the disk.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use driftwall::source::{Credentials, Mirror};
+
+use crate::source::remote::origin::Origin;
+use crate::source::remote::place::{Place, Server, mirror, objects};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// All that looks at these mirrors let be seen.
+fn seen(mirrors: &[Mirror]) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let mut seen = String::new();
+    tracing::subscriber::with_default(subscriber, || {
+        for mirror in mirrors {
+            let looked = mirror.look(&Arc::default());
+            let shown = looked.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+            writeln!(seen, "{mirror:?} {looked:?} {shown}").unwrap();
+            if mirror.folder().exists() {
+                for name in ["config", "HEAD", "FETCH_HEAD"] {
+                    seen.push_str(&std::fs::read_to_string(mirror.folder().join(name)).unwrap_or_default());
+                }
+                write!(seen, "{:?}", objects(mirror)).unwrap();
+            }
+        }
+    });
+    seen + &String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+#[test]
+fn of_web_servers() {
+    let (origin, first) = Origin::new();
+    let mut place = Place::web(origin);
+    *place.server().state.login.lock().unwrap() = Some("x-access-token:s3cret-right".to_owned());
+    let file = |name: &str, text: &str| {
+        let file = place.data.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        Some(file)
+    };
+    let right = Credentials { token: file("right", "s3cret-right"), ..place.credentials() };
+    let wrong = Credentials { token: file("wrong", "s3cret-wrong"), ..place.credentials() };
+    let in_address = place.url().replace("https://", "https://me:s3cret-address@");
+    let token_alone = place.url().replace("https://", "https://s3cret-alone@");
+    let data = place.data.path().to_owned();
+    let mirrors = [
+        mirror(&data, &place.url(), "main", right),
+        mirror(&data, &place.url(), "main", wrong),
+        mirror(&data, &in_address, "main", place.credentials()),
+        mirror(&data, &token_alone, "main", place.credentials()),
+        mirror(&data, &in_address, "main", Credentials::default()),
+    ];
+    let good = seen(&mirrors);
+    place.stop();
+    let away = seen(&mirrors);
+    assert!(good.contains(&first.to_string()) && good.contains("refused the credentials"), "{good}");
+    for all in [good, away] {
+        assert!(!all.contains("s3cret"), "{all}");
+        // `me:s3cret` and `x-access-token:s3cret` as they go over the wire.
+        assert!(!all.contains("bWU6czNjcmV0") && !all.contains("eC1hY2Nlc3MtdG9rZW46czNj"), "{all}");
+    }
+}
+
+#[test]
+fn of_ssh_servers() {
+    let (origin, first) = Origin::new();
+    let Some(place) = Place::ssh(origin) else { return };
+    let Server::Ssh(sshd) = &place.server else { panic!("an SSH server") };
+    let ssh_key = sshd.another_key("ed25519", "s3cret phrase", true);
+    let with = |name: &str, passphrase: &str| {
+        let ssh_passphrase = Some(sshd.file(name, passphrase));
+        let credentials = Credentials { ssh_key: Some(ssh_key.clone()), ssh_passphrase, ..place.credentials() };
+        mirror(place.data.path(), &place.url(), "main", credentials)
+    };
+    let all = seen(&[with("right", "s3cret phrase"), with("wrong", "s3cret other")]);
+    assert!(all.contains(&first.to_string()) && all.contains("sshKeyFile"), "{all}");
+    let key = std::fs::read_to_string(ssh_key).unwrap();
+    assert!(key.lines().skip(1).take(3).all(|line| !all.contains(line)) && !all.contains("s3cret"), "{all}");
+}

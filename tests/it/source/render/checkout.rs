@@ -1,0 +1,71 @@
+//! What is written to the disk, and what never is.
+
+use crate::source::render::harness::{CONFIG_MAP, Repo, fake, objects, options};
+
+/// Complains of all that was written.
+const LIST: &str = "cd ../..; find . | sort | while read -r f; do echo \"- $f\"; done >&2; exit 1\n";
+
+#[test]
+fn only_what_a_render_needs_is_written() {
+    let (_, options, _folder) = fake(LIST);
+    let repo = Repo::new(&[
+        ("a/b/kustomization.yaml", "resources: [../base]\n"),
+        ("a/base/kustomization.yaml", "resources: [a.yaml]\n"),
+        ("a/base/a.yaml", CONFIG_MAP),
+        ("a/other/a.yaml", CONFIG_MAP),
+        ("z.yaml", CONFIG_MAP),
+    ]);
+    let refusal = repo.refusal("a/b", &options);
+    let written: Vec<_> = refusal.lines().filter_map(|line| line.split_once("- ")).map(|(_, file)| file).collect();
+    let expected =
+        [".", "./a", "./a/b", "./a/b/kustomization.yaml", "./a/base", "./a/base/a.yaml", "./a/base/kustomization.yaml"];
+    assert_eq!(written, expected, "{refusal}");
+}
+
+#[test]
+fn links_inside_the_repository_are_followed() {
+    let Some(options) = options("symbolic links with the real program") else { return };
+    let repo = Repo::new(&[("real/kustomization.yaml", "resources: [a.yaml]\n"), ("real/a.yaml", CONFIG_MAP)]);
+    repo.link("real", "linked");
+    repo.write(&[("top/kustomization.yaml", "resources: [../linked]\n")]);
+    let rendered = repo.render("top", &options).unwrap();
+    assert_eq!(&**objects(&rendered)[0].0, "real/a.yaml");
+    assert_eq!(objects(&repo.render("linked", &options).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_link_that_leads_out_is_refused_by_name() {
+    let (repo, options, _folder) = fake("exit 1\n");
+    for (target, link) in
+        [("/etc/passwd", "apps/absolute"), ("../../passwd", "apps/relative"), ("../apps/ring", "apps/ring")]
+    {
+        repo.link(target, link);
+        assert_eq!(repo.refusal("apps", &options), format!("failed to use {link}: it leads out of the repository"));
+        std::fs::remove_file(repo.root().join(link)).unwrap();
+    }
+}
+
+/// A tree that no ordinary Git would make.
+fn hostile_tree(repo: &Repo, name: &[u8]) -> git2::Oid {
+    let blob = repo.git.blob(b"x").unwrap();
+    let kustomization = repo.git.blob(b"resources: []\n").unwrap();
+    let mut tree = Vec::new();
+    for (name, id) in [(name, blob), (b"kustomization.yaml", kustomization)] {
+        tree.extend_from_slice(b"100644 ");
+        tree.extend_from_slice(name);
+        tree.push(0);
+        tree.extend_from_slice(id.as_bytes());
+    }
+    repo.git.odb().unwrap().write(git2::ObjectType::Tree, &tree).unwrap()
+}
+
+#[test]
+fn names_that_are_not_safe_on_a_disk_are_refused() {
+    let (repo, options, _folder) = fake("exit 1\n");
+    for name in [b"..".as_slice(), b".git", b".GIT", b"a/b", b"\xff\xfe"] {
+        let tree = hostile_tree(&repo, name);
+        let cancel = std::sync::atomic::AtomicBool::new(false);
+        let error = driftwall::source::render::render(&repo.git, tree, "", &options, &cancel).unwrap_err().to_string();
+        assert!(error.starts_with("failed to write") && error.contains("not safe on a disk"), "{name:?}: {error}");
+    }
+}

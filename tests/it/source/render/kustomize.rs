@@ -1,0 +1,149 @@
+//! Kustomizations: where their fields stand, and what they may not name.
+
+use driftwall::source::render::{Programs, RenderOptions, plan};
+use driftwall_core::desired::ObjectKey;
+
+use crate::source::render::harness::{CONFIG_MAP, Repo, fake, objects, options, snapshot};
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 1
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+      - name: web
+        image: registry.example/web:1
+";
+
+fn overlay() -> Repo {
+    Repo::new(&[
+        ("base/kustomization.yaml", "resources: [web.yaml]\nconfigMapGenerator:\n- name: files\n  literals: [a=b]\n"),
+        ("base/web.yaml", DEPLOYMENT),
+        (
+            "prod/kustomization.yml",
+            "resources: [../base]\nnamePrefix: prod-\nnamespace: prod\npatches:\n- path: replicas.yaml\nimages:\n- {name: registry.example/web, newTag: \"2\"}\n",
+        ),
+        ("prod/replicas.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: 5\n"),
+    ])
+}
+
+#[test]
+fn fields_stand_where_they_are_written() {
+    let Some(options) = options("the places of kustomizations' fields") else { return };
+    let rendered = overlay().render("prod", &options).unwrap();
+    assert_eq!(rendered.by.file, "prod/kustomization.yml");
+    assert_eq!(rendered.by.program.version, "v1.37.1 (kustomize v5.8.1)");
+    let files: Vec<_> = objects(&rendered).iter().map(|(file, object)| format!("{} {file}", object.kind)).collect();
+    assert_eq!(files, ["ConfigMap base/kustomization.yaml", "Deployment base/web.yaml"]);
+
+    let snapshot = snapshot(rendered);
+    let key = ObjectKey { group: "apps", kind: "Deployment", namespace: "prod", name: "prod-web" };
+    let (declared, _) = snapshot.get(key).unwrap();
+    for (path, place) in [
+        (&["spec", "replicas"] as &[_], "prod/replicas.yaml:6"),
+        (&["spec", "template"], "base/web.yaml:9"),
+        (&["metadata", "name"], "prod/kustomization.yml:1"),
+        (&["spec", "selector", "matchLabels", "app"], "base/web.yaml:8"),
+        (&["spec", "paused"], "base/web.yaml:5"),
+    ] {
+        assert_eq!(declared.places(&[&driftwall_core::diff::Path::of(path)])[0].to_string(), place, "{path:?}");
+    }
+}
+
+#[test]
+fn two_objects_that_could_be_the_origin_are_none() {
+    let Some(options) = options("ambiguous origins") else { return };
+    let second = CONFIG_MAP.replace("name: a", "name: a-x");
+    let repo = Repo::new(&[
+        ("kustomization.yaml", "resources: [a.yaml, b.yaml]\nnameSuffix: -x\n"),
+        ("a.yaml", CONFIG_MAP),
+        ("b.yaml", &second),
+    ]);
+    let rendered = repo.render("", &options).unwrap();
+    let files: Vec<_> = objects(&rendered).iter().map(|(file, object)| format!("{} {file}", object.name)).collect();
+    assert_eq!(files, ["a-x kustomization.yaml", "a-x-x b.yaml"]);
+}
+
+#[test]
+fn what_is_not_in_the_repository_is_refused_by_name() {
+    let (_, options, _folder) = fake("exit 1\n");
+    for (field, reference, shown) in [
+        ("resources", "https://user:word@example.org/a.yaml?token=t", "https://example.org/a.yaml"),
+        ("resources", "github.com/example/base?ref=v1", "github.com/example/base"),
+        ("bases", "git@example.org:team/base", "git@example.org:team/base"),
+        ("components", "ssh://git@example.org/team/base", "ssh://example.org/team/base"),
+        ("crds", "http://example.org/crd.json", "http://example.org/crd.json"),
+        ("transformers", "https://example.org/t", "https://example.org/t"),
+    ] {
+        let base = format!("{field}:\n- {reference}\n");
+        let repo = Repo::new(&[("prod/kustomization.yaml", "resources: [../base]\n"), ("base/Kustomization", &base)]);
+        let refusal = repo.refusal("prod", &options);
+        let words = format!(
+            "failed to render base/Kustomization: {field} names {shown}, which is not in this repository; copy it in, or set allowRemote"
+        );
+        assert_eq!(refusal, words);
+    }
+    for (content, field) in [
+        ("openapi: {path: 'https://example.org/s.json'}", "openapi"),
+        ("patches: [{path: 'https://example.org/p.yaml'}]", "patches"),
+        ("replacements: [{path: 'https://example.org/p.yaml'}]", "replacements"),
+        ("configMapGenerator: [{name: a, files: ['a=https://example.org/f']}]", "configMapGenerator"),
+        ("secretGenerator: [{name: a, envs: ['https://example.org/f']}]", "secretGenerator"),
+    ] {
+        let repo = Repo::new(&[("kustomization.yaml", content)]);
+        assert!(repo.refusal("", &options).contains(&format!("{field} names https://")), "{content}");
+    }
+}
+
+#[test]
+fn kustomize_itself_reaches_no_other_machine() {
+    let Some(options) = options("the second lock on the network") else { return };
+    // A generator's own file is not looked through, so only the environment stops it.
+    let generator =
+        "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: a}\nfiles: ['a=http://192.0.2.1/f']\n";
+    let repo = Repo::new(&[("kustomization.yaml", "generators: [g.yaml]\n"), ("g.yaml", generator)]);
+    let refusal = repo.refusal("", &options);
+    assert!(refusal.contains("proxyconnect"), "{refusal}");
+}
+
+#[test]
+fn a_broken_kustomization_is_named() {
+    let Some(options) = options("kustomize's own errors") else { return };
+    let repo = Repo::new(&[("apps/kustomization.yaml", "resources: [gone.yaml]\n")]);
+    let refusal = repo.refusal("apps", &options);
+    let start = "failed to render apps/kustomization.yaml with kubectl v1.37.1 (kustomize v5.8.1): ";
+    assert!(refusal.starts_with(start) && refusal.contains("gone.yaml") && !refusal.contains("/tmp"), "{refusal}");
+    let repo = Repo::new(&[("kustomization.yaml", "resources: [a.yaml\n")]);
+    assert!(repo.refusal("", &options).starts_with("failed to read kustomization.yaml: "));
+    let repo = Repo::new(&[("kustomization.yaml", "resources: [../../../../../../etc]\n")]);
+    let refusal = repo.refusal("", &options);
+    assert_eq!(refusal, "failed to use ../../../../../../etc: it leads out of the repository");
+}
+
+#[test]
+fn the_key_changes_with_what_is_rendered_and_with_nothing_else() {
+    let (_, options, _folder) = fake("exit 1\n");
+    let repo = overlay();
+    let key = |options: &RenderOptions| plan(&repo.git, repo.tree(), "prod", options).unwrap().unwrap().key();
+    let before = key(&options);
+    repo.write(&[("elsewhere/a.yaml", CONFIG_MAP)]);
+    assert_eq!(key(&options), before);
+    repo.write(&[("base/web.yaml", &DEPLOYMENT.replace("replicas: 1", "replicas: 2"))]);
+    let after = key(&options);
+    assert_ne!(after, before);
+    assert_ne!(key(&RenderOptions { allow_remote: true, ..options.clone() }), after);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named_with_its_key() {
+    let programs = Programs { kustomize: Some("/nowhere/kustomize".into()), ..Programs::default() };
+    let refusal = overlay().refusal("prod", &RenderOptions { programs, ..RenderOptions::default() });
+    assert!(refusal.starts_with("failed to use /nowhere/kustomize, which programs.kustomize names: "), "{refusal}");
+}

@@ -1,0 +1,149 @@
+//! The `matchConditions` of the registration, evaluated: whom they leave out is
+//! exempt by identity, in every review that a real API server sent.
+
+use std::collections::BTreeMap;
+
+use cel::{Context, Program, Value as Cel};
+use driftwall_core::actor::Actors;
+use driftwall_core::admission::decode;
+use driftwall_core::desired::Snapshot;
+use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, judge};
+use driftwall_core::webhook_config::{Endpoint, Plurals, Registration, registration};
+use serde_json::{Value, json};
+
+/// The conditions, by name.
+fn conditions() -> Vec<(String, Program)> {
+    let made = made();
+    let all = made["webhooks"][0]["matchConditions"].as_array().unwrap();
+    assert_eq!(made["webhooks"][1]["matchConditions"].as_array(), Some(all), "of strict namespaces as well");
+    all.iter().map(|one| (one["name"].as_str().unwrap().to_owned(), compiled(one))).collect()
+}
+
+fn compiled(condition: &Value) -> Program {
+    Program::compile(condition["expression"].as_str().unwrap()).unwrap()
+}
+
+fn made() -> Value {
+    let settings = Registration {
+        name: "driftwall".into(),
+        labels: BTreeMap::new(),
+        ca_bundle: None,
+        endpoint: Endpoint::Url("https://localhost".into()),
+        failure_policy: "Fail",
+        timeout_seconds: 5,
+        left_out: vec!["driftwall".into(), "kube-system".into()],
+        strict: None,
+        break_glass: true,
+        conditions: true,
+        plurals: Plurals::new(),
+    };
+    registration(&Snapshot::default(), &settings)
+}
+
+#[test]
+fn of_secrets_only_those_are_asked_about_that_are_filled_with_a_token() {
+    let made = made();
+    let webhook = made["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["name"] == "tokens.driftwall.io");
+    let condition = webhook.unwrap()["matchConditions"].as_array().unwrap().last().unwrap();
+    let condition = compiled(condition);
+    for (object, expected) in [
+        (json!({"kind": "Secret", "type": "kubernetes.io/service-account-token"}), true),
+        (json!({"kind": "Secret", "type": "Opaque"}), false),
+        (json!({"kind": "Secret"}), false),
+    ] {
+        let mut context = Context::default();
+        context.add_variable("object", &object).unwrap();
+        assert_eq!(condition.execute(&context).unwrap(), Cel::Bool(expected), "{object}");
+    }
+}
+
+/// The condition by which the API server does not ask about a request. None may
+/// fail: with `failurePolicy: Fail` that would deny.
+fn left_out_by(conditions: &[(String, Program)], request: &Value) -> Option<String> {
+    let mut context = Context::default();
+    context.add_variable("request", request).unwrap();
+    let unmet = conditions.iter().find(|(name, condition)| match condition.execute(&context) {
+        Ok(Cel::Bool(met)) => !met,
+        other => panic!("{name}: {other:?} for {request}"),
+    });
+    unmet.map(|(name, _)| name.clone())
+}
+
+/// As the API server gives it to conditions: what is empty is not there.
+fn given(request: &Value) -> Value {
+    let mut request = request.clone();
+    let fields = request.as_object_mut().unwrap();
+    fields.retain(|name, value| !value.is_null() && *value != "" && !["object", "oldObject"].contains(&name.as_str()));
+    request
+}
+
+#[test]
+fn whom_the_conditions_leave_out_is_let_through_anyway() {
+    let conditions = conditions();
+    let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
+    let (snapshot, policy) = (Snapshot::default(), Policy::default());
+    let mut left_out = BTreeMap::<String, usize>::new();
+    let actions =
+        crate::harness::common::unpacked("actions.jsonl.gz").into_iter().map(|mut line| line["review"].take());
+    for review in actions.chain(crate::harness::common::unpacked("traffic.jsonl.gz")) {
+        let Some(by) = left_out_by(&conditions, &given(&review["request"])) else { continue };
+        let body = review.to_string();
+        let write = decode(body.as_bytes()).unwrap();
+        let bench = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
+        let verdict = judge(&write, bench).verdict;
+        assert!(verdict == Verdict::Exempt || by == "not-a-note", "{by}: {}", review["request"]["userInfo"]);
+        *left_out.entry(by).or_default() += 1;
+    }
+    // Most of a cluster's writes do not even leave the API server.
+    assert!(left_out.values().sum::<usize>() > 6900, "{left_out:?}");
+    for condition in ["not-a-component", "not-a-controller", "not-a-node", "not-the-autoscaler"] {
+        assert!(left_out.contains_key(condition), "{condition}: {left_out:?}");
+    }
+}
+
+#[test]
+fn nobody_is_left_out_by_a_mere_claim() {
+    let conditions = conditions();
+    let accounts = |namespace: &str| json!(["system:serviceaccounts", format!("system:serviceaccounts:{namespace}")]);
+    let autoscaler = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
+    let controller = "system:serviceaccount:kube-system:deployment-controller";
+    let deployments = json!({"group": "apps", "version": "v1", "resource": "deployments"});
+    let of = |group: &str, resource: &str| json!({"group": group, "version": "v1", "resource": resource});
+    let roles = of("rbac.authorization.k8s.io", "clusterroles");
+    let definitions = of("apiextensions.k8s.io", "customresourcedefinitions");
+    let user = |name: &str, groups: Value| json!({"username": name, "groups": groups});
+    let alice = || json!({"username": "alice"});
+    for (user, resource, more, expected) in [
+        (alice(), &deployments, json!({"name": "web", "namespace": "prod"}), None),
+        (alice(), &deployments, json!({"namespace": "prod"}), None),
+        (user("system:node:n1", json!(["system:nodes"])), &deployments, json!({}), Some("not-a-node")),
+        (user("system:node:n1", json!(["developers"])), &deployments, json!({}), None),
+        (user("alice", json!(["system:nodes"])), &deployments, json!({}), None),
+        (user(controller, accounts("kube-system")), &deployments, json!({}), Some("not-a-controller")),
+        (user(controller, accounts("prod")), &deployments, json!({}), None),
+        (user(autoscaler, accounts("kube-system")), &deployments, json!({}), None),
+        (
+            user(autoscaler, accounts("kube-system")),
+            &deployments,
+            json!({"subResource": "scale"}),
+            Some("not-the-autoscaler"),
+        ),
+        (user(autoscaler, accounts("prod")), &deployments, json!({"subResource": "scale"}), None),
+        (user("system:kube-scheduler", json!([])), &deployments, json!({}), Some("not-a-component")),
+        (alice(), &of("coordination.k8s.io", "leases"), json!({"namespace": "prod"}), Some("not-a-note")),
+        (alice(), &of("", "events"), json!({"namespace": "prod"}), Some("not-a-note")),
+        (alice(), &of("", "configmaps"), json!({"namespace": "prod"}), None),
+        // What driftwall needs to be mended with.
+        (alice(), &roles, json!({"name": "driftwall"}), Some("not-its-own")),
+        (alice(), &roles, json!({"name": "driftwall-break-glass"}), Some("not-its-own")),
+        (alice(), &definitions, json!({"name": "breakglasses.driftwall.io"}), Some("not-its-own")),
+        (alice(), &roles, json!({"name": "admin"}), None),
+        (alice(), &roles, json!({}), None),
+        (alice(), &of("rbac.authorization.k8s.io", "roles"), json!({"name": "driftwall", "namespace": "prod"}), None),
+        (alice(), &definitions, json!({"name": "widgets.example.com"}), None),
+    ] {
+        let mut request = json!({"userInfo": user, "resource": resource, "operation": "UPDATE"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(left_out_by(&conditions, &request).as_deref(), expected, "{request}");
+    }
+}

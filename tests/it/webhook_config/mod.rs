@@ -1,0 +1,4 @@
+//! The ValidatingWebhookConfiguration: its rules and its match conditions.
+
+mod match_conditions;
+mod rules;

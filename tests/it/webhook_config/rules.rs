@@ -1,0 +1,382 @@
+//! The registration made from a snapshot: what a real API server would take,
+//! and which writes it asks about.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
+use driftwall_core::manifest;
+use driftwall_core::webhook_config::{
+    APPLIED, Endpoint, FAILURE_POLICY, Plurals, Registration, Standing, keep_failure_policies, mark, mixed,
+    registration, standing,
+};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use serde_json::{Value, json};
+
+const GIT: &str = "
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: prod}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: web, namespace: prod}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgetry.a.example}
+spec: {group: a.example, names: {kind: Widget, plural: widgetry}, scope: Namespaced, versions: [{name: v2}]}
+---
+{apiVersion: a.example/v2, kind: Widget, metadata: {name: web, namespace: prod}}
+";
+
+fn snapshot(git: &str) -> Snapshot {
+    let objects = manifest::read("git.yaml", git.as_bytes()).objects;
+    let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
+    Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap()
+}
+
+fn settings() -> Registration {
+    Registration {
+        name: "driftwall".into(),
+        labels: BTreeMap::new(),
+        ca_bundle: Some("UEVN".into()),
+        endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
+        failure_policy: "Ignore",
+        timeout_seconds: 5,
+        left_out: vec!["wall".into(), "kube-system".into()],
+        strict: Some(Vec::new()),
+        break_glass: false,
+        conditions: true,
+        plurals: Plurals::new(),
+    }
+}
+
+fn made(git: &str, settings: &Registration) -> ValidatingWebhookConfiguration {
+    let value = registration(&snapshot(git), settings);
+    let typed: ValidatingWebhookConfiguration = serde_json::from_value(value.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&typed).unwrap(), value, "every field is one of the API's");
+    typed
+}
+
+/// Whether a write is asked about.
+fn asks(configuration: &ValidatingWebhookConfiguration, operation: &str, resource: &str, version: &str) -> bool {
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let rules = configuration.webhooks.as_ref().unwrap()[0].rules.as_ref().unwrap();
+    let whole = resource.split_once('/').map_or("*".to_owned(), |(_, subresource)| format!("*/{subresource}"));
+    rules.iter().any(|rule| {
+        let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
+        has(&rule.api_groups, group)
+            && has(&rule.api_versions, version)
+            && (has(&rule.resources, resource) || has(&rule.resources, &whole))
+            && has(&rule.operations, operation)
+    })
+}
+
+#[test]
+fn what_git_declares_is_asked_about_and_what_belongs_to_it() {
+    let made = made(GIT, &settings());
+    for (operation, resource, version, asked) in [
+        ("CREATE", "deployments.apps", "v1", true),
+        ("DELETE", "deployments.apps", "v1", true),
+        ("UPDATE", "deployments/scale.apps", "v1", true),
+        ("UPDATE", "deployments/status.apps", "v1", true),
+        ("UPDATE", "statefulsets.apps", "v1", false),
+        ("UPDATE", "configmaps", "v1", true),
+        ("UPDATE", "configmaps/status", "v1", false),
+        ("CREATE", "secrets", "v1", false),
+        ("UPDATE", "networkpolicies.networking.k8s.io", "v1", true),
+        ("UPDATE", "gateways.gateway.networking.k8s.io", "v1", true),
+        ("UPDATE", "widgetry.a.example", "v2", true),
+        ("UPDATE", "widgetry/scale.a.example", "v2", true),
+        ("UPDATE", "widgetry.a.example", "v1", false),
+        ("UPDATE", "namespaces", "v1", true),
+        ("DELETE", "customresourcedefinitions.apiextensions.k8s.io", "v1", true),
+        ("UPDATE", "pods", "v1", true),
+        ("CREATE", "pods", "v1", false),
+        ("UPDATE", "pods/ephemeralcontainers", "v1", true),
+        ("CREATE", "pods/eviction", "v1", true),
+        ("UPDATE", "pods/resize", "v1", true),
+        ("UPDATE", "replicasets/scale.apps", "v1", true),
+        ("DELETE", "jobs.batch", "v1", true),
+        ("CREATE", "horizontalpodautoscalers.autoscaling", "v2", true),
+        ("CREATE", "scaledobjects.keda.sh", "v1alpha1", true),
+        ("CREATE", "serviceaccounts/token", "v1", true),
+        ("UPDATE", "serviceaccounts", "v1", false),
+    ] {
+        assert_eq!(asks(&made, operation, resource, version), asked, "{operation} {resource} {version}");
+    }
+}
+
+#[test]
+fn a_plural_that_nobody_has_told_is_not_guessed() {
+    let git = "
+{apiVersion: chaos-mesh.org/v1alpha1, kind: NetworkChaos, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: chaos-mesh.org/v1alpha1, kind: PodChaos, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: security.openshift.io/v1, kind: SecurityContextConstraints, metadata: {name: web}}
+";
+    let told = |kind: &str, plural: &str| (("chaos-mesh.org".to_owned(), kind.to_owned()), plural.to_owned());
+    let (network, pod) = (told("NetworkChaos", "networkchaos"), told("PodChaos", "podchaos"));
+    for (plurals, expected) in [
+        (vec![], [json!(["*"]), json!(["*/scale", "*/status"])]),
+        (vec![pod.clone()], [json!(["*"]), json!(["*/scale", "*/status"])]),
+        (
+            vec![network, pod],
+            [
+                json!(["networkchaos", "podchaos"]),
+                json!(["networkchaos/scale", "networkchaos/status", "podchaos/scale", "podchaos/status"]),
+            ],
+        ),
+    ] {
+        let made = registration(&snapshot(git), &Registration { plurals: plurals.into_iter().collect(), ..settings() });
+        let rules = made["webhooks"][0]["rules"].as_array().unwrap();
+        let of = |group: &str| {
+            let of = rules.iter().filter(|rule| rule["apiGroups"] == json!([group]));
+            of.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("chaos-mesh.org"), expected);
+        assert_eq!(of("security.openshift.io"), [json!(["*"]), json!(["*/scale", "*/status"])]);
+    }
+}
+
+#[test]
+fn a_kind_is_asked_about_in_the_version_of_git_alone() {
+    let hpa = |version: &str, name: &str| {
+        format!("{{apiVersion: autoscaling/{version}, kind: HorizontalPodAutoscaler, metadata: {{name: {name}}}}}\n")
+    };
+    let vpa = "{apiVersion: autoscaling.k8s.io/v1beta2, kind: VerticalPodAutoscaler, metadata: {name: a}}".to_owned();
+    let (hpas, vpas) = ("horizontalpodautoscalers.autoscaling", "verticalpodautoscalers.autoscaling.k8s.io");
+    let both = hpa("v1", "a") + "---\n" + &hpa("v2", "b");
+    for (git, resource, expected, told) in [
+        (String::new(), hpas, &["v2"][..], None),
+        (hpa("v1", "a"), hpas, &["v1"], None),
+        (hpa("v2", "a"), hpas, &["v2"], None),
+        (both, hpas, &["v1", "v2"], Some("HorizontalPodAutoscaler.autoscaling in v1, v2")),
+        (vpa, vpas, &["v1beta2"], None),
+    ] {
+        let made = made(&git, &settings());
+        for operation in ["CREATE", "UPDATE", "DELETE"] {
+            let asked = ["v1", "v1beta2", "v2"].into_iter().filter(|version| asks(&made, operation, resource, version));
+            assert_eq!(asked.collect::<Vec<_>>(), expected, "{git}");
+        }
+        assert_eq!(mixed(&snapshot(&git)).first().map(String::as_str), told, "{git}");
+    }
+}
+
+#[test]
+fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_they_go() {
+    let made = made("{apiVersion: v1, kind: ConfigMap, metadata: {name: web, namespace: prod}}", &settings());
+    for (operation, asked) in [("DELETE", true), ("CREATE", false), ("UPDATE", false)] {
+        for resource in ["namespaces", "customresourcedefinitions.apiextensions.k8s.io"] {
+            assert_eq!(asks(&made, operation, resource, "v1"), asked, "{operation} {resource}");
+        }
+    }
+}
+
+#[test]
+fn it_cannot_lock_a_cluster_out() {
+    let strict = Registration { strict: Some(vec!["prod".into()]), ..settings() };
+    let webhooks = made(GIT, &strict).webhooks.unwrap();
+    assert_eq!(
+        webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),
+        ["writes.driftwall.io", "strict.driftwall.io", "tokens.driftwall.io"]
+    );
+    for webhook in &webhooks {
+        assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
+        assert_eq!((webhook.timeout_seconds, &*webhook.side_effects), (Some(5), "None"));
+        let selector = webhook.namespace_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
+        let out = selector.iter().find(|expression| expression.operator == "NotIn").unwrap();
+        assert_eq!(out.values.as_ref().unwrap(), &["wall", "kube-system"]);
+        let conditions: Vec<_> = webhook.match_conditions.iter().flatten().map(|one| &*one.name).collect();
+        let all =
+            ["not-a-component", "not-a-controller", "not-a-node", "not-a-note", "not-its-own", "not-the-autoscaler"];
+        let more: &[&str] = if webhook.name == "tokens.driftwall.io" { &["of-a-token"] } else { &[] };
+        assert_eq!(conditions, [&all, more].concat());
+    }
+    let is_of_all = |webhook: usize| {
+        webhooks[webhook].rules.iter().flatten().any(|rule| {
+            let lists = [&rule.api_groups, &rule.api_versions, &rule.operations];
+            lists.into_iter().flatten().flatten().any(|item| item.contains('*'))
+        })
+    };
+    assert!(!is_of_all(0) && is_of_all(1));
+    let whole =
+        webhooks[0].rules.iter().flatten().filter(|rule| rule.resources.iter().flatten().any(|it| it.contains('*')));
+    let whole: Vec<_> = whole.flat_map(|rule| rule.api_groups.iter().flatten()).collect();
+    assert!(whole.iter().all(|group| *group == "gateway.networking.k8s.io"), "only what nobody defines: {whole:?}");
+    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 2);
+}
+
+#[test]
+fn the_same_content_gives_the_same_text() {
+    let reversed = GIT.split("---").collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n---\n");
+    assert_eq!(registration(&snapshot(GIT), &settings()), registration(&snapshot(&reversed), &settings()));
+    let url = Registration { endpoint: Endpoint::Url("https://wall.example/validate".into()), ..settings() };
+    let client = made(GIT, &url).webhooks.unwrap().remove(0).client_config;
+    assert_eq!((client.url.as_deref(), client.service), (Some("https://wall.example/validate"), None));
+}
+
+#[test]
+fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status() {
+    let older = made(GIT, &Registration { conditions: false, ..settings() });
+    assert!(older.webhooks.as_ref().unwrap()[0].match_conditions.is_none());
+    assert!(!serde_json::to_string(&older).unwrap().contains("/status"));
+    assert!(asks(&older, "UPDATE", "deployments/scale.apps", "v1"));
+}
+
+#[test]
+fn a_condition_names_the_groups_that_a_name_needs() {
+    let text = registration(&snapshot(GIT), &settings())["webhooks"][0]["matchConditions"].to_string();
+    for part in
+        ["deployment-controller", "system:kube-scheduler", "generic-garbage-collector", "horizontal-pod-autoscaler"]
+    {
+        assert!(text.contains(part), "{part}");
+    }
+    let expressions = made(GIT, &settings()).webhooks.unwrap().remove(0).match_conditions.unwrap();
+    let with_accounts = expressions.iter().filter(|one| one.expression.contains("system:serviceaccount:"));
+    for one in with_accounts {
+        assert!(
+            one.expression.contains("\"system:serviceaccounts:kube-system\" in request.userInfo.groups"),
+            "{one:?}"
+        );
+    }
+}
+
+#[test]
+fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
+    for (strict, places) in [
+        (Some(Vec::new()), Value::Null),
+        (Some(vec!["prod".to_owned()]), json!([["In", ["prod"]], ["NotIn", ["wall", "kube-system"]]])),
+        (None, json!([["NotIn", ["wall", "kube-system"]]])),
+    ] {
+        let made = registration(&snapshot(GIT), &Registration { strict, ..settings() });
+        let strict =
+            made["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["name"] == "strict.driftwall.io");
+        let selector = strict.and_then(|webhook| webhook["namespaceSelector"]["matchExpressions"].as_array());
+        let told =
+            selector.map(|all| all.iter().map(|one| json!([one["operator"], one["values"]])).collect::<Vec<_>>());
+        assert_eq!(json!(told), places);
+    }
+}
+
+#[test]
+fn broken_glass_is_asked_about_everywhere_and_never_in_the_way() {
+    let settings = Registration { break_glass: true, failure_policy: "Fail", ..settings() };
+    let webhooks = made(GIT, &settings).webhooks.unwrap();
+    assert_eq!(webhooks[0].failure_policy.as_deref(), Some("Fail"));
+    let glass = &webhooks[1];
+    assert_eq!((&*glass.name, glass.failure_policy.as_deref()), ("break-glass.driftwall.io", Some("Ignore")));
+    assert!(glass.namespace_selector.as_ref().unwrap().match_expressions.is_none());
+    assert!(glass.match_conditions.is_none());
+}
+
+// === how a live one stands ===
+
+/// Good enough to tell texts apart.
+fn digest(text: &str) -> String {
+    text.to_owned()
+}
+
+/// As driftwall applied it.
+fn applied(registration: Value) -> Value {
+    let mut applied = registration;
+    applied["metadata"]["annotations"][APPLIED] = mark(&applied, digest).into();
+    applied
+}
+
+fn wanted() -> Value {
+    applied(registration(&snapshot(GIT), &Registration { strict: None, ..settings() }))
+}
+
+#[test]
+fn what_somebody_changed_is_told_in_words() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, &str); 12] = [
+        (|it| drop(it["webhooks"][0]["rules"].as_array_mut().unwrap().remove(0)), "is missing"),
+        (
+            |it| it["webhooks"][1]["rules"][0]["operations"] = json!(["DELETE"]),
+            "rules of strict.driftwall.io: */* * (CREATE) is missing",
+        ),
+        (
+            |it| it["webhooks"][1]["rules"][0]["scope"] = "Cluster".into(),
+            "rules of strict.driftwall.io: */* * (CREATE) is added",
+        ),
+        (
+            |it| it["webhooks"][0]["namespaceSelector"]["matchExpressions"][0]["values"] = json!(["wall", "prod"]),
+            "namespaceSelector of writes.driftwall.io is changed",
+        ),
+        (
+            |it| it["webhooks"][0]["namespaceSelector"]["matchLabels"] = json!({"a": "b"}),
+            "namespaceSelector of writes.driftwall.io is changed",
+        ),
+        (|it| it["webhooks"][0]["objectSelector"] = json!({"matchLabels": {"a": "b"}}), "objectSelector of writes"),
+        (
+            |it| it["webhooks"][0]["matchConditions"][0]["expression"] = "false".into(),
+            "matchConditions of writes.driftwall.io is changed",
+        ),
+        (|it| it["webhooks"][0]["timeoutSeconds"] = 1.into(), "timeoutSeconds of writes.driftwall.io is 1, not 5"),
+        (|it| it["webhooks"][0]["clientConfig"]["service"]["name"] = "x".into(), "clientConfig of writes.driftwall.io"),
+        (|it| it["webhooks"][0]["matchPolicy"] = "Exact".into(), "matchPolicy of writes.driftwall.io is changed"),
+        (|it| drop(it["webhooks"].as_array_mut().unwrap().remove(1)), "webhook strict.driftwall.io is missing"),
+        (
+            |it| it["webhooks"].as_array_mut().unwrap().push(json!({"name": "another.example"})),
+            "webhook another.example is not driftwall's",
+        ),
+    ];
+    for (edit, words) in cases {
+        let mut live = wanted();
+        edit(&mut live);
+        let Standing::Changed(what) = standing(Some(&live), &wanted(), digest) else { panic!("{words}") };
+        assert!(what.iter().any(|one| one.contains(words)), "{words} is not in {what:?}");
+    }
+}
+
+#[test]
+fn what_others_may_set_is_no_change() {
+    type Edit = fn(&mut Value);
+    let cases: [(Edit, Standing); 6] = [
+        (|_| {}, Standing::AsWanted),
+        (|it| it["webhooks"][0]["clientConfig"]["caBundle"] = "T1RIRVI=".into(), Standing::AsWanted),
+        (|it| it["webhooks"].as_array_mut().unwrap().reverse(), Standing::AsWanted),
+        (|it| it["webhooks"][0]["aLaterField"] = "x".into(), Standing::AsWanted),
+        (|it| it["metadata"]["labels"]["team"] = "a".into(), Standing::AsWanted),
+        (|it| it["metadata"]["annotations"][APPLIED] = "x".into(), Standing::Behind),
+    ];
+    for (edit, expected) in cases {
+        let mut live = wanted();
+        edit(&mut live);
+        assert_eq!(standing(Some(&live), &wanted(), digest), expected);
+    }
+    assert_eq!(standing(None, &wanted(), digest), Standing::Absent);
+    let mut other = wanted();
+    other["webhooks"][0]["timeoutSeconds"] = 9.into();
+    other["metadata"]["annotations"][APPLIED] = "0:as another version of driftwall noted it".into();
+    assert_eq!(standing(Some(&other), &wanted(), digest), Standing::Behind);
+    let before = applied(registration(&snapshot("{apiVersion: v1, kind: Secret, metadata: {name: a}}"), &settings()));
+    assert_eq!(standing(Some(&before), &wanted(), digest), Standing::Behind, "as driftwall left it");
+}
+
+#[test]
+fn an_operator_s_failure_policy_counts_until_the_configuration_changes() {
+    for (asked_before, there, asked, expected) in [
+        ("Ignore", "Ignore", "Ignore", "Ignore"),
+        ("Ignore", "Fail", "Ignore", "Fail"),
+        ("Ignore", "Fail", "Fail", "Fail"),
+        ("Ignore", "Ignore", "Fail", "Fail"),
+        ("Fail", "Ignore", "Fail", "Ignore"),
+        ("Fail", "Fail", "Ignore", "Ignore"),
+    ] {
+        let mut live = wanted();
+        live["metadata"]["annotations"][FAILURE_POLICY] = asked_before.into();
+        live["webhooks"][0]["failurePolicy"] = there.into();
+        let failure_policy = if asked == "Fail" { "Fail" } else { "Ignore" };
+        let mut wanted = registration(&snapshot(GIT), &Registration { failure_policy, ..settings() });
+        let kept = keep_failure_policies(&mut wanted, &live);
+        assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{asked_before} {there} {asked}");
+        assert_eq!(kept.is_empty(), expected == asked, "{kept:?}");
+    }
+}
