@@ -1,7 +1,7 @@
 //! Broken glass through its whole life, and the Events that are left.
 
+use crate::cluster::{Stage, stage};
 use crate::kubectl::Outcome;
-use crate::stage::{Stage, stage};
 
 const PATCH: &str = r#"kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#;
 const DRY: &str = "kubectl scale deployment python-app-prod -n prod --replicas=7 --dry-run=server 2>&1";

@@ -1,6 +1,6 @@
 //! What controllers do after a person's write that is allowed.
 
-use crate::stage::stage;
+use crate::cluster::stage;
 
 #[test]
 fn a_namespace_that_git_does_not_know_is_deleted_with_all_that_it_holds() {

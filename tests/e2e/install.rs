@@ -4,9 +4,9 @@ use base64::Engine as _;
 use driftwall_core::manifest::Object;
 use serde_json::{Value, json};
 
+use crate::api_versions::Lacks;
+use crate::control_plane::Plane;
 use crate::kubectl::{Proof, configure};
-use crate::older::Lacks;
-use crate::plane::Plane;
 
 /// What the installation says of how driftwall starts.
 pub(crate) struct Installed {

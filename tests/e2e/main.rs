@@ -10,27 +10,27 @@
 // Clippy takes only the functions marked as tests for tests, not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod accepted;
-mod actions;
-mod balancer;
+mod api_versions;
+mod autoscaling;
 mod break_glass;
+mod bypass;
+mod cluster;
 #[path = "../it/harness/common.rs"]
 mod common;
+mod control_plane;
 mod controllers;
+mod enforcement;
+mod fail_closed;
 mod install;
-mod keys;
 mod kubectl;
-mod load;
-mod lock_out;
-mod metrics;
+mod load_balancer;
+mod metrics_api;
 mod modes;
-mod older;
-mod plane;
+mod pki;
 mod process;
-mod registration;
-mod renewals;
+mod recorded_actions;
 mod replicas;
-mod scaling;
-mod stage;
-mod story;
-mod ways_round;
+mod shipped_manifests;
+mod webhook_config;
+mod write_load;
+mod zero_downtime;

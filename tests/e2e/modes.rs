@@ -1,6 +1,6 @@
 //! Warn, audit, and what stores nothing.
 
-use crate::stage::stage;
+use crate::cluster::stage;
 
 const PATCH: &str = r#"kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#;
 const REPLICAS: &str = "kubectl get deployment python-app-prod -n prod -o jsonpath={.spec.replicas}";
@@ -23,7 +23,7 @@ fn in_audit_mode_the_write_goes_through_in_silence_and_is_counted() {
     let Some(mut stage) = stage() else { return };
     stage.mode("audit");
     let drifts =
-        |stage: &crate::stage::Stage| stage.counted(r#"verdict="drift",actor="person",answer="allow",mode="audit""#);
+        |stage: &crate::cluster::Stage| stage.counted(r#"verdict="drift",actor="person",answer="allow",mode="audit""#);
     let before = drifts(&stage);
     let passed = stage.alice(PATCH);
     assert_eq!(passed.answer(), "allow", "{passed:?}");

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Balancer, page};
 use crate::install::Installed;
+use crate::load_balancer::{Balancer, page};
 use crate::process::{Process, logs, until};
 
 /// The file of the configuration, which all replicas read.

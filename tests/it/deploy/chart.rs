@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::Value;
 
-use crate::deploy::harness::{Program, find, is_one_that_the_api_has, read, typed, yaml};
+use crate::deploy::manifests::{Program, find, is_one_that_the_api_has, read, typed, yaml};
 
 pub(crate) const CHART: &str = "deploy/chart";
 pub(crate) const VALUES: [&str; 3] =

@@ -1,8 +1,8 @@
 //! What `deploy/` ships: what a real API server would take, and what it promises.
 
-mod base;
 mod chart;
-mod harness;
+mod kustomization;
+mod manifests;
 mod monitoring;
-mod registration;
-mod rights;
+mod rbac;
+mod webhook_config;

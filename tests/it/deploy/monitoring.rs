@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::deploy::harness::{Program, find, is_one_that_the_api_has, read};
+use crate::deploy::manifests::{Program, find, is_one_that_the_api_has, read};
 
 #[test]
 fn every_object_is_in_the_namespace_of_the_base() {

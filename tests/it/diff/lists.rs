@@ -3,8 +3,8 @@
 use driftwall_core::diff::Step;
 use serde_json::{Map, Value, json};
 
-use crate::diff::harness::{Git, Person, Seen, Workload};
-use crate::diff::places::{ListAt, Of, of_builtin, of_custom, widget};
+use crate::diff::schema_lists::{ListAt, Of, of_builtin, of_custom, widget};
+use crate::diff::table::{Git, Person, Seen, Workload};
 
 /// How many keyed lists, sets and atomic lists were held.
 type Count = [usize; 3];

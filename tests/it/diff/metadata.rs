@@ -1,7 +1,7 @@
 //! Labels, annotations, owners and finalizers; marks that opt out; objects that
 //! hold others, or are on their way out.
 
-use crate::diff::harness::{CONFIG_MAP, DEPLOYMENT, Git, Person, Workload, object, table, text};
+use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, Git, Person, Workload, object, table, text};
 
 #[test]
 fn a_declared_label_is_held_and_any_other_is_free() {

@@ -9,7 +9,7 @@ use driftwall_core::policy::Verdict;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::diff::harness::{By, Git, Person, Workload};
+use crate::diff::table::{By, Git, Person, Workload};
 
 // === what is generated ===
 

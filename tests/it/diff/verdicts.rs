@@ -1,6 +1,6 @@
 //! What each sort of write comes to, by a person and by a workload.
 
-use crate::diff::harness::{CONFIG_MAP, DEPLOYMENT, Git, Person, SECRET, SERVICE, THING, Workload, Write, object, table, text};
+use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, Git, Person, SECRET, SERVICE, THING, Workload, Write, object, table, text};
 
 const JOB: &str = "batch/v1 Job";
 const ROLLOUT: &str = "argoproj.io/v1alpha1 Rollout";

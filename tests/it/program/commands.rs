@@ -78,7 +78,7 @@ fn webhook_prints_a_registration_for_what_git_declares() {
     };
     let config = file(
         "driftwall.yaml",
-        &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::program::harness::USUAL),
+        &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::program::served::USUAL),
     );
     let pem = driftwall::certs::make(&["wall".to_owned()], 1).unwrap().ca;
     let ca = file("ca.crt", &pem);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::harness::common::recorded;
-use crate::program::harness::{Served, USUAL, in_time, pair, response, store};
+use crate::program::served::{Served, USUAL, in_time, pair, response, store};
 use crate::server::client::{Client, Sent, asking, connect, der, trust};
 use driftwall::certs::Pair;
 

@@ -4,11 +4,11 @@
 // Clippy takes only the functions marked as tests for tests, not what they call.
 // Counts are whole, and what a test waits for may be large.
 
-mod cluster;
+mod answers;
 mod commands;
-mod harness;
 mod load;
-mod recorded;
-mod rendered;
-mod renewal;
-mod verdicts;
+mod owner_lookup;
+mod recorded_reviews;
+mod reload;
+mod rendered_source;
+mod served;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use driftwall::certs;
 use driftwall::source::{Credentials, FetchError, Limits};
 
-use crate::source::remote::origin::{Origin, text};
-use crate::source::remote::place::{LIMITS, Place, Server, look, mirror};
-use crate::source::remote::web::Web;
+use crate::source::remote::git_http_server::Web;
+use crate::source::remote::repository::{Origin, text};
+use crate::source::remote::transports::{LIMITS, Place, Server, look, mirror};
 
 /// A file beside the place's own.
 fn file(place: &Place, name: &str, text: &str) -> PathBuf {

@@ -3,14 +3,14 @@
 
 // Clippy takes only the functions marked as tests for tests, not what they call.
 
-mod damage;
-mod follow;
-mod gone;
+mod damaged_mirror;
+mod git_http_server;
 mod https;
-mod moves;
-mod origin;
-mod place;
+mod polling;
+mod repository;
+mod revisions;
 mod secrets;
 mod ssh;
 mod sshd;
-mod web;
+mod transports;
+mod unreachable;

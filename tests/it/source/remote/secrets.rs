@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use driftwall::source::{Credentials, Mirror};
 
-use crate::source::remote::origin::Origin;
-use crate::source::remote::place::{Place, Server, mirror, objects};
+use crate::source::remote::repository::Origin;
+use crate::source::remote::transports::{Place, Server, mirror, objects};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

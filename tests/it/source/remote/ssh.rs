@@ -4,9 +4,9 @@ use std::process::Command;
 
 use driftwall::source::{Credentials, FetchError};
 
-use crate::source::remote::origin::Origin;
-use crate::source::remote::place::{Place, Server, look, mirror};
+use crate::source::remote::repository::Origin;
 use crate::source::remote::sshd::Sshd;
+use crate::source::remote::transports::{Place, Server, look, mirror};
 
 /// A repository behind `sshd`, or nothing where there is none.
 fn place() -> Option<(Place, git2::Oid)> {

@@ -1,6 +1,6 @@
 //! What is written to the disk, and what never is.
 
-use crate::source::render::harness::{CONFIG_MAP, Repo, fake, objects, options};
+use crate::source::render::fixtures::{CONFIG_MAP, Repo, fake, objects, options};
 
 /// Complains of all that was written.
 const LIST: &str = "cd ../..; find . | sort | while read -r f; do echo \"- $f\"; done >&2; exit 1\n";

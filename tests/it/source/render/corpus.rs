@@ -10,7 +10,7 @@ use driftwall::source::render::{Kind, detect};
 use driftwall_core::manifest;
 use serde_json::Value;
 
-use crate::source::render::harness::{Repo, objects, options, read_by_kubectl};
+use crate::source::render::fixtures::{Repo, objects, options, read_by_kubectl};
 
 const CORPUS: &str = "tests/data/corpus/online-boutique";
 

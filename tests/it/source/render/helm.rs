@@ -12,7 +12,7 @@ use driftwall_core::diff::OPAQUE;
 use driftwall_core::policy::{DecisionContext, EvaluationContext, Policy, Verdict, judge};
 use serde_json::{Value, json};
 
-use crate::source::render::harness::{Repo, objects, options, snapshot};
+use crate::source::render::fixtures::{Repo, objects, options, snapshot};
 
 /// What `helm create` makes, in `charts/web`.
 fn created(options: &RenderOptions) -> Repo {
@@ -227,7 +227,7 @@ fn dependencies_must_be_in_git() {
     );
     repo.write(&[
         ("c/charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 1.0.0\n"),
-        ("c/charts/sub/templates/a.yaml", crate::source::render::harness::CONFIG_MAP),
+        ("c/charts/sub/templates/a.yaml", crate::source::render::fixtures::CONFIG_MAP),
     ]);
     let rendered = repo.render("c", &options).unwrap();
     assert_eq!(&**objects(&rendered)[0].0, "c/charts/sub/templates/a.yaml");

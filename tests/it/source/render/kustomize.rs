@@ -3,7 +3,7 @@
 use driftwall::source::render::{Programs, RenderOptions, plan};
 use driftwall_core::desired::ObjectKey;
 
-use crate::source::render::harness::{CONFIG_MAP, Repo, fake, objects, options, snapshot};
+use crate::source::render::fixtures::{CONFIG_MAP, Repo, fake, objects, options, snapshot};
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment

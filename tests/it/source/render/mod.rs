@@ -1,9 +1,9 @@
 //! Rendering: kustomizations and charts with the real programs, and everything
 //! that can go wrong with programs that are not.
 
-mod bounds;
 mod checkout;
 mod corpus;
-mod harness;
+mod fixtures;
 mod helm;
 mod kustomize;
+mod subprocess;

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use crate::harness::common::{commit_folder, recorded};
-use crate::program::harness::{Served, USUAL};
+use crate::program::served::{Served, USUAL};
 
 /// An API server that says of every ReplicaSet that this Deployment owns it.
 async fn api_server(deployment: &'static str) -> SocketAddr {

@@ -10,9 +10,9 @@ use driftwall::source::{Address, Credentials, FetchError, GitError, Limits, Mirr
 use git2::Oid;
 use tempfile::TempDir;
 
-use crate::source::remote::origin::Origin;
+use crate::source::remote::git_http_server::Web;
+use crate::source::remote::repository::Origin;
 use crate::source::remote::sshd::Sshd;
-use crate::source::remote::web::Web;
 
 /// A repository, how it is reached, and a data folder.
 pub(crate) struct Place {

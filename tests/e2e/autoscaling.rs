@@ -1,6 +1,6 @@
 //! The autoscaler of Git at work: its writes pass, and a person's beside it are judged as ever.
 
-use crate::stage::{Stage, stage};
+use crate::cluster::{Stage, stage};
 
 /// All pods of `web` together use this much: over what their number may have, and far below it.
 const BUSY: u32 = 200;
@@ -49,7 +49,7 @@ fn load(stage: &Stage, load: u32, replicas: &str) {
 fn run(stage: &Stage, pod: &str) {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     let status = format!(
-        r#"{{"status": {{"phase": "ConfigReloader", "startTime": "{now}", "conditions":
+        r#"{{"status": {{"phase": "Running", "startTime": "{now}", "conditions":
             [{{"type": "Ready", "status": "True", "lastTransitionTime": "{now}"}}]}}}}"#
     );
     // It may be gone by now.

@@ -2,8 +2,8 @@
 
 use driftwall::source::FetchError;
 
-use crate::source::remote::origin::{Origin, text};
-use crate::source::remote::place::{Place, Server, everywhere, look};
+use crate::source::remote::repository::{Origin, text};
+use crate::source::remote::transports::{Place, Server, everywhere, look};
 
 #[test]
 fn a_branch_is_followed() {

@@ -9,7 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::apps::v1::Deployment;
 
 use crate::deploy::chart::{CHART, VALUES, config, template};
-use crate::deploy::harness::{Program, find, read, typed};
+use crate::deploy::manifests::{Program, find, read, typed};
 
 const CONFIGURATION: &str = "ValidatingWebhookConfiguration";
 

@@ -7,7 +7,7 @@ use driftwall::config::Config;
 use driftwall_core::manifest::Object;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 
-use crate::deploy::harness::{Program, named, read, typed};
+use crate::deploy::manifests::{Program, named, read, typed};
 
 /// The base, and where Helm is the chart under another name in another namespace.
 fn installed() -> Vec<(&'static str, &'static str, Vec<Object>)> {

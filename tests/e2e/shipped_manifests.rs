@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::older::Lacks;
+use crate::api_versions::Lacks;
+use crate::cluster::{Stage, stage};
 use crate::process::say;
-use crate::stage::{Stage, stage};
 
 /// Kinds of other projects, which the server knows only where those are installed.
 const OTHERS: [&str; 4] = ["Certificate", "Issuer", "PrometheusRule", "ServiceMonitor"];

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::harness::common::{commit_all, recorded};
-use crate::program::harness::{Served, USUAL, in_time, response};
+use crate::program::served::{Served, USUAL, in_time, response};
 use crate::server::client::asking;
 
 const FAILING: &str = "driftwall_source_failing{source=\"prod\"}";

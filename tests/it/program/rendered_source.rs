@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::harness::common::{commit_all, commit_folder, recorded};
-use crate::program::harness::Served;
+use crate::program::served::Served;
 
 /// The programs that `tests/programs` provides; a test without them is left out, but in CI.
 fn kubectl() -> Option<PathBuf> {

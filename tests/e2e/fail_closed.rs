@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
+use crate::cluster::stage;
 use crate::kubectl::Outcome;
-use crate::stage::stage;
 
 const SCALE: &str = "kubectl scale deployment python-app-prod -n prod --replicas=7";
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::common::recorded;
-use crate::program::harness::{Served, USUAL, in_time, response};
+use crate::program::served::{Served, USUAL, in_time, response};
 use crate::server::client::{Chunks, asking, full};
 use http_body_util::BodyExt as _;
 

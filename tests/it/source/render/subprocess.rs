@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use driftwall::source::render::{RenderOptions, render};
 
-use crate::source::render::harness::{CONFIG_MAP, fake, objects};
+use crate::source::render::fixtures::{CONFIG_MAP, fake, objects};
 
 /// Whether a process is there and no zombie.
 fn is_alive(pid: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The story that driftwall tells, word by word.
 
-use crate::stage::stage;
+use crate::cluster::stage;
 
 const PATCH: &str = r#"kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#;
 const REPLICAS: &str = "kubectl get deployment python-app-prod -n prod -o jsonpath={.spec.replicas}";

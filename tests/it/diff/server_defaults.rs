@@ -1,7 +1,7 @@
 //! The classes of false drift that come from what the API server defaults and
 //! allocates: the manifest is created, or restored, and comes out fuller.
 
-use crate::diff::harness::{DEPLOYMENT, SERVICE, THING, table};
+use crate::diff::table::{DEPLOYMENT, SERVICE, THING, table};
 
 #[test]
 fn what_the_server_fills_in_is_no_drift() {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use driftwall::source::{Credentials, FetchError, Limits};
 
-use crate::source::remote::origin::{Origin, text};
-use crate::source::remote::place::{LIMITS, Place, everywhere, look, look_until, mirror, objects};
+use crate::source::remote::git_http_server::Manner;
+use crate::source::remote::repository::{Origin, text};
 use crate::source::remote::sshd::keygen;
-use crate::source::remote::web::Manner;
+use crate::source::remote::transports::{LIMITS, Place, everywhere, look, look_until, mirror, objects};
 
 /// More than any of the limits here, on the slowest machine.
 const HANG: Duration = Duration::from_secs(30);

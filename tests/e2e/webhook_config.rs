@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::cluster::{Stage, stage};
 use crate::process::until;
-use crate::stage::{Stage, stage};
 
 const PATCH: &str = r#"kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#;
 const NAME: &str = "validatingwebhookconfiguration driftwall";

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::keys::{self, Authority};
 use crate::kubectl::{Proof, Shell, configure};
+use crate::pki::{self, Authority};
 use crate::process::{Process, free_port, until};
 
 pub(crate) struct Plane {
@@ -31,7 +31,7 @@ impl Plane {
         authority.issue(folder.path(), "manager", "system:kube-controller-manager", None);
         // As which the API server calls the APIs that others serve.
         authority.issue(folder.path(), "proxy", "front-proxy", None);
-        keys::tokens(folder.path());
+        pki::tokens(folder.path());
         let [etcd, peer, server, manager] = [(); 4].map(|()| free_port());
         for user in ["admin", "alice", "manager"] {
             configure(folder.path(), user, server, "default", &Proof::Certificate);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use driftwall::source::{Address, Remote, SnapshotStore, SourcePoller, SourceSpec, SourceState};
 use driftwall_core::desired::ObjectKey;
 
-use crate::source::remote::origin::Origin;
-use crate::source::remote::place::{Place, everywhere};
+use crate::source::remote::repository::Origin;
+use crate::source::remote::transports::{Place, everywhere};
 
 fn manifest(mode: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: app\ndata:\n  MODE: {mode}\n")

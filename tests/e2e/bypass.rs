@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::actions::NAMES;
-use crate::stage::{Stage, stage};
+use crate::cluster::{Stage, stage};
+use crate::recorded_actions::NAMES;
 
 /// Whatever alice does, she may do it as far as the API server is concerned.
 struct Way {

@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::diff::harness::{Git, Person, Workload, Write};
 use crate::diff::properties::{json, named};
+use crate::diff::table::{Git, Person, Workload, Write};
 
 const KINDS: [&str; 6] =
     ["v1 Secret", "v1 Service", "apps/v1 Deployment", "example.org/v1 Thing", "batch/v1 Job", "v1 Namespace"];

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::deploy::harness::{Program, find, is_one_that_the_api_has, read, typed, yaml};
+use crate::deploy::manifests::{Program, find, is_one_that_the_api_has, read, typed, yaml};
 
 /// The files that the kustomization lists.
 fn objects() -> Vec<Object> {

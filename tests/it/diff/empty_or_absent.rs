@@ -1,6 +1,6 @@
 //! Where being there and being empty means something, and where it does not.
 
-use crate::diff::harness::{DEPLOYMENT, THING, table};
+use crate::diff::table::{DEPLOYMENT, THING, table};
 
 const POLICY: &str = "networking.k8s.io/v1 NetworkPolicy";
 

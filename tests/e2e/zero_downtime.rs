@@ -8,9 +8,9 @@ use driftwall::certs::Certificate;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::load::{Counts, Drift, Load, WRITERS, asked};
+use crate::cluster::{Stage, passed_over, stage};
 use crate::process::{say, until};
-use crate::stage::{Stage, passed_over, stage};
+use crate::write_load::{Counts, Drift, Load, WRITERS, asked};
 
 /// Enough writes that all of them have met the change.
 const AFTERWARDS: usize = 100;

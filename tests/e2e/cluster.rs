@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-use crate::balancer::Balancer;
+use crate::api_versions::Lacks;
 use crate::common::{commit_all, commit_folder, unpacked};
+use crate::control_plane::Plane;
 use crate::install::install;
 use crate::kubectl::Outcome;
-use crate::metrics::Metrics;
-use crate::older::Lacks;
-use crate::plane::Plane;
+use crate::load_balancer::Balancer;
+use crate::metrics_api::Metrics;
 use crate::process::{logs, until};
 use crate::replicas::Replicas;
 

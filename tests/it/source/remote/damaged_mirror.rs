@@ -6,8 +6,8 @@ use std::path::Path;
 use driftwall::source::{Credentials, Mirror};
 use git2::Oid;
 
-use crate::source::remote::origin::{Origin, text};
-use crate::source::remote::place::{Place, everywhere, look, mirror, objects};
+use crate::source::remote::repository::{Origin, text};
+use crate::source::remote::transports::{Place, everywhere, look, mirror, objects};
 
 /// What may have happened to a mirror.
 fn harm(mirror: &Mirror, kind: &str) {

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-use crate::plane::Plane;
+use crate::control_plane::Plane;
 
 /// The API, and what it says of pods; of none, no autoscaler moves.
 pub(crate) struct Metrics {

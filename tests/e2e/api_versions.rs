@@ -3,7 +3,7 @@
 use driftwall_core::manifest::{self, Object};
 use serde_json::Value;
 
-use crate::plane::Plane;
+use crate::control_plane::Plane;
 
 /// A kind in the API version that Git names, and in the one before it.
 struct Moved {

@@ -2,7 +2,7 @@
 //! in several spellings, and what is empty, null or absent. What such a write
 //! changes beside them is in the tables too, so that tolerance stays narrow.
 
-use crate::diff::harness::{CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, THING, table};
+use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, THING, table};
 
 const ROLE: &str = "rbac.authorization.k8s.io/v1 Role";
 

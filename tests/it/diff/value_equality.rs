@@ -5,7 +5,7 @@ use driftwall_core::diff::Quantity;
 use kube_quantity::ParsedQuantity;
 use proptest::prelude::*;
 
-use crate::diff::harness::{DEPLOYMENT, Git, Person, SECRET, THING, Workload, object, text};
+use crate::diff::table::{DEPLOYMENT, Git, Person, SECRET, THING, Workload, object, text};
 
 /// Writes `b` where Git says `a`, and `a` where Git says `b`, over something
 /// else: no drift where they are the same, drift for everyone where not.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use crate::stage::{Stage, stage};
+use crate::cluster::{Stage, stage};
 
 #[derive(Deserialize)]
 struct Action {

@@ -12,9 +12,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 
+use crate::cluster::Stage;
 use crate::kubectl::Shell;
 use crate::process::{say, until};
-use crate::stage::Stage;
 
 /// What came of the writes.
 #[derive(Clone, Debug, Default)]
