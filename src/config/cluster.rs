@@ -7,16 +7,16 @@ use super::{Fault, duration, wire};
 
 /// The serving certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
+pub struct TlsSettings {
     /// Where it comes from.
-    pub certificate: Certificate,
+    pub certificate: CertificateSettings,
     /// The CA of clients that may call; everybody may, where there is none.
     pub client_ca: Option<PathBuf>,
 }
 
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certificate {
+pub enum CertificateSettings {
     /// PEM files: the certificate with its chain, and its key.
     Files {
         /// The certificate.
@@ -25,21 +25,21 @@ pub enum Certificate {
         key: PathBuf,
     },
     /// driftwall makes it, keeps it in a Secret and renews it.
-    SelfManaged(Lives),
+    SelfManaged(CertificateValidity),
 }
 
 /// How long certificates of driftwall's own making are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lives {
+pub struct CertificateValidity {
     /// The CA.
-    pub authority: Duration,
+    pub ca: Duration,
     /// The serving certificate; no longer than the CA.
     pub certificate: Duration,
 }
 
 /// What is registered with the API server, and by what name driftwall goes in its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
+pub struct WebhookSettings {
     /// Whether driftwall keeps its `ValidatingWebhookConfiguration` itself.
     pub manage: bool,
     /// The name of that configuration, and of the `ClusterRole` that it goes with.
@@ -56,9 +56,9 @@ pub struct Registration {
     /// How long the API server waits for an answer.
     pub timeout_seconds: u8,
     /// Namespaces that are never asked about, beside driftwall's own.
-    pub leave_out: Vec<String>,
+    pub exclude_namespaces: Vec<String>,
     /// Whether a configuration that somebody removed or weakened is put back.
-    pub restore: bool,
+    pub self_heal: bool,
 }
 
 /// What the API server does with a write when the webhook cannot be called.
@@ -73,11 +73,11 @@ pub enum FailurePolicy {
 
 /// What may be done in an emergency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BreakGlass {
+pub struct BreakGlassSettings {
     /// Whether a `BreakGlass` lets drift pass.
     pub enabled: bool,
     /// The longest that one may last.
-    pub longest: Duration,
+    pub max_duration: Duration,
 }
 
 impl FailurePolicy {
@@ -91,29 +91,29 @@ impl FailurePolicy {
 }
 
 /// Below this a certificate would end before everybody has its successor.
-const SHORTEST_LIFE: Duration = Duration::from_secs(10);
+const MIN_VALIDITY: Duration = Duration::from_secs(10);
 
-pub(super) fn tls(tls: wire::Tls, folder: &Path) -> Result<Tls, Fault> {
-    let wire::Tls { cert_file, key_file, client_ca_file, self_managed, authority_life, certificate_life } = tls;
+pub(super) fn tls(tls: wire::Tls, folder: &Path) -> Result<TlsSettings, Fault> {
+    let wire::Tls { cert_file, key_file, client_ca_file, self_managed, ca_validity, certificate_validity } = tls;
     let fault = |key: &str, reason: &str| (format!("tls.{key}"), reason.to_owned());
     let certificate = match (self_managed, cert_file, key_file) {
-        (false, Some(cert), Some(key)) => Certificate::Files { cert: folder.join(cert), key: folder.join(key) },
+        (false, Some(cert), Some(key)) => CertificateSettings::Files { cert: folder.join(cert), key: folder.join(key) },
         (false, None, _) => {
             return Err(fault("certFile", "it is missing; give certFile and keyFile, or selfManaged: true"));
         }
         (false, _, None) => return Err(fault("keyFile", "it is missing")),
         (true, None, None) => {
-            let lives = Lives {
-                authority: duration("tls.authorityLife", &authority_life)?,
-                certificate: duration("tls.certificateLife", &certificate_life)?,
+            let validity = CertificateValidity {
+                ca: duration("tls.caValidity", &ca_validity)?,
+                certificate: duration("tls.certificateValidity", &certificate_validity)?,
             };
-            if lives.certificate < SHORTEST_LIFE {
-                return Err(fault("certificateLife", "it is too short; write 10s or more, such as 2160h"));
+            if validity.certificate < MIN_VALIDITY {
+                return Err(fault("certificateValidity", "it is too short; write 10s or more, such as 2160h"));
             }
-            if lives.authority < lives.certificate {
-                return Err(fault("authorityLife", "it is shorter than certificateLife"));
+            if validity.ca < validity.certificate {
+                return Err(fault("caValidity", "it is shorter than certificateValidity"));
             }
-            Certificate::SelfManaged(lives)
+            CertificateSettings::SelfManaged(validity)
         }
         (true, _, _) => {
             return Err(fault(
@@ -122,12 +122,21 @@ pub(super) fn tls(tls: wire::Tls, folder: &Path) -> Result<Tls, Fault> {
             ));
         }
     };
-    Ok(Tls { certificate, client_ca: client_ca_file.map(|file| folder.join(file)) })
+    Ok(TlsSettings { certificate, client_ca: client_ca_file.map(|file| folder.join(file)) })
 }
 
-pub(super) fn registration(wire: wire::Registration) -> Result<Registration, Fault> {
-    let wire::Registration { manage, name, service, port, url, failure_policy, timeout_seconds, leave_out, restore } =
-        wire;
+pub(super) fn registration(wire: wire::Registration) -> Result<WebhookSettings, Fault> {
+    let wire::Registration {
+        manage,
+        name,
+        service,
+        port,
+        url,
+        failure_policy,
+        timeout_seconds,
+        exclude_namespaces,
+        self_heal,
+    } = wire;
     let fault = |key: &str, reason: &str| (format!("registration.{key}"), reason.to_owned());
     if !(1..=30).contains(&timeout_seconds) {
         return Err(fault("timeoutSeconds", "write a number of seconds from 1 to 30"));
@@ -145,13 +154,26 @@ pub(super) fn registration(wire: wire::Registration) -> Result<Registration, Fau
         wire::FailurePolicy::Fail => FailurePolicy::Fail,
         wire::FailurePolicy::Ignore => FailurePolicy::Ignore,
     };
-    Ok(Registration { manage, name, service, port, url, failure_policy, timeout_seconds, leave_out, restore })
+    Ok(WebhookSettings {
+        manage,
+        name,
+        service,
+        port,
+        url,
+        failure_policy,
+        timeout_seconds,
+        exclude_namespaces,
+        self_heal,
+    })
 }
 
-pub(super) fn break_glass(wire: &wire::BreakGlass) -> Result<BreakGlass, Fault> {
-    let longest = duration("breakGlass.longest", &wire.longest)?;
-    if longest.is_zero() {
-        return Err(("breakGlass.longest".into(), "it is zero; write how long, such as 4h, or enabled: false".into()));
+pub(super) fn break_glass(wire: &wire::BreakGlass) -> Result<BreakGlassSettings, Fault> {
+    let max_duration = duration("breakGlass.maxDuration", &wire.max_duration)?;
+    if max_duration.is_zero() {
+        return Err((
+            "breakGlass.maxDuration".into(),
+            "it is zero; write how long, such as 4h, or enabled: false".into(),
+        ));
     }
-    Ok(BreakGlass { enabled: wire.enabled, longest })
+    Ok(BreakGlassSettings { enabled: wire.enabled, max_duration })
 }

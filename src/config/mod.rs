@@ -13,7 +13,9 @@ use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorError, Actors, Grant, Rule};
 use driftwall_core::policy::{Ignore, Mode, ModeRule, Policy, Scoped};
 
-pub use cluster::{BreakGlass, Certificate, FailurePolicy, Lives, Registration, Tls};
+pub use cluster::{
+    BreakGlassSettings, CertificateSettings, CertificateValidity, FailurePolicy, TlsSettings, WebhookSettings,
+};
 
 /// A configuration, checked.
 #[derive(Debug)]
@@ -23,13 +25,13 @@ pub struct Config {
     /// Where probes and metrics are served.
     pub admin: SocketAddr,
     /// The serving certificate; needed to serve, not to check.
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsSettings>,
     /// Whether the cluster is asked for what only it knows.
-    pub cluster: Access,
+    pub cluster: ClusterAccess,
     /// What is registered with the API server, and whether driftwall does it itself.
-    pub registration: Registration,
+    pub registration: WebhookSettings,
     /// What may be done in an emergency.
-    pub break_glass: BreakGlass,
+    pub break_glass: BreakGlassSettings,
     /// Whether denials are recorded as Events of the cluster.
     pub events: bool,
     /// What Git says, and where.
@@ -39,11 +41,11 @@ pub struct Config {
     /// What is asked of writers.
     pub policy: Policy,
     /// How often sources are looked at.
-    pub poll: Duration,
+    pub poll_interval: Duration,
     /// How old a look at Git may be before a denial asks for a new one.
-    pub freshness: Duration,
+    pub refresh_after: Duration,
     /// How long a denial waits for that.
-    pub longest_look: Duration,
+    pub refresh_timeout: Duration,
     /// How old a look at Git may be to deny by it at all.
     pub max_staleness: Duration,
     /// How long a server that was told to end serves on.
@@ -52,7 +54,7 @@ pub struct Config {
 
 /// Whether the cluster is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
+pub enum ClusterAccess {
     /// The one that the environment names, where it names one.
     #[default]
     Auto,
@@ -144,17 +146,17 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
     } = wire;
     let mut policy = Policy {
         mode: mode.into(),
-        modes: each("modes", modes, |rule| {
+        modes: convert_each("modes", modes, |rule| {
             let classes = rule.actors.iter().map(|class| class.parse().map_err(|error: ActorError| error.to_string()));
             ModeRule::new(&rule.namespaces, classes.collect::<Result<_, _>>()?, rule.mode.into())
                 .map_err(|error| error.to_string())
         })?,
-        ignore: each("ignore", ignore, |rule| {
+        ignore: convert_each("ignore", ignore, |rule| {
             Ignore::new(&rule.group, &rule.kind, &rule.namespace, &rule.name, &rule.paths)
                 .map_err(|error| error.to_string())
         })?,
-        unmanaged: each("unmanaged", unmanaged.rules(), scoped)?,
-        extras: each("extras", extras.rules(), scoped)?,
+        unmanaged: convert_each("unmanaged", unmanaged.rules(), scoped)?,
+        extras: convert_each("extras", extras.rules(), scoped)?,
         on_error: on_error.into(),
         dry_run: dry_run.into(),
         ..Policy::default()
@@ -165,9 +167,9 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
     for source in &sources {
         policy.source_modes.extend(source.mode.map(|mode| (source.name.clone(), Mode::from(mode))));
     }
-    let rules = each("actors", actors, rule)?;
-    let places = sources::Places::new(folder, &git.data, programs);
-    let repositories = each("sources", sources, |source| places.repository(&source))?;
+    let rules = convert_each("actors", actors, rule)?;
+    let builder = sources::SourceBuilder::new(folder, &git.data_dir, programs);
+    let repositories = convert_each("sources", sources, |source| builder.build(&source))?;
     for (index, repository) in repositories.iter().enumerate() {
         if repositories[..index].iter().any(|before| before.name == repository.name) {
             return Err((format!("sources[{index}].name"), format!("there is a source `{}` already", repository.name)));
@@ -184,15 +186,15 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         sources: repositories,
         actors: Actors::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
         policy,
-        poll: pace("git.poll", &git.poll)?,
-        freshness: duration("git.freshness", &git.freshness)?,
-        longest_look: duration("git.longestLook", &git.longest_look)?,
+        poll_interval: pace("git.poll", &git.poll)?,
+        refresh_after: duration("git.refreshAfter", &git.refresh_after)?,
+        refresh_timeout: duration("git.refreshTimeout", &git.refresh_timeout)?,
         max_staleness: duration("maxStaleness", &max_staleness)?,
         drain: duration("drain", &drain)?,
     })
 }
 
-fn each<T, U>(key: &str, items: Vec<T>, make: impl Fn(T) -> Result<U, String>) -> Result<Vec<U>, Fault> {
+fn convert_each<T, U>(key: &str, items: Vec<T>, make: impl Fn(T) -> Result<U, String>) -> Result<Vec<U>, Fault> {
     let make = |(index, item)| make(item).map_err(|reason| (format!("{key}[{index}]"), reason));
     items.into_iter().enumerate().map(make).collect()
 }

@@ -8,14 +8,14 @@ use crate::source::render::{HelmOptions, Programs, Render, RenderOptions};
 use crate::source::{Address, Credentials, Files, Remote, SourceSpec};
 
 /// What all sources share.
-pub(super) struct Places<'a> {
+pub(super) struct SourceBuilder<'a> {
     /// The configuration's folder: what relative paths are relative to.
     folder: &'a Path,
     data: PathBuf,
     programs: Programs,
 }
 
-impl<'a> Places<'a> {
+impl<'a> SourceBuilder<'a> {
     pub(super) fn new(folder: &'a Path, data: &str, programs: wire::Programs) -> Self {
         let wire::Programs { kustomize, kubectl, helm } = programs;
         let at = |file: Option<String>| file.map(|file| folder.join(file));
@@ -24,7 +24,7 @@ impl<'a> Places<'a> {
     }
 
     /// A source made usable; what is wrong with it otherwise.
-    pub(super) fn repository(&self, wire: &wire::Source) -> Result<SourceSpec, String> {
+    pub(super) fn build(&self, wire: &wire::Source) -> Result<SourceSpec, String> {
         let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _, .. } = wire;
         if name.is_empty() {
             return Err("its name is empty".into());

@@ -24,7 +24,7 @@ pub(crate) async fn stand_by(
         loop {
             let ClusterSettings { break_glass, events, .. } = in_cluster.borrow_and_update().clone();
             let is_new = |now: &mut Option<Duration>| {
-                let next = break_glass.enabled.then_some(break_glass.longest);
+                let next = break_glass.enabled.then_some(break_glass.max_duration);
                 std::mem::replace(now, next) != next
             };
             longest.send_if_modified(is_new);

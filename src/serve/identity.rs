@@ -13,7 +13,7 @@ use super::Failure;
 use super::reload::ClusterSettings;
 use crate::certs;
 use crate::cluster::{Certificates, ClusterContext, Lease, Pace, Terms, Trusted, Wanted, follow_registered};
-use crate::config::{Certificate, Registration};
+use crate::config::{CertificateSettings, WebhookSettings};
 use crate::server::probe;
 use crate::telemetry::Metrics;
 
@@ -45,7 +45,7 @@ impl ServingIdentity {
     /// Nothing happens before [`ServingIdentity::keep`].
     pub(crate) fn new(
         home: Option<ClusterContext>,
-        certificate: &Certificate,
+        certificate: &CertificateSettings,
         asked: &ClusterSettings,
     ) -> Result<Self, Failure> {
         let registration = &asked.registration;
@@ -53,18 +53,18 @@ impl ServingIdentity {
         let names = names(registration, &namespace)?;
         let dialed = names.last().cloned().unwrap_or_default();
         let certificates = match (certificate, &home) {
-            (Certificate::Files { .. }, _) => None,
-            (Certificate::SelfManaged(_), None) => {
+            (CertificateSettings::Files { .. }, _) => None,
+            (CertificateSettings::SelfManaged(_), None) => {
                 return Err("failed to use tls.selfManaged: it keeps the certificate in a Secret, \
                             and no cluster is asked here; give certFile and keyFile instead"
                     .into());
             }
-            (Certificate::SelfManaged(lives), Some(home)) => {
+            (CertificateSettings::SelfManaged(validity), Some(home)) => {
                 let wanted = Wanted {
                     service: registration.service.clone(),
                     names,
-                    authority_life: lives.authority,
-                    certificate_life: lives.certificate,
+                    authority_life: validity.ca,
+                    certificate_life: validity.certificate,
                 };
                 let certificates = Certificates::new(home, wanted, Pace::default());
                 if let Some(warning) = unfollowed(registration) {
@@ -246,7 +246,7 @@ impl ServingIdentity {
 }
 
 /// What keeps a certificate of driftwall's own from being renewed to the end.
-fn unfollowed(registration: &Registration) -> Option<&'static str> {
+fn unfollowed(registration: &WebhookSettings) -> Option<&'static str> {
     (!registration.manage).then_some(
         "With tls.selfManaged and registration.manage: false nobody registers a new CA: \
          before the old one ends, caBundle of every webhook must be made ca.crt of the Secret, by hand or by a tool",
@@ -254,8 +254,8 @@ fn unfollowed(registration: &Registration) -> Option<&'static str> {
 }
 
 /// What the webhook is called by; the last is what API servers dial.
-fn names(registration: &Registration, namespace: &str) -> Result<Vec<String>, Failure> {
-    let Registration { service, url, .. } = registration;
+fn names(registration: &WebhookSettings, namespace: &str) -> Result<Vec<String>, Failure> {
+    let WebhookSettings { service, url, .. } = registration;
     let mut names = vec![format!("{service}.{namespace}.svc.cluster.local"), format!("{service}.{namespace}.svc")];
     if let Some(url) = url {
         let host = url.parse::<axum::http::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
@@ -282,8 +282,8 @@ mod tests {
     use super::*;
     use crate::config::FailurePolicy;
 
-    fn asked(manage: bool, url: Option<&str>) -> Registration {
-        Registration {
+    fn asked(manage: bool, url: Option<&str>) -> WebhookSettings {
+        WebhookSettings {
             manage,
             name: "driftwall".into(),
             service: "wall".into(),
@@ -291,8 +291,8 @@ mod tests {
             url: url.map(str::to_owned),
             failure_policy: FailurePolicy::Ignore,
             timeout_seconds: 3,
-            leave_out: Vec::new(),
-            restore: false,
+            exclude_namespaces: Vec::new(),
+            self_heal: false,
         }
     }
 

@@ -20,7 +20,7 @@ use self::identity::ServingIdentity;
 use self::reload::{ConfigReloader, Fixed};
 use self::webhook_config::register;
 use crate::cluster::{ClusterContext, Live};
-use crate::config::{Access, Certificate, Tls};
+use crate::config::{CertificateSettings, ClusterAccess, TlsSettings};
 use crate::server::{CertificateSource, Server, Settings, signals};
 use crate::telemetry::Metrics;
 
@@ -49,8 +49,8 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> Result<ExitCode, F
     let keeping = Box::pin(Arc::clone(&household).keep(Arc::clone(&metrics)));
     helpers.spawn(async { match keeping.await {} });
     let certificate = match tls.certificate {
-        Certificate::Files { cert, key } => CertificateSource::Files { cert, key },
-        Certificate::SelfManaged(_) => tokio::select! {
+        CertificateSettings::Files { cert, key } => CertificateSource::Files { cert, key },
+        CertificateSettings::SelfManaged(_) => tokio::select! {
             pair = household.pair() => CertificateSource::Held(pair),
             () = &mut shutdown => return Ok(ExitCode::SUCCESS),
             () = &mut at_once => return Ok(ExitCode::SUCCESS),
@@ -87,10 +87,10 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> Result<ExitCode, F
 }
 
 /// The cluster that driftwall is in, where it may be asked.
-async fn find(access: Access) -> Option<ClusterContext> {
+async fn find(access: ClusterAccess) -> Option<ClusterContext> {
     match access {
-        Access::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
-        Access::Auto => match ClusterContext::find().await {
+        ClusterAccess::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
+        ClusterAccess::Auto => match ClusterContext::find().await {
             Ok(Some(home)) => return Some(home),
             Ok(None) => tracing::info!("The cluster is not asked for owners and definitions: there is none here"),
             Err(error) => tracing::warn!(%error, "The cluster is not asked for owners and definitions"),
@@ -107,7 +107,7 @@ fn look_ups(home: Option<&ClusterContext>) -> Box<dyn Cluster> {
     }
 }
 
-fn tls(fixed: &Fixed, file: &Path) -> Result<Tls, Failure> {
+fn tls(fixed: &Fixed, file: &Path) -> Result<TlsSettings, Failure> {
     fixed.tls.clone().ok_or_else(|| {
         let words = "it is missing; give certFile and keyFile (`driftwall certs` makes both), or selfManaged: true";
         format!("failed to use tls of the configuration {}: {words}", file.display()).into()

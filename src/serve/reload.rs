@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Failure;
 use crate::admission::{AdmissionHandler, Terms};
-use crate::config::{Access, BreakGlass, Config, Registration, Tls};
+use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, WebhookSettings};
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
 use driftwall_core::policy::{Cluster, Mode};
 
@@ -29,8 +29,8 @@ pub(crate) struct ConfigReloader {
 /// What driftwall does in a cluster beside judging; it can change while it serves.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClusterSettings {
-    pub(crate) registration: Registration,
-    pub(crate) break_glass: BreakGlass,
+    pub(crate) registration: WebhookSettings,
+    pub(crate) break_glass: BreakGlassSettings,
     pub(crate) events: bool,
     /// Namespaces in which all that is new is asked about; `None` where it may be any.
     pub(crate) strict: Option<Vec<String>>,
@@ -41,8 +41,8 @@ pub(crate) struct ClusterSettings {
 pub(crate) struct Fixed {
     pub(crate) listen: std::net::SocketAddr,
     pub(crate) admin: std::net::SocketAddr,
-    pub(crate) tls: Option<Tls>,
-    pub(crate) cluster: Access,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) cluster: ClusterAccess,
     pub(crate) drain: Duration,
     pub(crate) called: InstanceNames,
 }
@@ -58,14 +58,14 @@ pub(crate) struct InstanceNames {
 }
 
 impl InstanceNames {
-    fn of(registration: &Registration) -> Self {
-        let Registration { name, service, port, url, .. } = registration.clone();
+    fn of(registration: &WebhookSettings) -> Self {
+        let WebhookSettings { name, service, port, url, .. } = registration.clone();
         Self { name, service, port, url }
     }
 
-    fn held_in(self, registration: Registration) -> Registration {
+    fn held_in(self, registration: WebhookSettings) -> WebhookSettings {
         let Self { name, service, port, url } = self;
-        Registration { name, service, port, url, ..registration }
+        WebhookSettings { name, service, port, url, ..registration }
     }
 }
 
@@ -74,7 +74,7 @@ impl ConfigReloader {
     pub(crate) async fn begin(
         file: &Path,
         audit_only: bool,
-        cluster: impl AsyncFnOnce(Access) -> Box<dyn Cluster>,
+        cluster: impl AsyncFnOnce(ClusterAccess) -> Box<dyn Cluster>,
     ) -> Result<(Self, Fixed), Failure> {
         let config = Config::read(file)?;
         let text = std::fs::read_to_string(file)?;
@@ -147,13 +147,23 @@ impl ConfigReloader {
 
 fn split(config: Config, audit_only: bool) -> (Terms, Vec<SourceSpec>, Duration, Fixed, ClusterSettings) {
     let Config { listen, admin, tls, cluster, sources, actors, mut policy, .. } = config;
-    let Config { poll, freshness, longest_look, max_staleness, drain, registration, break_glass, events, .. } = config;
+    let Config {
+        poll_interval: poll,
+        refresh_after: freshness,
+        refresh_timeout: longest_look,
+        max_staleness,
+        drain,
+        registration,
+        break_glass,
+        events,
+        ..
+    } = config;
     if audit_only {
         policy.mode = Mode::Audit;
     }
     let strict = policy.strict_namespaces();
     (
-        Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.longest },
+        Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.max_duration },
         sources,
         poll,
         Fixed { listen, admin, tls, cluster, drain, called: InstanceNames::of(&registration) },
@@ -172,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("driftwall.yaml");
         let write = |registration: &str| {
-            let git = format!("git: {{data: {}}}", folder.path().display());
+            let git = format!("git: {{dataDir: {}}}", folder.path().display());
             std::fs::write(&file, format!("sources: [{{name: a, repo: /nowhere}}]\n{git}\n{registration}\n")).unwrap();
         };
         write("registration: {manage: true, name: wall, service: wall, port: 443}");
@@ -184,7 +194,7 @@ mod tests {
             ("name: wall, service: other, port: 443", false),
             ("name: wall, service: wall, port: 8443", false),
             ("name: wall, service: wall, port: 443, url: 'https://wall.example'", false),
-            ("name: wall, service: wall, port: 443, restore: true", true),
+            ("name: wall, service: wall, port: 443, selfHeal: true", true),
         ] {
             write(&format!("registration: {{manage: true, failurePolicy: Fail, {changed}}}"));
             let now = running.reload().unwrap().map_err(|error| error.to_string()).unwrap();

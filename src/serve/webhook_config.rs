@@ -11,22 +11,23 @@ use super::reload::{ClusterSettings, ConfigReloader};
 use crate::cluster::{
     ClusterContext, EventRecord, Inputs, InvolvedObject, Observer, Order, Plan, Recorder, Registrar, State,
 };
-use crate::config::{BreakGlass, Registration as Settings};
+use crate::config::{BreakGlassSettings, WebhookSettings};
 use crate::source::SnapshotStore;
 use crate::telemetry::Metrics;
 use driftwall_core::webhook_config::{Endpoint, Plurals, Registration};
 
 /// What a configuration asks to register.
 pub(crate) fn asked(
-    settings: &Settings,
-    break_glass: BreakGlass,
+    settings: &WebhookSettings,
+    break_glass: BreakGlassSettings,
     strict: Option<Vec<String>>,
     namespace: &str,
 ) -> Registration {
-    let Settings { name, service, port, url, failure_policy, timeout_seconds, leave_out, .. } = settings.clone();
+    let WebhookSettings { name, service, port, url, failure_policy, timeout_seconds, exclude_namespaces, .. } =
+        settings.clone();
     // driftwall never depends on driftwall.
     let mut left_out = vec![namespace.to_owned()];
-    left_out.extend(leave_out.into_iter().filter(|other| other != namespace));
+    left_out.extend(exclude_namespaces.into_iter().filter(|other| other != namespace));
     Registration {
         name,
         labels: BTreeMap::new(),
@@ -86,7 +87,7 @@ async fn plan_on(
             snapshot: store.snapshot(),
             registration: asked(&registration, break_glass, strict, &namespace),
             service: registration.service.clone(),
-            restore: registration.restore,
+            restore: registration.self_heal,
         };
         let order = match (registration.manage, has_snapshot) {
             (false, _) => Order::Off,

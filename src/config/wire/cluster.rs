@@ -10,18 +10,18 @@ pub(in crate::config) struct Tls {
     pub(in crate::config) client_ca_file: Option<String>,
     #[serde(default)]
     pub(in crate::config) self_managed: bool,
-    #[serde(default = "authority_life")]
-    pub(in crate::config) authority_life: String,
-    #[serde(default = "certificate_life")]
-    pub(in crate::config) certificate_life: String,
+    #[serde(default = "ca_validity", alias = "authorityLife")]
+    pub(in crate::config) ca_validity: String,
+    #[serde(default = "certificate_validity", alias = "certificateLife")]
+    pub(in crate::config) certificate_validity: String,
 }
 
 /// A year and ninety days.
-fn authority_life() -> String {
+fn ca_validity() -> String {
     "8760h".into()
 }
 
-fn certificate_life() -> String {
+fn certificate_validity() -> String {
     "2160h".into()
 }
 
@@ -35,8 +35,10 @@ pub(in crate::config) struct Registration {
     pub(in crate::config) url: Option<String>,
     pub(in crate::config) failure_policy: FailurePolicy,
     pub(in crate::config) timeout_seconds: u8,
-    pub(in crate::config) leave_out: Vec<String>,
-    pub(in crate::config) restore: bool,
+    #[serde(alias = "leaveOut")]
+    pub(in crate::config) exclude_namespaces: Vec<String>,
+    #[serde(alias = "restore")]
+    pub(in crate::config) self_heal: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -49,7 +51,8 @@ pub(in crate::config) enum FailurePolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct BreakGlass {
     pub(in crate::config) enabled: bool,
-    pub(in crate::config) longest: String,
+    #[serde(alias = "longest")]
+    pub(in crate::config) max_duration: String,
 }
 
 impl Default for Registration {
@@ -62,14 +65,14 @@ impl Default for Registration {
             url: None,
             failure_policy: FailurePolicy::Ignore,
             timeout_seconds: 5,
-            leave_out: vec!["kube-system".into()],
-            restore: false,
+            exclude_namespaces: vec!["kube-system".into()],
+            self_heal: false,
         }
     }
 }
 
 impl Default for BreakGlass {
     fn default() -> Self {
-        Self { enabled: true, longest: "4h".into() }
+        Self { enabled: true, max_duration: "4h".into() }
     }
 }

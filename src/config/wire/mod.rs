@@ -266,18 +266,21 @@ pub(super) struct Scoped {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Git {
     pub(super) poll: String,
-    pub(super) freshness: String,
-    pub(super) longest_look: String,
-    pub(super) data: String,
+    #[serde(alias = "freshness")]
+    pub(super) refresh_after: String,
+    #[serde(alias = "longestLook")]
+    pub(super) refresh_timeout: String,
+    #[serde(alias = "data")]
+    pub(super) data_dir: String,
 }
 
 impl Default for Git {
     fn default() -> Self {
         Self {
             poll: "30s".into(),
-            freshness: "5s".into(),
-            longest_look: "1500ms".into(),
-            data: "/var/lib/driftwall".into(),
+            refresh_after: "5s".into(),
+            refresh_timeout: "1500ms".into(),
+            data_dir: "/var/lib/driftwall".into(),
         }
     }
 }
@@ -307,7 +310,7 @@ impl From<Mode> for policy::Mode {
     }
 }
 
-impl From<Cluster> for super::Access {
+impl From<Cluster> for super::ClusterAccess {
     fn from(wire: Cluster) -> Self {
         match wire {
             Cluster::Auto => Self::Auto,

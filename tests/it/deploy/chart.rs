@@ -94,7 +94,7 @@ fn values_reach_what_they_are_for() {
     let objects = read("full", template(&helm, "wall", "ops", &["--values", VALUES[0]]).as_bytes());
     let config = config(&objects);
     assert_eq!((config.policy.mode, config.sources.len(), config.drain.as_secs()), (Mode::Enforce, 2, 25));
-    assert_eq!((config.poll.as_secs(), config.max_staleness.as_secs()), (60, 3600));
+    assert_eq!((config.poll_interval.as_secs(), config.max_staleness.as_secs()), (60, 3600));
     let tls = config.tls.unwrap();
     assert_eq!(tls.client_ca.as_deref(), Some(Path::new("/clients/ca.crt")));
 

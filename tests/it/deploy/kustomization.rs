@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use driftwall::config::{Certificate, Config, FailurePolicy};
+use driftwall::config::{CertificateSettings, Config, FailurePolicy};
 use driftwall_core::manifest::Object;
 use driftwall_core::policy::Mode;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -112,13 +112,13 @@ fn the_parts_fit_together() {
     for file in [&*config.sources[0].folder, Path::new("/tmp"), Path::new("/config/driftwall.yaml")] {
         assert!(mounted(file), "{}", file.display());
     }
-    assert!(matches!(config.tls.unwrap().certificate, Certificate::SelfManaged(_)));
+    assert!(matches!(config.tls.unwrap().certificate, CertificateSettings::SelfManaged(_)));
     let grace = u64::try_from(pod.termination_grace_period_seconds.unwrap()).unwrap();
     assert!(grace > config.drain.as_secs() + 20, "the drain and what is in flight need their time");
 
     let service: Service = one("Service");
     let registration = config.registration;
-    assert!(registration.manage && !registration.restore);
+    assert!(registration.manage && !registration.self_heal);
     assert_eq!(registration.failure_policy, FailurePolicy::Ignore, "what is shipped cannot stop a cluster");
     assert_eq!(Some(&registration.service), service.metadata.name.as_ref());
     assert_eq!(Some(&registration.service), deployment.metadata.name.as_ref());

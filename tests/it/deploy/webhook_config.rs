@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use driftwall::config::{Certificate, FailurePolicy};
+use driftwall::config::{CertificateSettings, FailurePolicy};
 use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::{Endpoint, Plurals, Registration, registration};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
@@ -47,11 +47,13 @@ fn driftwall_registers_itself_as_the_values_say() {
     assert!(objects.iter().all(|object| object.kind != CONFIGURATION), "two would write the same object");
     let config = config(&objects);
     let registration = config.registration;
-    assert!(registration.manage && registration.restore);
+    assert!(registration.manage && registration.self_heal);
     assert_eq!((registration.failure_policy, registration.timeout_seconds), (FailurePolicy::Fail, 3));
-    assert_eq!(registration.leave_out, ["kube-system", "cert-manager"]);
-    let Certificate::SelfManaged(lives) = config.tls.unwrap().certificate else { panic!("files that nobody mounts") };
-    assert_eq!((lives.authority.as_secs() / 3600, lives.certificate.as_secs() / 3600), (720, 168));
+    assert_eq!(registration.exclude_namespaces, ["kube-system", "cert-manager"]);
+    let CertificateSettings::SelfManaged(validity) = config.tls.unwrap().certificate else {
+        panic!("files that nobody mounts")
+    };
+    assert_eq!((validity.ca.as_secs() / 3600, validity.certificate.as_secs() / 3600), (720, 168));
     assert!(!config.break_glass.enabled && !config.events);
     assert!(!text.contains("breakglasses") && !text.contains("events.k8s.io"), "rights that have no use");
     let pod = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap().template.spec.unwrap();
@@ -82,8 +84,10 @@ fn the_charts_own_configuration_has_what_the_values_say() {
     assert!(glass.namespace_selector.is_none(), "glass is broken in driftwall's own namespace too");
     let objects = read("full", text.as_bytes());
     let config = config(&objects);
-    assert!(!config.registration.manage && matches!(config.tls.unwrap().certificate, Certificate::Files { .. }));
-    assert_eq!((config.break_glass.enabled, config.break_glass.longest.as_secs()), (true, 30 * 60));
+    assert!(
+        !config.registration.manage && matches!(config.tls.unwrap().certificate, CertificateSettings::Files { .. })
+    );
+    assert_eq!((config.break_glass.enabled, config.break_glass.max_duration.as_secs()), (true, 30 * 60));
     assert!(objects.iter().all(|object| object.kind != "CustomResourceDefinition"), "another release has it");
 }
 
