@@ -60,7 +60,7 @@ pub(crate) fn happening(write: &Write<'_>, assessment: &Assessment<'_>, decision
         (None, Some(glass)) => {
             let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
             let what = if paths.is_empty() { write.operation.to_string() } else { paths.join(", ") };
-            ("GlassBroken", "Allow", format!("{user} drifted from Git by BreakGlass {glass}: {what}"))
+            ("BreakGlassUsed", "Allow", format!("{user} drifted from Git by BreakGlass {glass}: {what}"))
         }
         (None, None) => return None,
     };

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::events::{happening, log};
 use crate::cluster::Recorder;
-use crate::server::{Health, ReviewResponse, Reviewer, SourceHealth, Tally};
+use crate::server::{Health, ReviewLabels, ReviewResponse, Reviewer, SourceHealth};
 use crate::source::{SnapshotStore, SourcePoller, SourceState};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission::{self, ReviewError, Status};
@@ -122,9 +122,9 @@ impl AdmissionHandler {
         };
         if let Some(decision) = validate_break_glass(&write, Timestamp::now(), terms.longest_glass, &terms.policy) {
             let actor = terms.actors.classify(&write.user, &write.namespace).class.as_str();
-            let tally = Some(tally(Verdict::Unmanaged, actor, &decision));
+            let labels = Some(labels(Verdict::Unmanaged, actor, &decision));
             let body = admission::encode(&write.uid, &decision.answer);
-            return Answered { reviewed: ReviewResponse { status: StatusCode::OK, body, tally }, owed: None };
+            return Answered { reviewed: ReviewResponse { status: StatusCode::OK, body, labels }, owed: None };
         }
         let cluster = &*self.cluster;
         let bench = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
@@ -157,7 +157,7 @@ impl AdmissionHandler {
         let reviewed = ReviewResponse {
             status: StatusCode::OK,
             body: admission::encode(&write.uid, &decision.answer),
-            tally: Some(tally(assessment.verdict, assessment.class.as_str(), &decision)),
+            labels: Some(labels(assessment.verdict, assessment.class.as_str(), &decision)),
         };
         Answered { reviewed, owed }
     }
@@ -219,20 +219,20 @@ fn refused(error: &ReviewError, policy: &Policy) -> ReviewResponse {
         let message = error.to_string();
         let status = Status::failure(400, "BadRequest", &message);
         let body = serde_json::to_vec(&status).expect("a status holds only texts and a number");
-        return ReviewResponse { status: StatusCode::BAD_REQUEST, body, tally: None };
+        return ReviewResponse { status: StatusCode::BAD_REQUEST, body, labels: None };
     };
     let decision = unjudged(error, policy);
-    let tally = tally(Verdict::Error, "unknown", &decision);
-    ReviewResponse { status: StatusCode::OK, body: admission::encode(uid, &decision.answer), tally: Some(tally) }
+    let labels = labels(Verdict::Error, "unknown", &decision);
+    ReviewResponse { status: StatusCode::OK, body: admission::encode(uid, &decision.answer), labels: Some(labels) }
 }
 
-fn tally(verdict: Verdict, actor: &'static str, decision: &Decision) -> Tally {
+fn labels(verdict: Verdict, actor: &'static str, decision: &Decision) -> ReviewLabels {
     let mode = if decision.glass.is_some() { "break-glass" } else { decision.mode.as_str() };
-    Tally { verdict: verdict.as_str(), actor, answer: decision.outcome.as_str(), mode }
+    ReviewLabels { verdict: verdict.as_str(), actor, answer: decision.outcome.as_str(), mode }
 }
 
 impl Health for AdmissionHandler {
-    fn waiting(&self) -> Vec<String> {
+    fn waiting_sources(&self) -> Vec<String> {
         let states = self.store.states().into_iter();
         states.filter(|state| state.commit.is_none()).map(|state| state.name).collect()
     }
@@ -240,14 +240,14 @@ impl Health for AdmissionHandler {
     fn sources(&self) -> Vec<SourceHealth> {
         let snapshot = self.store.snapshot();
         let health = |state: SourceState| {
-            let doubts = snapshot.doubts_of(&state.name).collect();
-            health(state, doubts)
+            let disputed_fields = snapshot.doubts_of(&state.name).collect();
+            health(state, disputed_fields)
         };
         self.store.states().into_iter().map(health).collect()
     }
 }
 
-fn health(state: SourceState, doubts: Vec<String>) -> SourceHealth {
+fn health(state: SourceState, disputed_fields: Vec<String>) -> SourceHealth {
     let SourceState { name, repo, revision, commit, objects, seen, looks, error } = state;
     SourceHealth {
         name,
@@ -256,8 +256,8 @@ fn health(state: SourceState, doubts: Vec<String>) -> SourceHealth {
         commit: commit.unwrap_or_default(),
         objects,
         age: seen.map(|seen| seen.elapsed()),
-        looks,
+        polls: looks,
         error,
-        doubts,
+        disputed_fields,
     }
 }

@@ -74,7 +74,7 @@ fn table(out: &mut impl std::io::Write, sources: &[Value]) -> std::io::Result<()
         if let Some(error) = source["error"].as_str() {
             writeln!(out, "  {red}error{red:#}  {error}")?;
         }
-        for doubt in source["doubts"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for doubt in source["disputedFields"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             writeln!(out, "  {yellow}doubt{yellow:#}  Git's own hand writes {doubt} otherwise")?;
         }
     }

@@ -190,7 +190,7 @@ impl ServingIdentity {
             let pair = pairs.borrow_and_update().clone();
             let ca = pair.and_then(|pair| certs::Certificate::read_all(&pair.ca).ok()?.into_iter().next());
             if let Some(ca) = ca {
-                metrics.authority_ends(ca.ends);
+                metrics.set_ca_expiry(ca.ends);
             }
             if pairs.changed().await.is_err() {
                 return std::future::pending().await;
@@ -221,7 +221,7 @@ impl ServingIdentity {
                 Trusted::Bundle(_) | Trusted::Unread | Trusted::Unregistered => None,
             };
             let Some((at, bundle)) = at.zip(bundle) else {
-                metrics.certificate_trusted(None);
+                metrics.set_certificate_trusted(None);
                 continue;
             };
             match probe(dial(at), &self.dialed, &bundle).await {
@@ -229,10 +229,10 @@ impl ServingIdentity {
                     if !std::mem::take(&mut told).is_empty() {
                         tracing::info!("API servers trust the certificate again");
                     }
-                    metrics.certificate_trusted(Some(true));
+                    metrics.set_certificate_trusted(Some(true));
                 }
                 Err(error) => {
-                    metrics.certificate_trusted(Some(false));
+                    metrics.set_certificate_trusted(Some(false));
                     let error = error.to_string();
                     if told != error {
                         let configuration = &self.configuration;

@@ -121,7 +121,7 @@ async fn renew(mut running: ConfigReloader, fixed: Fixed, metrics: Arc<Metrics>)
         match running.reload() {
             None => {}
             Some(Ok(now)) => {
-                metrics.config_reloaded(true);
+                metrics.count_config_reload(true);
                 tracing::info!("Configuration taken over");
                 if now != fixed {
                     tracing::warn!(
@@ -131,7 +131,7 @@ async fn renew(mut running: ConfigReloader, fixed: Fixed, metrics: Arc<Metrics>)
                 }
             }
             Some(Err(error)) => {
-                metrics.config_reloaded(false);
+                metrics.count_config_reload(false);
                 tracing::error!(%error, "Configuration refused, the old one stays");
             }
         }

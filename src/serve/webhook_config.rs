@@ -116,11 +116,11 @@ struct Outlook {
 
 impl Observer for Outlook {
     fn stands(&self, state: State, failure_policy: Option<&str>) {
-        self.metrics.registration_stands(state.as_str(), failure_policy);
+        self.metrics.set_registration_state(state.as_str(), failure_policy);
     }
 
     fn wrote(&self, succeeded: bool) {
-        self.metrics.registration_written(succeeded);
+        self.metrics.count_registration_write(succeeded);
     }
 
     fn happened(&self, reason: &'static str, note: String, deployment: &str) {

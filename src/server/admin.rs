@@ -35,7 +35,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     if *admin.phase.borrow() > Phase::Serving {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response();
     }
-    let waiting = admin.health.waiting();
+    let waiting = admin.health.waiting_sources();
     if waiting.is_empty() {
         return standing(&admin.health.sources()).into_response();
     }

@@ -18,9 +18,9 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
-use super::log_limit::LogLimiter;
 use super::rejection::{Rejection, json_response};
 use super::{ReviewResponse, Reviewer, body, timeout};
+use crate::telemetry::LogLimiter;
 use crate::telemetry::Metrics;
 
 /// Bounds of what is read and worked on.
@@ -68,7 +68,7 @@ async fn validate<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request
     // another replica, or pass on, sooner.
     let Some(place) = Place::take(&desk) else {
         desk.metrics.shed.inc();
-        if desk.shed_log.now() {
+        if desk.shed_log.allows() {
             tracing::warn!("Too many reviews in flight, turning some away");
         }
         return desk.refuse(Rejection::Shed, request, deadline).await;
@@ -83,7 +83,7 @@ async fn validate<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request
         }
     };
     let response = desk.review(body, deadline, place).await;
-    desk.metrics.took(arrived.elapsed());
+    desk.metrics.observe_latency(arrived.elapsed());
     response
 }
 
@@ -112,14 +112,14 @@ impl<R: Reviewer> HandlerState<R> {
         let mut task = Aborting(tokio::spawn(task.in_current_span()));
         match timeout_at(deadline.into(), &mut task.0).await {
             Ok(Ok(answer)) => {
-                if answer.tally.is_none() {
-                    self.metrics.refused("garbage");
+                if answer.labels.is_none() {
+                    self.metrics.count_rejection("malformed_review");
                 }
                 self.answer(answer)
             }
             Ok(Err(failed)) => self.panicked(&panic_text(failed)),
             Err(_) => {
-                self.metrics.refused("overdue");
+                self.metrics.count_rejection("deadline_exceeded");
                 tracing::warn!("Review overdue");
                 match catch_unwind(AssertUnwindSafe(|| self.reviewer.overdue(&body))) {
                     Ok(answer) => self.answer(answer),
@@ -130,21 +130,21 @@ impl<R: Reviewer> HandlerState<R> {
     }
 
     fn answer(&self, reviewed: ReviewResponse) -> Response {
-        let ReviewResponse { status, body, tally } = reviewed;
-        if let Some(tally) = tally {
-            self.metrics.reviewed(&tally);
+        let ReviewResponse { status, body, labels } = reviewed;
+        if let Some(labels) = labels {
+            self.metrics.count_review(&labels);
         }
         json_response(status, body)
     }
 
     fn panicked(&self, text: &str) -> Response {
         tracing::error!(panic = text, "Review panicked");
-        self.metrics.refused(Rejection::Panicked.label());
+        self.metrics.count_rejection(Rejection::Panicked.label());
         Rejection::Panicked.into_response()
     }
 
     async fn refuse(&self, refusal: Rejection, request: Request, deadline: Instant) -> Response {
-        self.metrics.refused(refusal.label());
+        self.metrics.count_rejection(refusal.label());
         tracing::debug!(reason = refusal.label(), "Request refused");
         let (parts, unread): (_, Body) = request.into_parts();
         // A client that waits for the word to go on has not begun to send.
@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn reviewed(body: Vec<u8>) -> ReviewResponse {
-        ReviewResponse { status: StatusCode::OK, body, tally: None }
+        ReviewResponse { status: StatusCode::OK, body, labels: None }
     }
 
     fn echo() -> Router {

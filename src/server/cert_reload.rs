@@ -78,7 +78,7 @@ impl CertificateReloader {
         note_end(&self.metrics, &identity);
         self.current.store(identity.config);
         self.taken = print;
-        self.metrics.certificate_reloaded(true);
+        self.metrics.count_certificate_reload(true);
         tracing::info!("Certificate changed, new connections get it");
         Ok(())
     }
@@ -92,7 +92,7 @@ impl CertificateReloader {
             Some(trouble) if trouble.text == text => {
                 if !trouble.told {
                     trouble.told = true;
-                    self.metrics.certificate_reloaded(false);
+                    self.metrics.count_certificate_reload(false);
                     tracing::error!(error = text, "Changed certificate refused, old one kept");
                 }
             }
@@ -103,7 +103,7 @@ impl CertificateReloader {
 
 fn note_end(metrics: &Metrics, identity: &Identity) {
     let Some(until) = identity.until else { return };
-    metrics.certificate_ends(until);
+    metrics.set_certificate_expiry(until);
     if until <= unix_now() {
         // Served all the same: the clock may be the wrong one of the two.
         tracing::error!("The serving certificate has ended");

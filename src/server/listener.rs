@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::Times;
 use super::connection::{self, Protocol};
 use super::drain::Phase;
-use super::log_limit::LogLimiter;
+use crate::telemetry::LogLimiter;
 use crate::telemetry::Metrics;
 
 /// A port that is open, and what is served behind it.
@@ -103,7 +103,7 @@ async fn accept(
                 if is_of_one_client(&error) {
                     continue;
                 }
-                if log.now() {
+                if log.allows() {
                     tracing::warn!(%error, "Failed to accept a connection, trying again");
                 }
                 sleep(BACK_OFF).await;
@@ -116,7 +116,7 @@ async fn take_place(places: &Arc<Semaphore>, log: &LogLimiter) -> OwnedSemaphore
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return place;
     }
-    if log.now() {
+    if log.allows() {
         tracing::warn!("Too many connections, new ones wait");
     }
     Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore")
@@ -170,7 +170,7 @@ impl ConnectionHandler {
         metrics.handshake_failures.inc();
         // Port scans and probes just leave; a client that speaks and refuses,
         // say because of a stale CA bundle, is worth a line.
-        if error.kind() == io::ErrorKind::InvalidData && self.handshake_log.now() {
+        if error.kind() == io::ErrorKind::InvalidData && self.handshake_log.allows() {
             tracing::warn!(%error, "TLS handshake failed");
         } else {
             tracing::debug!(%error, "TLS handshake failed");

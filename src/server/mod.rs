@@ -11,7 +11,6 @@ mod cert_reload;
 mod connection;
 mod drain;
 mod listener;
-mod log_limit;
 mod probe;
 mod rejection;
 mod timeout;
@@ -40,7 +39,7 @@ pub use probe::{ProbeError, probe};
 pub use tls::{CertificateSource, TlsError};
 
 use crate::telemetry::Metrics;
-pub use crate::telemetry::{Health, SourceHealth, Tally};
+pub use crate::telemetry::{Health, ReviewLabels, SourceHealth};
 
 /// What the server asks of its owner: one review in, one answer out. Never
 /// fails: whatever cannot be judged is an answer too.
@@ -59,7 +58,7 @@ pub struct ReviewResponse {
     /// JSON.
     pub body: Vec<u8>,
     /// How it is counted; none where the body was no review.
-    pub tally: Option<Tally>,
+    pub labels: Option<ReviewLabels>,
 }
 
 /// How a server is to be.

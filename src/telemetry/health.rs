@@ -1,18 +1,18 @@
-//! How the program is, as the probes, the metrics and the admin port tell it.
+//! The health of the sources, as probes, metrics and the admin port report it.
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// What the probes and the metrics ask of the owner.
+/// What probes and metrics ask of the program.
 pub trait Health: Send + Sync + 'static {
-    /// Names of the sources that have no snapshot yet; ready when empty.
-    fn waiting(&self) -> Vec<String>;
-    /// The state of every source.
+    /// Names of the sources that were never read; the program is ready when there are none.
+    fn waiting_sources(&self) -> Vec<String>;
+    /// The health of every source.
     fn sources(&self) -> Vec<SourceHealth>;
 }
 
-/// The state of one source, as the metrics and the admin port show it.
+/// The health of one source, as the metrics and the admin port show it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceHealth {
@@ -20,25 +20,25 @@ pub struct SourceHealth {
     pub name: String,
     /// The repository, without credentials.
     pub repo: String,
-    /// The branch or tag that is followed.
+    /// The configured branch or tag.
     pub revision: String,
-    /// The commit in force; empty where there is none yet.
+    /// The commit in force; empty while there is none.
     pub commit: String,
-    /// How many objects it holds.
+    /// How many objects it declares.
     pub objects: usize,
-    /// Seconds since the last successful look; none where there was none yet.
+    /// Time since the last successful sync; none if there was none yet. Serialized in seconds.
     #[serde(serialize_with = "seconds", rename = "ageSeconds")]
     pub age: Option<Duration>,
-    /// How often the source was looked at.
-    pub looks: u64,
-    /// Why the newest look or commit is not in force.
+    /// How often the source was polled.
+    pub polls: u64,
+    /// Why the last sync failed, or the newest commit is not in force.
     pub error: Option<String>,
-    /// Fields of objects that Git's own hand writes otherwise than the snapshot
-    /// has them: denials there are warnings.
-    pub doubts: Vec<String>,
+    /// Fields of objects to which a GitOps tool gives another value than driftwall
+    /// reads from Git: drift there is warned about, never denied.
+    pub disputed_fields: Vec<String>,
 }
 
-#[allow(clippy::ref_option, reason = "serde asks for it")]
+#[allow(clippy::ref_option, reason = "serde passes the field by reference")]
 fn seconds<S: Serializer>(age: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
     age.map(|age| age.as_secs_f64()).serialize(to)
 }

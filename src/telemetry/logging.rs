@@ -1,4 +1,4 @@
-//! The log: lines on standard error, for people or for machines.
+//! The log on standard error: text for people, JSON for machines.
 
 use std::io::IsTerminal as _;
 
@@ -9,24 +9,24 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people on a terminal, else JSON.
+    /// Text on a terminal, else JSON.
     #[default]
     Auto,
-    /// A line for people.
-    Human,
-    /// A JSON object a line.
+    /// Text for people.
+    Text,
+    /// One JSON object per line.
     Json,
 }
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// `DRIFTWALL_LOG` holds something that is no filter.
-    #[error("failed to read the log filter in DRIFTWALL_LOG")]
+    /// `DRIFTWALL_LOG` is not a valid filter.
+    #[error("failed to parse the log filter in DRIFTWALL_LOG")]
     Filter(#[from] tracing_subscriber::filter::FromEnvError),
-    /// Somebody has set up a log in this process before.
+    /// This process has a log already.
     #[error("failed to set up the log")]
-    Taken(#[from] TryInitError),
+    AlreadySet(#[from] TryInitError),
 }
 
 /// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`).
@@ -35,10 +35,10 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
         .with_env_var("DRIFTWALL_LOG")
         .with_default_directive(tracing::Level::INFO.into())
         .from_env()?;
-    let terminal = std::io::stderr().is_terminal();
+    let is_terminal = std::io::stderr().is_terminal();
     let json = match format {
-        LogFormat::Auto => !terminal,
-        LogFormat::Human => false,
+        LogFormat::Auto => !is_terminal,
+        LogFormat::Text => false,
         LogFormat::Json => true,
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -46,7 +46,7 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     if json {
         registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?;
     } else {
-        registry.with(lines.with_target(false).with_ansi(terminal)).try_init()?;
+        registry.with(lines.with_target(false).with_ansi(is_terminal)).try_init()?;
     }
     Ok(())
 }

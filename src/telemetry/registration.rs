@@ -1,4 +1,4 @@
-//! The metrics of the registration with the API server.
+//! The metrics of driftwall's registration with the API server, its webhook configuration.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -6,59 +6,55 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// How it stands, and how often it was written.
+use super::metrics::ResultLabel;
+
+/// The state of the webhook configuration, and how often it was written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Registration {
-    states: Family<State, Gauge>,
-    policies: Family<FailurePolicy, Gauge>,
-    writes: Family<Written, Counter>,
+pub(super) struct RegistrationMetrics {
+    states: Family<StateLabel, Gauge>,
+    policies: Family<PolicyLabel, Gauge>,
+    writes: Family<ResultLabel, Counter>,
 }
 
-const STATES: [&str; 7] = ["absent", "as_wanted", "behind", "changed", "off", "unknown", "untrusted"];
+const STATES: [&str; 7] = ["absent", "changed", "in_sync", "off", "pending", "unknown", "untrusted"];
 const POLICIES: [&str; 2] = ["Fail", "Ignore"];
 
-impl Registration {
+impl RegistrationMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let Self { states, policies, writes } = self;
-        registry.register("registration", "1 at how the registration with the API server stands", states.clone());
+        registry.register("registration", "1 at the state of the webhook configuration", states.clone());
         registry.register(
             "registration_failure_policy",
             "1 at what the API server does when the webhook cannot be called",
             policies.clone(),
         );
-        registry.register("registration_writes", "Times the registration was written, or could not be", writes.clone());
-        // A counter that is there before its first event can be alerted upon.
-        for result in ["ok", "failed"] {
-            drop(writes.get_or_create(&Written { result }));
+        registry.register("registration_writes", "Writes of the webhook configuration", writes.clone());
+        // `increase()` in an alert sees the first event only if the counter was there before it.
+        for result in [ResultLabel::OK, ResultLabel::FAILED] {
+            drop(writes.get_or_create(&result));
         }
     }
 
-    pub(super) fn stands(&self, now: &'static str, failure_policy: Option<&str>) {
+    pub(super) fn set_state(&self, current: &'static str, failure_policy: Option<&str>) {
         for state in STATES {
-            self.states.get_or_create(&State { state }).set(i64::from(state == now));
+            self.states.get_or_create(&StateLabel { state }).set(i64::from(state == current));
         }
         for policy in POLICIES {
-            self.policies.get_or_create(&FailurePolicy { policy }).set(i64::from(failure_policy == Some(policy)));
+            self.policies.get_or_create(&PolicyLabel { policy }).set(i64::from(failure_policy == Some(policy)));
         }
     }
 
-    pub(super) fn written(&self, written: bool) {
-        let result = if written { "ok" } else { "failed" };
-        self.writes.get_or_create(&Written { result }).inc();
+    pub(super) fn count_write(&self, succeeded: bool) {
+        self.writes.get_or_create(&ResultLabel::of(succeeded)).inc();
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct State {
+struct StateLabel {
     state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailurePolicy {
+struct PolicyLabel {
     policy: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Written {
-    result: &'static str,
 }

@@ -73,7 +73,7 @@ fn broken_glass_lets_its_drift_pass_until_it_ends() {
     let events = "kubectl get events -n prod -o jsonpath='{range .items[*]}{.reason} {.involvedObject.name} {.message}{\"\\n\"}{end}'";
     stage.until("what passed is recorded", events, |lines| {
         let is_it = |line: &str| {
-            line.starts_with("GlassBroken python-app-prod alice drifted from Git by BreakGlass prod/break-glass-")
+            line.starts_with("BreakGlassUsed python-app-prod alice drifted from Git by BreakGlass prod/break-glass-")
                 && line.ends_with(": spec.replicas")
         };
         lines.lines().any(is_it)

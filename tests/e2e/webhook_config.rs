@@ -57,7 +57,7 @@ fn taken_away_it_stays_away_until_it_is_asked_for() {
     stage.alice("sync").must();
 
     stage.alice(BACK).must();
-    wait_until_it_stands(&stage, "as_wanted");
+    wait_until_it_stands(&stage, "in_sync");
     wait_until_it_denies(&stage);
     restoring(&mut stage, true);
     stage.alice(&format!("kubectl delete {NAME}")).must();
@@ -78,7 +78,7 @@ fn weakened_it_is_told_of_and_put_right_where_that_is_asked_for() {
     let passes = |out: &str| !out.contains("Git says");
     stage.until("the API server goes by it", &format!("{PATCH} --dry-run=server 2>&1"), passes);
     restoring(&mut stage, true);
-    wait_until_it_stands(&stage, "as_wanted");
+    wait_until_it_stands(&stage, "in_sync");
     assert_eq!(registered(&stage).unwrap()["webhooks"], whole);
     restoring(&mut stage, false);
     wait_until_it_denies(&stage);

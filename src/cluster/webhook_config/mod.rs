@@ -118,8 +118,8 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
-            Self::AsWanted => "as_wanted",
-            Self::Behind => "behind",
+            Self::AsWanted => "in_sync",
+            Self::Behind => "pending",
             Self::Changed => "changed",
             Self::Off => "off",
             Self::Unknown => "unknown",

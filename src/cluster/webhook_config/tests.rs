@@ -133,7 +133,7 @@ fn remembered(server: &ApiServer) -> Value {
 async fn it_registers_and_follows_git() {
     let server = ApiServer::usual();
     let mut replica = Replica::new(&server);
-    assert_eq!(replica.step().await, "absent -\nwrote true\nas_wanted Ignore");
+    assert_eq!(replica.step().await, "absent -\nwrote true\nin_sync Ignore");
     let made = server.get(CONFIGURATION).unwrap();
     assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "role");
     assert!(made["webhooks"][0]["matchConditions"].is_array(), "the server is new enough");
@@ -141,12 +141,12 @@ async fn it_registers_and_follows_git() {
     assert!(resources(&server).contains("configmaps") && !resources(&server).contains("secrets"));
 
     replica.plan(|now| *now = plan(&["Secret"]));
-    assert_eq!(replica.step().await, "behind Ignore\nwrote true\nas_wanted Ignore");
+    assert_eq!(replica.step().await, "pending Ignore\nwrote true\nin_sync Ignore");
     assert!(!resources(&server).contains("configmaps") && resources(&server).contains("secrets"));
     replica.ca.send_replace(Some("OTHER".to_owned()));
     replica.step().await;
     assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
-    assert_eq!(replica.step().await, "as_wanted Ignore", "there is nothing more to do");
+    assert_eq!(replica.step().await, "in_sync Ignore", "there is nothing more to do");
 }
 
 #[tokio::test]
@@ -210,8 +210,8 @@ async fn what_cannot_be_written_is_behind_and_what_is_not_to_be_kept_is_off() {
     replica.step().await;
     server.refuse(Some((Method::PATCH, "validatingwebhookconfigurations")));
     replica.plan(|now| *now = plan(&["Secret"]));
-    assert_eq!(replica.step().await, "behind Ignore\nwrote false");
-    assert_eq!(replica.step().await, "behind Ignore\nwrote false", "for as long as it lasts");
+    assert_eq!(replica.step().await, "pending Ignore\nwrote false");
+    assert_eq!(replica.step().await, "pending Ignore\nwrote false", "for as long as it lasts");
 
     let inputs = Inputs { plan: watch::channel(Order::Off).1, ..replica.inputs.clone() };
     let registrar = Registrar::new(&server.home(), inputs, Arc::clone(&replica.ears) as _);
@@ -242,10 +242,10 @@ async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
     replica.plan(|plan| plan.registration.strict = None);
     replica.step().await;
     assert_eq!(webhooks(), vec![json!(["Fail", "UEVN"]); 3], "all are one server");
-    assert_eq!(replica.step().await, "as_wanted Fail");
+    assert_eq!(replica.step().await, "in_sync Fail");
 
     server.edit(CONFIGURATION, |it| it["webhooks"][1]["clientConfig"]["caBundle"] = "T1RIRVI=".into());
-    assert_eq!(replica.step().await, "as_wanted Fail", "theirs to change");
+    assert_eq!(replica.step().await, "in_sync Fail", "theirs to change");
     for webhook in 0..3 {
         server.edit(CONFIGURATION, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
     }
@@ -336,7 +336,7 @@ async fn what_somebody_changes_is_told_and_only_the_ca_is_kept_right() {
     let heard = replica.step().await;
     assert!(heard.contains("RegistrationRestored"), "{heard}");
     assert_eq!(server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().len(), 2);
-    assert_eq!(replica.step().await, "as_wanted Ignore");
+    assert_eq!(replica.step().await, "in_sync Ignore");
 }
 
 #[tokio::test]
@@ -347,7 +347,7 @@ async fn an_operator_s_failure_policy_stays_until_the_configuration_says_otherwi
     let policy = || server.get(CONFIGURATION).unwrap()["webhooks"][0]["failurePolicy"].clone();
     server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
     let heard = replica.step().await;
-    assert!(heard.starts_with("as_wanted Fail\nFailurePolicyChanged: "), "{heard}");
+    assert!(heard.starts_with("in_sync Fail\nFailurePolicyChanged: "), "{heard}");
     replica.plan(|now| now.snapshot = plan(&["Secret"]).snapshot);
     assert!(replica.step().await.contains("wrote true"));
     assert_eq!(policy(), "Fail", "a write for Git leaves it");

@@ -69,7 +69,7 @@ async fn it_is_ready_once_every_source_has_been_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
     let served = Served::with(&format!("mode: enforce\n{USUAL}")).ready().await;
-    let refused = "driftwall_config_reloads_total{result=\"refused\"}";
+    let refused = "driftwall_config_reloads_total{result=\"failed\"}";
     for (number, bad) in
         ["mode: audit\nbogus: 1\n", "mode: audit\nsources: []\nmodes: [{mode: loud}]\n", "mode: [\n"].iter().enumerate()
     {
@@ -112,9 +112,9 @@ async fn what_a_broken_commit_changes_is_warned_about_and_the_rest_denied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_denials_at_once_cost_one_look() {
     let served = Served::with(&format!("git: {{poll: 1h, freshness: 3s}}\n{USUAL}")).ready().await;
-    let looks = "driftwall_source_looks_total{source=\"prod\"}";
+    let polls = "driftwall_source_polls_total{source=\"prod\"}";
     served.until(async |served| served.metric("driftwall_source_age_seconds{source=\"prod\"}").await > 3.0).await;
-    assert_eq!(served.metric(looks).await, 1.0);
+    assert_eq!(served.metric(polls).await, 1.0);
     let review = recorded("patch-replicas-7", "alice");
     let mut clients = Vec::new();
     for _ in 0..200 {
@@ -127,7 +127,7 @@ async fn many_denials_at_once_cost_one_look() {
     for asked in asked.collect::<Vec<_>>() {
         assert_eq!(in_time(asked).await.unwrap()["allowed"], false);
     }
-    assert_eq!(served.metric(looks).await, 2.0);
+    assert_eq!(served.metric(polls).await, 2.0);
     assert_eq!(served.metric("driftwall_review_duration_seconds_count").await, 200.0);
     let denied = r#"driftwall_reviews_total{verdict="drift",actor="person",answer="deny",mode="enforce"}"#;
     assert_eq!(served.metric(denied).await, 200.0, "each is counted once");
@@ -165,8 +165,8 @@ async fn what_gits_own_hand_writes_otherwise_is_no_ground_to_deny() {
     let mut sync = recorded_deployment_sync();
     sync["request"]["object"]["spec"]["replicas"] = 5.into();
     assert_eq!(served.ask(&sync).await["allowed"], true);
-    let doubts = "driftwall_source_doubts{source=\"prod\"}";
-    served.until(async |served| served.metric(doubts).await == 1.0).await;
+    let disputed = "driftwall_source_disputed_fields{source=\"prod\"}";
+    served.until(async |served| served.metric(disputed).await == 1.0).await;
 
     let scale = recorded("scale-5", "alice");
     let response = served.ask(&scale).await;
@@ -178,7 +178,7 @@ async fn what_gits_own_hand_writes_otherwise_is_no_ground_to_deny() {
 
     edit(&served, "1.0.0", "1.0.1");
     served.until(async |served| served.ask(&scale).await["allowed"] == false).await;
-    assert_eq!(served.metric(doubts).await, 0.0);
+    assert_eq!(served.metric(disputed).await, 0.0);
 }
 
 fn recorded_deployment_sync() -> serde_json::Value {

@@ -51,7 +51,7 @@ async fn what_happened_is_in_the_metrics() {
         "driftwall_review_duration_seconds_count 4",
         "driftwall_reviews_in_flight 0",
         "driftwall_reviews_shed_total 0",
-        r#"driftwall_requests_refused_total{reason="garbage"} 1"#,
+        r#"driftwall_requests_rejected_total{reason="malformed_review"} 1"#,
         "driftwall_connections 1",
         r#"driftwall_certificate_reloads_total{result="ok"} 0"#,
         r#"driftwall_source_info{source="prod",revision="main",commit="c0ffee"} 1"#,

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::{self, Pair};
 use driftwall::server::{
-    CertificateSource, Health, ReviewResponse, Reviewer, ServeError, Server, Settings, SourceHealth, Tally,
+    CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, ServeError, Server, Settings, SourceHealth,
 };
 use driftwall::telemetry::Metrics;
 use http_body_util::{BodyExt as _, Full};
@@ -30,7 +30,8 @@ use crate::server::client::{Client, connect, trust};
 /// Nothing in these tests takes long; what takes this long hangs.
 pub(crate) const HANG: Duration = Duration::from_mins(1);
 
-pub(crate) const TALLY: Tally = Tally { verdict: "none", actor: "person", answer: "allow", mode: "enforce" };
+pub(crate) const LABELS: ReviewLabels =
+    ReviewLabels { verdict: "none", actor: "person", answer: "allow", mode: "enforce" };
 
 /// Answers by what the body asks for: `do` is absent, `hold` (until let go),
 /// `block` (its thread), `panic` or `garbage`.
@@ -50,19 +51,19 @@ impl Reviewer for Stub {
             Some("panic") => panic!("as asked"),
             _ => {}
         }
-        let tally = (body["do"] != "garbage").then_some(TALLY);
+        let labels = (body["do"] != "garbage").then_some(LABELS);
         let left = u64::try_from(left.as_millis()).unwrap();
-        reviewed(&json!({"uid": body["uid"], "left": left}), tally)
+        reviewed(&json!({"uid": body["uid"], "left": left}), labels)
     }
 
     fn overdue(&self, body: &Bytes) -> ReviewResponse {
         let body: Value = serde_json::from_slice(body).unwrap();
-        reviewed(&json!({"uid": body["uid"], "overdue": true}), Some(TALLY))
+        reviewed(&json!({"uid": body["uid"], "overdue": true}), Some(LABELS))
     }
 }
 
-fn reviewed(body: &Value, tally: Option<Tally>) -> ReviewResponse {
-    ReviewResponse { status: StatusCode::OK, body: body.to_string().into_bytes(), tally }
+fn reviewed(body: &Value, labels: Option<ReviewLabels>) -> ReviewResponse {
+    ReviewResponse { status: StatusCode::OK, body: body.to_string().into_bytes(), labels }
 }
 
 #[derive(Default)]
@@ -71,7 +72,7 @@ pub(crate) struct Sources {
 }
 
 impl Health for Sources {
-    fn waiting(&self) -> Vec<String> {
+    fn waiting_sources(&self) -> Vec<String> {
         self.waiting.lock().unwrap().clone()
     }
 
@@ -83,9 +84,9 @@ impl Health for Sources {
             commit: "c0ffee".into(),
             objects: 3,
             age: Some(Duration::from_secs(2)),
-            looks: 1,
+            polls: 1,
             error: None,
-            doubts: Vec::new(),
+            disputed_fields: Vec::new(),
         }]
     }
 }

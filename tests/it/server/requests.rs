@@ -58,7 +58,7 @@ async fn a_body_over_the_limit_gets_an_answer_and_keeps_its_connection() {
             client.must(review("next")).await.is_of("next");
         }
     }
-    let refused = r#"driftwall_requests_refused_total{reason="too_large"}"#;
+    let refused = r#"driftwall_requests_rejected_total{reason="too_large"}"#;
     assert_eq!(server.metric(refused).await, Some(4.0));
 }
 
@@ -127,7 +127,7 @@ async fn an_overdue_review_is_answered_before_the_api_server_gives_up() {
         assert_eq!(answer.body["overdue"], true, "{answer:?}");
         assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
     }
-    let refused = r#"driftwall_requests_refused_total{reason="overdue"}"#;
+    let refused = r#"driftwall_requests_rejected_total{reason="deadline_exceeded"}"#;
     assert_eq!(server.metric(refused).await, Some(2.0));
 }
 
@@ -225,7 +225,7 @@ async fn a_panic_costs_its_own_review_only() {
     }
     server.stub.gate.add_permits(1);
     held.await.unwrap().is_of("held");
-    let refused = r#"driftwall_requests_refused_total{reason="panic"}"#;
+    let refused = r#"driftwall_requests_rejected_total{reason="panic"}"#;
     assert_eq!(server.metric(refused).await, Some(2.0));
 }
 

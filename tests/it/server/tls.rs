@@ -15,7 +15,7 @@ use crate::server::client::*;
 use crate::server::harness::*;
 
 const TAKEN: &str = r#"driftwall_certificate_reloads_total{result="ok"}"#;
-const REFUSED: &str = r#"driftwall_certificate_reloads_total{result="refused"}"#;
+const REFUSED: &str = r#"driftwall_certificate_reloads_total{result="failed"}"#;
 
 /// The certificate that a new connection is shown; it must serve, too.
 async fn shown(server: &ConfigReloader, config: ClientConfig) -> Vec<u8> {
