@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driftwall_core::actor::Actors;
-use driftwall_core::decision::rule;
+use driftwall_core::decision::decide;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
-use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Policy, Verdict, judge};
+use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Policy, Verdict, evaluate};
 use driftwall_core::{admission, manifest};
 use serde_json::Value;
 
@@ -25,18 +25,18 @@ fn main() -> Result<(), Failure> {
     let snapshot = snapshot()?;
     let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()])?;
     let policy = Policy::default();
-    let bench = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
+    let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
 
     let mut exempt = Vec::new();
     let mut judged = Vec::new();
     for mut line in lines("actions.jsonl.gz")? {
         let body = line["review"].take().to_string().into_bytes();
-        let verdict = judge(&admission::decode(&body)?, bench).verdict;
+        let verdict = evaluate(&admission::decode(&body)?, context).verdict;
         if verdict == Verdict::Exempt { &mut exempt } else { &mut judged }.push(body);
     }
     exempt.extend(lines("traffic.jsonl.gz")?.into_iter().map(|review| review.to_string().into_bytes()));
 
-    let (controllers, people) = (cost(&exempt, bench)?, cost(&judged, bench)?);
+    let (controllers, people) = (cost(&exempt, context)?, cost(&judged, context)?);
     let kib = |bodies: &[Vec<u8>]| (bodies.iter().map(Vec::len).sum::<usize>() / bodies.len()) >> 10;
     println!("exempt by identity: {controllers:.2?} a review ({} reviews of {} KiB)", exempt.len(), kib(&exempt));
     println!("judged:             {people:.2?} a review ({} reviews of {} KiB)", judged.len(), kib(&judged));
@@ -45,14 +45,14 @@ fn main() -> Result<(), Failure> {
 }
 
 /// The mean time of a review, bytes in, answer out.
-fn cost(bodies: &[Vec<u8>], bench: EvaluationContext<'_>) -> Result<Duration, Failure> {
+fn cost(bodies: &[Vec<u8>], context: EvaluationContext<'_>) -> Result<Duration, Failure> {
     let mut bytes = 0;
     let begun = Instant::now();
     for _ in 0..ROUNDS {
         for body in bodies {
             let write = admission::decode(body)?;
-            let assessment = judge(&write, bench);
-            let decision = rule(&write, &assessment, bench.policy, DecisionContext::default());
+            let assessment = evaluate(&write, context);
+            let decision = decide(&write, &assessment, context.policy, DecisionContext::default());
             bytes += admission::encode(&write.uid, &decision.answer).len();
         }
     }

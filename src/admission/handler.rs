@@ -16,10 +16,10 @@ use crate::server::{Health, ReviewLabels, ReviewResponse, Reviewer, SourceHealth
 use crate::source::{SnapshotStore, SourcePoller, SourceState};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission::{self, ReviewError, Status};
-use driftwall_core::decision::{Decision, rule, unjudged, validate_break_glass};
+use driftwall_core::decision::{Decision, decide, decide_unreadable_review, validate_break_glass};
 use driftwall_core::policy::{
-    ActiveBreakGlasses, BreakGlassContext, Cluster, DecisionContext, Disagreement, EvaluationContext, Outcome, Policy,
-    Verdict, Violation, is_to_check, judge, self_check,
+    ActiveBreakGlasses, BreakGlassContext, ClusterLookup, DecisionContext, Disagreement, EvaluationContext, Outcome,
+    Policy, Verdict, Violation, evaluate, is_to_check, self_check,
 };
 
 /// Judges reviews.
@@ -27,7 +27,7 @@ pub(crate) struct AdmissionHandler {
     pub(crate) store: Arc<SnapshotStore>,
     follower: ArcSwap<SourcePoller>,
     terms: ArcSwap<Terms>,
-    cluster: Box<dyn Cluster>,
+    cluster: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<ActiveBreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
     /// Writes of Git's own hand, to be held against the snapshot off the way of reviews.
@@ -70,7 +70,7 @@ impl AdmissionHandler {
         store: Arc<SnapshotStore>,
         follower: SourcePoller,
         terms: Terms,
-        cluster: Box<dyn Cluster>,
+        cluster: Box<dyn ClusterLookup>,
     ) -> Self {
         let (checks, unchecked) = mpsc::channel(CHECKS);
         let (follower, terms) = (ArcSwap::from_pointee(follower), ArcSwap::from_pointee(terms));
@@ -127,14 +127,14 @@ impl AdmissionHandler {
             return Answered { reviewed: ReviewResponse { status: StatusCode::OK, body, labels }, owed: None };
         }
         let cluster = &*self.cluster;
-        let bench = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
-        let assessment = judge(&write, bench);
-        if is_to_check(&write, assessment.class, bench) && self.checks.try_send(body.clone()).is_err() {
+        let context = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
+        let assessment = evaluate(&write, context);
+        if is_to_check(&write, assessment.class, context) && self.checks.try_send(body.clone()).is_err() {
             tracing::debug!("Too many writes of Git's own hand to check them all");
         }
         let source = assessment.source.map(|source| source.name.as_str());
         // How old the picture is takes a lock, and matters only where somebody is told something by it.
-        let matters = source.is_some() || assessment.violation == Violation::Unmanaged;
+        let matters = source.is_some() || assessment.violation == Violation::CreateUndeclared;
         let age = if matters { self.store.age(source) } else { None };
         let is_older = |than| age.is_some_and(|age| age > than);
         // The clock is asked only where somebody is told something.
@@ -143,7 +143,7 @@ impl AdmissionHandler {
         let emergency =
             break_glasses.as_deref().map(|break_glasses| BreakGlassContext { break_glasses, now: Timestamp::now() });
         let context = DecisionContext { stale: is_older(terms.max_staleness), age, emergency };
-        let decision = rule(&write, &assessment, &terms.policy, context);
+        let decision = decide(&write, &assessment, &terms.policy, context);
         let denies = decision.outcome == Outcome::Deny && assessment.verdict != Verdict::Error;
         let owed = (denies && is_older(terms.freshness)).then(|| Owed { source: source.map(str::to_owned) });
         if last || owed.is_none() {
@@ -179,9 +179,9 @@ impl AdmissionHandler {
     fn check_one(&self, body: &[u8]) {
         let (terms, snapshot) = (self.terms.load(), self.store.snapshot());
         let cluster = &*self.cluster;
-        let bench = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
+        let context = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
         let Ok(write) = admission::decode(body) else { return };
-        for Disagreement { source, object, field } in self_check(&write, bench) {
+        for Disagreement { source, object, field } in self_check(&write, context) {
             let user = &write.user.name;
             tracing::warn!(%source, %object, %field, %user, "Git's own hand writes this otherwise: no denial by it");
         }
@@ -221,7 +221,7 @@ fn refused(error: &ReviewError, policy: &Policy) -> ReviewResponse {
         let body = serde_json::to_vec(&status).expect("a status holds only texts and a number");
         return ReviewResponse { status: StatusCode::BAD_REQUEST, body, labels: None };
     };
-    let decision = unjudged(error, policy);
+    let decision = decide_unreadable_review(error, policy);
     let labels = labels(Verdict::Error, "unknown", &decision);
     ReviewResponse { status: StatusCode::OK, body: admission::encode(uid, &decision.answer), labels: Some(labels) }
 }

@@ -16,9 +16,9 @@ use crate::cluster::Recorded;
 use crate::config::Config;
 use crate::source;
 use driftwall_core::admission::{self, Write};
-use driftwall_core::decision::{Decision, rule};
+use driftwall_core::decision::{Decision, decide};
 use driftwall_core::desired::Snapshot;
-use driftwall_core::policy::{Assessment, DecisionContext, EvaluationContext, Outcome, Verdict, Violation, judge};
+use driftwall_core::policy::{Assessment, DecisionContext, EvaluationContext, Outcome, Verdict, Violation, evaluate};
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
@@ -75,7 +75,7 @@ impl Check {
                 return Err(format!("{}: {error}", file.display()).into());
             }
         }
-        let bench = EvaluationContext {
+        let context = EvaluationContext {
             snapshot: &snapshot,
             actors: &config.actors,
             policy: &config.policy,
@@ -84,7 +84,7 @@ impl Check {
         let mut report = Report { output, denied: false, unjudged: false };
         for file in &reviews {
             let content = read(file)?;
-            if let Err(error) = values(file, &content, |text| report.judge(text, bench)) {
+            if let Err(error) = values(file, &content, |text| report.evaluate(text, context)) {
                 anstream::eprintln!("driftwall: {error}");
                 report.unjudged = true;
             }
@@ -114,7 +114,7 @@ struct Report {
 }
 
 impl Report {
-    fn judge(&mut self, text: &str, bench: EvaluationContext<'_>) {
+    fn evaluate(&mut self, text: &str, context: EvaluationContext<'_>) {
         let write = match admission::decode(text.as_bytes()) {
             Ok(write) => write,
             Err(error) => {
@@ -123,8 +123,8 @@ impl Report {
                 return self.unreadable(uid, &error.to_string());
             }
         };
-        let assessment = judge(&write, bench);
-        let decision = rule(&write, &assessment, bench.policy, DecisionContext::default());
+        let assessment = evaluate(&write, context);
+        let decision = decide(&write, &assessment, context.policy, DecisionContext::default());
         self.denied |= decision.outcome == Outcome::Deny;
         self.unjudged |= assessment.verdict == Verdict::Error;
         match self.output {

@@ -13,7 +13,7 @@ use super::check::snapshot;
 use crate::certs::Certificate;
 use crate::config::Config;
 use crate::serve::webhook_config::asked;
-use driftwall_core::webhook_config::{Registration, registration};
+use driftwall_core::webhook_config::{WebhookParameters, build};
 
 #[derive(Args, Debug)]
 pub(super) struct Webhook {
@@ -63,12 +63,12 @@ impl Webhook {
         named.name = name.unwrap_or_else(|| named.name.clone());
         named.url = url.or_else(|| named.url.take());
         let strict = config.policy.strict_namespaces();
-        let made = Registration {
+        let made = WebhookParameters {
             ca_bundle: Some(STANDARD.encode(authority)),
-            conditions: !no_conditions,
+            match_conditions: !no_conditions,
             ..asked(&config.registration, config.break_glass, strict, &namespace)
         };
-        let text = serde_json::to_string_pretty(&registration(&snapshot, &made))?;
+        let text = serde_json::to_string_pretty(&build(&snapshot, &made))?;
         // A reader of the output that goes away is no error of ours.
         let _ = writeln!(std::io::stdout(), "{text}");
         Ok(ExitCode::SUCCESS)

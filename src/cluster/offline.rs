@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::{CrdError, CustomResource};
-use driftwall_core::policy::{Cluster, LookupError, Owner};
+use driftwall_core::policy::{ClusterLookup, LookupError, Owner};
 
 /// A cluster's objects, as far as they violation for verdicts: owners and CustomResourceDefinitions.
 #[derive(Debug, Default)]
@@ -71,12 +71,12 @@ impl Recorded {
     }
 }
 
-impl Cluster for Recorded {
+impl ClusterLookup for Recorded {
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
         Ok(self.owners.get(&object.to_string()).cloned())
     }
 
-    fn custom(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
+    fn custom_resource(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
         Ok(self.custom.iter().find(|custom| custom.group == group && custom.kind == kind).cloned())
     }
 

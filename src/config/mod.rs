@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorError, Actors, Grant, Rule};
-use driftwall_core::policy::{Ignore, Mode, ModeRule, Policy, Scoped};
+use driftwall_core::policy::{IgnoreRule, Mode, ModeRule, NamespaceRule, Policy};
 
 pub use cluster::{
     BreakGlassSettings, CertificateSettings, CertificateValidity, FailurePolicy, TlsSettings, WebhookSettings,
@@ -152,7 +152,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
                 .map_err(|error| error.to_string())
         })?,
         ignore: convert_each("ignore", ignore, |rule| {
-            Ignore::new(&rule.group, &rule.kind, &rule.namespace, &rule.name, &rule.paths)
+            IgnoreRule::new(&rule.group, &rule.kind, &rule.namespace, &rule.name, &rule.paths)
                 .map_err(|error| error.to_string())
         })?,
         unmanaged: convert_each("unmanaged", unmanaged.rules(), scoped)?,
@@ -199,9 +199,9 @@ fn convert_each<T, U>(key: &str, items: Vec<T>, make: impl Fn(T) -> Result<U, St
     items.into_iter().enumerate().map(make).collect()
 }
 
-fn scoped(rule: wire::Scoped) -> Result<Scoped, String> {
+fn scoped(rule: wire::Scoped) -> Result<NamespaceRule, String> {
     let wire::Scoped { namespaces, answer } = rule;
-    Scoped::new(&namespaces, answer.into()).map_err(|error| error.to_string())
+    NamespaceRule::new(&namespaces, answer.into()).map_err(|error| error.to_string())
 }
 
 fn rule(wire: wire::Actor) -> Result<Rule, String> {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftwall_core::policy::{Cluster, NoCluster};
+use driftwall_core::policy::{ClusterLookup, NoCluster};
 use tokio::task::JoinSet;
 
 use self::break_glass::stand_by;
@@ -100,7 +100,7 @@ async fn find(access: ClusterAccess) -> Option<ClusterContext> {
 }
 
 /// What only the cluster knows, where it can be asked.
-fn look_ups(home: Option<&ClusterContext>) -> Box<dyn Cluster> {
+fn look_ups(home: Option<&ClusterContext>) -> Box<dyn ClusterLookup> {
     match home {
         Some(home) => Box::new(Live::of(home)),
         None => Box::new(NoCluster),

@@ -11,7 +11,7 @@ use super::Failure;
 use crate::admission::{AdmissionHandler, Terms};
 use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, WebhookSettings};
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
-use driftwall_core::policy::{Cluster, Mode};
+use driftwall_core::policy::{ClusterLookup, Mode};
 
 /// A wall with what keeps it true.
 pub(crate) struct ConfigReloader {
@@ -74,7 +74,7 @@ impl ConfigReloader {
     pub(crate) async fn begin(
         file: &Path,
         audit_only: bool,
-        cluster: impl AsyncFnOnce(ClusterAccess) -> Box<dyn Cluster>,
+        cluster: impl AsyncFnOnce(ClusterAccess) -> Box<dyn ClusterLookup>,
     ) -> Result<(Self, Fixed), Failure> {
         let config = Config::read(file)?;
         let text = std::fs::read_to_string(file)?;
@@ -186,7 +186,7 @@ mod tests {
             std::fs::write(&file, format!("sources: [{{name: a, repo: /nowhere}}]\n{git}\n{registration}\n")).unwrap();
         };
         write("registration: {manage: true, name: wall, service: wall, port: 443}");
-        let begun = ConfigReloader::begin(&file, false, async |_| Box::new(NoCluster) as Box<dyn Cluster>).await;
+        let begun = ConfigReloader::begin(&file, false, async |_| Box::new(NoCluster) as Box<dyn ClusterLookup>).await;
         let (mut running, fixed) = begun.map_err(|error| error.to_string()).unwrap();
         let begun = running.in_cluster().borrow().registration.clone();
         for (changed, is_fixed) in [

@@ -14,7 +14,7 @@ use crate::cluster::{
 use crate::config::{BreakGlassSettings, WebhookSettings};
 use crate::source::SnapshotStore;
 use crate::telemetry::Metrics;
-use driftwall_core::webhook_config::{Endpoint, Plurals, Registration};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters};
 
 /// What a configuration asks to register.
 pub(crate) fn asked(
@@ -22,13 +22,13 @@ pub(crate) fn asked(
     break_glass: BreakGlassSettings,
     strict: Option<Vec<String>>,
     namespace: &str,
-) -> Registration {
+) -> WebhookParameters {
     let WebhookSettings { name, service, port, url, failure_policy, timeout_seconds, exclude_namespaces, .. } =
         settings.clone();
     // driftwall never depends on driftwall.
-    let mut left_out = vec![namespace.to_owned()];
-    left_out.extend(exclude_namespaces.into_iter().filter(|other| other != namespace));
-    Registration {
+    let mut excluded_namespaces = vec![namespace.to_owned()];
+    excluded_namespaces.extend(exclude_namespaces.into_iter().filter(|other| other != namespace));
+    WebhookParameters {
         name,
         labels: BTreeMap::new(),
         ca_bundle: None,
@@ -38,10 +38,10 @@ pub(crate) fn asked(
         },
         failure_policy: failure_policy.as_str(),
         timeout_seconds,
-        left_out,
-        strict,
+        excluded_namespaces,
+        strict_namespaces: strict,
         break_glass: break_glass.enabled,
-        conditions: false,
+        match_conditions: false,
         plurals: Plurals::new(),
     }
 }

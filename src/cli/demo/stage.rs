@@ -16,7 +16,7 @@ use crate::cluster::Recorded;
 use crate::serve::reload::ConfigReloader;
 use crate::server::{CertificateSource, ServeError, Server, Settings};
 use crate::telemetry::Metrics;
-use driftwall_core::policy::Cluster;
+use driftwall_core::policy::ClusterLookup;
 
 /// What Git declares at first.
 const APP: &str = include_str!("app.yaml");
@@ -57,7 +57,7 @@ impl Stage {
 
         let config = folder.path().join("driftwall.yaml");
         configure(&config, "enforce")?;
-        let owners: Box<dyn Cluster> = Box::new(owners()?);
+        let owners: Box<dyn ClusterLookup> = Box::new(owners()?);
         let (running, fixed) = ConfigReloader::begin(&config, false, async |_| owners).await?;
         running.look();
 

@@ -9,7 +9,7 @@ use kube::{Client, Config, ResourceExt as _};
 use serde_json::json;
 
 use crate::cluster::ConnectError;
-use driftwall_core::policy::{GROUP, PLURAL, VERSION};
+use driftwall_core::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION};
 
 /// What is to be let through.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ pub async fn break_glass(context: Option<String>, breaking: Breaking) -> Result<
         users.push(who_asks(&client).await?);
     }
     let namespace = namespace.unwrap_or(default_namespace);
-    let kind = GroupVersionKind::gvk(GROUP, VERSION, "BreakGlass");
-    let kind = ApiResource::from_gvk_with_plural(&kind, PLURAL);
+    let kind = GroupVersionKind::gvk(BREAK_GLASS_GROUP, BREAK_GLASS_VERSION, "BreakGlass");
+    let kind = ApiResource::from_gvk_with_plural(&kind, BREAK_GLASS_PLURAL);
     let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &kind);
     let objects: Vec<_> = objects.into_iter().map(|(kind, name)| json!({"kind": kind, "name": name})).collect();
     let mut object = DynamicObject::new("", &kind);

@@ -14,7 +14,9 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use tokio::sync::watch::Receiver;
 
 use crate::cluster::ClusterContext;
-use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass, GROUP, PLURAL, VERSION};
+use driftwall_core::policy::{
+    ActiveBreakGlasses, BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass,
+};
 
 /// How long a watch lasts before another takes its place, in seconds: a connection that
 /// has silently broken off must not keep glass whole in an emergency, or broken after it.
@@ -40,8 +42,8 @@ pub async fn follow(
     mut longest: Receiver<Option<Duration>>,
     tell: impl Fn(Option<ActiveBreakGlasses>),
 ) -> Infallible {
-    let kind = GroupVersionKind::gvk(GROUP, VERSION, "BreakGlass");
-    let kind = ApiResource::from_gvk_with_plural(&kind, PLURAL);
+    let kind = GroupVersionKind::gvk(BREAK_GLASS_GROUP, BREAK_GLASS_VERSION, "BreakGlass");
+    let kind = ApiResource::from_gvk_with_plural(&kind, BREAK_GLASS_PLURAL);
     let api: Api<DynamicObject> = Api::all_with(home.client.clone(), &kind);
     let mut events = pin!(watch(api, watcher::Config::default().timeout(WATCH)).default_backoff());
     let mut seen = Seen::default();

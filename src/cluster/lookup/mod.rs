@@ -28,7 +28,7 @@ use ttl_cache::Remembered;
 use super::ClusterContext;
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
-use driftwall_core::policy::{Cluster, LookupError, Owner};
+use driftwall_core::policy::{ClusterLookup, LookupError, Owner};
 
 /// How long a review waits for one look-up: the API server waits for the whole
 /// review some seconds, and an owner chain takes several.
@@ -102,7 +102,7 @@ impl Live {
     }
 }
 
-impl Cluster for Live {
+impl ClusterLookup for Live {
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
         let id = object.to_string();
         if let Ok(owner) = self.known.owner_at_hand(&id) {
@@ -115,7 +115,7 @@ impl Cluster for Live {
         self.bridge.wait(object.group, look_up).map_err(|fault| failed(format!("the owner of {object}"), &fault))
     }
 
-    fn custom(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
+    fn custom_resource(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
         // The group of a custom resource has a dot.
         if !group.contains('.') {
             return Ok(None);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use driftwall_core::webhook_config::{FAILURE_POLICY, WRITES};
+use driftwall_core::webhook_config::{FAILURE_POLICY_ANNOTATION, WRITES_WEBHOOK};
 
 fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
     configuration["webhooks"].as_array().into_iter().flatten()
@@ -15,7 +15,7 @@ fn named<'a>(configuration: &'a Value, name: &Value) -> Option<&'a Value> {
 }
 
 pub(super) fn writes(configuration: &Value) -> Option<&Value> {
-    named(configuration, &WRITES.into())
+    named(configuration, &WRITES_WEBHOOK.into())
 }
 
 /// The CAs that the API server goes by, PEM; empty where none is named.
@@ -57,7 +57,7 @@ pub(super) fn keep_bundles(wanted: &mut Value, live: Option<&Value>) {
 /// A webhook without a CA cannot be called: `Fail` would refuse every write. What is
 /// noted is what is asked for here, so that the policy of the configuration comes with the CA.
 pub(super) fn open(wanted: &mut Value) {
-    wanted["metadata"]["annotations"][FAILURE_POLICY] = "Ignore".into();
+    wanted["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = "Ignore".into();
     for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
         webhook["failurePolicy"] = "Ignore".into();
     }

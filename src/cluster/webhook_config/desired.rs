@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::Plan;
 use super::ca_bundle::{keep_bundles, names_a_ca, open};
-use driftwall_core::webhook_config::{APPLIED, Registration, keep_failure_policies, mark, registration};
+use driftwall_core::webhook_config::{
+    APPLIED_ANNOTATION, WebhookParameters, applied_hash, build, preserve_failure_policies,
+};
 
 /// The configuration that is wanted, with the failure policies that an operator
 /// set, and which those are. Where the CA `is_left` to others, theirs stays.
@@ -18,16 +20,16 @@ pub(super) fn wanted(
     live: Option<&Value>,
 ) -> (Value, Vec<(String, String)>) {
     let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
-    let mut wanted = registration(&plan.snapshot, &Registration { ca_bundle, ..plan.registration.clone() });
+    let mut wanted = build(&plan.snapshot, &WebhookParameters { ca_bundle, ..plan.registration.clone() });
     if is_left {
         keep_bundles(&mut wanted, live);
     }
-    let mut kept = live.map(|live| keep_failure_policies(&mut wanted, live)).unwrap_or_default();
+    let mut kept = live.map(|live| preserve_failure_policies(&mut wanted, live)).unwrap_or_default();
     if is_left && !names_a_ca(&wanted) {
         open(&mut wanted);
         kept.clear();
     }
-    wanted["metadata"]["annotations"][APPLIED] = mark(&wanted, hash).into();
+    wanted["metadata"]["annotations"][APPLIED_ANNOTATION] = applied_hash(&wanted, hash).into();
     (wanted, kept)
 }
 

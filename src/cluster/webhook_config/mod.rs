@@ -32,7 +32,7 @@ use tokio::time::{Instant, sleep_until};
 use super::ClusterContext;
 
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::Registration;
+use driftwall_core::webhook_config::WebhookParameters;
 pub use registered_ca::{Trusted, follow as follow_registered};
 
 use client::Calls;
@@ -45,7 +45,7 @@ pub struct Plan {
     /// What Git declares.
     pub snapshot: Arc<Snapshot>,
     /// The rest, but for the CA and what the API server knows.
-    pub registration: Registration,
+    pub registration: WebhookParameters,
     /// The Deployment's and the Lease's name.
     pub service: String,
     /// Whether what somebody removed or changed is put back.

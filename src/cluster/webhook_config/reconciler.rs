@@ -17,7 +17,7 @@ use super::discovery::Discovery;
 use super::report::Told;
 use super::{Inputs, Observer, Order, Plan, State};
 use crate::cluster::lookup::error::Fault;
-use driftwall_core::webhook_config::{Standing, mixed, standing};
+use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, live_state};
 
 /// How often the way back in is looked for while the registration is not kept.
 const WAY_BACK: Duration = Duration::from_secs(3);
@@ -176,11 +176,11 @@ impl Keeper {
             Some(knows) => knows,
             None => *self.conditions.insert(self.calls.knows_conditions().await?),
         };
-        plan.registration.conditions = conditions;
+        plan.registration.match_conditions = conditions;
         plan.registration.plurals = self.discovery.plurals(&plan.snapshot).await;
         let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
         let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), bundle.is_none(), live.as_ref());
-        let standing = standing(live.as_ref(), &wanted, hash);
+        let standing = live_state(live.as_ref(), &wanted, hash);
         self.report(&standing, live.as_ref(), &wanted);
         let leads = *self.inputs.leading.borrow();
         if !leads {
@@ -195,7 +195,7 @@ impl Keeper {
             self.registered = None;
         }
         self.tell_policies(kept);
-        self.tell_mixed(mixed(&plan.snapshot));
+        self.tell_mixed(kinds_in_several_versions(&plan.snapshot));
         if bundle == Some(None) {
             // A certificate of driftwall's own that is not made yet.
             return Ok(None);
@@ -222,7 +222,7 @@ impl Keeper {
                 self.written(patched)?;
             }
         }
-        if matches!(standing, Standing::Absent | Standing::Changed(_)) && self.registered == Some(true) {
+        if matches!(standing, LiveState::Absent | LiveState::Modified(_)) && self.registered == Some(true) {
             self.tell(&plan, &standing);
             return Ok(Some(WAY_BACK));
         }
@@ -256,25 +256,25 @@ impl Keeper {
     async fn deed(
         &mut self,
         plan: &Plan,
-        standing: &Standing,
+        standing: &LiveState,
         live: Option<&Value>,
         wanted: &Value,
     ) -> Result<Deed, Fault> {
         let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
         match standing {
-            Standing::AsWanted if has_bundle && self.is_owned(live) => {
+            LiveState::InSync if has_bundle && self.is_owned(live) => {
                 if self.registered.is_none() {
                     self.registered = Some(self.has_registered(plan).await?);
                 }
                 return Ok(Deed::Nothing);
             }
-            Standing::AsWanted | Standing::Behind => return Ok(Deed::Put),
-            Standing::Absent | Standing::Changed(_) => {}
+            LiveState::InSync | LiveState::Outdated => return Ok(Deed::Put),
+            LiveState::Absent | LiveState::Modified(_) => {}
         }
         self.registered = Some(self.has_registered(plan).await?);
         Ok(match (self.registered, standing) {
             (Some(true), _) if plan.restore => Deed::Restore,
-            (Some(true), Standing::Changed(_)) if !has_bundle => Deed::Bundle,
+            (Some(true), LiveState::Modified(_)) if !has_bundle => Deed::Bundle,
             (Some(true), _) => Deed::Nothing,
             _ => Deed::Put,
         })
@@ -319,7 +319,7 @@ impl Keeper {
         let applied = self.calls.apply(name, &wanted).await;
         let applied = self.written(applied)?;
         // A server-side apply leaves what others have added.
-        if standing(Some(&applied), &wanted, hash) != Standing::AsWanted {
+        if live_state(Some(&applied), &wanted, hash) != LiveState::InSync {
             let replaced = self.calls.patch(name, &all_webhooks(&applied, &wanted)).await;
             self.written(replaced)?;
         }
@@ -346,15 +346,15 @@ impl Keeper {
         Ok(written)
     }
 
-    fn report(&mut self, standing: &Standing, live: Option<&Value>, wanted: &Value) {
+    fn report(&mut self, standing: &LiveState, live: Option<&Value>, wanted: &Value) {
         let has_bundle = live.is_some_and(|live| has_bundles(live, wanted));
         let is_trusted = live.is_none_or(names_a_ca);
         let state = match standing {
-            Standing::AsWanted | Standing::Behind if !is_trusted => State::Untrusted,
-            Standing::Absent => State::Absent,
-            Standing::AsWanted if has_bundle => State::AsWanted,
-            Standing::AsWanted | Standing::Behind => State::Behind,
-            Standing::Changed(_) => State::Changed,
+            LiveState::InSync | LiveState::Outdated if !is_trusted => State::Untrusted,
+            LiveState::Absent => State::Absent,
+            LiveState::InSync if has_bundle => State::AsWanted,
+            LiveState::InSync | LiveState::Outdated => State::Behind,
+            LiveState::Modified(_) => State::Changed,
         };
         self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
         self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));

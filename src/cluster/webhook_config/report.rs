@@ -3,12 +3,12 @@
 use super::Plan;
 use super::client::REGISTERED;
 use super::reconciler::Keeper;
-use driftwall_core::webhook_config::Standing;
+use driftwall_core::webhook_config::LiveState;
 
 /// What was said last, which is not said again.
 #[derive(Default)]
 pub(super) struct Told {
-    pub(super) standing: Option<Standing>,
+    pub(super) standing: Option<LiveState>,
     pub(super) trouble: Option<String>,
     pub(super) policies: Vec<(String, String)>,
     pub(super) mixed: Vec<String>,
@@ -17,7 +17,7 @@ pub(super) struct Told {
 
 impl Keeper {
     /// Says once how the registration stands that is not kept.
-    pub(super) fn tell(&mut self, plan: &Plan, standing: &Standing) {
+    pub(super) fn tell(&mut self, plan: &Plan, standing: &LiveState) {
         if self.told.standing.as_ref() == Some(standing) {
             return;
         }
@@ -28,17 +28,17 @@ impl Keeper {
     }
 
     /// The same on a replica that does not lead: its log, and no more.
-    pub(super) fn tell_aside(&mut self, standing: &Standing) {
+    pub(super) fn tell_aside(&mut self, standing: &LiveState) {
         let before = self.told.standing.replace(standing.clone());
         if before.as_ref() == Some(standing) {
             return;
         }
         match standing {
-            Standing::Absent if self.seen => tracing::error!("Registration removed"),
-            Standing::Changed(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
-            Standing::Absent | Standing::AsWanted | Standing::Behind => {}
+            LiveState::Absent if self.seen => tracing::error!("Registration removed"),
+            LiveState::Modified(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
+            LiveState::Absent | LiveState::InSync | LiveState::Outdated => {}
         }
-        self.seen |= *standing != Standing::Absent;
+        self.seen |= *standing != LiveState::Absent;
     }
 
     pub(super) fn tell_policies(&mut self, kept: Vec<(String, String)>) {
@@ -66,7 +66,7 @@ impl Keeper {
 }
 
 /// A reason in one word, and a sentence; `None` where all is well.
-pub(super) fn note(plan: &Plan, standing: &Standing) -> Option<(&'static str, String)> {
+pub(super) fn note(plan: &Plan, standing: &LiveState) -> Option<(&'static str, String)> {
     let (name, service) = (&plan.registration.name, &plan.service);
     let way_back = if plan.restore {
         "; it is put back".to_owned()
@@ -74,11 +74,11 @@ pub(super) fn note(plan: &Plan, standing: &Standing) -> Option<(&'static str, St
         format!("; to register again: kubectl annotate lease {service} {REGISTERED}-, in driftwall's namespace")
     };
     let told = match standing {
-        Standing::Absent => (
+        LiveState::Absent => (
             "RegistrationRemoved",
             format!("the ValidatingWebhookConfiguration {name} is removed: no write is held against Git{way_back}"),
         ),
-        Standing::Changed(what) => {
+        LiveState::Modified(what) => {
             let meanwhile = if plan.restore { "" } else { "; nothing that Git declares from now on is added to it" };
             let what = listed(what);
             (
@@ -88,7 +88,7 @@ pub(super) fn note(plan: &Plan, standing: &Standing) -> Option<(&'static str, St
                 ),
             )
         }
-        Standing::AsWanted | Standing::Behind => return None,
+        LiveState::InSync | LiveState::Outdated => return None,
     };
     Some(told)
 }

@@ -49,17 +49,17 @@ fn plan_of(version: &str, kinds: &[&str]) -> Plan {
     let snapshot = Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap();
     Plan {
         snapshot: Arc::new(snapshot),
-        registration: Registration {
+        registration: WebhookParameters {
             name: "driftwall".into(),
             labels: std::collections::BTreeMap::new(),
             ca_bundle: None,
             endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
             failure_policy: "Ignore",
             timeout_seconds: 5,
-            left_out: vec!["wall".into()],
-            strict: Some(Vec::new()),
+            excluded_namespaces: vec!["wall".into()],
+            strict_namespaces: Some(Vec::new()),
             break_glass: false,
-            conditions: false,
+            match_conditions: false,
             plurals: Plurals::new(),
         },
         service: "driftwall".into(),
@@ -239,7 +239,7 @@ async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
     server.edit(CONFIGURATION, |it| it["webhooks"][0]["clientConfig"]["caBundle"] = "UEVN".into());
     replica.step().await;
     assert_eq!(webhooks(), vec![json!(["Fail", "UEVN"]); 2], "with the CA comes the policy");
-    replica.plan(|plan| plan.registration.strict = None);
+    replica.plan(|plan| plan.registration.strict_namespaces = None);
     replica.step().await;
     assert_eq!(webhooks(), vec![json!(["Fail", "UEVN"]); 3], "all are one server");
     assert_eq!(replica.step().await, "in_sync Fail");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Decision;
 use crate::admission::{Answer, Cause, Denial, Operation, Write};
-use crate::policy::{BreakGlass, BreakGlassError, GROUP, Outcome, PLURAL, Policy, parsed};
+use crate::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BreakGlass, BreakGlassError, Outcome, Policy, parsed};
 use crate::text::plain;
 
 /// Answers a write to a `BreakGlass` at `now`; `None` where it is a write to anything else.
@@ -17,7 +17,8 @@ pub fn validate_break_glass(
     policy: &Policy,
 ) -> Option<Decision> {
     let resource = &write.resource;
-    if resource.group != GROUP || resource.plural != PLURAL || !resource.subresource.is_empty() {
+    if resource.group != BREAK_GLASS_GROUP || resource.plural != BREAK_GLASS_PLURAL || !resource.subresource.is_empty()
+    {
         return None;
     }
     let fault = match write.operation {
@@ -49,7 +50,7 @@ fn refusal(write: &Write<'_>, error: &BreakGlassError) -> Denial {
     Denial {
         message: format!("this BreakGlass would let nothing pass:\n  {field}: {words}\nNothing was {done}."),
         name: write.name.to_string(),
-        group: GROUP.to_owned(),
+        group: BREAK_GLASS_GROUP.to_owned(),
         kind: "BreakGlass".to_owned(),
         causes: vec![Cause { reason: "Invalid", message: words, field: field.to_owned() }],
     }

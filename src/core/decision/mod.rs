@@ -28,7 +28,7 @@ pub struct Decision {
 
 /// The answer to a review whose request could not even be read, so that
 /// nothing is known of it but its uid.
-pub fn unjudged(error: &ReviewError, policy: &Policy) -> Decision {
+pub fn decide_unreadable_review(error: &ReviewError, policy: &Policy) -> Decision {
     let outcome = policy.on_error.max(Outcome::Warn).min(policy.mode.outcome());
     let mut answer = Answer::default();
     answer.annotations.insert("verdict", Verdict::Error.to_string());
@@ -50,7 +50,12 @@ const MAX_FIELDS_NOTE: usize = 1024;
 const MAX_REASON_NOTE: usize = 256;
 
 /// Turns a verdict into an answer.
-pub fn rule(write: &Write<'_>, assessment: &Assessment<'_>, policy: &Policy, context: DecisionContext<'_>) -> Decision {
+pub fn decide(
+    write: &Write<'_>,
+    assessment: &Assessment<'_>,
+    policy: &Policy,
+    context: DecisionContext<'_>,
+) -> Decision {
     let namespace = namespace_of(write);
     let mode = policy.mode_of(namespace, assessment.class, assessment.source.map(|source| source.name.as_str()));
     let asked = match assessment.verdict {
@@ -58,7 +63,7 @@ pub fn rule(write: &Write<'_>, assessment: &Assessment<'_>, policy: &Policy, con
         Verdict::Drift => assessment.hardest(),
         // Nobody can say that the write is right; it passes, but not unseen.
         Verdict::Error => policy.on_error.max(Outcome::Warn),
-        Verdict::Unmanaged if assessment.violation == Violation::Unmanaged => policy.unmanaged_in(namespace),
+        Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => policy.unmanaged_in(namespace),
         Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
     };
     let glass = context

@@ -102,28 +102,30 @@ pub(crate) fn one_line(text: &str) -> String {
 fn opening(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
     let object = object_of(write, assessment);
     match &assessment.violation {
-        Violation::Borrows { account, class } => {
+        Violation::ExemptToken { account, class } => {
             let whom = let_through_as(*class);
             let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
             format!("token of {account}: its bearer is let through as {whom}, so this would be a way past Git.")
         }
-        Violation::Creates => format!("{object} is declared in Git, and this write would create it unlike Git says:"),
-        Violation::Deletes(place) => {
+        Violation::CreateDiffers => {
+            format!("{object} is declared in Git, and this write would create it unlike Git says:")
+        }
+        Violation::DeleteDeclared(place) => {
             format!("{object} is declared in Git, and this write would delete it.   {place}")
         }
-        Violation::Derived { owner } => {
+        Violation::ChangeDerived { owner } => {
             format!("{object} belongs to {owner}, which is declared in Git, and this write would drift from it:")
         }
-        Violation::Moves => format!("{object} is declared in Git, and this write would drift from it:"),
-        Violation::TakesAlong { objects } => {
+        Violation::ChangeDeclared => format!("{object} is declared in Git, and this write would drift from it:"),
+        Violation::CascadingDelete { objects } => {
             let (s, them) = if *objects == 1 { ("", "it") } else { ("s", "them") };
             format!("{object} holds {objects} object{s} that Git declares, and this write would delete {them} too.")
         }
-        Violation::Steers { target } => {
+        Violation::TargetDeclared { target } => {
             format!("{object} is not declared in Git, and would steer {target}, which is:")
         }
         Violation::NotEvaluated(reason) => format!("{object} could not be held against Git: {reason}"),
-        Violation::Unmanaged => {
+        Violation::CreateUndeclared => {
             format!("{object} is not declared in Git, and the namespace takes only what is.")
         }
     }
@@ -145,17 +147,19 @@ fn let_through_as(class: Class) -> &'static str {
 fn advice(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
     let at = assessment.source.map(|source| reference(source, assessment)).unwrap_or_default();
     match &assessment.violation {
-        Violation::Borrows { .. } => "Change in Git what it is needed for. Nothing was issued.".into(),
-        Violation::Creates => format!("Change it in Git{at}. Nothing was created."),
-        Violation::Deletes(_) => format!("Remove it in Git{at}. Nothing was deleted."),
-        Violation::Derived { .. } | Violation::Moves => format!("Change it in Git{at}. This object was not changed."),
-        Violation::Steers { .. } if write.operation == Operation::Create => {
+        Violation::ExemptToken { .. } => "Change in Git what it is needed for. Nothing was issued.".into(),
+        Violation::CreateDiffers => format!("Change it in Git{at}. Nothing was created."),
+        Violation::DeleteDeclared(_) => format!("Remove it in Git{at}. Nothing was deleted."),
+        Violation::ChangeDerived { .. } | Violation::ChangeDeclared => {
+            format!("Change it in Git{at}. This object was not changed.")
+        }
+        Violation::TargetDeclared { .. } if write.operation == Operation::Create => {
             format!("Declare it in Git{at}. Nothing was created.")
         }
-        Violation::Steers { .. } => format!("Declare it in Git{at}. This object was not changed."),
-        Violation::TakesAlong { .. } => format!("Remove them in Git first{at}. Nothing was deleted."),
+        Violation::TargetDeclared { .. } => format!("Declare it in Git{at}. This object was not changed."),
+        Violation::CascadingDelete { .. } => format!("Remove them in Git first{at}. Nothing was deleted."),
         Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
-        Violation::Unmanaged => format!("Declare it in Git{at}. Nothing was created."),
+        Violation::CreateUndeclared => format!("Declare it in Git{at}. Nothing was created."),
     }
 }
 
@@ -166,7 +170,7 @@ fn way_out(write: &Write<'_>, assessment: &Assessment<'_>, home: &str) -> Option
     let object = format!("{}/{name}", kind.to_lowercase());
     // It is to be pasted into a shell.
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-.:/".contains(c));
-    let is_of_use = !matches!(assessment.violation, Violation::Borrows { .. });
+    let is_of_use = !matches!(assessment.violation, Violation::ExemptToken { .. });
     let is_known = is_of_use && !name.is_empty() && is_plain(&object) && is_plain(namespace);
     is_known.then(|| format!("In an emergency: driftwall break-glass -n {namespace} {object} --reason '…'"))
 }
@@ -174,7 +178,7 @@ fn way_out(write: &Write<'_>, assessment: &Assessment<'_>, home: &str) -> Option
 /// `: <where> (main @ 5c56d97)`
 fn reference(source: &Source, assessment: &Assessment<'_>) -> String {
     let place = match &assessment.violation {
-        Violation::Deletes(place) => Some(place),
+        Violation::DeleteDeclared(place) => Some(place),
         _ => assessment.findings.iter().find_map(|finding| finding.place.as_ref()),
     };
     let commit = source.commit.get(..7).unwrap_or(&source.commit);
@@ -209,10 +213,13 @@ impl Finding {
             (ChangeKind::Changed | ChangeKind::Filled, _) => both(),
             (ChangeKind::Dropped, _) => "taken away".into(),
             (ChangeKind::Extra | ChangeKind::Widened, _) if self.declared.is_some() => both(),
-            (ChangeKind::Extra | ChangeKind::Widened, Violation::Derived { .. } | Violation::Steers { .. }) => sent,
+            (
+                ChangeKind::Extra | ChangeKind::Widened,
+                Violation::ChangeDerived { .. } | Violation::TargetDeclared { .. },
+            ) => sent,
             (ChangeKind::Extra | ChangeKind::Widened, _) => format!("{sent}, Git has none"),
             (ChangeKind::Missing, _) if self.sent.is_some() => both(),
-            (ChangeKind::Missing, Violation::Creates) => format!("left out, Git says {declared}"),
+            (ChangeKind::Missing, Violation::CreateDiffers) => format!("left out, Git says {declared}"),
             (ChangeKind::Missing, _) => format!("taken away, Git says {declared}"),
             (ChangeKind::Opaque, _) => "changed, Git holds it encrypted or as a placeholder".into(),
         }

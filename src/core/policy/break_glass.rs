@@ -16,11 +16,11 @@ use super::evaluation::{Assessment, Violation};
 use crate::admission::{User, Write};
 
 /// The API group of driftwall's own kinds.
-pub const GROUP: &str = "driftwall.io";
+pub const BREAK_GLASS_GROUP: &str = "driftwall.io";
 /// The version of `BreakGlass`.
-pub const VERSION: &str = "v1alpha1";
+pub const BREAK_GLASS_VERSION: &str = "v1alpha1";
 /// The plural of `BreakGlass`.
-pub const PLURAL: &str = "breakglasses";
+pub const BREAK_GLASS_PLURAL: &str = "breakglasses";
 
 /// All glass that is broken, and whose namespace is driftwall's own.
 #[derive(Debug, Default)]
@@ -173,7 +173,7 @@ impl ActiveBreakGlasses {
     /// The glass that is broken, at `now`, for what a write is judged to be.
     pub fn covering(&self, write: &Write<'_>, assessment: &Assessment<'_>, now: Timestamp) -> Option<&BreakGlass> {
         // A token outlasts every glass: whoever got one would be let through for as long as it holds.
-        if !assessment.tells() || matches!(assessment.violation, Violation::Borrows { .. }) {
+        if !assessment.tells() || matches!(assessment.violation, Violation::ExemptToken { .. }) {
             return None;
         }
         let namespace = scope(write, &assessment.kind, &self.home);

@@ -41,7 +41,7 @@ const PROTECTIONS: [&str; 3] =
 const MAX_PLACES: usize = 100;
 
 /// Judges a write to an object that Git declares.
-pub(crate) fn judge<'a>(
+pub(crate) fn evaluate<'a>(
     evaluation: &Evaluation<'_, 'a>,
     declared: &Declared,
 ) -> Result<Assessment<'a>, EvaluationError> {
@@ -96,8 +96,8 @@ fn delete<'a>(evaluation: &Evaluation<'_, 'a>, declared: &Declared, old: &Value)
         return evaluation.verdict(Verdict::Runtime);
     }
     let violation = match super::undeclared::taken_along(evaluation, old) {
-        Some((objects, _)) => Violation::TakesAlong { objects },
-        _ => Violation::Deletes(declared.start()),
+        Some((objects, _)) => Violation::CascadingDelete { objects },
+        _ => Violation::DeleteDeclared(declared.start()),
     };
     evaluation.verdict(Verdict::Drift).about(violation)
 }
@@ -191,7 +191,7 @@ fn sift(
     let findings = weighed.into_iter().zip(places);
     let findings =
         findings.map(|((difference, hardest), place)| evaluation.finding(difference, place, hardest)).collect();
-    let violation = if creating { Violation::Creates } else { Violation::Moves };
+    let violation = if creating { Violation::CreateDiffers } else { Violation::ChangeDeclared };
     (violation, findings, ran)
 }
 
@@ -205,7 +205,7 @@ fn is_run(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
 /// The hardest answer that one difference deserves; `None` where it is no drift for this writer.
 fn weigh(evaluation: &Evaluation<'_, '_>, difference: &Difference, creating: bool) -> Option<Outcome> {
     let Difference { path, nature, sent, .. } = difference;
-    let policy = evaluation.bench.policy;
+    let policy = evaluation.context.policy;
     match nature {
         ChangeKind::Dropped => None,
         // A hidden value is nobody's but the controller's that knows it.
@@ -335,7 +335,7 @@ impl Evaluation<'_, '_> {
         let may_change = |path: &Path| self.actor.may_change(&self.write.resource.group, &self.kind, path);
         // Whatever a kind calls its replicas: who scales writes `spec.replicas` of a `Scale`.
         let scales = self.write.resource.subresource == "scale";
-        self.bench.policy.ignores(self.key(), path)
+        self.context.policy.ignores(self.key(), path)
             || may_change(path)
             || (scales && may_change(&Path::of(&["spec", "replicas"])))
     }
@@ -343,7 +343,7 @@ impl Evaluation<'_, '_> {
     pub(crate) fn finding(&self, difference: Difference, place: Option<SourceLocation>, hardest: Outcome) -> Finding {
         let Difference { path, nature, sent, declared: git } = difference;
         // Where our own picture is in doubt, nobody is denied by it.
-        let is_doubted = self.bench.snapshot.is_doubted(self.key(), &path);
+        let is_doubted = self.context.snapshot.is_doubted(self.key(), &path);
         let hardest = if is_doubted { hardest.min(Outcome::Warn) } else { hardest };
         let secret = self.kind == "Secret" && self.write.resource.group.is_empty() && !path.is_under(&["metadata"]);
         Finding { path, nature, sent, declared: git, place, secret, hardest }

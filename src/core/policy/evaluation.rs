@@ -53,38 +53,38 @@ pub struct Assessment<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Violation {
     /// It asks for a token whose bearer is let through.
-    Borrows {
+    ExemptToken {
         /// The service account whose token it is.
         account: String,
         /// As what the bearer is let through.
         class: Class,
     },
     /// It creates a declared object, unlike Git says.
-    Creates,
+    CreateDiffers,
     /// It deletes a declared object.
-    Deletes(SourceLocation),
+    DeleteDeclared(SourceLocation),
     /// It changes what belongs to a declared object.
-    Derived {
+    ChangeDerived {
         /// The declared object, as kubectl would name it.
         owner: String,
     },
     /// It moves fields of a declared object.
     #[default]
-    Moves,
+    ChangeDeclared,
     /// It deletes what holds declared objects: a Namespace, a CustomResourceDefinition.
-    TakesAlong {
+    CascadingDelete {
         /// How many.
         objects: usize,
     },
     /// It aims a controller at a declared object.
-    Steers {
+    TargetDeclared {
         /// The declared object, as kubectl would name it.
         target: String,
     },
     /// It could not be judged, and why.
     NotEvaluated(String),
     /// It brings an object that Git does not know.
-    Unmanaged,
+    CreateUndeclared,
 }
 
 /// One field that a write moves away from Git.
@@ -173,7 +173,7 @@ impl<'a> Assessment<'a> {
 
     /// Whether there is something to say of the object.
     pub(crate) fn tells(&self) -> bool {
-        matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.violation == Violation::Unmanaged
+        matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.violation == Violation::CreateUndeclared
     }
 
     /// The hardest answer that the drift deserves: that of its hardest field,

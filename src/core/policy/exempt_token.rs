@@ -17,13 +17,17 @@ const ACCOUNT: &str = "kubernetes.io/service-account.name";
 
 /// The verdict on a person's request for such a token; `None` where the write is
 /// another's, or about something else.
-pub(super) fn request<'a>(write: &Write<'_>, actor: Actor<'_>, bench: EvaluationContext<'a>) -> Option<Assessment<'a>> {
+pub(super) fn request<'a>(
+    write: &Write<'_>,
+    actor: Actor<'_>,
+    context: EvaluationContext<'a>,
+) -> Option<Assessment<'a>> {
     let resource = &write.resource;
     let is_request = write.operation == Operation::Create
         && resource.group.is_empty()
         && resource.plural == "serviceaccounts"
         && resource.subresource == "token";
-    (is_request && actor.is_person()).then(|| of_account(&write.namespace, &write.name, actor, bench)).flatten()
+    (is_request && actor.is_person()).then(|| of_account(&write.namespace, &write.name, actor, context)).flatten()
 }
 
 /// The verdict on a person's Secret that would be filled with such a token; `None`
@@ -44,24 +48,24 @@ pub(super) fn secret<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Asses
     if before.as_ref() == Some(&lent) {
         return Ok(None);
     }
-    Ok(of_account(evaluation.namespace, &lent, actor, evaluation.bench))
+    Ok(of_account(evaluation.namespace, &lent, actor, evaluation.context))
 }
 
 fn of_account<'a>(
     namespace: &str,
     name: &str,
     actor: Actor<'_>,
-    bench: EvaluationContext<'a>,
+    context: EvaluationContext<'a>,
 ) -> Option<Assessment<'a>> {
     let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
     let bearer = User {
         name: format!("system:serviceaccount:{namespace}:{name}").into(),
         groups: groups.into_iter().map(|group| Text(group.to_owned().into())).collect(),
     };
-    let lent = bench.actors.classify(&bearer, namespace).class;
+    let lent = context.actors.classify(&bearer, namespace).class;
     let is_let_through = matches!(lent, Class::Autoscaler | Class::ControlPlane | Class::Controller | Class::Gitops);
     is_let_through.then(|| {
-        let violation = Violation::Borrows { account: name.to_owned(), class: lent };
+        let violation = Violation::ExemptToken { account: name.to_owned(), class: lent };
         Assessment::new(Verdict::Drift, actor.class).about(violation)
     })
 }

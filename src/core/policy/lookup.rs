@@ -8,12 +8,12 @@ use crate::diff::CustomResource;
 
 /// Looks things up in the cluster. Asked only for writes that identity and Git
 /// have not settled.
-pub trait Cluster: Send + Sync {
+pub trait ClusterLookup: Send + Sync {
     /// The controller owner of an object; `None` where it has none, or is not there.
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError>;
 
     /// A kind that a CustomResourceDefinition defines.
-    fn custom(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError>;
+    fn custom_resource(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError>;
 
     /// The kind behind a plural.
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookupError>;
@@ -44,12 +44,12 @@ pub struct LookupError {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCluster;
 
-impl Cluster for NoCluster {
+impl ClusterLookup for NoCluster {
     fn owner(&self, _: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
         Ok(None)
     }
 
-    fn custom(&self, _: &str, _: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
+    fn custom_resource(&self, _: &str, _: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
         Ok(None)
     }
 

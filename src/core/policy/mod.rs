@@ -20,13 +20,15 @@ use crate::desired::{ObjectKey, Snapshot};
 use crate::diff::{self, SchemaRef};
 
 pub(crate) use break_glass::scope;
-pub use break_glass::{ActiveBreakGlasses, BreakGlass, BreakGlassError, GROUP, PLURAL, VERSION};
+pub use break_glass::{
+    ActiveBreakGlasses, BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass, BreakGlassError,
+};
 pub use decision_context::{BreakGlassContext, DecisionContext};
 pub(crate) use declared::parsed;
 pub use evaluation::{Assessment, Finding, Verdict, Violation};
-pub use lookup::{Cluster, LookupError, NoCluster, Owner};
+pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner};
 pub use self_check::{Disagreement, is_to_check, self_check};
-pub use settings::{Ignore, Mode, ModeRule, Outcome, Policy, PolicyError, Scoped};
+pub use settings::{IgnoreRule, Mode, ModeRule, NamespaceRule, Outcome, Policy, PolicyError};
 
 /// All that a verdict is made from.
 #[derive(Clone, Copy)]
@@ -38,7 +40,7 @@ pub struct EvaluationContext<'a> {
     /// What is asked of writers.
     pub policy: &'a Policy,
     /// What the cluster knows.
-    pub cluster: &'a dyn Cluster,
+    pub cluster: &'a dyn ClusterLookup,
 }
 
 /// Subresources that change no configuration: evictions, bindings, tokens, approvals, streams.
@@ -47,8 +49,8 @@ const RUNTIME_SUBRESOURCES: [&str; 10] =
 
 /// Judges one write. Objects are parsed only once who writes, and what Git
 /// knows of the object, have not settled it.
-pub fn judge<'a>(write: &Write<'_>, bench: EvaluationContext<'a>) -> Assessment<'a> {
-    let EvaluationContext { snapshot, actors, .. } = bench;
+pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assessment<'a> {
+    let EvaluationContext { snapshot, actors, .. } = context;
     let actor = actors.classify(&write.user, &write.namespace);
     let verdict = |verdict| Assessment::new(verdict, actor.class);
     if actor.is_exempt(&write.resource) {
@@ -56,20 +58,20 @@ pub fn judge<'a>(write: &Write<'_>, bench: EvaluationContext<'a>) -> Assessment<
     }
     let subresource = &*write.resource.subresource;
     if write.operation == Operation::Connect || RUNTIME_SUBRESOURCES.contains(&subresource) {
-        let borrowed = exempt_token::request(write, actor, bench);
+        let borrowed = exempt_token::request(write, actor, context);
         let named = |assessment: Assessment<'a>| assessment.named("ServiceAccount".to_owned(), write.name.to_string());
         return borrowed.map_or_else(|| verdict(Verdict::Runtime), named);
     }
-    let evaluation = match Evaluation::new(write, actor, bench) {
+    let evaluation = match Evaluation::new(write, actor, context) {
         Ok(evaluation) => evaluation,
         Err(error) => return Assessment::error(actor.class, &error).named(String::new(), write.name.to_string()),
     };
     let (judged, source) = match snapshot.get(evaluation.key()) {
         Some((declared, source)) => {
             let unsettled = snapshot.is_unsettled(source, declared);
-            (declared::judge(&evaluation, declared).map(|assessment| assessment.unsettled(unsettled)), Some(source))
+            (declared::evaluate(&evaluation, declared).map(|assessment| assessment.unsettled(unsettled)), Some(source))
         }
-        None => (undeclared::judge(&evaluation), None),
+        None => (undeclared::evaluate(&evaluation), None),
     };
     let assessment = judged.unwrap_or_else(|error| Assessment::error(actor.class, &error));
     // An error is its source's too: it must not be answered harder than drift.
@@ -99,7 +101,7 @@ pub(crate) enum EvaluationError {
 struct Evaluation<'w, 'a> {
     write: &'w Write<'w>,
     actor: Actor<'a>,
-    bench: EvaluationContext<'a>,
+    context: EvaluationContext<'a>,
     /// The kind of the object itself, also where a review brings a `Scale` of it.
     kind: String,
     namespace: &'w str,
@@ -107,14 +109,14 @@ struct Evaluation<'w, 'a> {
 }
 
 impl<'w, 'a> Evaluation<'w, 'a> {
-    fn new(write: &'w Write<'w>, actor: Actor<'a>, bench: EvaluationContext<'a>) -> Result<Self, EvaluationError> {
+    fn new(write: &'w Write<'w>, actor: Actor<'a>, context: EvaluationContext<'a>) -> Result<Self, EvaluationError> {
         let resource = &write.resource;
         let kind = match &*resource.subresource {
-            "scale" => match bench.snapshot.kind_of(&resource.group, &resource.plural) {
+            "scale" => match context.snapshot.kind_of(&resource.group, &resource.plural) {
                 Some(kind) => kind.to_owned(),
                 // A person's may belong to what Git declares, whatever its kind.
-                None if actor.is_person() || bench.snapshot.has_group(&resource.group) => {
-                    bench.cluster.kind_of(&resource.group, &resource.plural)?.unwrap_or_default()
+                None if actor.is_person() || context.snapshot.has_group(&resource.group) => {
+                    context.cluster.kind_of(&resource.group, &resource.plural)?.unwrap_or_default()
                 }
                 None => String::new(),
             },
@@ -127,7 +129,7 @@ impl<'w, 'a> Evaluation<'w, 'a> {
         };
         // A Namespace is reviewed as if it were inside itself.
         let namespace = if resource.group.is_empty() && kind == "Namespace" { "" } else { &*write.namespace };
-        Ok(Self { write, actor, bench, kind, namespace, name })
+        Ok(Self { write, actor, context, kind, namespace, name })
     }
 
     fn key(&self) -> ObjectKey<'_> {
@@ -148,10 +150,10 @@ impl<'w, 'a> Evaluation<'w, 'a> {
             return Ok(then(place, None));
         }
         let from_cluster;
-        let custom = if let Some(custom) = self.bench.snapshot.custom(group, &self.kind) {
+        let custom = if let Some(custom) = self.context.snapshot.custom(group, &self.kind) {
             Some(custom)
         } else {
-            from_cluster = self.bench.cluster.custom(group, &self.kind)?;
+            from_cluster = self.context.cluster.custom_resource(group, &self.kind)?;
             from_cluster.as_deref()
         };
         Ok(then(custom.and_then(|custom| custom.schema(version)).unwrap_or(diff::unknown()), custom))

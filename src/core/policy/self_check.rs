@@ -20,22 +20,22 @@ pub struct Disagreement {
 
 /// Whether a write is one to check: by Git's own hand, of a whole object that
 /// Git declares. Nothing is parsed for it.
-pub fn is_to_check(write: &Write<'_>, class: Class, bench: EvaluationContext<'_>) -> bool {
+pub fn is_to_check(write: &Write<'_>, class: Class, context: EvaluationContext<'_>) -> bool {
     let changes = matches!(write.operation, Operation::Create | Operation::Update);
     class == Class::Gitops
         && changes
         && write.resource.subresource.is_empty()
-        && Evaluation::new(write, bench.actors.classify(&write.user, &write.namespace), bench)
-            .is_ok_and(|evaluation| bench.snapshot.get(evaluation.key()).is_some())
+        && Evaluation::new(write, context.actors.classify(&write.user, &write.namespace), context)
+            .is_ok_and(|evaluation| context.snapshot.get(evaluation.key()).is_some())
 }
 
 /// Holds a write of Git's own hand against the snapshot. What differs is
 /// doubted from here on; what was not doubted before is returned. A write that
 /// cannot be compared says nothing.
-pub fn self_check(write: &Write<'_>, bench: EvaluationContext<'_>) -> Vec<Disagreement> {
-    let actor = bench.actors.classify(&write.user, &write.namespace);
-    let Ok(evaluation) = Evaluation::new(write, actor, bench) else { return Vec::new() };
-    let Some((declared, source)) = bench.snapshot.get(evaluation.key()) else { return Vec::new() };
+pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> Vec<Disagreement> {
+    let actor = context.actors.classify(&write.user, &write.namespace);
+    let Ok(evaluation) = Evaluation::new(write, actor, context) else { return Vec::new() };
+    let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return Vec::new() };
     let Ok(Some(new)) = parsed("object", write.object) else { return Vec::new() };
     let is_going = !new["metadata"]["deletionTimestamp"].is_null();
     if is_going || declared.left_alone.is_some() || declared.version != *write.resource.version {
@@ -46,10 +46,10 @@ pub fn self_check(write: &Write<'_>, bench: EvaluationContext<'_>) -> Vec<Disagr
     let is_other = |difference: &Difference| {
         matches!(difference.nature, ChangeKind::Changed | ChangeKind::Missing)
             && !is_kept(&difference.path)
-            && !bench.policy.ignores(evaluation.key(), &difference.path)
+            && !context.policy.ignores(evaluation.key(), &difference.path)
     };
     let others = found.unwrap_or_default().into_iter().filter(is_other);
-    let new = others.filter(|difference| bench.snapshot.doubt(&source.name, evaluation.key(), &difference.path));
+    let new = others.filter(|difference| context.snapshot.doubt(&source.name, evaluation.key(), &difference.path));
     new.map(|difference| Disagreement {
         source: source.name.clone(),
         object: evaluation.key().to_string(),

@@ -43,11 +43,11 @@ pub struct Policy {
     /// Softer modes by namespace and class; the softest that matches wins.
     pub modes: Vec<ModeRule>,
     /// Fields that are nobody's business.
-    pub ignore: Vec<Ignore>,
+    pub ignore: Vec<IgnoreRule>,
     /// What a person's additions to declared objects are answered at most.
-    pub extras: Vec<Scoped>,
+    pub extras: Vec<NamespaceRule>,
     /// What a new object that Git does not know is answered.
-    pub unmanaged: Vec<Scoped>,
+    pub unmanaged: Vec<NamespaceRule>,
     /// What a write that cannot be judged is answered.
     pub on_error: Outcome,
     /// What drift in a dry run is answered at most.
@@ -66,7 +66,7 @@ pub struct ModeRule {
 
 /// An outcome for some namespaces.
 #[derive(Debug)]
-pub struct Scoped {
+pub struct NamespaceRule {
     namespaces: Option<GlobSet>,
     /// The globs as they are written.
     patterns: Vec<String>,
@@ -75,7 +75,7 @@ pub struct Scoped {
 
 /// Fields of some objects that are not judged.
 #[derive(Debug)]
-pub struct Ignore {
+pub struct IgnoreRule {
     group: GlobMatcher,
     kind: GlobMatcher,
     namespace: GlobMatcher,
@@ -158,7 +158,7 @@ impl Policy {
     /// they are not named one by one, so that it may be any.
     pub fn strict_namespaces(&self) -> Option<Vec<String>> {
         let mut named = Vec::new();
-        for Scoped { patterns, answer, .. } in &self.unmanaged {
+        for NamespaceRule { patterns, answer, .. } in &self.unmanaged {
             let is_for_all = patterns.is_empty();
             if *answer != Outcome::Allow {
                 if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB)) {
@@ -199,14 +199,14 @@ impl ModeRule {
     }
 }
 
-impl Scoped {
+impl NamespaceRule {
     /// An answer for the namespaces that the globs name; for all, where there are none.
     pub fn new(namespaces: &[String], answer: Outcome) -> Result<Self, PolicyError> {
         Ok(Self { namespaces: some_globs(namespaces)?, patterns: namespaces.to_vec(), answer })
     }
 }
 
-impl Ignore {
+impl IgnoreRule {
     /// Paths (all, where there are none) of the objects that these globs name.
     pub fn new(group: &str, kind: &str, namespace: &str, name: &str, paths: &[String]) -> Result<Self, PolicyError> {
         let glob = |text: &str| Ok::<_, PolicyError>(Glob::new(text)?.compile_matcher());
@@ -231,8 +231,8 @@ impl Ignore {
 /// What makes a name a pattern of several.
 const GLOB: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
-fn scoped(rules: &[Scoped], namespace: &str) -> Option<Outcome> {
-    let names = |rule: &&Scoped| rule.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace));
+fn scoped(rules: &[NamespaceRule], namespace: &str) -> Option<Outcome> {
+    let names = |rule: &&NamespaceRule| rule.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace));
     rules.iter().find(names).map(|rule| rule.answer)
 }
 
@@ -279,7 +279,7 @@ mod tests {
         for (rules, expected) in cases {
             let scoped = rules.iter().map(|(namespaces, answer)| {
                 let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-                Scoped::new(&namespaces, *answer).unwrap()
+                NamespaceRule::new(&namespaces, *answer).unwrap()
             });
             let policy = Policy { unmanaged: scoped.collect(), ..Policy::default() };
             let strict = policy.strict_namespaces();

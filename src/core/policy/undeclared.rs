@@ -30,7 +30,7 @@ const CHAIN: usize = 8;
 /// Groups whose objects are notes of what runs, not configuration.
 const NOTES: [&str; 4] = ["authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io", "events.k8s.io"];
 
-pub(super) fn judge<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
+pub(super) fn evaluate<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let write = evaluation.write;
     if !write.resource.subresource.is_empty() {
         return if evaluation.actor.is_person() {
@@ -47,7 +47,7 @@ pub(super) fn judge<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a
             let old = parsed("oldObject", write.old_object)?.unwrap_or_default();
             match taken_along(evaluation, &old) {
                 Some((objects, source)) if old["metadata"]["deletionTimestamp"].is_null() => {
-                    Ok(evaluation.verdict(Verdict::Drift).about(Violation::TakesAlong { objects }).of(source))
+                    Ok(evaluation.verdict(Verdict::Drift).about(Violation::CascadingDelete { objects }).of(source))
                 }
                 _ => Ok(evaluation.verdict(Verdict::Unmanaged)),
             }
@@ -72,7 +72,7 @@ fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
 /// some: those of a Namespace, or of the kind that a CustomResourceDefinition
 /// defines. `None` where there are none.
 pub(super) fn taken_along<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<(usize, &'a Source)> {
-    let snapshot = evaluation.bench.snapshot;
+    let snapshot = evaluation.context.snapshot;
     match (&*evaluation.write.resource.group, evaluation.kind.as_str()) {
         ("", "Namespace") => snapshot.held_in(&evaluation.name),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
@@ -88,7 +88,7 @@ fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
     if evaluation.namespace.is_empty()
         || is_note(&evaluation.write.resource.group, &evaluation.kind)
-        || evaluation.bench.policy.unmanaged_in(evaluation.namespace) == Outcome::Allow
+        || evaluation.context.policy.unmanaged_in(evaluation.namespace) == Outcome::Allow
     {
         return Ok(unmanaged);
     }
@@ -105,7 +105,7 @@ fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
         }
         found.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
-    Ok(unmanaged.about(Violation::Unmanaged))
+    Ok(unmanaged.about(Violation::CreateUndeclared))
 }
 
 /// Whether objects of a kind say where something runs: controllers and meshes
@@ -137,7 +137,7 @@ fn steers<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
     let (before, after) = (old.as_ref().filter(|old| !is_off(old)).map(aim), aim(&new));
     let (group, kind) = after.target();
     let target = ObjectKey { group, kind, namespace: evaluation.namespace, name: &after.name };
-    match evaluation.bench.snapshot.get(target) {
+    match evaluation.context.snapshot.get(target) {
         Some((declared, source)) if !is_off(&new) && before.as_ref() != Some(&after) => {
             let path = Path::of(&["spec", field]);
             let sent = Some(new["spec"][field].clone());
@@ -147,7 +147,7 @@ fn steers<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
             }
             let mut finding = evaluation.finding(difference, None, Outcome::Deny);
             finding.place = Some(declared.start());
-            let violation = Violation::Steers { target: target.kubectl_name() };
+            let violation = Violation::TargetDeclared { target: target.kubectl_name() };
             Ok(evaluation.verdict(Verdict::Drift).about(violation).finding(vec![finding]).of(source))
         }
         _ if evaluation.write.operation == Operation::Create => create(evaluation),
@@ -191,7 +191,7 @@ fn derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evalua
     let is_going = metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some());
     let found = match metadata {
         Some(metadata) => ancestor(evaluation, metadata),
-        None => match evaluation.bench.cluster.owner(evaluation.key()) {
+        None => match evaluation.context.cluster.owner(evaluation.key()) {
             Ok(owner) => owner.map_or(Ok(None), |owner| declared_above(evaluation, owner)),
             Err(error) => Err(error.into()),
         },
@@ -215,7 +215,7 @@ fn derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evalua
         finding.place = Some(declared.start());
         finding
     });
-    let violation = Violation::Derived { owner: declared.key().kubectl_name() };
+    let violation = Violation::ChangeDerived { owner: declared.key().kubectl_name() };
     Ok(evaluation.verdict(Verdict::Drift).about(violation).finding(findings.collect()).of(source))
 }
 
@@ -266,11 +266,11 @@ fn declared_above<'a>(
         let in_namespace =
             ObjectKey { group: &owner.group, kind: &owner.kind, namespace: evaluation.namespace, name: &owner.name };
         let cluster_wide = ObjectKey { namespace: "", ..in_namespace };
-        let snapshot = evaluation.bench.snapshot;
+        let snapshot = evaluation.context.snapshot;
         if let Some(found) = snapshot.get_scoped(in_namespace).or_else(|| snapshot.get_scoped(cluster_wide)) {
             return Ok(Some(found));
         }
-        match evaluation.bench.cluster.owner(in_namespace)? {
+        match evaluation.context.cluster.owner(in_namespace)? {
             Some(above) => owner = above,
             None => break,
         }

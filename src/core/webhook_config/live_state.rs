@@ -6,25 +6,25 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 /// The annotation that tells what driftwall applied last: a digest of it.
-pub const APPLIED: &str = "driftwall.io/applied";
+pub const APPLIED_ANNOTATION: &str = "driftwall.io/applied";
 
 /// The annotation that tells which `failurePolicy` driftwall's configuration asked for last.
-pub const FAILURE_POLICY: &str = "driftwall.io/failure-policy";
+pub const FAILURE_POLICY_ANNOTATION: &str = "driftwall.io/failure-policy";
 
 /// The form of the text that is digested; another one for every change of [`canonical`].
 const FORM: &str = "1:";
 
 /// How a live configuration stands to the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LiveState {
     /// There is none.
     Absent,
     /// It is as it should be, but for `caBundle`, which others may keep.
-    AsWanted,
+    InSync,
     /// It is as driftwall left it, and something else is wanted now.
-    Behind,
+    Outdated,
     /// Somebody changed it; what, in words.
-    Changed(Vec<String>),
+    Modified(Vec<String>),
 }
 
 /// What of a webhook is driftwall's to say. `failurePolicy` and `caBundle` may be others'.
@@ -41,26 +41,27 @@ const KEPT: [&str; 9] = [
 ];
 
 /// Holds a live configuration against the wanted one, whose failure policies
-/// are settled already ([`keep_failure_policies`]). `digest` is what the
-/// annotation [`APPLIED`] holds of a configuration's text.
-pub fn standing(live: Option<&Value>, wanted: &Value, digest: impl Fn(&str) -> String) -> Standing {
-    let Some(live) = live else { return Standing::Absent };
+/// are settled already ([`preserve_failure_policies`]). `digest` is what the
+/// annotation [`APPLIED_ANNOTATION`] holds of a configuration's text.
+pub fn live_state(live: Option<&Value>, wanted: &Value, digest: impl Fn(&str) -> String) -> LiveState {
+    let Some(live) = live else { return LiveState::Absent };
     let (now, then) = (canonical(live), canonical(wanted));
-    let applied = annotation(live, APPLIED);
-    let is_as_noted = applied == Some(&*mark(live, &digest));
+    let applied = annotation(live, APPLIED_ANNOTATION);
+    let is_as_noted = applied == Some(&*applied_hash(live, &digest));
     // Another version of driftwall may have noted it in another form.
     let is_as_left = is_as_noted || applied.is_some_and(|applied| !applied.starts_with(FORM));
     if now == then {
         let policy = |webhook: &Value| format!("{} {}", webhook["name"], webhook["failurePolicy"]);
         let policies = |of: &Value| webhooks(of).map(policy).collect::<BTreeSet<_>>();
-        let is_noted = is_as_noted && annotation(live, FAILURE_POLICY) == annotation(wanted, FAILURE_POLICY);
-        return if is_noted && policies(live) == policies(wanted) { Standing::AsWanted } else { Standing::Behind };
+        let is_noted =
+            is_as_noted && annotation(live, FAILURE_POLICY_ANNOTATION) == annotation(wanted, FAILURE_POLICY_ANNOTATION);
+        return if is_noted && policies(live) == policies(wanted) { LiveState::InSync } else { LiveState::Outdated };
     }
-    if is_as_left { Standing::Behind } else { Standing::Changed(differences(live, wanted)) }
+    if is_as_left { LiveState::Outdated } else { LiveState::Modified(differences(live, wanted)) }
 }
 
-/// What the annotation [`APPLIED`] says of a configuration.
-pub fn mark(configuration: &Value, digest: impl Fn(&str) -> String) -> String {
+/// What the annotation [`APPLIED_ANNOTATION`] says of a configuration.
+pub fn applied_hash(configuration: &Value, digest: impl Fn(&str) -> String) -> String {
     format!("{FORM}{}", digest(&canonical(configuration)))
 }
 
@@ -78,9 +79,9 @@ fn canonical(configuration: &Value) -> String {
 /// Takes over the failure policies of a live configuration that an operator set:
 /// those that are not what driftwall set last, unless driftwall's own
 /// configuration asks for something else since. The webhooks whose policy is so, with it.
-pub fn keep_failure_policies(wanted: &mut Value, live: &Value) -> Vec<(String, String)> {
-    let asked_before = annotation(live, FAILURE_POLICY).map(str::to_owned);
-    if asked_before.is_none() || asked_before.as_deref() != annotation(wanted, FAILURE_POLICY) {
+pub fn preserve_failure_policies(wanted: &mut Value, live: &Value) -> Vec<(String, String)> {
+    let asked_before = annotation(live, FAILURE_POLICY_ANNOTATION).map(str::to_owned);
+    if asked_before.is_none() || asked_before.as_deref() != annotation(wanted, FAILURE_POLICY_ANNOTATION) {
         return Vec::new();
     }
     let mut kept = Vec::new();

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::actor::{COMPONENTS, CONTROLLERS};
-use crate::policy::{GROUP, PLURAL};
+use crate::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL};
 
 /// That it is a node's own write.
 const NODE: &str =
@@ -26,7 +26,7 @@ const NOTE: &str = r#"request.resource.group in ["coordination.k8s.io", "events.
 /// With `failurePolicy: Fail` nobody could mend a driftwall that is down otherwise.
 fn its_own(name: &str) -> String {
     let roles = json!([name, format!("{name}-break-glass"), format!("{name}-break-glass-view")]);
-    let definition = json!(format!("{PLURAL}.{GROUP}"));
+    let definition = json!(format!("{BREAK_GLASS_PLURAL}.{BREAK_GLASS_GROUP}"));
     format!(
         "has(request.name) && (request.resource.group == \"rbac.authorization.k8s.io\" && !has(request.namespace) && \
          request.name in {roles} || request.resource.group == \"apiextensions.k8s.io\" && request.name == {definition})"

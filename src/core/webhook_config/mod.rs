@@ -11,12 +11,14 @@ use serde_json::{Map, Value, json};
 
 use crate::desired::Snapshot;
 
-pub use live_state::{APPLIED, FAILURE_POLICY, Standing, keep_failure_policies, mark, standing};
-pub use rules::mixed;
+pub use live_state::{
+    APPLIED_ANNOTATION, FAILURE_POLICY_ANNOTATION, LiveState, applied_hash, live_state, preserve_failure_policies,
+};
+pub use rules::kinds_in_several_versions;
 
 /// What a registration needs beside the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registration {
+pub struct WebhookParameters {
     /// The name of the configuration.
     pub name: String,
     /// Its labels, beside the one that names the program.
@@ -30,14 +32,14 @@ pub struct Registration {
     /// How long the API server waits for an answer.
     pub timeout_seconds: u8,
     /// Namespaces that are never asked about: driftwall's own, and the control plane's.
-    pub left_out: Vec<String>,
+    pub excluded_namespaces: Vec<String>,
     /// Namespaces in which the creation of anything that Git does not declare is
     /// asked about; `None` where it may be any.
-    pub strict: Option<Vec<String>>,
+    pub strict_namespaces: Option<Vec<String>>,
     /// Whether broken glass is asked about, so that an unusable one is refused.
     pub break_glass: bool,
     /// Whether the API server knows `matchConditions`; an older one drops them in silence.
-    pub conditions: bool,
+    pub match_conditions: bool,
     /// What the API server calls the kinds that Git does not define; of a group
     /// whose kind is not here, everything is asked about.
     pub plurals: Plurals,
@@ -63,7 +65,7 @@ pub enum Endpoint {
 }
 
 /// The webhook that is asked about what Git declares.
-pub const WRITES: &str = "writes.driftwall.io";
+pub const WRITES_WEBHOOK: &str = "writes.driftwall.io";
 const STRICT: &str = "strict.driftwall.io";
 const BREAK_GLASS: &str = "break-glass.driftwall.io";
 const TOKENS: &str = "tokens.driftwall.io";
@@ -74,33 +76,34 @@ const OPEN: &str = "Ignore";
 
 /// The `ValidatingWebhookConfiguration` for what the snapshot declares, in the
 /// form in which an API server stores it. The same content gives the same text.
-pub fn registration(snapshot: &Snapshot, registration: &Registration) -> Value {
-    let Registration { name, labels, left_out, strict, failure_policy, break_glass, .. } = registration;
-    let not_left_out = of_namespaces("NotIn", left_out);
-    let rules = rules::rules(snapshot, &registration.plurals, registration.conditions);
+pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
+    let WebhookParameters { name, labels, excluded_namespaces, strict_namespaces, failure_policy, break_glass, .. } =
+        parameters;
+    let not_excluded = of_namespaces("NotIn", excluded_namespaces);
+    let rules = rules::rules(snapshot, &parameters.plurals, parameters.match_conditions);
     let mut webhooks =
-        vec![webhook(registration, WRITES, failure_policy, &json!({"matchExpressions": [not_left_out]}), &rules)];
-    if strict.as_ref().is_none_or(|names| !names.is_empty()) {
-        let places = match strict {
-            Some(names) => json!([of_namespaces("In", names), not_left_out]),
-            None => json!([not_left_out]),
+        vec![webhook(parameters, WRITES_WEBHOOK, failure_policy, &json!({"matchExpressions": [not_excluded]}), &rules)];
+    if strict_namespaces.as_ref().is_none_or(|names| !names.is_empty()) {
+        let places = match strict_namespaces {
+            Some(names) => json!([of_namespaces("In", names), not_excluded]),
+            None => json!([not_excluded]),
         };
         let rule = json!({"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["*"], "scope": "Namespaced"});
-        webhooks.push(webhook(registration, STRICT, failure_policy, &json!({"matchExpressions": places}), &[rule]));
+        webhooks.push(webhook(parameters, STRICT, failure_policy, &json!({"matchExpressions": places}), &[rule]));
     }
     if *break_glass {
         // In driftwall's own namespace too: there it is for what has none.
         let rule = json!({"apiGroups": ["driftwall.io"], "apiVersions": ["v1alpha1"], "operations": ["CREATE", "UPDATE"], "resources": ["breakglasses"], "scope": "*"});
-        let mut asked = webhook(registration, BREAK_GLASS, OPEN, &json!({}), &[rule]);
+        let mut asked = webhook(parameters, BREAK_GLASS, OPEN, &json!({}), &[rule]);
         // Whoever it is, what cannot be used is refused.
         asked.as_object_mut().into_iter().for_each(|webhook| drop(webhook.remove("matchConditions")));
         webhooks.push(asked);
     }
-    if registration.conditions {
+    if parameters.match_conditions {
         // Every other Secret stays out at the API server: they are many, and nobody's business here.
         let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"], "scope": "*"});
-        let places = json!({"matchExpressions": [not_left_out]});
-        let mut asked = webhook(registration, TOKENS, failure_policy, &places, &[rule]);
+        let places = json!({"matchExpressions": [not_excluded]});
+        let mut asked = webhook(parameters, TOKENS, failure_policy, &places, &[rule]);
         asked["matchConditions"].as_array_mut().into_iter().for_each(|all| all.push(match_conditions::of_token()));
         webhooks.push(asked);
     }
@@ -109,7 +112,7 @@ pub fn registration(snapshot: &Snapshot, registration: &Registration) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name, "labels": all, "annotations": {FAILURE_POLICY: failure_policy}},
+        "metadata": {"name": name, "labels": all, "annotations": {FAILURE_POLICY_ANNOTATION: failure_policy}},
         "webhooks": webhooks,
     })
 }
@@ -119,7 +122,7 @@ fn of_namespaces(operator: &str, values: &[String]) -> Value {
 }
 
 fn webhook(
-    registration: &Registration,
+    parameters: &WebhookParameters,
     name: &str,
     failure_policy: &str,
     namespaces: &Value,
@@ -128,22 +131,22 @@ fn webhook(
     let mut webhook = json!({
         "name": name,
         "admissionReviewVersions": ["v1"],
-        "clientConfig": client(registration),
+        "clientConfig": client(parameters),
         "failurePolicy": failure_policy,
         "matchPolicy": "Equivalent",
         "namespaceSelector": namespaces,
         "objectSelector": {},
         "rules": rules,
         "sideEffects": "None",
-        "timeoutSeconds": registration.timeout_seconds,
+        "timeoutSeconds": parameters.timeout_seconds,
     });
-    if registration.conditions {
-        webhook["matchConditions"] = match_conditions::conditions(&registration.name);
+    if parameters.match_conditions {
+        webhook["matchConditions"] = match_conditions::conditions(&parameters.name);
     }
     webhook
 }
 
-fn client(Registration { ca_bundle, endpoint, .. }: &Registration) -> Value {
+fn client(WebhookParameters { ca_bundle, endpoint, .. }: &WebhookParameters) -> Value {
     let mut client = match endpoint {
         Endpoint::Service { namespace, name, port } => {
             json!({"service": {"namespace": namespace, "name": name, "path": "/validate", "port": port}})

@@ -120,7 +120,7 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
 
 /// The kinds that Git declares in several versions: the API server sends a write in
 /// the version of its own, and what Git declares in another one cannot be held against it.
-pub fn mixed(snapshot: &Snapshot) -> Vec<String> {
+pub fn kinds_in_several_versions(snapshot: &Snapshot) -> Vec<String> {
     let mut versions: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for Resource { group, version, kind, .. } in snapshot.resources() {
         versions.entry((group, kind)).or_default().insert(version);

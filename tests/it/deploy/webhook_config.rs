@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use driftwall::config::{CertificateSettings, FailurePolicy};
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::{Endpoint, Plurals, Registration, registration};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, build};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 
@@ -18,20 +18,20 @@ const BY_HAND: [&str; 2] = ["--set", "registration.manage=false,tls.mode=secret"
 
 /// The webhook for writes that driftwall registers itself, where Git declares nothing.
 fn registered(name: &str) -> serde_json::Value {
-    let settings = Registration {
+    let settings = WebhookParameters {
         name: name.into(),
         labels: BTreeMap::new(),
         ca_bundle: None,
         endpoint: Endpoint::Url("https://localhost".into()),
         failure_policy: "Ignore",
         timeout_seconds: 5,
-        left_out: Vec::new(),
-        strict: Some(Vec::new()),
+        excluded_namespaces: Vec::new(),
+        strict_namespaces: Some(Vec::new()),
         break_glass: false,
-        conditions: true,
+        match_conditions: true,
         plurals: Plurals::new(),
     };
-    registration(&Snapshot::default(), &settings)["webhooks"][0].take()
+    build(&Snapshot::default(), &settings)["webhooks"][0].take()
 }
 
 fn webhooks(text: &str) -> Vec<ValidatingWebhook> {

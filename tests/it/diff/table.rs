@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use driftwall_core::actor::Actors;
-use driftwall_core::decision::rule;
+use driftwall_core::decision::decide;
 use driftwall_core::desired::{FileContents, ObjectKey, Snapshot, Source, SourceContents};
-use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Outcome, Policy, Verdict, judge};
+use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Outcome, Policy, Verdict, evaluate};
 use driftwall_core::{admission, manifest};
 use serde_json::{Value, json};
 
@@ -101,9 +101,9 @@ impl Git {
         let body = serde_json::to_vec(&body).unwrap();
         let write = admission::decode(&body).unwrap();
         let (actors, policy) = (Actors::default(), Policy::default());
-        let bench = EvaluationContext { snapshot: &self.0, actors: &actors, policy: &policy, cluster: &NoCluster };
-        let assessment = judge(&write, bench);
-        let decision = rule(&write, &assessment, &policy, DecisionContext::default());
+        let context = EvaluationContext { snapshot: &self.0, actors: &actors, policy: &policy, cluster: &NoCluster };
+        let assessment = evaluate(&write, context);
+        let decision = decide(&write, &assessment, &policy, DecisionContext::default());
         Seen {
             verdict: assessment.verdict,
             outcome: decision.outcome,

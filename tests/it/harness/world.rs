@@ -7,9 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use driftwall::cluster::Recorded;
 use driftwall_core::actor::{Actors, Class};
-use driftwall_core::decision::rule;
+use driftwall_core::decision::decide;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
-use driftwall_core::policy::{Cluster, DecisionContext, EvaluationContext, Mode, Outcome, Policy, Verdict, judge};
+use driftwall_core::policy::{
+    ClusterLookup, DecisionContext, EvaluationContext, Mode, Outcome, Policy, Verdict, evaluate,
+};
 use driftwall_core::{admission, manifest};
 use serde_json::{Value, json};
 
@@ -23,7 +25,7 @@ pub(crate) struct World {
     pub(crate) snapshot: Snapshot,
     pub(crate) actors: Actors,
     pub(crate) policy: Policy,
-    pub(crate) cluster: Box<dyn Cluster>,
+    pub(crate) cluster: Box<dyn ClusterLookup>,
     pub(crate) context: DecisionContext<'static>,
 }
 
@@ -55,8 +57,8 @@ impl World {
         let body = serde_json::to_vec(review).unwrap();
         let write = admission::decode(&body).unwrap();
         let Self { snapshot, actors, policy, cluster, context } = self;
-        let assessment = judge(&write, EvaluationContext { snapshot, actors, policy, cluster: &**cluster });
-        let decision = rule(&write, &assessment, policy, *context);
+        let assessment = evaluate(&write, EvaluationContext { snapshot, actors, policy, cluster: &**cluster });
+        let decision = decide(&write, &assessment, policy, *context);
         let encoded = admission::encode(&write.uid, &decision.answer);
         let mut sent: Value = serde_json::from_slice(&encoded).unwrap();
         assert_eq!(sent["response"]["uid"], review["request"]["uid"]);

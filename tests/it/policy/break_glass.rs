@@ -6,7 +6,7 @@ use crate::harness::world::{Answered, Review, World, action, stored};
 use driftwall_core::admission;
 use driftwall_core::decision::validate_break_glass;
 use driftwall_core::policy::{
-    ActiveBreakGlasses, BreakGlass, BreakGlassContext, DecisionContext, Mode, Outcome, Policy, Scoped, Verdict,
+    ActiveBreakGlasses, BreakGlass, BreakGlassContext, DecisionContext, Mode, NamespaceRule, Outcome, Policy, Verdict,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
 #[test]
 fn it_opens_a_strict_namespace_and_hardens_nothing() {
     let strict =
-        |policy: &mut Policy| policy.unmanaged = vec![Scoped::new(&["prod".to_owned()], Outcome::Deny).unwrap()];
+        |policy: &mut Policy| policy.unmanaged = vec![NamespaceRule::new(&["prod".to_owned()], Outcome::Deny).unwrap()];
     let everything = spec(|spec| spec["objects"] = json!([{}]));
     let now = "2026-11-23T12:30:00Z";
     let created = action("create-unmanaged-deployment");

@@ -1,7 +1,7 @@
 //! A case: a write by somebody that the recordings lack, and the verdict that it deserves.
 
 use crate::harness::world::{Review, World};
-use driftwall_core::policy::{Outcome, Scoped};
+use driftwall_core::policy::{NamespaceRule, Outcome};
 
 /// Git beside the recorded content.
 pub(crate) const GIT: &str = include_str!("git.yaml");
@@ -38,7 +38,7 @@ pub(crate) fn hold(cases: Vec<Case>, answer: Outcome) {
     for Case { name, presets, strict, review, verdict } in cases {
         let mut world = World::new(GIT, &presets);
         if strict {
-            world.policy.unmanaged = vec![Scoped::new(&["prod".into()], Outcome::Deny).unwrap()];
+            world.policy.unmanaged = vec![NamespaceRule::new(&["prod".into()], Outcome::Deny).unwrap()];
         }
         let got = world.ask(&review);
         if (got.verdict.as_str(), got.outcome) != (verdict, answer) {

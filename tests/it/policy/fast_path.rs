@@ -4,7 +4,7 @@
 use driftwall_core::actor::Actors;
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
-use driftwall_core::policy::{Assessment, EvaluationContext, NoCluster, Policy, Verdict, judge};
+use driftwall_core::policy::{Assessment, EvaluationContext, NoCluster, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
 /// What no judge can read: a review in which these stand instead of objects is
@@ -23,7 +23,7 @@ fn judged(review: &Value, then: impl FnOnce(Assessment<'_>)) {
     let (snapshot, policy) = (Snapshot::default(), Policy::default());
     let body = review.to_string();
     let write = decode(body.as_bytes()).unwrap();
-    then(judge(
+    then(evaluate(
         &write,
         EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster },
     ));

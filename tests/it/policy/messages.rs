@@ -269,7 +269,7 @@ fn hostile_names_cost_nobody_a_terminal() {
     .by("alice")
     .created();
     let mut strict = World::new("", &[]);
-    strict.policy.unmanaged = vec![driftwall_core::policy::Scoped::new(&[], Outcome::Deny).unwrap()];
+    strict.policy.unmanaged = vec![driftwall_core::policy::NamespaceRule::new(&[], Outcome::Deny).unwrap()];
     let message = strict.ask(&role).message().to_owned();
     assert!(is_harmless(&message) && message.lines().count() == 2, "{message:?}");
 }
@@ -294,7 +294,7 @@ fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
 #[test]
 fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
     let mut strict = World::new("", &[]);
-    strict.policy.unmanaged = vec![driftwall_core::policy::Scoped::new(&[], Outcome::Deny).unwrap()];
+    strict.policy.unmanaged = vec![driftwall_core::policy::NamespaceRule::new(&[], Outcome::Deny).unwrap()];
     let pod = action("run-pod").request(|request| request["name"] = "".into()).sends(|new| {
         new["metadata"].as_object_mut().unwrap().remove("name");
         new["metadata"]["generateName"] = "debug-".into();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::harness::world::{Answered, Review, World, action, contents, live, put, stored};
 use driftwall_core::actor::Class;
-use driftwall_core::decision::unjudged;
+use driftwall_core::decision::decide_unreadable_review;
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
 use driftwall_core::policy::{
-    Cluster, DecisionContext, Ignore, LookupError, Mode, ModeRule, Outcome, Owner, Policy, Scoped, Verdict,
+    ClusterLookup, DecisionContext, IgnoreRule, LookupError, Mode, ModeRule, NamespaceRule, Outcome, Owner, Policy,
+    Verdict,
 };
 use serde_json::{Value, json};
 
@@ -27,12 +28,12 @@ fn mode_rule(namespaces: &[&str], actors: &[Class], mode: Mode) -> ModeRule {
     ModeRule::new(&globs(namespaces), actors.to_vec(), mode).unwrap()
 }
 
-fn scoped(namespaces: &[&str], answer: Outcome) -> Vec<Scoped> {
-    vec![Scoped::new(&globs(namespaces), answer).unwrap()]
+fn scoped(namespaces: &[&str], answer: Outcome) -> Vec<NamespaceRule> {
+    vec![NamespaceRule::new(&globs(namespaces), answer).unwrap()]
 }
 
 fn ignoring(group: &str, kind: &str, namespace: &str, name: &str, paths: &[&str]) -> World {
-    world(|policy| policy.ignore = vec![Ignore::new(group, kind, namespace, name, &globs(paths)).unwrap()])
+    world(|policy| policy.ignore = vec![IgnoreRule::new(group, kind, namespace, name, &globs(paths)).unwrap()])
 }
 
 /// A person's write that drifts.
@@ -70,12 +71,12 @@ impl Away {
     }
 }
 
-impl Cluster for Away {
+impl ClusterLookup for Away {
     fn owner(&self, _: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
         Self::fails()
     }
 
-    fn custom(&self, _: &str, _: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
+    fn custom_resource(&self, _: &str, _: &str) -> Result<Option<Arc<CustomResource>>, LookupError> {
         Self::fails()
     }
 
@@ -377,7 +378,7 @@ fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
             policy.dry_run = dry_run.unwrap_or(policy.dry_run);
         });
         assert_eq!(world.ask(&drifts().dry()).outcome, expected, "{dry_run:?} {mode:?}");
-        assert_eq!(world.ask(&drifts()).outcome, mode.outcome(), "a real write is another violation");
+        assert_eq!(world.ask(&drifts()).outcome, mode.outcome(), "a real write is answered by the mode alone");
     }
 }
 
@@ -422,7 +423,7 @@ fn a_review_that_cannot_be_read_is_answered_as_an_error() {
         (Mode::Warn, Outcome::Deny, Outcome::Warn),
         (Mode::Audit, Outcome::Deny, Outcome::Allow),
     ] {
-        let decision = unjudged(&error, &Policy { mode, on_error, ..Policy::default() });
+        let decision = decide_unreadable_review(&error, &Policy { mode, on_error, ..Policy::default() });
         assert_eq!(decision.outcome, outcome);
         assert_eq!(decision.answer.denial.is_some(), outcome == Outcome::Deny);
         assert_eq!(decision.answer.warnings.len(), usize::from(outcome == Outcome::Warn));

@@ -7,8 +7,8 @@ use cel::{Context, Program, Value as Cel};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
-use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, judge};
-use driftwall_core::webhook_config::{Endpoint, Plurals, Registration, registration};
+use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, build};
 use serde_json::{Value, json};
 
 /// The conditions, by name.
@@ -24,20 +24,20 @@ fn compiled(condition: &Value) -> Program {
 }
 
 fn made() -> Value {
-    let settings = Registration {
+    let settings = WebhookParameters {
         name: "driftwall".into(),
         labels: BTreeMap::new(),
         ca_bundle: None,
         endpoint: Endpoint::Url("https://localhost".into()),
         failure_policy: "Fail",
         timeout_seconds: 5,
-        left_out: vec!["driftwall".into(), "kube-system".into()],
-        strict: None,
+        excluded_namespaces: vec!["driftwall".into(), "kube-system".into()],
+        strict_namespaces: None,
         break_glass: true,
-        conditions: true,
+        match_conditions: true,
         plurals: Plurals::new(),
     };
-    registration(&Snapshot::default(), &settings)
+    build(&Snapshot::default(), &settings)
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn whom_the_conditions_leave_out_is_let_through_anyway() {
         let Some(by) = left_out_by(&conditions, &given(&review["request"])) else { continue };
         let body = review.to_string();
         let write = decode(body.as_bytes()).unwrap();
-        let bench = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
-        let verdict = judge(&write, bench).verdict;
+        let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
+        let verdict = evaluate(&write, context).verdict;
         assert!(verdict == Verdict::Exempt || by == "not-a-note", "{by}: {}", review["request"]["userInfo"]);
         *left_out.entry(by).or_default() += 1;
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
 use driftwall_core::manifest;
 use driftwall_core::webhook_config::{
-    APPLIED, Endpoint, FAILURE_POLICY, Plurals, Registration, Standing, keep_failure_policies, mark, mixed,
-    registration, standing,
+    APPLIED_ANNOTATION, Endpoint, FAILURE_POLICY_ANNOTATION, LiveState, Plurals, WebhookParameters, applied_hash,
+    build, kinds_in_several_versions, live_state, preserve_failure_policies,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -38,24 +38,24 @@ fn snapshot(git: &str) -> Snapshot {
     Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap()
 }
 
-fn settings() -> Registration {
-    Registration {
+fn settings() -> WebhookParameters {
+    WebhookParameters {
         name: "driftwall".into(),
         labels: BTreeMap::new(),
         ca_bundle: Some("UEVN".into()),
         endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
         failure_policy: "Ignore",
         timeout_seconds: 5,
-        left_out: vec!["wall".into(), "kube-system".into()],
-        strict: Some(Vec::new()),
+        excluded_namespaces: vec!["wall".into(), "kube-system".into()],
+        strict_namespaces: Some(Vec::new()),
         break_glass: false,
-        conditions: true,
+        match_conditions: true,
         plurals: Plurals::new(),
     }
 }
 
-fn made(git: &str, settings: &Registration) -> ValidatingWebhookConfiguration {
-    let value = registration(&snapshot(git), settings);
+fn made(git: &str, settings: &WebhookParameters) -> ValidatingWebhookConfiguration {
+    let value = build(&snapshot(git), settings);
     let typed: ValidatingWebhookConfiguration = serde_json::from_value(value.clone()).unwrap();
     assert_eq!(serde_json::to_value(&typed).unwrap(), value, "every field is one of the API's");
     typed
@@ -132,7 +132,7 @@ fn a_plural_that_nobody_has_told_is_not_guessed() {
             ],
         ),
     ] {
-        let made = registration(&snapshot(git), &Registration { plurals: plurals.into_iter().collect(), ..settings() });
+        let made = build(&snapshot(git), &WebhookParameters { plurals: plurals.into_iter().collect(), ..settings() });
         let rules = made["webhooks"][0]["rules"].as_array().unwrap();
         let of = |group: &str| {
             let of = rules.iter().filter(|rule| rule["apiGroups"] == json!([group]));
@@ -163,7 +163,7 @@ fn a_kind_is_asked_about_in_the_version_of_git_alone() {
             let asked = ["v1", "v1beta2", "v2"].into_iter().filter(|version| asks(&made, operation, resource, version));
             assert_eq!(asked.collect::<Vec<_>>(), expected, "{git}");
         }
-        assert_eq!(mixed(&snapshot(&git)).first().map(String::as_str), told, "{git}");
+        assert_eq!(kinds_in_several_versions(&snapshot(&git)).first().map(String::as_str), told, "{git}");
     }
 }
 
@@ -179,7 +179,7 @@ fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_t
 
 #[test]
 fn it_cannot_lock_a_cluster_out() {
-    let strict = Registration { strict: Some(vec!["prod".into()]), ..settings() };
+    let strict = WebhookParameters { strict_namespaces: Some(vec!["prod".into()]), ..settings() };
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
         webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),
@@ -214,15 +214,15 @@ fn it_cannot_lock_a_cluster_out() {
 #[test]
 fn the_same_content_gives_the_same_text() {
     let reversed = GIT.split("---").collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n---\n");
-    assert_eq!(registration(&snapshot(GIT), &settings()), registration(&snapshot(&reversed), &settings()));
-    let url = Registration { endpoint: Endpoint::Url("https://wall.example/validate".into()), ..settings() };
+    assert_eq!(build(&snapshot(GIT), &settings()), build(&snapshot(&reversed), &settings()));
+    let url = WebhookParameters { endpoint: Endpoint::Url("https://wall.example/validate".into()), ..settings() };
     let client = made(GIT, &url).webhooks.unwrap().remove(0).client_config;
     assert_eq!((client.url.as_deref(), client.service), (Some("https://wall.example/validate"), None));
 }
 
 #[test]
 fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status() {
-    let older = made(GIT, &Registration { conditions: false, ..settings() });
+    let older = made(GIT, &WebhookParameters { match_conditions: false, ..settings() });
     assert!(older.webhooks.as_ref().unwrap()[0].match_conditions.is_none());
     assert!(!serde_json::to_string(&older).unwrap().contains("/status"));
     assert!(asks(&older, "UPDATE", "deployments/scale.apps", "v1"));
@@ -230,7 +230,7 @@ fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status(
 
 #[test]
 fn a_condition_names_the_groups_that_a_name_needs() {
-    let text = registration(&snapshot(GIT), &settings())["webhooks"][0]["matchConditions"].to_string();
+    let text = build(&snapshot(GIT), &settings())["webhooks"][0]["matchConditions"].to_string();
     for part in
         ["deployment-controller", "system:kube-scheduler", "generic-garbage-collector", "horizontal-pod-autoscaler"]
     {
@@ -253,7 +253,7 @@ fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
         (Some(vec!["prod".to_owned()]), json!([["In", ["prod"]], ["NotIn", ["wall", "kube-system"]]])),
         (None, json!([["NotIn", ["wall", "kube-system"]]])),
     ] {
-        let made = registration(&snapshot(GIT), &Registration { strict, ..settings() });
+        let made = build(&snapshot(GIT), &WebhookParameters { strict_namespaces: strict, ..settings() });
         let strict =
             made["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["name"] == "strict.driftwall.io");
         let selector = strict.and_then(|webhook| webhook["namespaceSelector"]["matchExpressions"].as_array());
@@ -265,7 +265,7 @@ fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
 
 #[test]
 fn broken_glass_is_asked_about_everywhere_and_never_in_the_way() {
-    let settings = Registration { break_glass: true, failure_policy: "Fail", ..settings() };
+    let settings = WebhookParameters { break_glass: true, failure_policy: "Fail", ..settings() };
     let webhooks = made(GIT, &settings).webhooks.unwrap();
     assert_eq!(webhooks[0].failure_policy.as_deref(), Some("Fail"));
     let glass = &webhooks[1];
@@ -284,12 +284,12 @@ fn digest(text: &str) -> String {
 /// As driftwall applied it.
 fn applied(registration: Value) -> Value {
     let mut applied = registration;
-    applied["metadata"]["annotations"][APPLIED] = mark(&applied, digest).into();
+    applied["metadata"]["annotations"][APPLIED_ANNOTATION] = applied_hash(&applied, digest).into();
     applied
 }
 
 fn wanted() -> Value {
-    applied(registration(&snapshot(GIT), &Registration { strict: None, ..settings() }))
+    applied(build(&snapshot(GIT), &WebhookParameters { strict_namespaces: None, ..settings() }))
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn what_somebody_changed_is_told_in_words() {
     for (edit, words) in cases {
         let mut live = wanted();
         edit(&mut live);
-        let Standing::Changed(what) = standing(Some(&live), &wanted(), digest) else { panic!("{words}") };
+        let LiveState::Modified(what) = live_state(Some(&live), &wanted(), digest) else { panic!("{words}") };
         assert!(what.iter().any(|one| one.contains(words)), "{words} is not in {what:?}");
     }
 }
@@ -338,26 +338,26 @@ fn what_somebody_changed_is_told_in_words() {
 #[test]
 fn what_others_may_set_is_no_change() {
     type Edit = fn(&mut Value);
-    let cases: [(Edit, Standing); 6] = [
-        (|_| {}, Standing::AsWanted),
-        (|it| it["webhooks"][0]["clientConfig"]["caBundle"] = "T1RIRVI=".into(), Standing::AsWanted),
-        (|it| it["webhooks"].as_array_mut().unwrap().reverse(), Standing::AsWanted),
-        (|it| it["webhooks"][0]["aLaterField"] = "x".into(), Standing::AsWanted),
-        (|it| it["metadata"]["labels"]["team"] = "a".into(), Standing::AsWanted),
-        (|it| it["metadata"]["annotations"][APPLIED] = "x".into(), Standing::Behind),
+    let cases: [(Edit, LiveState); 6] = [
+        (|_| {}, LiveState::InSync),
+        (|it| it["webhooks"][0]["clientConfig"]["caBundle"] = "T1RIRVI=".into(), LiveState::InSync),
+        (|it| it["webhooks"].as_array_mut().unwrap().reverse(), LiveState::InSync),
+        (|it| it["webhooks"][0]["aLaterField"] = "x".into(), LiveState::InSync),
+        (|it| it["metadata"]["labels"]["team"] = "a".into(), LiveState::InSync),
+        (|it| it["metadata"]["annotations"][APPLIED_ANNOTATION] = "x".into(), LiveState::Outdated),
     ];
     for (edit, expected) in cases {
         let mut live = wanted();
         edit(&mut live);
-        assert_eq!(standing(Some(&live), &wanted(), digest), expected);
+        assert_eq!(live_state(Some(&live), &wanted(), digest), expected);
     }
-    assert_eq!(standing(None, &wanted(), digest), Standing::Absent);
+    assert_eq!(live_state(None, &wanted(), digest), LiveState::Absent);
     let mut other = wanted();
     other["webhooks"][0]["timeoutSeconds"] = 9.into();
-    other["metadata"]["annotations"][APPLIED] = "0:as another version of driftwall noted it".into();
-    assert_eq!(standing(Some(&other), &wanted(), digest), Standing::Behind);
-    let before = applied(registration(&snapshot("{apiVersion: v1, kind: Secret, metadata: {name: a}}"), &settings()));
-    assert_eq!(standing(Some(&before), &wanted(), digest), Standing::Behind, "as driftwall left it");
+    other["metadata"]["annotations"][APPLIED_ANNOTATION] = "0:as another version of driftwall noted it".into();
+    assert_eq!(live_state(Some(&other), &wanted(), digest), LiveState::Outdated);
+    let before = applied(build(&snapshot("{apiVersion: v1, kind: Secret, metadata: {name: a}}"), &settings()));
+    assert_eq!(live_state(Some(&before), &wanted(), digest), LiveState::Outdated, "as driftwall left it");
 }
 
 #[test]
@@ -371,11 +371,11 @@ fn an_operator_s_failure_policy_counts_until_the_configuration_changes() {
         ("Fail", "Fail", "Ignore", "Ignore"),
     ] {
         let mut live = wanted();
-        live["metadata"]["annotations"][FAILURE_POLICY] = asked_before.into();
+        live["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = asked_before.into();
         live["webhooks"][0]["failurePolicy"] = there.into();
         let failure_policy = if asked == "Fail" { "Fail" } else { "Ignore" };
-        let mut wanted = registration(&snapshot(GIT), &Registration { failure_policy, ..settings() });
-        let kept = keep_failure_policies(&mut wanted, &live);
+        let mut wanted = build(&snapshot(GIT), &WebhookParameters { failure_policy, ..settings() });
+        let kept = preserve_failure_policies(&mut wanted, &live);
         assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{asked_before} {there} {asked}");
         assert_eq!(kept.is_empty(), expected == asked, "{kept:?}");
     }

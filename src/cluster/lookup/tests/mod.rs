@@ -92,7 +92,7 @@ async fn a_refusal_is_an_error_in_the_server_s_own_words_and_is_not_remembered()
     server.refuse("nothing", StatusCode::FORBIDDEN);
     assert!(owner(&live, key("apps", "ReplicaSet", "web-1")).is_some());
     server.refuse("customresourcedefinitions", StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(reason(live.custom("a.example", "Widget")).contains("answers 500"));
+    assert!(reason(live.custom_resource("a.example", "Widget")).contains("answers 500"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,15 +149,15 @@ async fn a_definition_is_read_once_however_many_ask() {
     let live = Arc::new(server.live(PATIENT));
     let ask = |_| {
         let live = Arc::clone(&live);
-        tokio::spawn(async move { live.custom("a.example", "Widget").unwrap().unwrap() })
+        tokio::spawn(async move { live.custom_resource("a.example", "Widget").unwrap().unwrap() })
     };
     for asked in (0..30).map(ask).collect::<Vec<_>>() {
         let custom = asked.await.unwrap();
         assert_eq!(custom.replicas("v1").unwrap().to_string(), "spec.size");
     }
     assert_eq!(server.asked("customresourcedefinitions"), 1);
-    assert!(live.custom("a.example", "Maker").unwrap().is_none(), "a kind without a definition");
-    assert!(live.custom("apps", "Deployment").unwrap().is_none());
+    assert!(live.custom_resource("a.example", "Maker").unwrap().is_none(), "a kind without a definition");
+    assert!(live.custom_resource("apps", "Deployment").unwrap().is_none());
     assert_eq!(server.asked("/apis/apps"), 0, "no custom resource");
 }
 
@@ -180,7 +180,7 @@ async fn a_definition_of_before_is_better_than_none_and_not_asked_for_again_at_o
     let live = ApiServer::usual().live(PATIENT);
     let id = ("a.example".to_owned(), "Widget".to_owned());
     assert!(live.known.custom_of_before(id.clone()).is_none());
-    let first = live.custom("a.example", "Widget").unwrap().unwrap();
+    let first = live.custom_resource("a.example", "Widget").unwrap().unwrap();
     let before = live.known.custom_of_before(id.clone()).unwrap();
     assert!(Arc::ptr_eq(&first, &before));
     assert!(live.known.custom_at_hand(&id).is_ok());
@@ -211,7 +211,7 @@ async fn a_kind_without_a_definition_is_read_as_the_api_server_describes_it() {
     };
     describe("1", "Maker");
     let live = server.live(PATIENT);
-    let maker = live.custom("a.example", "Maker").unwrap().unwrap();
+    let maker = live.custom_resource("a.example", "Maker").unwrap().unwrap();
     assert_eq!(maker.schema("v1").unwrap().field("names").list(), &ListKind::Set);
     assert_eq!((server.asked("/openapi/v3/apis/a.example/v1"), server.asked("/openapi/v3/apis/apps")), (1, 0));
 
@@ -224,7 +224,7 @@ async fn a_kind_without_a_definition_is_read_as_the_api_server_describes_it() {
     assert!(!Arc::ptr_eq(&first.custom, &other.custom));
 
     server.refuse("customresourcedefinitions", StatusCode::FORBIDDEN);
-    assert!(reason(live.custom("a.example", "Widget")).contains("answers 403"), "it is not described either");
+    assert!(reason(live.custom_resource("a.example", "Widget")).contains("answers 403"), "it is not described either");
     describe("3", "Widget");
-    assert!(live.custom("a.example", "Widget").unwrap().is_some());
+    assert!(live.custom_resource("a.example", "Widget").unwrap().is_some());
 }

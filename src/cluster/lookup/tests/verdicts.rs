@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ApiServer, Arc, Live, PATIENT, SHORT};
 use driftwall_core::actor::Actors;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
-use driftwall_core::policy::{EvaluationContext, Policy, Verdict, judge};
+use driftwall_core::policy::{EvaluationContext, Policy, Verdict, evaluate};
 use driftwall_core::{admission, manifest};
 
 const GIT: &str = "
@@ -30,8 +30,8 @@ async fn verdict(live: Arc<Live>, request: Value) -> (Verdict, Vec<String>) {
         let (actors, policy) = (Actors::new(Vec::new(), &[]).unwrap(), Policy::default());
         let body = serde_json::to_vec(&request).unwrap();
         let write = admission::decode(&body).unwrap();
-        let bench = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &*live };
-        let assessment = judge(&write, bench);
+        let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &*live };
+        let assessment = evaluate(&write, context);
         (assessment.verdict, assessment.findings.iter().map(|finding| finding.path.to_string()).collect())
     });
     task.await.unwrap()

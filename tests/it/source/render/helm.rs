@@ -6,10 +6,10 @@ use driftwall::cluster::Recorded;
 use driftwall::source::render::{HelmOptions, Kind, Programs, RenderOptions, detect};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission;
-use driftwall_core::decision::rule;
+use driftwall_core::decision::decide;
 use driftwall_core::desired::{ObjectKey, Snapshot};
 use driftwall_core::diff::OPAQUE;
-use driftwall_core::policy::{DecisionContext, EvaluationContext, Policy, Verdict, judge};
+use driftwall_core::policy::{DecisionContext, EvaluationContext, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
 use crate::source::render::fixtures::{Repo, objects, options, snapshot};
@@ -189,14 +189,14 @@ fn judged(snapshot: &Snapshot, resource: &str, old: &Value, new: &Value, user: &
     let review = serde_json::to_vec(&review).unwrap();
     let write = admission::decode(&review).unwrap();
     let (policy, cluster) = (Policy::default(), Recorded::default());
-    let bench = EvaluationContext {
+    let context = EvaluationContext {
         snapshot,
         actors: &Actors::new(Vec::new(), &[]).unwrap(),
         policy: &policy,
         cluster: &cluster,
     };
-    let assessment = judge(&write, bench);
-    let decision = rule(&write, &assessment, &policy, DecisionContext::default());
+    let assessment = evaluate(&write, context);
+    let decision = decide(&write, &assessment, &policy, DecisionContext::default());
     (assessment.verdict, decision.answer.denial.map(|denial| denial.message).unwrap_or_default())
 }
 
