@@ -1,14 +1,14 @@
 # docker build -t driftwall:0.1.0 .
 #
-# One static program and the CAs that it trusts, nothing else. Where sources are
-# kustomizations or charts, the programs that render them go in too: put `kubectl`
-# and `helm` (static programs as well) for the image's platform into a folder
-# `programs` beside this file, and
+# One static program and the CA certificates that it trusts, nothing else. If your
+# sources are kustomizations or Helm charts, the image also needs the programs that
+# render them: put `kubectl` and `helm` (static binaries) for the image's platform
+# into a folder `programs` beside this file, and run
 #
 # docker build --target full -t driftwall:0.1.0 .
 #
-# It takes BuildKit, which builds only the stages that are asked for; with
-# `--platform linux/amd64,linux/arm64` each is built on its own platform.
+# This requires BuildKit, which builds only the stages that are needed; with
+# `--platform linux/amd64,linux/arm64` each platform is built on its own.
 ARG RUST=1.95
 ARG DEBIAN=bookworm
 

@@ -20,21 +20,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{- /* Combinations of values that the schema cannot tell, and that would leave drift unjudged in silence. */ -}}
+{{- /* Combinations of values that the schema cannot refuse, and that would silently leave drift unjudged. */ -}}
 {{- define "driftwall.check" -}}
 {{- $mode := .Values.tls.mode -}}
 {{- if and (eq $mode "certManager") .Values.registration.manage -}}
 {{- fail "tls.mode=certManager takes registration.manage=false: cert-manager sets the CA in the ValidatingWebhookConfiguration of this chart" -}}
 {{- end -}}
 {{- if and (eq $mode "selfManaged") (not .Values.registration.manage) .Values.webhook.enabled -}}
-{{- fail "registration.manage=false takes tls.mode=certManager or secret, or webhook.enabled=false: a CA of driftwall's own changes, and this chart does not know it" -}}
+{{- fail "registration.manage=false takes tls.mode=certManager or secret, or webhook.enabled=false: driftwall's own CA changes, and this chart does not know it" -}}
 {{- end -}}
 {{- if and .Values.registration.manage (or .Values.webhook.caBundle .Values.webhook.matchConditions .Values.webhook.extraRules .Values.webhook.rules .Values.webhook.annotations) -}}
-{{- fail "webhook.caBundle, matchConditions, extraRules, rules and annotations take registration.manage=false: driftwall writes its registration itself" -}}
+{{- fail "webhook.caBundle, matchConditions, extraRules, rules and annotations take registration.manage=false: driftwall writes its webhook configuration itself" -}}
 {{- end -}}
 {{- end }}
 
-{{- /* driftwall.yaml: what this chart decides, and under it what `config` says. */ -}}
+{{- /* driftwall.yaml: what this chart sets takes precedence over `config`. */ -}}
 {{- define "driftwall.config" -}}
 {{- $tls := dict "certFile" "/tls/tls.crt" "keyFile" "/tls/tls.key" -}}
 {{- if eq .Values.tls.mode "selfManaged" -}}

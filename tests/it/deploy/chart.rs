@@ -173,7 +173,7 @@ fn what_is_installed_tells_what_is_missing() {
     assert!(!notes(&["--values", VALUES[0]]).contains("the example"));
     let text = notes(&["--set", "tls.mode=secret"]);
     assert!(text.contains("The Secret driftwall-tls must hold") && text.contains("driftwall.driftwall.svc"), "{text}");
-    assert!(notes(&["--values", VALUES[2]]).contains("puts its registration back"));
+    assert!(notes(&["--values", VALUES[2]]).contains("restores its webhook configuration"));
     assert!(notes(&["--values", VALUES[0]]).contains("config.unmanaged is not enforced"), "nor silently so");
     assert!(!text.contains("config.unmanaged"), "{text}");
 }
