@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::Value;
 
 use crate::api_versions::Lacks;
-use crate::common::{commit_all, commit_folder, unpacked};
+use crate::common::git::{commit_all, commit_folder};
+use crate::common::{programs, recordings};
 use crate::control_plane::Plane;
 use crate::install::install;
 use crate::kubectl::Outcome;
@@ -33,7 +34,8 @@ pub(crate) struct Stage {
 /// Nothing where the control plane is missing, which is said.
 pub(crate) fn stage() -> Option<Stage> {
     static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
-    let cluster = CLUSTER.get_or_init(|| Some(Mutex::new(Cluster::start(&control_plane()?, &kubectl()?))));
+    let cluster = CLUSTER
+        .get_or_init(|| Some(Mutex::new(Cluster::start(&control_plane()?, programs::find("kubectl")?.parent()?))));
     // A test that failed says so itself; the others have their own say.
     let guard = cluster.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stage = Stage { cluster: guard, passed_over: passed_over() };
@@ -41,19 +43,11 @@ pub(crate) fn stage() -> Option<Stage> {
     Some(stage)
 }
 
+/// The folder of the control plane's programs; nothing where it is missing, which is said.
 fn control_plane() -> Option<PathBuf> {
     let folder = std::env::var_os("DRIFTWALL_TEST_CONTROL_PLANE").map(PathBuf::from);
-    promised(folder, "the control plane is missing: tests/control-plane makes it, and tests/run says where")
-}
-
-fn kubectl() -> Option<PathBuf> {
-    let folder = std::env::var_os("DRIFTWALL_TEST_PROGRAMS").map(PathBuf::from);
-    promised(folder, "kubectl is missing: tests/programs provides it, and tests/run says where")
-}
-
-fn promised(folder: Option<PathBuf>, missing: &str) -> Option<PathBuf> {
     if folder.is_none() {
-        println!("left out: {missing}");
+        eprintln!("skipped: DRIFTWALL_TEST_CONTROL_PLANE is not set; tests/control-plane prints the folder to name");
     }
     folder
 }
@@ -68,7 +62,7 @@ impl Cluster {
         commit_folder(&folder.join("git"), Path::new("tests/data/reviews/git"));
         let file = folder.join("git/apps/prod/app.yaml");
         std::fs::write(&file, lacks.manifests(&std::fs::read_to_string(&file).unwrap())).unwrap();
-        let mut objects = unpacked("objects.jsonl.gz").into_iter();
+        let mut objects = recordings::lines("objects.jsonl.gz").into_iter();
         let definition = objects.find(|object| object["kind"] == "CustomResourceDefinition").unwrap();
         std::fs::write(folder.join("git/apps/prod/crd.json"), definition.to_string()).unwrap();
         commit_all(&git2::Repository::open(folder.join("git")).unwrap());

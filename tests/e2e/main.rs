@@ -15,7 +15,7 @@ mod autoscaling;
 mod break_glass;
 mod bypass;
 mod cluster;
-#[path = "../it/harness/common.rs"]
+#[path = "../common/mod.rs"]
 mod common;
 mod control_plane;
 mod controllers;

@@ -9,13 +9,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
+use crate::common::tls::server_config;
 use crate::control_plane::Plane;
 
 /// The API, and what it says of pods; of none, no autoscaler moves.
@@ -30,12 +29,7 @@ impl Metrics {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = plane.folder.path();
         let [chain, key] = ["server.crt", "server.key"].map(|name| std::fs::read(folder.join(name)).unwrap());
-        let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<_, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_slice(&key).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        let tls = TlsAcceptor::from(Arc::new(config));
+        let tls = TlsAcceptor::from(server_config(&chain, &key));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
         let pods = Arc::new(Mutex::new(Vec::new()));

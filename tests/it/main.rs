@@ -2,6 +2,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail by a panic")]
 #![allow(clippy::float_cmp, clippy::large_futures)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod deploy;
 mod desired;
 mod diff;

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::common::programs;
+
 pub(crate) fn read(name: &str, text: &[u8]) -> Vec<Object> {
     let reading = manifest::read(name, text);
     assert!(reading.errors.is_empty() && reading.skipped == 0, "{reading:?}");
@@ -87,21 +89,13 @@ pub(crate) fn is_one_that_the_api_has(object: &Object, namespace: &str) {
     assert_eq!(object.namespace.as_deref(), (!is_cluster_wide).then_some(namespace), "{}", object.name);
 }
 
-/// A program that `tests/programs` provides; a test without it is left out, but in CI.
+/// `kubectl` or `helm`, run without the environment of the tests.
 pub(crate) struct Program(PathBuf);
 
 impl Program {
+    /// None where it is not installed, which is said; the caller leaves its test out.
     pub(crate) fn find(name: &str) -> Option<Self> {
-        let folder_in = |name: &str| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let cache = || folder_in("XDG_CACHE_HOME").unwrap_or_else(|| folder_in("HOME").unwrap().join(".cache"));
-        let folder = folder_in("DRIFTWALL_TEST_PROGRAMS").unwrap_or_else(|| cache().join("driftwall/programs"));
-        let program = folder.join(name);
-        if program.is_file() {
-            return Some(Self(program));
-        }
-        assert!(std::env::var_os("CI").is_none(), "CI must run tests/programs first: {} is empty", folder.display());
-        eprintln!("left out: {name} is missing in {}; tests/programs puts it there", folder.display());
-        None
+        programs::find(name).map(Self)
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {

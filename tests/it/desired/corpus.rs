@@ -15,7 +15,7 @@ fn source(folder: &Path, path: &str) -> SourceSpec {
 fn every_object_of_a_release_is_found() {
     let corpus = Path::new("tests/data/corpus/online-boutique");
     let folder = tempfile::tempdir().unwrap();
-    crate::harness::common::commit_folder(folder.path(), corpus);
+    crate::common::git::commit_folder(folder.path(), corpus);
     let source = source(folder.path(), "release");
     let contents = read(&source, &commit_of(&source).unwrap(), None, &AtomicBool::new(false)).unwrap().contents;
 

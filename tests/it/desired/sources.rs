@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use driftwall_core::desired::{DesiredError, FileContents, ObjectKey, Snapshot, Source, SourceContents};
+use driftwall_core::desired::{DesiredError, ObjectKey, Snapshot, Source, SourceContents};
 use driftwall_core::manifest;
 
+use crate::harness::snapshots::source_contents;
+
+/// A source that has read these texts, each from a file of its own.
 fn contents(name: &str, priority: i32, texts: &[&str]) -> Arc<SourceContents> {
-    let file = |(index, text): (usize, &&str)| {
-        let path: Arc<str> = format!("{name}/{index}.yaml").into();
-        let reading = manifest::read(&path, text.as_bytes());
-        assert!(reading.errors.is_empty(), "{:?}", reading.errors);
-        Arc::new(FileContents::new(&path, Some("prod"), reading.objects).unwrap())
-    };
+    let paths: Vec<_> = (0..texts.len()).map(|index| format!("{name}/{index}.yaml")).collect();
     let source = Source { name: name.into(), priority, ..Source::default() };
-    Arc::new(SourceContents::new(source, texts.iter().enumerate().map(file).collect()))
+    source_contents(source, Some("prod"), paths.iter().map(String::as_str).zip(texts.iter().copied()))
 }
 
 fn map(name: &str, value: &str) -> String {

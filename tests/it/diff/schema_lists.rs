@@ -1,9 +1,9 @@
 //! Every list that the schemas of some kinds tell of, with an object around it.
 
-use std::io::Read as _;
-
 use driftwall_core::diff::{Path, Step};
 use serde_json::{Map, Value, json};
+
+use crate::common::recordings;
 
 /// How the items of a list belong together.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,9 +161,6 @@ fn custom(schema: &Value, way: &mut Vec<Hop>, lists: &mut Vec<ListAt>) {
 
 /// The definition of a kind of the recorded cluster.
 pub(crate) fn widget() -> Value {
-    let packed = std::fs::read("tests/data/reviews/objects.jsonl.gz").unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut text).unwrap();
-    let mut objects = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut objects = recordings::lines("objects.jsonl.gz").into_iter();
     objects.find(|object| object["kind"] == "CustomResourceDefinition").unwrap()
 }

@@ -1,13 +1,13 @@
 //! Judged cases out of YAML texts.
 
-use std::sync::Arc;
-
 use driftwall_core::actor::Actors;
+use driftwall_core::admission;
 use driftwall_core::decision::decide;
-use driftwall_core::desired::{FileContents, ObjectKey, Snapshot, Source, SourceContents};
+use driftwall_core::desired::{ObjectKey, Snapshot};
 use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Outcome, Policy, Verdict, evaluate};
-use driftwall_core::{admission, manifest};
 use serde_json::{Value, json};
+
+use crate::harness::snapshots::{objects, snapshot};
 
 /// Who writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +49,7 @@ pub(crate) const THING: &str = "example.org/v1 Thing";
 impl Git {
     /// Reads whole manifests.
     pub(crate) fn of(text: &str) -> Self {
-        let reading = manifest::read("app.yaml", text.as_bytes());
-        assert!(reading.errors.is_empty(), "{:?}\n{text}", reading.errors);
-        let file = FileContents::new(&Arc::from("app.yaml"), Some("prod"), reading.objects).unwrap();
-        let contents = SourceContents::new(Source::default(), vec![Arc::new(file)]);
-        Self(Snapshot::new(vec![Arc::new(contents)]).unwrap())
+        Self(snapshot(Some("prod"), text))
     }
 
     /// What is declared of the object that a manifest writes, as the server would hold it.
@@ -146,10 +142,7 @@ pub(crate) fn text(kind: &str, fields: &str) -> String {
 
 /// An object as a client sends it.
 pub(crate) fn object(kind: &str, fields: &str) -> Value {
-    let text = text(kind, fields);
-    let mut reading = manifest::read("object.yaml", text.as_bytes());
-    assert!(reading.errors.is_empty(), "{:?}\n{text}", reading.errors);
-    reading.objects.remove(0).value
+    objects("object.yaml", &text(kind, fields)).remove(0).value
 }
 
 /// A case: what it guards, what Git says, the old object, the new one, and what

@@ -1,4 +1,7 @@
 //! What the tests of several rooms need.
 
-pub(crate) mod common;
-pub(crate) mod world;
+pub(crate) mod evaluator;
+pub(crate) mod http_client;
+pub(crate) mod reviews;
+pub(crate) mod snapshots;
+pub(crate) mod waiting;

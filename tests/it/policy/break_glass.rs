@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::harness::world::{Answered, Review, World, action, stored};
+use crate::harness::evaluator::{Evaluated, Evaluator};
+use crate::harness::reviews::{Review, recorded_action, review_of_yaml};
 use driftwall_core::admission;
 use driftwall_core::decision::validate_break_glass;
 use driftwall_core::policy::{
@@ -41,19 +42,19 @@ fn object(namespace: &str, spec: &Value) -> Value {
 fn no_edit(_: &mut Value) {}
 
 /// What a review is answered while this glass is broken, at this time.
-fn ask(review: &Review, namespace: &str, spec: &Value, now: &str, edit: impl FnOnce(&mut Policy)) -> Answered {
+fn ask(review: &Review, namespace: &str, spec: &Value, now: &str, edit: impl FnOnce(&mut Policy)) -> Evaluated {
     let glass = BreakGlass::stored(&object(namespace, spec), FOUR_HOURS).unwrap();
     let break_glasses = ActiveBreakGlasses { home: "driftwall".into(), broken: vec![glass] };
-    let mut world = World::new("", &[]);
-    edit(&mut world.policy);
+    let mut evaluator = Evaluator::new("", &[]);
+    edit(&mut evaluator.policy);
     let emergency = BreakGlassContext { break_glasses: Box::leak(Box::new(break_glasses)), now: time(now) };
-    world.context = DecisionContext { emergency: Some(emergency), ..DecisionContext::default() };
-    world.ask(review)
+    evaluator.context = DecisionContext { emergency: Some(emergency), ..DecisionContext::default() };
+    evaluator.evaluate(review)
 }
 
 #[test]
 fn drift_that_it_covers_passes_with_a_warning_and_is_noted() {
-    let got = ask(&action("patch-replicas-7"), "prod", &spec(no_edit), "2026-11-23T12:30:00Z", |_| ());
+    let got = ask(&recorded_action("patch-replicas-7"), "prod", &spec(no_edit), "2026-11-23T12:30:00Z", |_| ());
     assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
     assert_eq!(
         got.warnings(),
@@ -72,7 +73,7 @@ fn drift_that_it_covers_passes_with_a_warning_and_is_noted() {
 fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
     let of = |objects: Value| spec(|spec| spec["objects"] = objects);
     let (usual, now) = (spec(no_edit), "2026-11-23T12:30:00Z");
-    let drifts = action("patch-replicas-7");
+    let drifts = recorded_action("patch-replicas-7");
     let kind = |kind: &str| of(json!([{"kind": kind}]));
     for (case, review, namespace, spec, now, expected) in [
         ("as it is", drifts.clone(), "prod", usual.clone(), now, Outcome::Warn),
@@ -83,7 +84,7 @@ fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
         ("for another", drifts.clone().by("bob"), "prod", usual.clone(), now, Outcome::Deny),
         (
             "for a member",
-            drifts.clone().by("bob").request(|request| request["userInfo"]["groups"] = json!(["sre"])),
+            drifts.clone().by("bob").with_request(|request| request["userInfo"]["groups"] = json!(["sre"])),
             "prod",
             usual.clone(),
             now,
@@ -107,14 +108,35 @@ fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
             now,
             Outcome::Warn,
         ),
-        ("a scale is its object's", action("patch-scale-subresource"), "prod", kind("Deployment"), now, Outcome::Warn),
-        ("a scale is no Scale", action("patch-scale-subresource"), "prod", kind("Scale"), now, Outcome::Deny),
-        ("a delete", action("delete-service"), "prod", kind("Service"), now, Outcome::Warn),
-        ("what belongs to it is named by itself", action("image-pod"), "prod", kind("Deployment"), now, Outcome::Deny),
-        ("a pod", action("image-pod"), "prod", kind("Pod"), now, Outcome::Warn),
-        ("a namespace has none", action("delete-namespace"), "prod", kind("Namespace"), now, Outcome::Deny),
-        ("a namespace", action("delete-namespace"), "driftwall", kind("Namespace"), now, Outcome::Warn),
-        ("a definition", action("delete-crd"), "driftwall", kind("CustomResourceDefinition"), now, Outcome::Warn),
+        (
+            "a scale is its object's",
+            recorded_action("patch-scale-subresource"),
+            "prod",
+            kind("Deployment"),
+            now,
+            Outcome::Warn,
+        ),
+        ("a scale is no Scale", recorded_action("patch-scale-subresource"), "prod", kind("Scale"), now, Outcome::Deny),
+        ("a delete", recorded_action("delete-service"), "prod", kind("Service"), now, Outcome::Warn),
+        (
+            "what belongs to it is named by itself",
+            recorded_action("image-pod"),
+            "prod",
+            kind("Deployment"),
+            now,
+            Outcome::Deny,
+        ),
+        ("a pod", recorded_action("image-pod"), "prod", kind("Pod"), now, Outcome::Warn),
+        ("a namespace has none", recorded_action("delete-namespace"), "prod", kind("Namespace"), now, Outcome::Deny),
+        ("a namespace", recorded_action("delete-namespace"), "driftwall", kind("Namespace"), now, Outcome::Warn),
+        (
+            "a definition",
+            recorded_action("delete-crd"),
+            "driftwall",
+            kind("CustomResourceDefinition"),
+            now,
+            Outcome::Warn,
+        ),
     ] {
         let got = ask(&review, namespace, &spec, now, |_| ());
         assert_eq!((got.verdict, got.outcome), (Verdict::Drift, expected), "{case}: {got:?}");
@@ -128,12 +150,12 @@ fn it_opens_a_strict_namespace_and_hardens_nothing() {
         |policy: &mut Policy| policy.unmanaged = vec![NamespaceRule::new(&["prod".to_owned()], Outcome::Deny).unwrap()];
     let everything = spec(|spec| spec["objects"] = json!([{}]));
     let now = "2026-11-23T12:30:00Z";
-    let created = action("create-unmanaged-deployment");
+    let created = recorded_action("create-unmanaged-deployment");
     let got = ask(&created, "prod", &everything, now, strict);
     assert_eq!((got.verdict, got.outcome), (Verdict::Unmanaged, Outcome::Warn));
     let got = ask(&created, "staging", &everything, now, strict);
     assert_eq!((got.verdict, got.outcome), (Verdict::Unmanaged, Outcome::Deny));
-    let drifts = action("patch-replicas-7");
+    let drifts = recorded_action("patch-replicas-7");
     let got = ask(&drifts, "prod", &everything, now, |policy| policy.mode = Mode::Audit);
     assert_eq!((got.outcome, got.warnings().len()), (Outcome::Allow, 0));
     assert_eq!(got.response["auditAnnotations"]["break-glass"], "prod/incident");
@@ -151,9 +173,9 @@ fn a_denial_tells_how_where_there_is_glass_to_break() {
         ),
         ("delete-namespace", "In an emergency: driftwall break-glass -n driftwall namespace/prod --reason '…'"),
     ] {
-        let got = ask(&action(id), "prod", &none, now, |_| ());
+        let got = ask(&recorded_action(id), "prod", &none, now, |_| ());
         assert_eq!(got.message().lines().last(), Some(expected), "{id}");
-        assert!(!World::new("", &[]).ask(&action(id)).message().contains("emergency"), "{id}");
+        assert!(!Evaluator::new("", &[]).evaluate(&recorded_action(id)).message().contains("emergency"), "{id}");
     }
 }
 
@@ -185,7 +207,8 @@ fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing
         (Value::Null, Some("spec.reason: it is missing")),
     ] {
         let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
-        let created = stored("breakglasses", yaml).sends(|object| object["spec"] = spec.clone()).created();
+        let created =
+            review_of_yaml("breakglasses", yaml).with_object(|object| object["spec"] = spec.clone()).as_create();
         for policy in [Policy::default(), Policy { mode: Mode::Audit, ..Policy::default() }] {
             let got = refusal(&created, &policy);
             match (got, expected) {
@@ -203,13 +226,13 @@ fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing
 #[test]
 fn one_is_not_changed_after_it_was_made_and_may_be_taken_back() {
     let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
-    let made = stored("breakglasses", yaml).both(|object| object["spec"] = spec(no_edit));
+    let made = review_of_yaml("breakglasses", yaml).with_both(|object| object["spec"] = spec(no_edit));
     let policy = Policy::default();
-    let labelled = made.clone().sends(|object| object["metadata"]["labels"] = json!({"a": "b"}));
+    let labelled = made.clone().with_object(|object| object["metadata"]["labels"] = json!({"a": "b"}));
     assert_eq!(refusal(&labelled, &policy), None);
-    let longer = made.clone().sends(|object| object["spec"]["until"] = "2026-11-23T14:00:00Z".into());
+    let longer = made.clone().with_object(|object| object["spec"]["until"] = "2026-11-23T14:00:00Z".into());
     assert!(refusal(&longer, &policy).unwrap().contains("a BreakGlass is not changed: delete it, and make another"));
-    assert_eq!(refusal(&made.deleted(), &policy), None);
+    assert_eq!(refusal(&made.as_delete(), &policy), None);
 }
 
 #[test]

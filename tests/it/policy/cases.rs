@@ -1,13 +1,14 @@
 //! A case: a write by somebody that the recordings lack, and the verdict that it deserves.
 
-use crate::harness::world::{Review, World};
+use crate::harness::evaluator::Evaluator;
+use crate::harness::reviews::Review;
 use driftwall_core::policy::{NamespaceRule, Outcome};
 
 /// Git beside the recorded content.
 pub(crate) const GIT: &str = include_str!("git.yaml");
 
 /// A write, and what becomes of it.
-pub(crate) struct Case {
+pub(crate) struct WriteCase {
     pub(crate) name: &'static str,
     presets: Vec<&'static str>,
     strict: bool,
@@ -16,11 +17,11 @@ pub(crate) struct Case {
 }
 
 /// A write with the verdict that it deserves.
-pub(crate) fn case(name: &'static str, review: Review, verdict: &'static str) -> Case {
-    Case { name, presets: Vec::new(), strict: false, review, verdict }
+pub(crate) fn case(name: &'static str, review: Review, verdict: &'static str) -> WriteCase {
+    WriteCase { name, presets: Vec::new(), strict: false, review, verdict }
 }
 
-impl Case {
+impl WriteCase {
     /// In a cluster that has this tool.
     pub(crate) fn preset(self, name: &'static str) -> Self {
         Self { presets: vec![name], ..self }
@@ -33,14 +34,14 @@ impl Case {
 }
 
 /// Judges every case; all that are answered otherwise are named at once.
-pub(crate) fn hold(cases: Vec<Case>, answer: Outcome) {
+pub(crate) fn check(cases: Vec<WriteCase>, answer: Outcome) {
     let mut wrong = Vec::new();
-    for Case { name, presets, strict, review, verdict } in cases {
-        let mut world = World::new(GIT, &presets);
+    for WriteCase { name, presets, strict, review, verdict } in cases {
+        let mut evaluator = Evaluator::new(GIT, &presets);
         if strict {
-            world.policy.unmanaged = vec![NamespaceRule::new(&["prod".into()], Outcome::Deny).unwrap()];
+            evaluator.policy.unmanaged = vec![NamespaceRule::new(&["prod".into()], Outcome::Deny).unwrap()];
         }
-        let got = world.ask(&review);
+        let got = evaluator.evaluate(&review);
         if (got.verdict.as_str(), got.outcome) != (verdict, answer) {
             wrong.push(format!(
                 "{name}: {} ({}) {:?} {}{}",
@@ -57,11 +58,11 @@ pub(crate) fn hold(cases: Vec<Case>, answer: Outcome) {
 }
 
 /// Nobody may deny these, or even be warned about them.
-pub(crate) fn allowed(cases: Vec<Case>) {
-    hold(cases, Outcome::Allow);
+pub(crate) fn assert_allowed(cases: Vec<WriteCase>) {
+    check(cases, Outcome::Allow);
 }
 
 /// Nobody may do these.
-pub(crate) fn denied(cases: Vec<Case>) {
-    hold(cases, Outcome::Deny);
+pub(crate) fn assert_denied(cases: Vec<WriteCase>) {
+    check(cases, Outcome::Deny);
 }

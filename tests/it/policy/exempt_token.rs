@@ -1,7 +1,8 @@
 //! Requests for tokens of service accounts: a token of one that is let through is
 //! a way past Git.
 
-use crate::harness::world::{Answered, Review, World, live, stored};
+use crate::harness::evaluator::{Evaluated, Evaluator};
+use crate::harness::reviews::{Review, review_of, review_of_yaml};
 use driftwall_core::actor::{Actors, Class, Rule};
 use driftwall_core::policy::{
     ActiveBreakGlasses, BreakGlass, BreakGlassContext, DecisionContext, Mode, Outcome, Verdict,
@@ -11,7 +12,7 @@ use serde_json::json;
 /// A request for the token of `namespace/name`, by the API server's own form.
 fn request(account: &str) -> Review {
     let (namespace, name) = account.split_once('/').unwrap();
-    live("deployments", "web").created().subresource("token").request(|request| {
+    review_of("deployments", "web").as_create().subresource("token").with_request(|request| {
         let kind = json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
         let resource = json!({"group": "", "version": "v1", "resource": "serviceaccounts"});
         (request["kind"], request["requestKind"]) = (kind.clone(), kind);
@@ -21,16 +22,16 @@ fn request(account: &str) -> Review {
     })
 }
 
-fn world() -> World {
-    let mut world = World::new("", &[]);
+fn evaluator() -> Evaluator {
+    let mut evaluator = Evaluator::new("", &[]);
     let own = vec![Rule::new(Class::Gitops, &[""; 0], &["system:serviceaccounts:robots"], Vec::new()).unwrap()];
-    world.actors = Actors::new(own, &["argocd".to_owned(), "keda".to_owned()]).unwrap();
-    world
+    evaluator.actors = Actors::new(own, &["argocd".to_owned(), "keda".to_owned()]).unwrap();
+    evaluator
 }
 
 #[test]
 fn a_person_gets_no_token_of_who_is_let_through() {
-    let world = world();
+    let evaluator = evaluator();
     for (account, whom) in [
         ("argocd/argocd-application-controller", "Git's own hand"),
         ("robots/any", "Git's own hand"),
@@ -38,7 +39,7 @@ fn a_person_gets_no_token_of_who_is_let_through() {
         ("kube-system/horizontal-pod-autoscaler", "the autoscaler"),
         ("keda/keda-operator", "a controller of fields of its own"),
     ] {
-        let answered = world.ask(&request(account));
+        let answered = evaluator.evaluate(&request(account));
         let (_, name) = account.split_once('/').unwrap();
         let words = format!(
             "token of serviceaccount \"{name}\": its bearer is let through as {whom}, so this would be a way past Git.\n\
@@ -50,7 +51,7 @@ fn a_person_gets_no_token_of_who_is_let_through() {
 
 #[test]
 fn other_tokens_are_events_of_running() {
-    let world = world();
+    let evaluator = evaluator();
     let argocd = "argocd/argocd-application-controller";
     for (review, verdict) in [
         (request("prod/default"), Verdict::Runtime),
@@ -60,9 +61,9 @@ fn other_tokens_are_events_of_running() {
         (request(argocd).by("ci/deployer"), Verdict::Runtime),
         (request(argocd).by("system:node:n1"), Verdict::Exempt),
         (request(argocd).by("system:kube-controller-manager"), Verdict::Exempt),
-        (request(argocd).request(|request| request["resource"]["resource"] = "others".into()), Verdict::Runtime),
+        (request(argocd).with_request(|request| request["resource"]["resource"] = "others".into()), Verdict::Runtime),
     ] {
-        let answered = world.ask(&review);
+        let answered = evaluator.evaluate(&review);
         assert_eq!((answered.verdict, answered.outcome), (verdict, Outcome::Allow), "{review:?}", review = review.0);
     }
 }
@@ -72,25 +73,25 @@ fn the_mode_applies_as_to_all_drift() {
     let review = request("argocd/argocd-application-controller");
     for (mode, outcome) in [(Mode::Audit, Outcome::Allow), (Mode::Warn, Outcome::Warn), (Mode::Enforce, Outcome::Deny)]
     {
-        let mut world = world();
-        world.policy.mode = mode;
-        let Answered { verdict, outcome: got, .. } = world.ask(&review);
+        let mut evaluator = evaluator();
+        evaluator.policy.mode = mode;
+        let Evaluated { verdict, outcome: got, .. } = evaluator.evaluate(&review);
         assert_eq!((verdict, got), (Verdict::Drift, outcome));
     }
-    let dry = world().ask(&review.dry());
+    let dry = evaluator().evaluate(&review.as_dry_run());
     assert_eq!(dry.outcome, Outcome::Warn);
     assert!(dry.warnings().iter().all(|line| line.chars().count() < 120), "{:?}", dry.warnings());
 }
 
 #[test]
 fn a_secret_that_would_be_filled_with_such_a_token_is_one_too() {
-    let world = world();
+    let evaluator = evaluator();
     let secret = |namespace: &str, kind: &str, account: &str| {
         let yaml = format!(
             "{{apiVersion: v1, kind: Secret, metadata: {{name: t, namespace: {namespace}, \
              annotations: {{kubernetes.io/service-account.name: {account}}}}}, type: {kind}}}"
         );
-        stored("secrets", &yaml)
+        review_of_yaml("secrets", &yaml)
     };
     let token = "kubernetes.io/service-account-token";
     let argocd = || secret("argocd", token, "argocd-application-controller");
@@ -98,17 +99,21 @@ fn a_secret_that_would_be_filled_with_such_a_token_is_one_too() {
         object["metadata"]["annotations"]["kubernetes.io/service-account.name"] = "other".into();
     };
     for (case, review, verdict) in [
-        ("made", argocd().created(), Verdict::Drift),
-        ("turned to it", argocd().had(other), Verdict::Drift),
+        ("made", argocd().as_create(), Verdict::Drift),
+        ("turned to it", argocd().with_old_object(other), Verdict::Drift),
         ("as it was", argocd(), Verdict::Unmanaged),
-        ("turned away", argocd().sends(other), Verdict::Unmanaged),
-        ("deleted", argocd().deleted(), Verdict::Unmanaged),
-        ("by a pipeline", argocd().created().by("ci/deployer"), Verdict::Unmanaged),
-        ("another's", secret("argocd", token, "other").created(), Verdict::Unmanaged),
-        ("of another namespace", secret("prod", token, "argocd-application-controller").created(), Verdict::Unmanaged),
-        ("no token", secret("argocd", "Opaque", "argocd-application-controller").created(), Verdict::Unmanaged),
+        ("turned away", argocd().with_object(other), Verdict::Unmanaged),
+        ("deleted", argocd().as_delete(), Verdict::Unmanaged),
+        ("by a pipeline", argocd().as_create().by("ci/deployer"), Verdict::Unmanaged),
+        ("another's", secret("argocd", token, "other").as_create(), Verdict::Unmanaged),
+        (
+            "of another namespace",
+            secret("prod", token, "argocd-application-controller").as_create(),
+            Verdict::Unmanaged,
+        ),
+        ("no token", secret("argocd", "Opaque", "argocd-application-controller").as_create(), Verdict::Unmanaged),
     ] {
-        let answered = world.ask(&review);
+        let answered = evaluator.evaluate(&review);
         assert_eq!(answered.verdict, verdict, "{case}: {answered:?}");
         let names_it = answered.message().starts_with("token of serviceaccount \"argocd-application-controller\": its");
         assert_eq!(names_it, verdict == Verdict::Drift, "{case}: {answered:?}");
@@ -126,10 +131,10 @@ fn no_glass_is_broken_for_what_would_outlast_it() {
     let break_glasses: &ActiveBreakGlasses =
         Box::leak(Box::new(ActiveBreakGlasses { home: "driftwall".into(), broken }));
     let now = "2026-11-23T12:30:00Z".parse().unwrap();
-    let mut world = world();
-    world.context =
+    let mut evaluator = evaluator();
+    evaluator.context =
         DecisionContext { emergency: Some(BreakGlassContext { break_glasses, now }), ..DecisionContext::default() };
-    let answered = world.ask(&request("argocd/argocd-application-controller"));
+    let answered = evaluator.evaluate(&request("argocd/argocd-application-controller"));
     assert_eq!(answered.outcome, Outcome::Deny);
     assert!(!answered.message().contains("emergency"), "{answered:?}");
 }

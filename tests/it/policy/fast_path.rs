@@ -31,7 +31,7 @@ fn judged(review: &Value, then: impl FnOnce(Assessment<'_>)) {
 
 #[test]
 fn controllers_are_answered_without_a_look_at_their_objects() {
-    let traffic = crate::harness::common::unpacked("traffic.jsonl.gz");
+    let traffic = crate::common::recordings::lines("traffic.jsonl.gz");
     assert_eq!(traffic.len(), 7475);
     for review in traffic {
         let review = without_objects(review);
@@ -41,13 +41,14 @@ fn controllers_are_answered_without_a_look_at_their_objects() {
 
 #[test]
 fn so_is_a_pipeline_whose_object_git_does_not_know() {
-    let review = without_objects(crate::harness::common::recorded("ci-set-image", "system:serviceaccount:ci:deployer"));
+    let review =
+        without_objects(crate::harness::reviews::recorded_review("ci-set-image", "system:serviceaccount:ci:deployer"));
     judged(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Unmanaged));
 }
 
 #[test]
 fn a_judge_who_does_look_says_that_there_is_nothing_to_read() {
-    let review = without_objects(crate::harness::common::recorded("patch-replicas-7", "alice"));
+    let review = without_objects(crate::harness::reviews::recorded_review("patch-replicas-7", "alice"));
     judged(&review, |assessment| {
         assert_eq!(assessment.verdict, Verdict::Error);
         assert!(assessment.reason().unwrap().starts_with("failed to read"), "{assessment:?}");

@@ -1,7 +1,8 @@
 //! The words that people read: denials in the terminal, warnings, and what is
 //! left in the API server's audit log.
 
-use crate::harness::world::{Answered, COMMIT, Review, World, action, live, put, stored};
+use crate::harness::evaluator::{COMMIT, Evaluated, Evaluator};
+use crate::harness::reviews::{Review, recorded_action, review_of, review_of_yaml, set_at};
 use driftwall_core::policy::{Mode, Outcome};
 use serde_json::{Value, json};
 
@@ -13,16 +14,16 @@ fn is_harmless(text: &str) -> bool {
 }
 
 fn denial(review: &Review) -> String {
-    let answered = World::new("", &[]).ask(review);
+    let answered = Evaluator::new("", &[]).evaluate(review);
     assert_eq!(answered.outcome, Outcome::Deny, "{answered:?}");
     assert!(answered.warnings().is_empty(), "kubectl would print warnings beside the denial");
     answered.message().to_owned()
 }
 
-fn warned(world: World, review: &Review) -> Answered {
-    let mut world = world;
-    world.policy.mode = Mode::Warn;
-    let answered = world.ask(review);
+fn warned(evaluator: Evaluator, review: &Review) -> Evaluated {
+    let mut evaluator = evaluator;
+    evaluator.policy.mode = Mode::Warn;
+    let answered = evaluator.evaluate(review);
     assert_eq!(answered.outcome, Outcome::Warn, "{answered:?}");
     assert!(answered.response.get("status").is_none());
     let warnings = answered.warnings();
@@ -35,18 +36,18 @@ fn warned(world: World, review: &Review) -> Answered {
 }
 
 /// A ConfigMap in Git, and a person's write that changes some of its keys.
-fn config_map(data: &[(String, String)], change: impl Fn(&str, &str) -> Option<Value>) -> (World, Review) {
+fn config_map(data: &[(String, String)], change: impl Fn(&str, &str) -> Option<Value>) -> (Evaluator, Review) {
     let data: serde_json::Map<_, _> = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "many", "namespace": "prod"}, "data": data});
     let text = serde_json::to_string_pretty(&map).unwrap();
-    let review = stored("configmaps", &text).sends(|new| {
+    let review = review_of_yaml("configmaps", &text).with_object(|new| {
         for (key, value) in &data {
             if let Some(other) = change(key, value.as_str().unwrap()) {
                 new["data"][key] = other;
             }
         }
     });
-    (World::new(&text, &[]), review)
+    (Evaluator::new(&text, &[]), review)
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn the_denial_of_the_front_page_reads_word_for_word() {
     let expected = "deployment.apps \"python-app-prod\" is declared in Git, and this write would drift from it:\n  \
                     spec.replicas: 7, Git says 3   apps/prod/app.yaml:18\n\
                     Change it in Git: https://example.org/acme/gitops (main @ 5c56d97). This object was not changed.";
-    let answered = World::new("", &[]).ask(&action("patch-replicas-7"));
+    let answered = Evaluator::new("", &[]).evaluate(&recorded_action("patch-replicas-7"));
     assert_eq!(answered.message(), expected);
     let status = &answered.response["status"];
     assert_eq!((&status["code"], &status["reason"]), (&json!(403), &json!("Forbidden")));
@@ -73,46 +74,46 @@ fn the_denial_of_the_front_page_reads_word_for_word() {
 
 #[test]
 fn every_field_says_what_was_sent_what_git_says_and_where() {
-    let deleted_many = live("deployments", "python-app-prod").deleted().request(|request| {
+    let deleted_many = review_of("deployments", "python-app-prod").as_delete().with_request(|request| {
         request.as_object_mut().unwrap().remove("name");
     });
-    let details = World::new("", &[]).ask(&deleted_many).response["status"]["details"].clone();
+    let details = Evaluator::new("", &[]).evaluate(&deleted_many).response["status"]["details"].clone();
     assert_eq!(details, json!({"name": "python-app-prod", "group": "apps", "kind": "Deployment"}));
     for (review, lines) in [
         (
-            action("set-image"),
+            recorded_action("set-image"),
             vec![
                 r#"  spec.template.spec.containers[name="web"].image: "python-app:2.0.0", Git says "python-app:1.0.0"   apps/prod/app.yaml:29"#,
             ],
         ),
         (
-            action("set-env-new"),
+            recorded_action("set-env-new"),
             vec![
                 r#"  spec.template.spec.containers[name="web"].env[name="DEBUG"]: {"name":"DEBUG","value":"1"}, Git has none   apps/prod/app.yaml:32"#,
             ],
         ),
         (
-            action("annotate-remove"),
+            recorded_action("annotate-remove"),
             vec![r#"  metadata.annotations["owner"]: taken away, Git says "platform"   apps/prod/app.yaml:16"#],
         ),
         (
-            action("scale-widget"),
+            recorded_action("scale-widget"),
             vec![
                 r#"widget.example.com "gizmo" is declared in Git, and this write would drift from it:"#,
                 "  spec.size: 4, Git says 2   apps/prod/widget.yaml:7",
             ],
         ),
         (
-            action("scale-5"),
+            recorded_action("scale-5"),
             vec![r#"deployment.apps "python-app-prod" is declared in Git, and this write would drift from it:"#],
         ),
         (
-            action("role-escalate"),
+            recorded_action("role-escalate"),
             vec![r#"  rules: [0].verbs ["get","list","delete"], Git says ["get","list"]   apps/prod/app.yaml:176"#],
         ),
-        (action("ingress-host"), vec![r#"  spec.rules: [0].host "evil.com", Git says "example.com""#]),
+        (recorded_action("ingress-host"), vec![r#"  spec.rules: [0].host "evil.com", Git says "example.com""#]),
         (
-            action("delete-service"),
+            recorded_action("delete-service"),
             vec![
                 r#"service "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:43"#,
                 "Remove it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
@@ -125,22 +126,22 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
             ],
         ),
         (
-            action("delete-namespace"),
+            recorded_action("delete-namespace"),
             vec![
                 r#"namespace "prod" holds 13 objects that Git declares, and this write would delete them too."#,
                 "Remove them in Git first: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
             ],
         ),
-        (action("create-unlike-git"), vec!["would create it unlike Git says:", "Nothing was created."]),
+        (recorded_action("create-unlike-git"), vec!["would create it unlike Git says:", "Nothing was created."]),
         (
-            action("image-pod"),
+            recorded_action("image-pod"),
             vec![
                 r#"belongs to deployment.apps "python-app-prod", which is declared in Git, and this write would drift from it:"#,
                 r#"  spec.containers[name="web"].image: "python-app:hacked"   apps/prod/app.yaml:8"#,
             ],
         ),
         (
-            action("autoscale-declared"),
+            recorded_action("autoscale-declared"),
             vec![
                 r#"is not declared in Git, and would steer deployment.apps "python-app-prod", which is:"#,
                 r#"  spec.scaleTargetRef: {"apiVersion":"apps/v1","kind":"Deployment","name":"python-app-prod"}   apps/prod/app.yaml:8"#,
@@ -158,10 +159,10 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
 #[test]
 fn a_long_file_is_shown_by_its_first_line_that_differs() {
     let file = (1..=200).map(|number| format!("key-{number} = value")).collect::<Vec<_>>().join("\n");
-    let (world, review) = config_map(&[("app.ini".into(), file)], |_, file| {
+    let (evaluator, review) = config_map(&[("app.ini".into(), file)], |_, file| {
         Some(file.replace("key-121 = value", "key-121 = other").replace("key-190", "key-x").into())
     });
-    let message = world.ask(&review).message().to_owned();
+    let message = evaluator.evaluate(&review).message().to_owned();
     assert!(
         message.contains(
             "  data[\"app.ini\"]: line 121 \"key-121 = other\", Git says line 121 \"key-121 = value\"   more.yaml:"
@@ -174,15 +175,15 @@ fn a_long_file_is_shown_by_its_first_line_that_differs() {
 #[test]
 fn ten_fields_are_named_and_the_causes_carry_all() {
     let data: Vec<_> = (10..24).map(|number| (format!("key-{number}"), "a".to_owned())).collect();
-    let (world, review) = config_map(&data, |_, _| Some("b".into()));
-    let answered = world.ask(&review);
+    let (evaluator, review) = config_map(&data, |_, _| Some("b".into()));
+    let answered = evaluator.evaluate(&review);
     let lines: Vec<_> = answered.message().lines().collect();
     assert_eq!(lines.len(), 1 + 10 + 1 + 1, "{lines:?}");
     assert_eq!(lines[11], "  … and 4 more");
     let causes = answered.response["status"]["details"]["causes"].as_array().unwrap();
     assert_eq!(causes.len(), 14);
     assert_eq!(causes[13]["field"], "data[\"key-23\"]");
-    let warnings = warned(world, &review);
+    let warnings = warned(evaluator, &review);
     let warnings = warnings.warnings();
     assert_eq!(warnings.len(), 11);
     assert_eq!(warnings[10], "driftwall: … and 4 more fields");
@@ -192,27 +193,29 @@ fn ten_fields_are_named_and_the_causes_carry_all() {
 fn a_secret_is_shown_nowhere() {
     let applied = "kubectl.kubernetes.io/last-applied-configuration";
     let secrets = ["s3cr3t", "czNjcjN0", "other", "b3RoZXI=", "hunter2", "aHVudGVyMg=="];
-    let world = || World::new("", &[]);
+    let evaluator = || Evaluator::new("", &[]);
     let sends = |value: Value| {
-        live("secrets", "app-secret").sends(|new| {
+        review_of("secrets", "app-secret").with_object(|new| {
             new["data"] = value;
             new["metadata"]["annotations"][applied] = "{\"stringData\":{\"token\":\"hunter2\"}}".into();
         })
     };
     for review in [
-        action("secret-change"),
+        recorded_action("secret-change"),
         sends(json!({"token": "aHVudGVyMg=="})),
         sends(json!({"token": "czNjcjN0", "more": "aHVudGVyMg=="})),
         sends(json!({"token": ["hunter2"]})),
         sends(json!({"token": {"aHVudGVyMg==": "hunter2"}})),
         sends(json!("hunter2")),
         sends(Value::Null),
-        live("secrets", "app-secret").deleted(),
-        live("secrets", "app-secret").created().sends(|new| new["data"] = json!({"token": "aHVudGVyMg=="})),
+        review_of("secrets", "app-secret").as_delete(),
+        review_of("secrets", "app-secret")
+            .as_create()
+            .with_object(|new| new["data"] = json!({"token": "aHVudGVyMg=="})),
     ] {
-        let hard = world().ask(&review);
+        let hard = evaluator().evaluate(&review);
         assert_eq!(hard.outcome, Outcome::Deny);
-        let soft = warned(world(), &review);
+        let soft = warned(evaluator(), &review);
         for shown in [hard.response.to_string(), soft.response.to_string()] {
             assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
         }
@@ -222,12 +225,12 @@ fn a_secret_is_shown_nowhere() {
         [json!("hunter2"), json!({"metadata": {"deletionTimestamp": {"hunter2": 1}}}), json!({"metadata": ["hunter2"]})]
     {
         for name in ["app-secret", ""] {
-            let broken = live("secrets", "app-secret")
+            let broken = review_of("secrets", "app-secret")
                 .by("alice")
-                .sends(|new| *new = object.clone())
-                .had(|old| *old = object.clone());
-            let broken = broken.request(|request| request["name"] = name.into());
-            let shown = World::new("", &[]).ask(&broken);
+                .with_object(|new| *new = object.clone())
+                .with_old_object(|old| *old = object.clone());
+            let broken = broken.with_request(|request| request["name"] = name.into());
+            let shown = Evaluator::new("", &[]).evaluate(&broken);
             assert!(!shown.response.to_string().contains("hunter2") && !shown.reason.contains("hunter2"), "{shown:?}");
         }
     }
@@ -244,8 +247,8 @@ fn hostile_names_cost_nobody_a_terminal() {
             )
         })
         .collect();
-    let (world, review) = config_map(&data, |_, value| Some(format!("{value}x").into()));
-    let answered = world.ask(&review);
+    let (evaluator, review) = config_map(&data, |_, value| Some(format!("{value}x").into()));
+    let answered = evaluator.evaluate(&review);
     assert!(is_harmless(answered.message()) && answered.message().lines().count() == 13, "{}", answered.message());
     let causes = answered.response["status"]["details"]["causes"].as_array().unwrap();
     assert_eq!(causes.len(), 500);
@@ -257,49 +260,49 @@ fn hostile_names_cost_nobody_a_terminal() {
     );
     let notes = &answered.response["auditAnnotations"]["fields"].as_str().unwrap();
     assert!(is_harmless(notes) && notes.len() < 1100 && notes.ends_with(", …"), "{notes}");
-    let soft = warned(world, &review);
+    let soft = warned(evaluator, &review);
     let last = (*soft.warnings().last().unwrap()).to_owned();
     assert!(last.starts_with("driftwall: … and 49"), "{last}");
 
-    let role = stored(
+    let role = review_of_yaml(
         "roles",
         "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reader, namespace: prod}}",
     )
-    .request(|request| request["name"] = "a\u{9b}31m\u{202e}\n".into())
+    .with_request(|request| request["name"] = "a\u{9b}31m\u{202e}\n".into())
     .by("alice")
-    .created();
-    let mut strict = World::new("", &[]);
+    .as_create();
+    let mut strict = Evaluator::new("", &[]);
     strict.policy.unmanaged = vec![driftwall_core::policy::NamespaceRule::new(&[], Outcome::Deny).unwrap()];
-    let message = strict.ask(&role).message().to_owned();
+    let message = strict.evaluate(&role).message().to_owned();
     assert!(is_harmless(&message) && message.lines().count() == 2, "{message:?}");
 }
 
 #[test]
 fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
-    let line = |review: &Review| warned(World::new("", &[]), review).warnings()[0].to_owned();
+    let line = |review: &Review| warned(Evaluator::new("", &[]), review).warnings()[0].to_owned();
     assert_eq!(
-        line(&action("patch-replicas-7")),
+        line(&recorded_action("patch-replicas-7")),
         "driftwall: deployment.apps \"python-app-prod\": spec.replicas: 7, Git says 3   apps/prod/app.yaml:18"
     );
     assert_eq!(
-        line(&action("set-env-declared")),
+        line(&recorded_action("set-env-declared")),
         "driftwall: deployment.apps \"python-app-prod\": …ainers[name=\"web\"].env[name=\"LOG_LEVEL\"].value: \"debug\", Git says \"info\""
     );
-    let long = live("deployments", "python-app-prod")
-        .sends(|new| put(new, "/spec/template/spec/containers/0/image", "x".repeat(300).into()));
+    let long = review_of("deployments", "python-app-prod")
+        .with_object(|new| set_at(new, "/spec/template/spec/containers/0/image", "x".repeat(300).into()));
     let line = line(&long);
     assert!(line.contains("].image: \"xxx") && line.ends_with(", Git says \"python-app:1.0.0\""), "{line}");
 }
 
 #[test]
 fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
-    let mut strict = World::new("", &[]);
+    let mut strict = Evaluator::new("", &[]);
     strict.policy.unmanaged = vec![driftwall_core::policy::NamespaceRule::new(&[], Outcome::Deny).unwrap()];
-    let pod = action("run-pod").request(|request| request["name"] = "".into()).sends(|new| {
+    let pod = recorded_action("run-pod").with_request(|request| request["name"] = "".into()).with_object(|new| {
         new["metadata"].as_object_mut().unwrap().remove("name");
         new["metadata"]["generateName"] = "debug-".into();
     });
-    let answered = strict.ask(&pod);
+    let answered = strict.evaluate(&pod);
     assert_eq!(
         answered.message(),
         "pod is not declared in Git, and the namespace takes only what is.\nDeclare it in Git. Nothing was created."
@@ -309,8 +312,11 @@ fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
 
 #[test]
 fn the_audit_log_gets_nothing_new_from_most_writes() {
-    let notes = |review: &Review| World::new("", &["argocd"]).ask(review).response["auditAnnotations"].clone();
-    assert_eq!(notes(&action("argocd-sync")), Value::Null);
-    assert_eq!(notes(&action("create-unmanaged-deployment")), Value::Null);
-    assert_eq!(notes(&action("rollout-restart")), json!({"verdict": "runtime", "actor": "person", "commit": COMMIT}));
+    let notes = |review: &Review| Evaluator::new("", &["argocd"]).evaluate(review).response["auditAnnotations"].clone();
+    assert_eq!(notes(&recorded_action("argocd-sync")), Value::Null);
+    assert_eq!(notes(&recorded_action("create-unmanaged-deployment")), Value::Null);
+    assert_eq!(
+        notes(&recorded_action("rollout-restart")),
+        json!({"verdict": "runtime", "actor": "person", "commit": COMMIT})
+    );
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::harness::world::{Answered, Review, World, action, contents, live, put, stored};
+use crate::harness::evaluator::{Evaluated, Evaluator, contents};
+use crate::harness::reviews::{Review, recorded_action, review_of, review_of_yaml, set_at};
 use driftwall_core::actor::Class;
 use driftwall_core::decision::decide_unreadable_review;
 use driftwall_core::desired::ObjectKey;
@@ -13,11 +14,11 @@ use driftwall_core::policy::{
 };
 use serde_json::{Value, json};
 
-/// A world whose policy is edited.
-fn world(edit: impl FnOnce(&mut Policy)) -> World {
-    let mut world = World::new("", &[]);
-    edit(&mut world.policy);
-    world
+/// A evaluator whose policy is edited.
+fn evaluator(edit: impl FnOnce(&mut Policy)) -> Evaluator {
+    let mut evaluator = Evaluator::new("", &[]);
+    edit(&mut evaluator.policy);
+    evaluator
 }
 
 fn globs(globs: &[&str]) -> Vec<String> {
@@ -32,34 +33,34 @@ fn scoped(namespaces: &[&str], answer: Outcome) -> Vec<NamespaceRule> {
     vec![NamespaceRule::new(&globs(namespaces), answer).unwrap()]
 }
 
-fn ignoring(group: &str, kind: &str, namespace: &str, name: &str, paths: &[&str]) -> World {
-    world(|policy| policy.ignore = vec![IgnoreRule::new(group, kind, namespace, name, &globs(paths)).unwrap()])
+fn ignoring(group: &str, kind: &str, namespace: &str, name: &str, paths: &[&str]) -> Evaluator {
+    evaluator(|policy| policy.ignore = vec![IgnoreRule::new(group, kind, namespace, name, &globs(paths)).unwrap()])
 }
 
 /// A person's write that drifts.
 fn drifts() -> Review {
-    action("patch-replicas-7")
+    recorded_action("patch-replicas-7")
 }
 
 /// A person's write that adds what Git has not.
 fn adds() -> Review {
-    action("add-sidecar")
+    recorded_action("add-sidecar")
 }
 
 /// A person's write that creates what Git does not know.
 fn unknown() -> Review {
-    action("create-unmanaged-deployment")
+    recorded_action("create-unmanaged-deployment")
 }
 
 /// A write in a version that Git is not in.
 fn in_other_version() -> Review {
-    drifts().request(|request| request["resource"]["version"] = "v1beta1".into()).request(|request| {
+    drifts().with_request(|request| request["resource"]["version"] = "v1beta1".into()).with_request(|request| {
         request["kind"]["version"] = "v1beta1".into();
     })
 }
 
 fn unparseable() -> Review {
-    drifts().sends(|new| *new = json!("no object"))
+    drifts().with_object(|new| *new = json!("no object"))
 }
 
 /// A cluster that cannot be asked.
@@ -85,21 +86,22 @@ impl ClusterLookup for Away {
     }
 }
 
-fn away(edit: impl FnOnce(&mut Policy)) -> World {
-    World { cluster: Box::new(Away), ..world(edit) }
+fn away(edit: impl FnOnce(&mut Policy)) -> Evaluator {
+    Evaluator { cluster: Box::new(Away), ..evaluator(edit) }
 }
 
 #[test]
 fn what_passes_whatever_it_belongs_to_needs_no_cluster() {
-    let world = away(|policy| policy.on_error = Outcome::Deny);
-    let going =
-        |review: Review| review.both(|object| object["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z".into());
+    let evaluator = away(|policy| policy.on_error = Outcome::Deny);
+    let going = |review: Review| {
+        review.with_both(|object| object["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z".into())
+    };
     for (case, review, outcome) in [
-        ("deleted", action("delete-pod"), Outcome::Allow),
-        ("on its way out", going(action("image-pod")), Outcome::Allow),
-        ("here to stay", action("image-pod"), Outcome::Deny),
+        ("deleted", recorded_action("delete-pod"), Outcome::Allow),
+        ("on its way out", going(recorded_action("image-pod")), Outcome::Allow),
+        ("here to stay", recorded_action("image-pod"), Outcome::Deny),
     ] {
-        assert_eq!(world.ask(&review).outcome, outcome, "{case}");
+        assert_eq!(evaluator.evaluate(&review).outcome, outcome, "{case}");
     }
 }
 
@@ -126,21 +128,21 @@ fn the_softest_mode_that_matches_wins() {
         (Audit, None, vec![mode_rule(&["prod"], &[], Enforce)], Audit, Allow),
     ] {
         let case = format!("{global:?} {source:?} {rules:?}");
-        let world = world(|policy| {
+        let evaluator = evaluator(|policy| {
             policy.mode = global;
             policy.source_modes.extend(source.map(|(name, mode)| (name.to_owned(), mode)));
             policy.modes = rules;
         });
-        let Answered { mode: got_mode, outcome: got, verdict, .. } = world.ask(&drifts());
+        let Evaluated { mode: got_mode, outcome: got, verdict, .. } = evaluator.evaluate(&drifts());
         assert_eq!((got_mode, got, verdict), (mode, outcome, Verdict::Drift), "{case}");
     }
 }
 
 #[test]
 fn a_namespace_is_ruled_by_its_own_name() {
-    let world = world(|policy| policy.modes = vec![mode_rule(&["prod"], &[], Mode::Warn)]);
-    assert_eq!(world.ask(&action("delete-namespace")).outcome, Outcome::Warn);
-    assert_eq!(world.ask(&action("delete-crd")).outcome, Outcome::Deny, "it is in no namespace");
+    let evaluator = evaluator(|policy| policy.modes = vec![mode_rule(&["prod"], &[], Mode::Warn)]);
+    assert_eq!(evaluator.evaluate(&recorded_action("delete-namespace")).outcome, Outcome::Warn);
+    assert_eq!(evaluator.evaluate(&recorded_action("delete-crd")).outcome, Outcome::Deny, "it is in no namespace");
 }
 
 #[test]
@@ -151,11 +153,11 @@ fn the_verdict_is_the_same_in_every_mode() {
         unknown(),
         unparseable(),
         in_other_version(),
-        action("rollout-restart"),
-        action("label-pod"),
-        action("delete-crd"),
-        action("equivalent-quantity"),
-        action("patch-replicas-7").dry(),
+        recorded_action("rollout-restart"),
+        recorded_action("label-pod"),
+        recorded_action("delete-crd"),
+        recorded_action("equivalent-quantity"),
+        recorded_action("patch-replicas-7").as_dry_run(),
     ];
     let policies: [fn(&mut Policy); 7] = [
         |policy| policy.mode = Mode::Warn,
@@ -167,15 +169,15 @@ fn the_verdict_is_the_same_in_every_mode() {
         |policy| policy.source_modes = [("prod".to_owned(), Mode::Audit)].into(),
     ];
     for (index, review) in reviews.iter().enumerate() {
-        let told = |world: World| {
-            let Answered { verdict, class, fields, reason, .. } = world.ask(review);
+        let told = |evaluator: Evaluator| {
+            let Evaluated { verdict, class, fields, reason, .. } = evaluator.evaluate(review);
             (verdict, class, fields, reason)
         };
-        let expected = told(world(|_| ()));
+        let expected = told(evaluator(|_| ()));
         for policy in policies {
-            assert_eq!(told(world(policy)), expected, "review {index}");
+            assert_eq!(told(evaluator(policy)), expected, "review {index}");
         }
-        let mut stale = world(|_| ());
+        let mut stale = evaluator(|_| ());
         stale.context.stale = true;
         assert_eq!(told(stale), expected, "review {index}");
     }
@@ -183,7 +185,7 @@ fn the_verdict_is_the_same_in_every_mode() {
 
 #[test]
 fn fields_that_are_nobodys_business_are_not_judged() {
-    for (world, ignored) in [
+    for (evaluator, ignored) in [
         (ignoring("apps", "Deployment", "pr*", "*", &["spec.replicas"]), true),
         (ignoring("*", "*", "*", "*", &[]), true),
         (ignoring("apps", "Deploy*", "*", "python-*", &["/spec/replicas"]), true),
@@ -195,27 +197,31 @@ fn fields_that_are_nobodys_business_are_not_judged() {
         (ignoring("apps", "Deployment", "*", "*", &["spec.paused", "spec.template"]), false),
     ] {
         let expected = if ignored { (Verdict::Conforms, Outcome::Allow) } else { (Verdict::Drift, Outcome::Deny) };
-        for review in [drifts(), action("scale-5"), action("patch-scale-subresource")] {
-            let Answered { verdict, outcome, .. } = world.ask(&review);
-            assert_eq!((verdict, outcome), expected, "{:?}", world.policy.ignore);
+        for review in [drifts(), recorded_action("scale-5"), recorded_action("patch-scale-subresource")] {
+            let Evaluated { verdict, outcome, .. } = evaluator.evaluate(&review);
+            assert_eq!((verdict, outcome), expected, "{:?}", evaluator.policy.ignore);
         }
     }
     let replicas = || ignoring("*", "*", "*", "*", &["spec.replicas"]);
-    let both = drifts().sends(|new| put(new, "/spec/template/spec/containers/0/image", "mine".into()));
-    let rest = replicas().ask(&both);
+    let both = drifts().with_object(|new| set_at(new, "/spec/template/spec/containers/0/image", "mine".into()));
+    let rest = replicas().evaluate(&both);
     assert_eq!((rest.outcome, rest.fields.len()), (Outcome::Deny, 1), "the other field still counts");
-    assert_eq!(replicas().ask(&action("scale-replicaset")).verdict, Verdict::Conforms, "derived objects too");
+    assert_eq!(
+        replicas().evaluate(&recorded_action("scale-replicaset")).verdict,
+        Verdict::Conforms,
+        "derived objects too"
+    );
     let size = ignoring("example.com", "Widget", "*", "*", &["spec.size"]);
-    assert_eq!(size.ask(&action("scale-widget")).verdict, Verdict::Conforms, "by the field's own name");
+    assert_eq!(size.evaluate(&recorded_action("scale-widget")).verdict, Verdict::Conforms, "by the field's own name");
     let aims = ignoring("autoscaling", "HorizontalPodAutoscaler", "*", "*", &["spec.scaleTargetRef"]);
-    assert_eq!(aims.ask(&action("autoscale-declared")).outcome, Outcome::Allow);
+    assert_eq!(aims.evaluate(&recorded_action("autoscale-declared")).outcome, Outcome::Allow);
 }
 
 #[test]
 fn extras_are_answered_as_the_namespace_says() {
     use Outcome::{Allow, Deny, Warn};
-    let finalizer = || action("finalizer-add");
-    let protected = || action("namespace-mode");
+    let finalizer = || recorded_action("finalizer-add");
+    let protected = || recorded_action("namespace-mode");
     for (rules, sidecar, hard) in [
         (vec![], Deny, Deny),
         (scoped(&[], Warn), Warn, Deny),
@@ -224,43 +230,43 @@ fn extras_are_answered_as_the_namespace_says() {
         (scoped(&["staging"], Allow).into_iter().chain(scoped(&[], Warn)).collect(), Warn, Deny),
         (scoped(&["prod"], Deny).into_iter().chain(scoped(&[], Allow)).collect(), Deny, Deny),
     ] {
-        let world = world(|policy| policy.extras = rules);
-        assert_eq!(world.ask(&adds()).outcome, sidecar, "{:?}", world.policy.extras);
+        let evaluator = evaluator(|policy| policy.extras = rules);
+        assert_eq!(evaluator.evaluate(&adds()).outcome, sidecar, "{:?}", evaluator.policy.extras);
         for review in [drifts(), finalizer(), protected()] {
-            assert_eq!(world.ask(&review).outcome, hard, "{:?}", world.policy.extras);
+            assert_eq!(evaluator.evaluate(&review).outcome, hard, "{:?}", evaluator.policy.extras);
         }
-        assert_eq!(world.ask(&adds().by("ci/deployer")).outcome, Allow);
+        assert_eq!(evaluator.evaluate(&adds().by("ci/deployer")).outcome, Allow);
     }
 }
 
 #[test]
 fn a_count_that_git_leaves_open_is_a_warning_at_most() {
     let git = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: open}\nspec: {serviceName: open}\n";
-    let scaled = action("scale-statefulset").request(|request| request["name"] = "open".into());
-    let patched = live("statefulsets", "db")
-        .request(|request| request["name"] = "open".into())
-        .sends(|new| put(new, "/spec/replicas", 5.into()));
+    let scaled = recorded_action("scale-statefulset").with_request(|request| request["name"] = "open".into());
+    let patched = review_of("statefulsets", "db")
+        .with_request(|request| request["name"] = "open".into())
+        .with_object(|new| set_at(new, "/spec/replicas", 5.into()));
     for review in [scaled, patched] {
-        let mut world = World::new(git, &[]);
-        assert_eq!(world.ask(&review).outcome, Outcome::Warn);
-        assert_eq!(world.ask(&review.clone().by("ci/deployer")).outcome, Outcome::Allow);
-        world.policy.extras = scoped(&[], Outcome::Allow);
-        assert_eq!(world.ask(&review).outcome, Outcome::Allow);
+        let mut evaluator = Evaluator::new(git, &[]);
+        assert_eq!(evaluator.evaluate(&review).outcome, Outcome::Warn);
+        assert_eq!(evaluator.evaluate(&review.clone().by("ci/deployer")).outcome, Outcome::Allow);
+        evaluator.policy.extras = scoped(&[], Outcome::Allow);
+        assert_eq!(evaluator.evaluate(&review).outcome, Outcome::Allow);
     }
 }
 
 #[test]
 fn keys_that_grant_rights_can_be_named() {
-    let labelled =
-        live("configmaps", "app-config").sends(|new| put(new, "/metadata/labels", json!({"acme.org/admin": "y"})));
-    let role = live("serviceaccounts", "app").sends(|new| {
-        put(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into());
+    let labelled = review_of("configmaps", "app-config")
+        .with_object(|new| set_at(new, "/metadata/labels", json!({"acme.org/admin": "y"})));
+    let role = review_of("serviceaccounts", "app").with_object(|new| {
+        set_at(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into());
     });
-    let plain = world(|_| ());
-    let named = world(|policy| policy.protect(&globs(&["acme.org/*"])).unwrap());
-    assert_eq!((plain.ask(&labelled).outcome, plain.ask(&role).outcome), (Outcome::Allow, Outcome::Deny));
-    assert_eq!((named.ask(&labelled).outcome, named.ask(&role).outcome), (Outcome::Deny, Outcome::Allow));
-    assert_eq!(named.ask(&action("namespace-mode")).outcome, Outcome::Deny, "driftwall's own stay");
+    let plain = evaluator(|_| ());
+    let named = evaluator(|policy| policy.protect(&globs(&["acme.org/*"])).unwrap());
+    assert_eq!((plain.evaluate(&labelled).outcome, plain.evaluate(&role).outcome), (Outcome::Allow, Outcome::Deny));
+    assert_eq!((named.evaluate(&labelled).outcome, named.evaluate(&role).outcome), (Outcome::Deny, Outcome::Allow));
+    assert_eq!(named.evaluate(&recorded_action("namespace-mode")).outcome, Outcome::Deny, "driftwall's own stay");
 }
 
 #[test]
@@ -273,21 +279,29 @@ fn what_git_does_not_know_is_answered_as_the_namespace_says() {
         (&["prod"], Mode::Warn, Outcome::Deny, Outcome::Warn),
         (&["prod"], Mode::Audit, Outcome::Deny, Outcome::Allow),
     ] {
-        let world = world(|policy| {
+        let evaluator = evaluator(|policy| {
             policy.mode = mode;
             policy.unmanaged = scoped(namespaces, answer);
         });
-        let got = world.ask(&unknown());
+        let got = evaluator.evaluate(&unknown());
         assert_eq!((got.verdict, got.outcome), (Verdict::Unmanaged, expected), "{namespaces:?} {mode:?}");
-        let cluster_wide =
-            stored("storageclasses", "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: a}}");
+        let cluster_wide = review_of_yaml(
+            "storageclasses",
+            "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: a}}",
+        );
         assert_eq!(
-            world.ask(&cluster_wide.request(|request| request["namespace"] = "".into()).created()).outcome,
+            evaluator
+                .evaluate(&cluster_wide.with_request(|request| request["namespace"] = "".into()).as_create())
+                .outcome,
             Outcome::Allow
         );
-        assert_eq!(world.ask(&unknown().dry()).outcome, expected.min(Outcome::Warn), "dry runs are warned at most");
         assert_eq!(
-            world.ask(&live("deployments", "web").created()).outcome,
+            evaluator.evaluate(&unknown().as_dry_run()).outcome,
+            expected.min(Outcome::Warn),
+            "dry runs are warned at most"
+        );
+        assert_eq!(
+            evaluator.evaluate(&review_of("deployments", "web").as_create()).outcome,
             Outcome::Allow,
             "what Git knows is let in"
         );
@@ -296,12 +310,17 @@ fn what_git_does_not_know_is_answered_as_the_namespace_says() {
 
 #[test]
 fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
-    let owner_away = || action("image-pod");
-    let schema_away = || action("widget-color");
-    let scale_away = || action("scale-widget");
+    let owner_away = || recorded_action("image-pod");
+    let schema_away = || recorded_action("widget-color");
+    let scale_away = || recorded_action("scale-widget");
     let cases: [(&str, Review, bool, &str); 6] = [
         ("no object", unparseable(), false, "it is no object"),
-        ("no old object", drifts().had(|old| *old = Value::Null), false, "the oldObject of the review is missing"),
+        (
+            "no old object",
+            drifts().with_old_object(|old| *old = Value::Null),
+            false,
+            "the oldObject of the review is missing",
+        ),
         ("another version", in_other_version(), false, "in version v1beta1, Git in v1"),
         ("an owner that cannot be looked up", owner_away(), true, "it is away"),
         ("a schema that cannot be looked up", schema_away(), true, "it is away"),
@@ -315,7 +334,7 @@ fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
             (Mode::Audit, Outcome::Deny, Outcome::Allow),
         ] {
             let edit = |policy: &mut Policy| (policy.mode, policy.on_error) = (mode, on_error);
-            let got = if is_away { away(edit) } else { world(edit) }.ask(&review);
+            let got = if is_away { away(edit) } else { evaluator(edit) }.evaluate(&review);
             assert_eq!((got.verdict, got.outcome), (Verdict::Error, outcome), "{case} in {mode:?}, {on_error:?}");
             assert!(got.reason.contains(reason), "{case}: {}", got.reason);
             if outcome == Outcome::Deny {
@@ -327,26 +346,26 @@ fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
 
 #[test]
 fn an_error_is_answered_no_harder_than_drift_of_the_same_source() {
-    let world = world(|policy| {
+    let evaluator = evaluator(|policy| {
         policy.on_error = Outcome::Deny;
         policy.source_modes = [("prod".to_owned(), Mode::Audit)].into();
     });
-    assert_eq!(world.ask(&drifts()).outcome, Outcome::Allow);
-    assert_eq!(world.ask(&unparseable()).outcome, Outcome::Allow);
+    assert_eq!(evaluator.evaluate(&drifts()).outcome, Outcome::Allow);
+    assert_eq!(evaluator.evaluate(&unparseable()).outcome, Outcome::Allow);
 }
 
 #[test]
 fn a_cluster_that_is_away_harms_no_controller() {
     for review in [
         drifts().by("kube-system/deployment-controller"),
-        action("image-pod").by("kube-system/vpa-updater"),
-        action("scale-5").by("kube-system/horizontal-pod-autoscaler"),
-        action("delete-pod").by("ops/operator"),
-        action("evict-pod"),
+        recorded_action("image-pod").by("kube-system/vpa-updater"),
+        recorded_action("scale-5").by("kube-system/horizontal-pod-autoscaler"),
+        recorded_action("delete-pod").by("ops/operator"),
+        recorded_action("evict-pod"),
         unknown().by("ops/operator"),
-        live("deployments", "web").by("ops/operator"),
+        review_of("deployments", "web").by("ops/operator"),
     ] {
-        let got = away(|policy| policy.on_error = Outcome::Deny).ask(&review);
+        let got = away(|policy| policy.on_error = Outcome::Deny).evaluate(&review);
         assert_eq!(got.outcome, Outcome::Allow, "{got:?}");
     }
 }
@@ -354,14 +373,17 @@ fn a_cluster_that_is_away_harms_no_controller() {
 #[test]
 fn a_metadata_change_in_another_version_can_be_judged() {
     let other = |pointer: &'static str| {
-        live("deployments", "web").sends(|new| put(new, pointer, "x".into())).request(|request| {
+        review_of("deployments", "web").with_object(|new| set_at(new, pointer, "x".into())).with_request(|request| {
             request["resource"]["version"] = "v1beta1".into();
             request["kind"]["version"] = "v1beta1".into();
         })
     };
-    assert_eq!(world(|_| ()).ask(&other("/metadata/labels/mine")).verdict, Verdict::Conforms);
-    assert_eq!(world(|_| ()).ask(&other("/metadata/annotations/driftwall.io~1ignore")).verdict, Verdict::Drift);
-    assert_eq!(world(|_| ()).ask(&other("/spec/template/spec/nodeName")).verdict, Verdict::Error);
+    assert_eq!(evaluator(|_| ()).evaluate(&other("/metadata/labels/mine")).verdict, Verdict::Conforms);
+    assert_eq!(
+        evaluator(|_| ()).evaluate(&other("/metadata/annotations/driftwall.io~1ignore")).verdict,
+        Verdict::Drift
+    );
+    assert_eq!(evaluator(|_| ()).evaluate(&other("/spec/template/spec/nodeName")).verdict, Verdict::Error);
 }
 
 #[test]
@@ -373,42 +395,48 @@ fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
         (Some(Outcome::Deny), Mode::Warn, Outcome::Warn),
         (None, Mode::Audit, Outcome::Allow),
     ] {
-        let world = world(|policy| {
+        let evaluator = evaluator(|policy| {
             policy.mode = mode;
             policy.dry_run = dry_run.unwrap_or(policy.dry_run);
         });
-        assert_eq!(world.ask(&drifts().dry()).outcome, expected, "{dry_run:?} {mode:?}");
-        assert_eq!(world.ask(&drifts()).outcome, mode.outcome(), "a real write is answered by the mode alone");
+        assert_eq!(evaluator.evaluate(&drifts().as_dry_run()).outcome, expected, "{dry_run:?} {mode:?}");
+        assert_eq!(evaluator.evaluate(&drifts()).outcome, mode.outcome(), "a real write is answered by the mode alone");
     }
 }
 
 #[test]
 fn an_old_truth_denies_nothing() {
-    let mut world = world(|_| ());
-    world.context = DecisionContext { stale: true, ..DecisionContext::default() };
-    for review in [drifts(), adds(), action("delete-service"), action("delete-namespace"), action("image-pod")] {
-        let got = world.ask(&review);
+    let mut evaluator = evaluator(|_| ());
+    evaluator.context = DecisionContext { stale: true, ..DecisionContext::default() };
+    for review in [
+        drifts(),
+        adds(),
+        recorded_action("delete-service"),
+        recorded_action("delete-namespace"),
+        recorded_action("image-pod"),
+    ] {
+        let got = evaluator.evaluate(&review);
         assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
         assert!(got.warnings()[0].contains("has not seen Git for too long"), "{:?}", got.warnings());
     }
-    world.policy.mode = Mode::Audit;
-    assert_eq!(world.ask(&drifts()).outcome, Outcome::Allow, "audit stays silent");
+    evaluator.policy.mode = Mode::Audit;
+    assert_eq!(evaluator.evaluate(&drifts()).outcome, Outcome::Allow, "audit stays silent");
 }
 
 #[test]
 fn what_is_taken_along_is_answered_by_the_source_that_declares_it() {
     let map =
         |namespace: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {namespace}}}}}");
-    let source = |name: &str, namespace: &str| contents(name, vec![("a.yaml".into(), map(namespace))]);
-    let mut world = World::of(vec![source("soft", "staging"), source("hard", "prod")], &[]);
-    world.policy.source_modes = [("soft".to_owned(), Mode::Audit)].into();
-    let deleted = action("delete-namespace");
-    assert_eq!(world.ask(&deleted).outcome, Outcome::Deny);
-    let staging = deleted.request(|request| {
+    let source = |name: &str, namespace: &str| contents(name, &[("a.yaml".into(), map(namespace))]);
+    let mut evaluator = Evaluator::with_sources(vec![source("soft", "staging"), source("hard", "prod")], &[]);
+    evaluator.policy.source_modes = [("soft".to_owned(), Mode::Audit)].into();
+    let deleted = recorded_action("delete-namespace");
+    assert_eq!(evaluator.evaluate(&deleted).outcome, Outcome::Deny);
+    let staging = deleted.with_request(|request| {
         request["name"] = "staging".into();
         request["namespace"] = "staging".into();
     });
-    let got = world.ask(&staging);
+    let got = evaluator.evaluate(&staging);
     assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Allow));
 }
 

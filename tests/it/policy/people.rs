@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::cases::{allowed, case};
-use super::controllers::{declared, front};
-use crate::harness::world::{action, drop_at, live, put, stored};
+use super::cases::{assert_allowed, case};
+use super::controllers::{front_deployment, review_of_declared};
+use crate::harness::reviews::{recorded_action, remove_at, review_of, review_of_yaml, set_at};
 
 const WEB: &str = "/spec/template/spec/containers/0";
 
@@ -19,56 +19,62 @@ fn a_way_back_is_never_blocked() {
         "env": [{"name": "POD", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
         "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
     });
-    allowed(vec![
+    assert_allowed(vec![
         case(
             "a person restores a probe",
-            front()
-                .had(|old| drop_at(old, &format!("{WEB}/livenessProbe")))
-                .sends(|new| put(new, &format!("{WEB}/livenessProbe"), probe)),
+            front_deployment()
+                .with_old_object(|old| remove_at(old, &format!("{WEB}/livenessProbe")))
+                .with_object(|new| set_at(new, &format!("{WEB}/livenessProbe"), probe)),
             "conforms",
         ),
         case(
             "a person restores a container",
-            front()
-                .had(|old| drop_at(old, "/spec/template/spec/containers/1"))
-                .sends(|new| put(new, "/spec/template/spec/containers/1", container)),
+            front_deployment()
+                .with_old_object(|old| remove_at(old, "/spec/template/spec/containers/1"))
+                .with_object(|new| set_at(new, "/spec/template/spec/containers/1", container)),
             "conforms",
         ),
         case(
             "a person restores the service account",
-            front()
-                .had(|old| {
-                    put(old, "/spec/template/spec/serviceAccountName", "default".into());
-                    put(old, "/spec/template/spec/serviceAccount", "default".into());
+            front_deployment()
+                .with_old_object(|old| {
+                    set_at(old, "/spec/template/spec/serviceAccountName", "default".into());
+                    set_at(old, "/spec/template/spec/serviceAccount", "default".into());
                 })
-                .sends(|new| put(new, "/spec/template/spec/serviceAccount", "app".into())),
+                .with_object(|new| set_at(new, "/spec/template/spec/serviceAccount", "app".into())),
             "conforms",
         ),
         case(
             "a person restores a Service's type, and the server allocates",
-            declared("services", "Service")
-                .both(|service| {
-                    put(service, "/spec/clusterIP", "10.0.0.7".into());
-                    put(service, "/spec/clusterIPs", json!(["10.0.0.7"]));
-                    put(service, "/spec/sessionAffinity", "None".into());
-                    put(service, "/spec/ports/0/protocol", "TCP".into());
-                    put(service, "/spec/ports/0/targetPort", 80.into());
+            review_of_declared("services", "Service")
+                .with_both(|service| {
+                    set_at(service, "/spec/clusterIP", "10.0.0.7".into());
+                    set_at(service, "/spec/clusterIPs", json!(["10.0.0.7"]));
+                    set_at(service, "/spec/sessionAffinity", "None".into());
+                    set_at(service, "/spec/ports/0/protocol", "TCP".into());
+                    set_at(service, "/spec/ports/0/targetPort", 80.into());
                 })
-                .had(|old| put(old, "/spec/type", "ClusterIP".into()))
-                .sends(|new| {
-                    put(new, "/spec/allocateLoadBalancerNodePorts", true.into());
-                    put(new, "/spec/externalTrafficPolicy", "Cluster".into());
-                    put(new, "/spec/ports/0/nodePort", 30_080.into());
+                .with_old_object(|old| set_at(old, "/spec/type", "ClusterIP".into()))
+                .with_object(|new| {
+                    set_at(new, "/spec/allocateLoadBalancerNodePorts", true.into());
+                    set_at(new, "/spec/externalTrafficPolicy", "Cluster".into());
+                    set_at(new, "/spec/ports/0/nodePort", 30_080.into());
                 }),
             "conforms",
         ),
         case(
             "a person takes a sidecar away again",
-            front().had(|old| put(old, "/spec/template/spec/containers/-", json!({"name": "x", "image": "x"}))),
+            front_deployment().with_old_object(|old| {
+                set_at(old, "/spec/template/spec/containers/-", json!({"name": "x", "image": "x"}))
+            }),
             "conforms",
         ),
-        case("a person creates again what was deleted", live("deployments", "python-app-prod").created(), "conforms"),
-        case("a person undoes a rollout", action("rollout-undo-to-git"), "conforms"),
+        case(
+            "a person creates again what was deleted",
+            review_of("deployments", "python-app-prod").as_create(),
+            "conforms",
+        ),
+        case("a person undoes a rollout", recorded_action("rollout-undo-to-git"), "conforms"),
     ]);
 }
 
@@ -76,51 +82,61 @@ fn a_way_back_is_never_blocked() {
 fn people_run_what_git_declares() {
     let requested = "/metadata/annotations/reconcile.fluxcd.io~1requestedAt";
     let finished = json!([{"type": "Complete", "status": "True"}]);
-    let job = || declared("jobs", "Job").both(|job| put(job, "/status/conditions", finished.clone()));
-    allowed(vec![
+    let job = || review_of_declared("jobs", "Job").with_both(|job| set_at(job, "/status/conditions", finished.clone()));
+    assert_allowed(vec![
         case(
             "flux reconcile",
-            declared("kustomizations", "Kustomization").sends(|new| put(new, requested, "2026-05-04T03:02:01Z".into())),
+            review_of_declared("kustomizations", "Kustomization")
+                .with_object(|new| set_at(new, requested, "2026-05-04T03:02:01Z".into())),
             "conforms",
         ),
-        case("kubectl rollout restart", action("rollout-restart"), "runtime"),
-        case("a finished Job is deleted", job().deleted(), "runtime"),
-        case("a Pod is deleted", action("delete-pod"), "runtime"),
-        case("a Pod is evicted", action("evict-pod"), "runtime"),
-        case("a node is cordoned for a drain", action("drain"), "unmanaged"),
-        case("a Job is run from a CronJob", action("job-from-cronjob"), "unmanaged"),
+        case("kubectl rollout restart", recorded_action("rollout-restart"), "runtime"),
+        case("a finished Job is deleted", job().as_delete(), "runtime"),
+        case("a Pod is deleted", recorded_action("delete-pod"), "runtime"),
+        case("a Pod is evicted", recorded_action("evict-pod"), "runtime"),
+        case("a node is cordoned for a drain", recorded_action("drain"), "unmanaged"),
+        case("a Job is run from a CronJob", recorded_action("job-from-cronjob"), "unmanaged"),
     ]);
 }
 
 #[test]
 fn writes_that_change_nothing_pass() {
     let applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
-    let migrated = |review: crate::harness::world::Review| {
-        review.sends(|new| {
-            put(new, "/metadata/resourceVersion", "99999".into());
-            put(new, "/metadata/managedFields", json!([{"manager": "migrator", "operation": "Update"}]));
+    let migrated = |review: crate::harness::reviews::Review| {
+        review.with_object(|new| {
+            set_at(new, "/metadata/resourceVersion", "99999".into());
+            set_at(new, "/metadata/managedFields", json!([{"manager": "migrator", "operation": "Update"}]));
         })
     };
-    allowed(vec![
-        case("a storage migration writes what is there", migrated(live("deployments", "python-app-prod")), "conforms"),
+    assert_allowed(vec![
+        case(
+            "a storage migration writes what is there",
+            migrated(review_of("deployments", "python-app-prod")),
+            "conforms",
+        ),
         case(
             "it does so where the object had drifted before",
-            migrated(live("deployments", "python-app-prod").both(|object| put(object, "/spec/replicas", 9.into()))),
+            migrated(
+                review_of("deployments", "python-app-prod")
+                    .with_both(|object| set_at(object, "/spec/replicas", 9.into())),
+            ),
             "conforms",
         ),
         case(
             "a storage migrator writes what is there",
-            migrated(live("widgets", "gizmo")).by("kube-system/migrator"),
+            migrated(review_of("widgets", "gizmo")).by("kube-system/migrator"),
             "conforms",
         ),
         case(
             "kubectl apply of Git's own file leaves its note",
-            live("deployments", "python-app-prod").sends(|new| put(new, applied, "{\"spec\":{\"replicas\":3}}".into())),
+            review_of("deployments", "python-app-prod")
+                .with_object(|new| set_at(new, applied, "{\"spec\":{\"replicas\":3}}".into())),
             "conforms",
         ),
         case(
             "a person adds a label of their own",
-            live("deployments", "python-app-prod").sends(|new| put(new, "/metadata/labels/looked-at", "yes".into())),
+            review_of("deployments", "python-app-prod")
+                .with_object(|new| set_at(new, "/metadata/labels/looked-at", "yes".into())),
             "conforms",
         ),
     ]);
@@ -129,29 +145,32 @@ fn writes_that_change_nothing_pass() {
 #[test]
 fn what_is_going_may_go() {
     let going = |object: &mut serde_json::Value| {
-        put(object, "/metadata/deletionTimestamp", "2026-05-04T03:02:01Z".into());
-        put(object, "/metadata/finalizers", json!(["example.org/a", "foregroundDeletion"]));
+        set_at(object, "/metadata/deletionTimestamp", "2026-05-04T03:02:01Z".into());
+        set_at(object, "/metadata/finalizers", json!(["example.org/a", "foregroundDeletion"]));
     };
-    let pod = action("label-pod").both(going);
-    allowed(vec![
+    let pod = recorded_action("label-pod").with_both(going);
+    assert_allowed(vec![
         case(
             "a finalizer of a terminating object is taken away by a person",
-            front().both(going).sends(|new| put(new, "/metadata/finalizers", json!([]))),
+            front_deployment().with_both(going).with_object(|new| set_at(new, "/metadata/finalizers", json!([]))),
             "conforms",
         ),
         case(
             "by an operator",
-            front().both(going).sends(|new| put(new, "/metadata/finalizers", json!([]))).by("ops/operator"),
+            front_deployment()
+                .with_both(going)
+                .with_object(|new| set_at(new, "/metadata/finalizers", json!([])))
+                .by("ops/operator"),
             "conforms",
         ),
-        case("a terminating object is deleted once more", front().both(going).deleted(), "conforms"),
+        case("a terminating object is deleted once more", front_deployment().with_both(going).as_delete(), "conforms"),
         case("a terminating Pod is labelled", pod, "conforms"),
         case(
             "a Namespace that is going is deleted once more",
-            stored("namespaces", "{apiVersion: v1, kind: Namespace, metadata: {name: argocd}}")
-                .request(|request| request["namespace"] = "argocd".into())
-                .both(going)
-                .deleted(),
+            review_of_yaml("namespaces", "{apiVersion: v1, kind: Namespace, metadata: {name: argocd}}")
+                .with_request(|request| request["namespace"] = "argocd".into())
+                .with_both(going)
+                .as_delete(),
             "unmanaged",
         ),
     ]);

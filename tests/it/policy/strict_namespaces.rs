@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::cases::{allowed, case, denied};
-use super::controllers::{made_by_keda, made_by_operator};
-use crate::harness::world::{action, stored};
+use super::cases::{assert_allowed, assert_denied, case};
+use super::controllers::{keda_autoscaler, operator_statefulset};
+use crate::harness::reviews::{recorded_action, review_of_yaml};
 
 const LEASE: &str = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: prod}, spec: {}}";
 const EVENT: &str = "{apiVersion: v1, kind: Event, metadata: {name: a, namespace: prod}, reason: Pulled}";
@@ -20,39 +20,47 @@ fn what_runs_is_never_kept_out() {
         object["metadata"]["ownerReferences"] = json!([owner]);
     };
     let cases = vec![
-        case("a workload takes a lease", stored("leases", LEASE).created().by("prod/app"), "unmanaged"),
-        case("a workload writes an event", stored("events", EVENT).created().by("prod/app"), "unmanaged"),
-        case("a workload writes a new event", stored("events", NEW_EVENT).created().by("prod/app"), "unmanaged"),
-        case("a person's kubectl writes an event", stored("events", EVENT).created(), "unmanaged"),
+        case("a workload takes a lease", review_of_yaml("leases", LEASE).as_create().by("prod/app"), "unmanaged"),
+        case("a workload writes an event", review_of_yaml("events", EVENT).as_create().by("prod/app"), "unmanaged"),
+        case(
+            "a workload writes a new event",
+            review_of_yaml("events", NEW_EVENT).as_create().by("prod/app"),
+            "unmanaged",
+        ),
+        case("a person's kubectl writes an event", review_of_yaml("events", EVENT).as_create(), "unmanaged"),
         case(
             "a workload elects a leader by Endpoints",
-            stored("endpoints", ENDPOINTS).created().by("prod/app"),
+            review_of_yaml("endpoints", ENDPOINTS).as_create().by("prod/app"),
             "unmanaged",
         ),
         case(
             "a workload mirrors EndpointSlices",
-            stored("endpointslices", SLICE).created().by("mesh/mesh"),
+            review_of_yaml("endpointslices", SLICE).as_create().by("mesh/mesh"),
             "unmanaged",
         ),
         case(
             "a token is asked for",
-            stored("serviceaccounts", "{apiVersion: v1, kind: ServiceAccount, metadata: {name: app, namespace: prod}}")
-                .created()
-                .subresource("token"),
+            review_of_yaml(
+                "serviceaccounts",
+                "{apiVersion: v1, kind: ServiceAccount, metadata: {name: app, namespace: prod}}",
+            )
+            .as_create()
+            .subresource("token"),
             "runtime",
         ),
-        case("an operator makes a StatefulSet for a resource of Git", made_by_operator().created(), "conforms"),
-        case("KEDA makes an autoscaler for a ScaledObject of Git", made_by_keda().created(), "conforms").preset("keda"),
+        case("an operator makes a StatefulSet for a resource of Git", operator_statefulset().as_create(), "conforms"),
+        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().as_create(), "conforms")
+            .preset("keda"),
         case(
             "an operator makes a Secret that names its owner without calling it a controller",
-            stored("secrets", SECRET).created().sends(owned).by("postgres/operator"),
+            review_of_yaml("secrets", SECRET).as_create().with_object(owned).by("postgres/operator"),
             "conforms",
         ),
-        case("Pods are evicted", action("evict-pod"), "runtime"),
-        case("what is there already is changed", stored("secrets", SECRET), "unmanaged"),
-        case("what is there already is deleted", stored("secrets", SECRET).deleted(), "unmanaged"),
+        case("Pods are evicted", recorded_action("evict-pod"), "runtime"),
+        case("what is there already is changed", review_of_yaml("secrets", SECRET), "unmanaged"),
+        case("what is there already is deleted", review_of_yaml("secrets", SECRET).as_delete(), "unmanaged"),
     ];
-    allowed(cases.into_iter().map(super::cases::Case::strict).collect());
+    assert_allowed(cases.into_iter().map(super::cases::WriteCase::strict).collect());
 }
 
 #[test]
@@ -61,15 +69,21 @@ fn what_git_does_not_know_is_kept_out() {
         {"apiVersion": "db.example.org/v1", "kind": "Postgres", "name": "orders", "uid": "u", "controller": true},
     ]);
     let cases = vec![
-        case("a person creates a Deployment", action("create-unmanaged-deployment"), "unmanaged"),
-        case("a person runs a Pod", action("run-pod"), "unmanaged"),
-        case("a pipeline creates a Secret", stored("secrets", SECRET).created().by("ci/deployer"), "unmanaged"),
+        case("a person creates a Deployment", recorded_action("create-unmanaged-deployment"), "unmanaged"),
+        case("a person runs a Pod", recorded_action("run-pod"), "unmanaged"),
         case(
-            "a person forges an owner",
-            stored("secrets", SECRET).created().sends(|new| new["metadata"]["ownerReferences"] = forged),
+            "a pipeline creates a Secret",
+            review_of_yaml("secrets", SECRET).as_create().by("ci/deployer"),
             "unmanaged",
         ),
-        case("a person writes Endpoints", stored("endpoints", ENDPOINTS).created(), "unmanaged"),
+        case(
+            "a person forges an owner",
+            review_of_yaml("secrets", SECRET)
+                .as_create()
+                .with_object(|new| new["metadata"]["ownerReferences"] = forged),
+            "unmanaged",
+        ),
+        case("a person writes Endpoints", review_of_yaml("endpoints", ENDPOINTS).as_create(), "unmanaged"),
     ];
-    denied(cases.into_iter().map(super::cases::Case::strict).collect());
+    assert_denied(cases.into_iter().map(super::cases::WriteCase::strict).collect());
 }

@@ -71,14 +71,14 @@ fn the_demo_tells_the_story() {
 #[test]
 fn webhook_prints_a_registration_for_what_git_declares() {
     let folder = tempfile::tempdir().unwrap();
-    crate::harness::common::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+    crate::common::git::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
     let file = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).unwrap();
         folder.path().join(name).to_str().unwrap().to_owned()
     };
     let config = file(
         "driftwall.yaml",
-        &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::program::served::USUAL),
+        &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::program::serve_process::PROD_SOURCE),
     );
     let pem = driftwall::certs::make(&["wall".to_owned()], 1).unwrap().ca;
     let ca = file("ca.crt", &pem);
@@ -184,10 +184,10 @@ fn a_program_that_is_missing_is_named_at_the_start() {
 #[test]
 fn a_users_name_writes_no_line_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    crate::harness::common::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+    crate::common::git::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
     let config = folder.path().join("driftwall.yaml");
     std::fs::write(&config, "sources: [{name: prod, repo: repo, path: apps/prod}]\n").unwrap();
-    let mut review = crate::harness::common::recorded("patch-replicas-7", "alice");
+    let mut review = crate::harness::reviews::recorded_review("patch-replicas-7", "alice");
     review["request"]["userInfo"]["username"] = "alice\nallow  exempt".into();
     let file = folder.path().join("review.json");
     std::fs::write(&file, review.to_string()).unwrap();

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::harness::common::recorded;
-use crate::program::served::{Served, USUAL, in_time, pair, response, store};
-use crate::server::client::{Client, Sent, asking, connect, der, trust};
+use crate::harness::http_client::{Client, Sent, certificate_der, connect, localhost_pair, review_request, trusting};
+use crate::harness::reviews::recorded_review;
+use crate::harness::waiting::in_time;
+use crate::program::serve_process::{PROD_SOURCE, ServeProcess, response, write_pair};
 use driftwall::certs::Pair;
 
 /// Clients that ask one review after another, on connections that they keep.
@@ -18,15 +19,15 @@ struct Load {
 }
 
 impl Load {
-    fn begin(served: &Served, trusted: &[Pair]) -> Self {
+    fn begin(server: &ServeProcess, trusted: &[Pair]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let review = recorded("patch-replicas-7", "alice");
-        let address = served.webhook;
+        let review = recorded_review("patch-replicas-7", "alice");
+        let address = server.webhook;
         let clients = (0..8).map(|_| {
             let (stop, review, trusted) = (Arc::clone(&stop), review.clone(), trusted.to_vec());
             tokio::spawn(async move {
                 let mut answers = Vec::new();
-                let config = trust(&trusted.iter().collect::<Vec<_>>());
+                let config = trusting(&trusted.iter().collect::<Vec<_>>());
                 let mut client: Option<Client> = None;
                 while !stop.load(Ordering::SeqCst) {
                     let open = match client.take() {
@@ -38,7 +39,7 @@ impl Load {
                     };
                     // Nobody listens any more: the server has ended, and nothing was sent.
                     let Ok(mut open) = open else { break };
-                    match open.send(asking("?timeout=10s", &review)).await {
+                    match open.send(review_request("?timeout=10s", &review)).await {
                         Sent::Answered(answer) => {
                             let closes = answer.closes();
                             answers.push(response(answer, &review));
@@ -68,12 +69,12 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_end_loses_no_answer() {
-    let mut served = Served::with(&format!("drain: 500ms\n{USUAL}")).ready().await;
-    let load = Load::begin(&served, &[served.pair.clone()]);
-    served.until(async |served| served.metric("driftwall_review_duration_seconds_count").await > 100.0).await;
-    served.signal("-TERM");
-    served.until(async |served| served.page("/readyz").await.0 == 503).await;
-    let status = in_time(tokio::task::spawn_blocking(move || served.child.wait().map(|status| (status, served)))).await;
+    let mut server = ServeProcess::with_config(&format!("drain: 500ms\n{PROD_SOURCE}")).until_ready().await;
+    let load = Load::begin(&server, &[server.pair.clone()]);
+    server.until(async |server| server.metric("driftwall_review_duration_seconds_count").await > 100.0).await;
+    server.signal("-TERM");
+    server.until(async |server| server.admin_page("/readyz").await.0 == 503).await;
+    let status = in_time(tokio::task::spawn_blocking(move || server.child.wait().map(|status| (status, server)))).await;
     let (status, _served) = status.unwrap().unwrap();
     assert!(status.success(), "{status}");
     let answers = load.end().await;
@@ -83,23 +84,23 @@ async fn a_server_that_is_told_to_end_loses_no_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_and_a_new_mode_disturb_nobody() {
-    let served = Served::with(&format!("mode: enforce\n{USUAL}")).ready().await;
-    let renewed = pair();
-    let load = Load::begin(&served, &[served.pair.clone(), renewed.clone()]);
+    let server = ServeProcess::with_config(&format!("mode: enforce\n{PROD_SOURCE}")).until_ready().await;
+    let renewed = localhost_pair();
+    let load = Load::begin(&server, &[server.pair.clone(), renewed.clone()]);
 
-    store(&renewed, served.folder.path());
-    let shown = async || {
-        let stream = connect(served.webhook, trust(&[&served.pair, &renewed])).await.unwrap();
-        in_time(Client::http1(stream)).await.unwrap().shown
+    write_pair(&renewed, server.folder.path());
+    let server_certificate = async || {
+        let stream = connect(server.webhook, trusting(&[&server.pair, &renewed])).await.unwrap();
+        in_time(Client::http1(stream)).await.unwrap().server_certificate
     };
-    in_time(async { while shown().await != der(&renewed) {} }).await;
+    in_time(async { while server_certificate().await != certificate_der(&renewed) {} }).await;
 
-    served.configure(&format!("mode: audit\n{USUAL}"));
-    let review = recorded("patch-replicas-7", "alice");
+    server.configure(&format!("mode: audit\n{PROD_SOURCE}"));
+    let review = recorded_review("patch-replicas-7", "alice");
     let asked = async || {
-        let stream = connect(served.webhook, trust(&[&renewed])).await.unwrap();
+        let stream = connect(server.webhook, trusting(&[&renewed])).await.unwrap();
         let mut client = Client::http1(stream).await.unwrap();
-        response(client.must(asking("", &review)).await, &review)
+        response(client.expect_answer(review_request("", &review)).await, &review)
     };
     in_time(async { while asked().await["allowed"] == false {} }).await;
 

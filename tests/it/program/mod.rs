@@ -11,4 +11,4 @@ mod owner_lookup;
 mod recorded_reviews;
 mod reload;
 mod rendered_source;
-mod served;
+mod serve_process;

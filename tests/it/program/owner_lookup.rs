@@ -6,8 +6,9 @@ use std::path::Path;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
-use crate::harness::common::{commit_folder, recorded};
-use crate::program::served::{Served, USUAL};
+use crate::common::git::commit_folder;
+use crate::harness::reviews::recorded_review;
+use crate::program::serve_process::{PROD_SOURCE, ServeProcess};
 
 /// An API server that says of every ReplicaSet that this Deployment owns it.
 async fn api_server(deployment: &'static str) -> SocketAddr {
@@ -40,7 +41,7 @@ async fn api_server(deployment: &'static str) -> SocketAddr {
 }
 
 /// Serves with a cluster at the address.
-async fn serve(api_server: SocketAddr, config: &str) -> Served {
+async fn serve(api_server: SocketAddr, config: &str) -> ServeProcess {
     let folder = tempfile::tempdir().unwrap();
     commit_folder(&folder.path().join("repo"), Path::new("tests/data/reviews/git"));
     let here = json!([{"name": "here", "cluster": {"server": format!("http://{api_server}")}}]);
@@ -50,19 +51,19 @@ async fn serve(api_server: SocketAddr, config: &str) -> Served {
         "users": [{"name": "me", "user": {}}],
     });
     std::fs::write(folder.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
-    Served::begin(folder, &format!("{config}\n{USUAL}"), &[]).ready().await
+    ServeProcess::start(folder, &format!("{config}\n{PROD_SOURCE}"), &[]).until_ready().await
 }
 
-async fn verdict(served: &Served, review: &Value) -> Value {
-    served.ask(review).await["auditAnnotations"]["verdict"].take()
+async fn verdict(server: &ServeProcess, review: &Value) -> Value {
+    server.review(review).await["auditAnnotations"]["verdict"].take()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_of_a_declared_deployment_is_known_by_the_cluster() {
-    let review = recorded("image-pod", "alice");
+    let review = recorded_review("image-pod", "alice");
     let api = api_server("python-app-prod").await;
-    let served = serve(api, "mode: enforce").await;
-    assert_eq!(served.ask(&review).await["allowed"], false);
+    let server = serve(api, "mode: enforce").await;
+    assert_eq!(server.review(&review).await["allowed"], false);
     let elsewhere = serve(api_server("undeclared").await, "mode: enforce").await;
     assert_ne!(verdict(&elsewhere, &review).await, "drift");
     let off = serve(api, "mode: enforce\ncluster: off").await;
@@ -72,8 +73,8 @@ async fn a_pod_of_a_declared_deployment_is_known_by_the_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_not_reached_lets_writes_pass_with_a_warning() {
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let served = serve(unused, "mode: enforce").await;
-    let response = served.ask(&recorded("image-pod", "alice")).await;
+    let server = serve(unused, "mode: enforce").await;
+    let response = server.review(&recorded_review("image-pod", "alice")).await;
     assert_eq!(response["allowed"], true);
     let warnings = response["warnings"].to_string();
     assert!(warnings.contains("look up"), "{warnings}");

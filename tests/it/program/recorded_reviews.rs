@@ -8,7 +8,7 @@ use std::process::Command;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::harness::common::unpacked;
+use crate::common::recordings;
 
 /// A recorded review with the right answer; `traffic` has bare reviews, all of which are allowed.
 #[derive(Deserialize)]
@@ -35,14 +35,14 @@ struct Line {
 fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    crate::harness::common::commit_folder(&at("repo"), Path::new("tests/data/reviews/git"));
+    crate::common::git::commit_folder(&at("repo"), Path::new("tests/data/reviews/git"));
     let config = format!(
         "mode: {mode}\npresets: [argocd, flux]\nsources:\n  - {{name: prod, repo: repo, revision: main, path: apps/prod, namespace: prod}}\n"
     );
     std::fs::write(at("driftwall.yaml"), config).unwrap();
     let lines = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     std::fs::write(at("reviews"), lines(reviews)).unwrap();
-    std::fs::write(at("objects"), lines(&unpacked("objects.jsonl.gz"))).unwrap();
+    std::fs::write(at("objects"), lines(&recordings::lines("objects.jsonl.gz"))).unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_driftwall"))
         .args(["check", "-o", "json", "--config"])
         .arg(at("driftwall.yaml"))
@@ -59,7 +59,7 @@ fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
 #[test]
 fn every_action_is_answered_as_recorded() {
     let recorded: Vec<Recorded> =
-        unpacked("actions.jsonl.gz").into_iter().map(|line| serde_json::from_value(line).unwrap()).collect();
+        recordings::lines("actions.jsonl.gz").into_iter().map(|line| serde_json::from_value(line).unwrap()).collect();
     let reviews: Vec<_> = recorded.iter().map(|recorded| recorded.review.clone()).collect();
     let (status, lines) = check(&reviews, "enforce");
     assert_eq!((status, lines.len(), recorded.len()), (1, 2137, 2137));
@@ -89,7 +89,7 @@ fn every_action_is_answered_as_recorded() {
 
 #[test]
 fn no_controller_is_ever_denied() {
-    let reviews = unpacked("traffic.jsonl.gz");
+    let reviews = recordings::lines("traffic.jsonl.gz");
     let (status, lines) = check(&reviews, "enforce");
     assert_eq!((status, lines.len()), (0, 7475));
     let denied: Vec<_> = lines.iter().filter(|line| line.answer != "allow").map(|line| &line.uid).collect();
@@ -98,7 +98,8 @@ fn no_controller_is_ever_denied() {
 
 #[test]
 fn the_mode_changes_the_answer_and_never_the_verdict() {
-    let reviews: Vec<_> = unpacked("actions.jsonl.gz").into_iter().map(|mut line| line["review"].take()).collect();
+    let reviews: Vec<_> =
+        recordings::lines("actions.jsonl.gz").into_iter().map(|mut line| line["review"].take()).collect();
     let (_, enforce) = check(&reviews, "enforce");
     for (mode, softest) in [("warn", "warn"), ("audit", "allow")] {
         let (status, lines) = check(&reviews, mode);

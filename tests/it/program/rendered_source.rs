@@ -1,28 +1,15 @@
 //! A source that is rendered, from the commit to the words of a denial.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::harness::common::{commit_all, commit_folder, recorded};
-use crate::program::served::Served;
-
-/// The programs that `tests/programs` provides; a test without them is left out, but in CI.
-fn kubectl() -> Option<PathBuf> {
-    let folder = std::env::var_os("DRIFTWALL_TEST_PROGRAMS").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-        Some(cache?.join("driftwall/programs"))
-    });
-    let kubectl = folder.map(|folder| folder.join("kubectl")).filter(|program| program.is_file());
-    assert!(kubectl.is_some() || std::env::var_os("CI").is_none(), "run tests/programs first");
-    if kubectl.is_none() {
-        println!("left out: kubectl is missing, tests/programs provides it");
-    }
-    kubectl
-}
+use crate::common::git::{commit_all, commit_folder};
+use crate::common::programs;
+use crate::harness::reviews::recorded_review;
+use crate::program::serve_process::ServeProcess;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kustomization_is_rendered_and_the_base_is_named() {
-    let Some(kubectl) = kubectl() else { return };
+    let Some(kubectl) = programs::find("kubectl") else { return };
     let folder = tempfile::tempdir().unwrap();
     let repository = folder.path().join("repo");
     commit_folder(&repository, Path::new("tests/data/reviews/git"));
@@ -40,25 +27,25 @@ async fn a_kustomization_is_rendered_and_the_base_is_named() {
         "programs: {{kubectl: {}}}\nsources:\n  - {{name: prod, repo: repo, revision: main, path: overlays/prod}}\n",
         kubectl.display()
     );
-    let served = Served::begin(folder, &config, &[]).ready().await;
+    let server = ServeProcess::start(folder, &config, &[]).until_ready().await;
 
-    let denied = served.ask(&recorded("patch-replicas-7", "alice")).await;
+    let denied = server.review(&recorded_review("patch-replicas-7", "alice")).await;
     let message = denied["status"]["message"].as_str().unwrap();
     assert!(message.contains("spec.replicas: 7, Git says 3   apps/prod/app.yaml:18"), "{message}");
 
     // The image that the overlay gives: setting it is no drift, the base's own would be.
-    let set = recorded("set-image", "alice");
-    assert_eq!(served.ask(&set).await["allowed"], true);
-    let (_, page) = served.page("/sources").await;
+    let set = recorded_review("set-image", "alice");
+    assert_eq!(server.review(&set).await["allowed"], true);
+    let (_, page) = server.admin_page("/sources").await;
     assert!(page.contains("\"objects\":14"), "{page}");
 
     // A kustomization that cannot be built keeps the last good one, and softens all of it.
-    std::fs::write(served.folder.path().join("repo/apps/prod/kustomization.yaml"), "resources: [gone.yaml]\n").unwrap();
-    commit_all(&served.repository());
-    served.until(async |served| served.metric("driftwall_source_failing{source=\"prod\"}").await == 1.0).await;
-    let warned = served.ask(&recorded("patch-replicas-7", "alice")).await;
+    std::fs::write(server.folder.path().join("repo/apps/prod/kustomization.yaml"), "resources: [gone.yaml]\n").unwrap();
+    commit_all(&server.repository());
+    server.until(async |server| server.metric("driftwall_source_failing{source=\"prod\"}").await == 1.0).await;
+    let warned = server.review(&recorded_review("patch-replicas-7", "alice")).await;
     assert_eq!(warned["allowed"], true);
     assert!(warned["warnings"][0].as_str().unwrap().contains("spec.replicas"), "{warned}");
-    let (_, page) = served.page("/sources").await;
+    let (_, page) = server.admin_page("/sources").await;
     assert!(page.contains("gone.yaml"), "{page}");
 }

@@ -4,46 +4,47 @@ use axum::http::StatusCode;
 use driftwall::telemetry::METRICS_TYPE;
 use serde_json::json;
 
-use crate::server::client::*;
+use crate::harness::http_client::*;
+use crate::harness::waiting::*;
 use crate::server::harness::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_probes_follow_the_server_through_its_life() {
-    let server = start_with(|settings, _| {
+    let server = start_server_with(|settings, _| {
         settings.times.drain = HANG;
     })
     .await;
-    let live = async || assert_eq!(server.ask("/livez").await.2, "ok");
+    let live = async || assert_eq!(server.get("/livez").await.2, "ok");
 
     *server.sources.waiting.lock().unwrap() = vec!["prod".into(), "web".into()];
     live().await;
-    let (status, _, text) = server.ask("/readyz").await;
+    let (status, _, text) = server.get("/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text.contains("prod, web"), "{text}");
 
     server.sources.waiting.lock().unwrap().clear();
-    let (status, _, text) = server.ask("/readyz").await;
+    let (status, _, text) = server.get("/readyz").await;
     assert_eq!((status, text.as_str()), (StatusCode::OK, "ok\nprod: main @ c0ffee, seen 2 s ago\n"));
 
-    server.shut_down();
-    eventually("unready", async || server.ask("/readyz").await.0 == StatusCode::SERVICE_UNAVAILABLE).await;
+    server.signal_once();
+    eventually("unready", async || server.get("/readyz").await.0 == StatusCode::SERVICE_UNAVAILABLE).await;
     live().await;
     // Unready is not closed.
-    server.http1().await.must(review("a")).await.is_of("a");
+    server.http1().await.expect_answer(simple_review("a")).await.assert_answers("a");
 
-    server.end_at_once();
+    server.signal_twice();
     in_time(server.task).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_is_in_the_metrics() {
-    let server = start().await;
+    let server = start_server().await;
     let mut client = server.http1().await;
     for _ in 0..3 {
-        client.must(review("a")).await;
+        client.expect_answer(simple_review("a")).await;
     }
-    client.must(asking("", &json!({"uid": "a", "do": "garbage"}))).await;
-    let (status, headers, text) = server.ask("/metrics").await;
+    client.expect_answer(review_request("", &json!({"uid": "a", "do": "garbage"}))).await;
+    let (status, headers, text) = server.get("/metrics").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers["content-type"], METRICS_TYPE);
     for line in [
@@ -63,5 +64,5 @@ async fn what_happened_is_in_the_metrics() {
     let left = server.metric("driftwall_certificate_expiry_seconds").await.unwrap();
     assert!((80_000.0..=86_400.0).contains(&left), "{left}");
     drop(client);
-    server.metric_reaches("driftwall_connections", 0.0).await;
+    server.wait_for_metric("driftwall_connections", 0.0).await;
 }

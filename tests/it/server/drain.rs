@@ -10,7 +10,8 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::server::client::*;
+use crate::harness::http_client::*;
+use crate::harness::waiting::*;
 use crate::server::harness::*;
 
 /// What clients saw, all together.
@@ -35,9 +36,9 @@ async fn keep_asking(address: SocketAddr, config: ClientConfig, seen: Arc<Seen>)
         let client = if http2 { Client::http2(stream).await } else { Client::http1(stream).await };
         let Ok(mut client) = client else { continue };
         loop {
-            match client.send(review("a")).await {
+            match client.send(simple_review("a")).await {
                 Sent::Answered(answer) => {
-                    answer.is_of("a");
+                    answer.assert_answers("a");
                     seen.answered.fetch_add(1, Ordering::SeqCst);
                     if answer.closes() {
                         seen.closes.fetch_add(1, Ordering::SeqCst);
@@ -57,14 +58,14 @@ async fn keep_asking(address: SocketAddr, config: ClientConfig, seen: Arc<Seen>)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_lost_when_the_server_ends_under_load() {
-    let server = start_with(|settings, _| {
+    let server = start_server_with(|settings, _| {
         settings.times.drain = Duration::from_secs(1);
     })
     .await;
     let seen = Arc::new(Seen::default());
     let mut clients = JoinSet::new();
     for client in 0..8 {
-        let mut config = server.trust();
+        let mut config = server.trusting_client();
         if client % 4 == 0 {
             config.alpn_protocols = vec![b"h2".to_vec()];
         }
@@ -74,7 +75,7 @@ async fn no_answer_is_lost_when_the_server_ends_under_load() {
     assert_eq!(seen.closes.load(Ordering::SeqCst), 0);
     let before = seen.answered.load(Ordering::SeqCst);
     seen.ending.store(true, Ordering::SeqCst);
-    server.shut_down();
+    server.signal_once();
     while let Some(ended) = in_time(clients.join_next()).await {
         ended.unwrap();
     }
@@ -86,39 +87,39 @@ async fn no_answer_is_lost_when_the_server_ends_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_flight_is_finished_and_nobody_new_let_in() {
-    let server = start_with(|settings, _| settings.times.drain = Duration::ZERO).await;
+    let server = start_server_with(|settings, _| settings.times.drain = Duration::ZERO).await;
     let mut held = JoinSet::new();
     for mut client in [server.http1().await, server.http2().await] {
         held.spawn(async move {
             let body = json!({"uid": "held", "do": "hold"});
-            client.must(asking("?timeout=30s", &body)).await
+            client.expect_answer(review_request("?timeout=30s", &body)).await
         });
     }
-    server.started(2).await;
-    server.shut_down();
+    server.wait_for_reviews(2).await;
+    server.signal_once();
     eventually("a closed port", async || TcpStream::connect(server.webhook).await.is_err()).await;
     // Longer than idle connections are waited for.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(!server.task.is_finished());
     server.stub.gate.add_permits(2);
     while let Some(answer) = held.join_next().await {
-        answer.unwrap().is_of("held");
+        answer.unwrap().assert_answers("held");
     }
     in_time(server.task).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_made_just_before_the_end_is_still_answered() {
-    let server = start_with(|settings, _| settings.times.drain = Duration::ZERO).await;
+    let server = start_server_with(|settings, _| settings.times.drain = Duration::ZERO).await;
     let mut http1 = server.http1().await;
-    http1.must(review("a")).await;
+    http1.expect_answer(simple_review("a")).await;
     let mut fresh = server.http1().await;
-    server.metric_reaches("driftwall_connections", 2.0).await;
-    server.shut_down();
+    server.wait_for_metric("driftwall_connections", 2.0).await;
+    server.signal_once();
     eventually("a closed port", async || TcpStream::connect(server.webhook).await.is_err()).await;
     for client in [&mut http1, &mut fresh] {
-        let answer = client.must(review("late")).await;
-        answer.is_of("late");
+        let answer = client.expect_answer(simple_review("late")).await;
+        answer.assert_answers("late");
         assert!(answer.closes());
     }
     in_time(server.task).await.unwrap().unwrap();
@@ -126,7 +127,7 @@ async fn a_connection_made_just_before_the_end_is_still_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_does_not_wait_for_ever() {
-    let server = start_with(|settings, _| {
+    let server = start_server_with(|settings, _| {
         settings.times.drain = Duration::ZERO;
         settings.times.finish = Duration::from_millis(200);
     })
@@ -134,10 +135,10 @@ async fn the_end_does_not_wait_for_ever() {
     let mut client = server.http1().await;
     tokio::spawn(async move {
         let body = json!({"uid": "held", "do": "hold"});
-        let _ = client.send(asking("?timeout=30s", &body)).await;
+        let _ = client.send(review_request("?timeout=30s", &body)).await;
     });
-    server.started(1).await;
-    server.shut_down();
+    server.wait_for_reviews(1).await;
+    server.signal_once();
     // The review would hold for 30 s.
     let ended = tokio::time::timeout(Duration::from_secs(20), server.task).await;
     ended.unwrap().unwrap().unwrap();
@@ -145,10 +146,10 @@ async fn the_end_does_not_wait_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
-    let server = start_with(|settings, _| settings.times.drain = HANG).await;
-    server.shut_down();
-    eventually("unready", async || !server.ask("/readyz").await.0.is_success()).await;
-    server.end_at_once();
+    let server = start_server_with(|settings, _| settings.times.drain = HANG).await;
+    server.signal_once();
+    eventually("unready", async || !server.get("/readyz").await.0.is_success()).await;
+    server.signal_twice();
     let ended = tokio::time::timeout(HANG / 2, server.task).await;
     ended.unwrap().unwrap().unwrap();
 }

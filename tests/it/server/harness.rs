@@ -1,4 +1,4 @@
-//! A running server with a stub behind it.
+//! A running server whose reviewer and sources are stubs.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,39 +8,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use driftwall::certs::{self, Pair};
+use driftwall::certs::Pair;
 use driftwall::server::{
     CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, ServeError, Server, Settings, SourceHealth,
 };
 use driftwall::telemetry::Metrics;
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::server::client::{Client, connect, trust};
-
-/// Nothing in these tests takes long; what takes this long hangs.
-pub(crate) const HANG: Duration = Duration::from_mins(1);
+use crate::harness::http_client::{Client, connect, get_metric, get_page, localhost_pair, trusting};
+use crate::harness::waiting::eventually;
 
 pub(crate) const LABELS: ReviewLabels =
     ReviewLabels { verdict: "none", actor: "person", answer: "allow", mode: "enforce" };
 
-/// Answers by what the body asks for: `do` is absent, `hold` (until let go),
-/// `block` (its thread), `panic` or `garbage`.
-pub(crate) struct Stub {
+/// Answers as the body's `do` says: at once (absent), `hold` (until the gate opens),
+/// `block` (its thread), `panic` or `garbage` (answered as no review).
+pub(crate) struct StubReviewer {
     pub(crate) started: AtomicUsize,
     pub(crate) gate: Semaphore,
 }
 
-impl Reviewer for Stub {
+impl Reviewer for StubReviewer {
     async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
         self.started.fetch_add(1, Ordering::SeqCst);
         let left = deadline.saturating_duration_since(Instant::now());
@@ -67,11 +61,11 @@ fn reviewed(body: &Value, labels: Option<ReviewLabels>) -> ReviewResponse {
 }
 
 #[derive(Default)]
-pub(crate) struct Sources {
+pub(crate) struct StubHealth {
     pub(crate) waiting: Mutex<Vec<String>>,
 }
 
-impl Health for Sources {
+impl Health for StubHealth {
     fn waiting_sources(&self) -> Vec<String> {
         self.waiting.lock().unwrap().clone()
     }
@@ -93,11 +87,11 @@ impl Health for Sources {
 
 /// A folder of certificates as Kubernetes mounts a Secret: the files are links
 /// through `..data`, which is swapped as a whole.
-pub(crate) struct Mount {
+pub(crate) struct MountedSecret {
     dir: TempDir,
 }
 
-impl Mount {
+impl MountedSecret {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let mount = Self { dir: TempDir::new().unwrap() };
         mount.swap(files);
@@ -112,6 +106,7 @@ impl Mount {
         self.dir.path().join(name)
     }
 
+    /// Replaces all files at once, as the kubelet does.
     pub(crate) fn swap(&self, files: &[(&str, &str)]) {
         let next = TempDir::new_in(self.dir.path()).unwrap().keep();
         for (name, text) in files {
@@ -123,40 +118,39 @@ impl Mount {
     }
 }
 
-pub(crate) fn pair() -> Pair {
-    certs::make(&["localhost".into(), "127.0.0.1".into()], 1).unwrap()
-}
-
-pub(crate) fn files(pair: &Pair) -> [(&str, &str); 2] {
+/// The files of a mounted TLS Secret.
+pub(crate) fn pair_files(pair: &Pair) -> [(&str, &str); 2] {
     [("tls.crt", &pair.cert), ("tls.key", &pair.key)]
 }
 
 type Signal = Mutex<Option<oneshot::Sender<()>>>;
 
-/// A server that serves.
-pub(crate) struct ConfigReloader {
+/// A running server.
+pub(crate) struct TestServer {
     pub(crate) webhook: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) stub: Arc<Stub>,
-    pub(crate) sources: Arc<Sources>,
+    pub(crate) stub: Arc<StubReviewer>,
+    pub(crate) sources: Arc<StubHealth>,
     pub(crate) pair: Pair,
-    pub(crate) mount: Mount,
+    pub(crate) mount: MountedSecret,
     shutdown: Signal,
     at_once: Signal,
     pub(crate) task: JoinHandle<Result<(), ServeError>>,
 }
 
-pub(crate) async fn start() -> ConfigReloader {
-    start_with(|_, _| {}).await
+/// Starts a server with the usual settings.
+pub(crate) async fn start_server() -> TestServer {
+    start_server_with(|_, _| {}).await
 }
 
-pub(crate) async fn start_with(tune: impl FnOnce(&mut Settings, &Mount)) -> ConfigReloader {
-    let pair = pair();
-    let mount = Mount::new(&files(&pair));
+/// Starts a server whose settings a test changes first.
+pub(crate) async fn start_server_with(tune: impl FnOnce(&mut Settings, &MountedSecret)) -> TestServer {
+    let pair = localhost_pair();
+    let mount = MountedSecret::new(&pair_files(&pair));
     let mut settings = settings(&mount);
     tune(&mut settings, &mount);
-    let stub = Arc::new(Stub { started: AtomicUsize::new(0), gate: Semaphore::new(0) });
-    let sources = Arc::new(Sources::default());
+    let stub = Arc::new(StubReviewer { started: AtomicUsize::new(0), gate: Semaphore::new(0) });
+    let sources = Arc::new(StubHealth::default());
     let metrics = Arc::new(Metrics::new());
     let server = Server::bind(settings, stub.clone(), sources.clone(), metrics).await.unwrap();
     let (webhook, admin) = (server.webhook_address(), server.admin_address());
@@ -169,7 +163,7 @@ pub(crate) async fn start_with(tune: impl FnOnce(&mut Settings, &Mount)) -> Conf
         }
     };
     let task = tokio::spawn(async move { server.run(signal(first), signal(second)).await });
-    ConfigReloader {
+    TestServer {
         webhook,
         admin,
         stub,
@@ -182,8 +176,8 @@ pub(crate) async fn start_with(tune: impl FnOnce(&mut Settings, &Mount)) -> Conf
     }
 }
 
-/// Free ports, a mounted pair, and a quick look at its changes.
-pub(crate) fn settings(mount: &Mount) -> Settings {
+/// Free ports, the mounted certificate, and frequent checks for a new one.
+pub(crate) fn settings(mount: &MountedSecret) -> Settings {
     let mut settings =
         Settings::new(CertificateSource::Files { cert: mount.path("tls.crt"), key: mount.path("tls.key") });
     settings.listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -192,76 +186,53 @@ pub(crate) fn settings(mount: &Mount) -> Settings {
     settings
 }
 
-impl ConfigReloader {
-    pub(crate) fn trust(&self) -> ClientConfig {
-        trust(&[&self.pair])
+impl TestServer {
+    pub(crate) fn trusting_client(&self) -> ClientConfig {
+        trusting(&[&self.pair])
     }
 
     pub(crate) async fn http1(&self) -> Client {
-        let stream = connect(self.webhook, self.trust()).await.unwrap();
+        let stream = connect(self.webhook, self.trusting_client()).await.unwrap();
         Client::http1(stream).await.unwrap()
     }
 
     pub(crate) async fn http2(&self) -> Client {
-        let mut config = self.trust();
+        let mut config = self.trusting_client();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let stream = connect(self.webhook, config).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         Client::http2(stream).await.unwrap()
     }
 
-    pub(crate) fn shut_down(&self) {
-        give(&self.shutdown);
+    /// The first signal: drain.
+    pub(crate) fn signal_once(&self) {
+        send(&self.shutdown);
     }
 
-    pub(crate) fn end_at_once(&self) {
-        give(&self.at_once);
+    /// The second signal: end at once.
+    pub(crate) fn signal_twice(&self) {
+        send(&self.at_once);
     }
 
-    /// Asks the admin port.
-    pub(crate) async fn ask(&self, path: &str) -> (StatusCode, HeaderMap, String) {
-        let stream = TcpStream::connect(self.admin).await.unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        let request = Request::get(path).header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        (parts.status, parts.headers, text)
+    /// A page of the admin port.
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+        get_page(self.admin, path).await
     }
 
-    /// The value of one series; none where it is not there.
+    /// The value of one series of the metrics; none where it is absent.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
-        let (_, _, text) = self.ask("/metrics").await;
-        text.lines().find_map(|line| {
-            let (name, value) = line.rsplit_once(' ')?;
-            (name == series).then(|| value.parse().unwrap())
-        })
+        get_metric(self.admin, series).await
     }
 
-    pub(crate) async fn metric_reaches(&self, series: &str, want: f64) {
+    pub(crate) async fn wait_for_metric(&self, series: &str, want: f64) {
         eventually(series, async || self.metric(series).await == Some(want)).await;
     }
 
-    pub(crate) async fn started(&self, want: usize) {
+    pub(crate) async fn wait_for_reviews(&self, want: usize) {
         eventually("reviews started", async || self.stub.started.load(Ordering::SeqCst) >= want).await;
     }
 }
 
-fn give(signal: &Signal) {
+fn send(signal: &Signal) {
     signal.lock().unwrap().take().unwrap().send(()).unwrap();
-}
-
-/// Waits for something that comes to be by itself.
-pub(crate) async fn eventually(what: &str, check: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !check().await {
-        assert!(begun.elapsed() < HANG, "{what} did not come");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(HANG, future).await.expect("it should not hang")
 }

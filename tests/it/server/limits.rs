@@ -5,14 +5,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::server::client::*;
+use crate::harness::http_client::*;
+use crate::harness::waiting::*;
 use crate::server::harness::*;
 
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_open_connections_block_nobody_and_are_given_up() {
-    let server = start_with(|settings, _| settings.times.handshake = Duration::from_secs(2)).await;
+    let server = start_server_with(|settings, _| settings.times.handshake = Duration::from_secs(2)).await;
     let mut silent = Vec::new();
     for turn in 0..60 {
         let mut stream = TcpStream::connect(server.webhook).await.unwrap();
@@ -22,27 +23,27 @@ async fn half_open_connections_block_nobody_and_are_given_up() {
         }
         silent.push(stream);
     }
-    server.http1().await.must(review("a")).await.is_of("a");
+    server.http1().await.expect_answer(simple_review("a")).await.assert_answers("a");
     for mut stream in silent {
         // Closed or reset, as long as it ends.
         let _ = in_time(stream.read_to_end(&mut Vec::new())).await;
     }
-    server.metric_reaches("driftwall_tls_handshake_failures_total", 60.0).await;
+    server.wait_for_metric("driftwall_tls_handshake_failures_total", 60.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
-    let server = start_with(|settings, _| settings.times.head = SHORT).await;
-    let mut stream = connect(server.webhook, server.trust()).await.unwrap();
+    let server = start_server_with(|settings, _| settings.times.head = SHORT).await;
+    let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream.write_all(b"POST /validate HT").await.unwrap();
     let _ = in_time(stream.read_to_end(&mut Vec::new())).await;
-    server.metric_reaches("driftwall_connections", 0.0).await;
+    server.wait_for_metric("driftwall_connections", 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trickling_a_head_does_not_stretch_its_time() {
-    let server = start_with(|settings, _| settings.times.head = SHORT).await;
-    let mut stream = connect(server.webhook, server.trust()).await.unwrap();
+    let server = start_server_with(|settings, _| settings.times.head = SHORT).await;
+    let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     in_time(async {
         stream.write_all(b"POST /validate HTTP/1.1\r\n").await.unwrap();
         while stream.write_all(b"x: y\r\n").await.is_ok() {
@@ -54,62 +55,62 @@ async fn trickling_a_head_does_not_stretch_its_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_of_a_head_does_not_count_the_wait_for_it() {
-    let server = start_with(|settings, _| settings.times.head = SHORT).await;
+    let server = start_server_with(|settings, _| settings.times.head = SHORT).await;
     // Before its first request, and between two.
     for mut client in [server.http1().await, server.http2().await] {
         tokio::time::sleep(4 * SHORT).await;
-        client.must(review("a")).await.is_of("a");
+        client.expect_answer(simple_review("a")).await.assert_answers("a");
         tokio::time::sleep(4 * SHORT).await;
-        client.must(review("b")).await.is_of("b");
+        client.expect_answer(simple_review("b")).await.assert_answers("b");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_connection_ends() {
-    let server = start_with(|settings, _| settings.times.idle = SHORT).await;
+    let server = start_server_with(|settings, _| settings.times.idle = SHORT).await;
     in_time(server.http1().await.connection).await.unwrap();
     in_time(server.http2().await.connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_bound_wait_for_one_to_end() {
-    let server = start_with(|settings, _| settings.connections = 1).await;
+    let server = start_server_with(|settings, _| settings.connections = 1).await;
     let mut first = server.http1().await;
-    first.must(review("a")).await.is_of("a");
-    let mut second = tokio::spawn(connect(server.webhook, server.trust()));
+    first.expect_answer(simple_review("a")).await.assert_answers("a");
+    let mut second = tokio::spawn(connect(server.webhook, server.trusting_client()));
     let waited = tokio::time::timeout(SHORT, &mut second).await;
     assert!(waited.is_err(), "the second connection was not held back");
     drop(first);
     let second = in_time(second).await.unwrap().unwrap();
     let mut second = Client::http1(second).await.unwrap();
-    second.must(review("b")).await.is_of("b");
+    second.expect_answer(simple_review("b")).await.assert_answers("b");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_http1_connection_is_closed_with_an_answer() {
-    let server = start_with(|settings, _| settings.times.max_age = SHORT).await;
+    let server = start_server_with(|settings, _| settings.times.max_age = SHORT).await;
     let mut client = server.http1().await;
     tokio::time::sleep(2 * SHORT).await;
     // Not while it waits: its client might be sending.
     assert!(!client.connection.is_finished());
-    let answer = client.must(review("a")).await;
-    answer.is_of("a");
+    let answer = client.expect_answer(simple_review("a")).await;
+    answer.assert_answers("a");
     assert!(answer.closes());
     in_time(client.connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_http2_connection_is_told_to_go_and_finishes() {
-    let server = start_with(|settings, _| settings.times.max_age = 4 * SHORT).await;
+    let server = start_server_with(|settings, _| settings.times.max_age = 4 * SHORT).await;
     let client = server.http2().await;
     let mut held = client.stream();
     let held = tokio::spawn(async move {
         let body = serde_json::json!({"uid": "held", "do": "hold"});
-        held.must(asking("?timeout=30s", &body)).await
+        held.expect_answer(review_request("?timeout=30s", &body)).await
     });
-    server.started(1).await;
+    server.wait_for_reviews(1).await;
     tokio::time::sleep(5 * SHORT).await;
     server.stub.gate.add_permits(1);
-    held.await.unwrap().is_of("held");
+    held.await.unwrap().assert_answers("held");
     in_time(client.connection).await.unwrap();
 }

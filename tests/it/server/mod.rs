@@ -3,7 +3,6 @@
 // Clippy takes only the functions marked as tests for tests, not what they call.
 
 mod admin;
-pub(crate) mod client;
 mod drain;
 mod harness;
 mod limits;

@@ -9,18 +9,19 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
-use crate::server::client::*;
+use crate::harness::http_client::*;
+use crate::harness::waiting::*;
 use crate::server::harness::*;
 
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_http1_connection_carries_many_reviews() {
-    let server = start().await;
+    let server = start_server().await;
     let mut client = server.http1().await;
     for uid in ["a", "b", "c"] {
-        let answer = client.must(review(uid)).await;
-        answer.is_of(uid);
+        let answer = client.expect_answer(simple_review(uid)).await;
+        answer.assert_answers(uid);
         assert!(!answer.closes());
     }
     assert_eq!(server.metric("driftwall_connections").await, Some(1.0));
@@ -28,34 +29,34 @@ async fn one_http1_connection_carries_many_reviews() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_http2_connection_carries_reviews_side_by_side() {
-    let server = start().await;
+    let server = start_server().await;
     let client = server.http2().await;
     let mut held = client.stream();
     let held = tokio::spawn(async move {
         let body = json!({"uid": "held", "do": "hold"});
-        held.must(asking("?timeout=30s", &body)).await
+        held.expect_answer(review_request("?timeout=30s", &body)).await
     });
-    server.started(1).await;
+    server.wait_for_reviews(1).await;
     for uid in ["a", "b"] {
-        client.stream().must(review(uid)).await.is_of(uid);
+        client.stream().expect_answer(simple_review(uid)).await.assert_answers(uid);
     }
     server.stub.gate.add_permits(1);
-    held.await.unwrap().is_of("held");
+    held.await.unwrap().assert_answers("held");
     assert_eq!(server.metric("driftwall_connections").await, Some(1.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_over_the_limit_gets_an_answer_and_keeps_its_connection() {
-    let server = start().await;
+    let server = start_server().await;
     // Far more than the sockets' buffers hold, so that a reset would be seen.
-    let bodies = || [full(vec![b' '; 40 * MIB]), Chunks(40 * MIB).boxed()];
+    let bodies = || [full_body(vec![b' '; 40 * MIB]), ChunkedBody(40 * MIB).boxed()];
     for mut client in [server.http1().await, server.http2().await] {
         for body in bodies() {
-            let mut request = review("");
+            let mut request = simple_review("");
             *request.body_mut() = body;
-            let answer = client.must(request).await;
-            answer.is_status(413, "RequestEntityTooLarge");
-            client.must(review("next")).await.is_of("next");
+            let answer = client.expect_answer(request).await;
+            answer.assert_status(413, "RequestEntityTooLarge");
+            client.expect_answer(simple_review("next")).await.assert_answers("next");
         }
     }
     let refused = r#"driftwall_requests_rejected_total{reason="too_large"}"#;
@@ -64,16 +65,16 @@ async fn a_body_over_the_limit_gets_an_answer_and_keeps_its_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_of_two_large_copies_is_below_the_limit() {
-    let server = start().await;
+    let server = start_server().await;
     let mut client = server.http1().await;
     let body = json!({"uid": "large", "object": "x".repeat(7 * MIB)});
-    client.must(asking("", &body)).await.is_of("large");
+    client.expect_answer(review_request("", &body)).await.assert_answers("large");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_asks_before_it_sends_is_refused_without_sending() {
-    let server = start().await;
-    let mut stream = connect(server.webhook, server.trust()).await.unwrap();
+    let server = start_server().await;
+    let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream
         .write_all(
             b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
@@ -89,41 +90,41 @@ async fn a_client_that_asks_before_it_sends_is_refused_without_sending() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_review_is_told_so() {
-    let server = start().await;
+    let server = start_server().await;
     for mut client in [server.http1().await, server.http2().await] {
-        let mut text = review("");
+        let mut text = simple_review("");
         let plain = "text/plain".parse().unwrap();
         text.headers_mut().insert("content-type", plain);
-        let answer = client.must(text).await;
-        answer.is_status(415, "UnsupportedMediaType");
+        let answer = client.expect_answer(text).await;
+        answer.assert_status(415, "UnsupportedMediaType");
 
-        let mut put = review("");
+        let mut put = simple_review("");
         *put.method_mut() = Method::PUT;
-        let answer = client.must(put).await;
-        answer.is_status(405, "MethodNotAllowed");
+        let answer = client.expect_answer(put).await;
+        answer.assert_status(405, "MethodNotAllowed");
         assert_eq!(answer.headers["allow"], "POST");
 
-        let mut elsewhere = review("");
+        let mut elsewhere = simple_review("");
         *elsewhere.uri_mut() = "https://localhost/mutate".parse().unwrap();
-        client.must(elsewhere).await.is_status(404, "NotFound");
+        client.expect_answer(elsewhere).await.assert_status(404, "NotFound");
 
-        let mut typed = review("typed");
+        let mut typed = simple_review("typed");
         let json = "application/json; charset=utf-8".parse().unwrap();
         typed.headers_mut().insert("content-type", json);
-        client.must(typed).await.is_of("typed");
+        client.expect_answer(typed).await.assert_answers("typed");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_overdue_review_is_answered_before_the_api_server_gives_up() {
-    let server = start().await;
+    let server = start_server().await;
     let mut client = server.http1().await;
     // `block` keeps its thread: no time-out inside the review could see the deadline.
     for what in ["hold", "block"] {
         let begun = Instant::now();
         let body = json!({"uid": what, "do": what});
-        let answer = client.must(asking("?timeout=1s", &body)).await;
-        answer.is_of(what);
+        let answer = client.expect_answer(review_request("?timeout=1s", &body)).await;
+        answer.assert_answers(what);
         assert_eq!(answer.body["overdue"], true, "{answer:?}");
         assert!(begun.elapsed() < Duration::from_secs(8), "{what}");
     }
@@ -133,10 +134,10 @@ async fn an_overdue_review_is_answered_before_the_api_server_gives_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reviewer_is_told_a_deadline_inside_the_time_out() {
-    let server = start().await;
+    let server = start_server().await;
     let mut client = server.http1().await;
     for (query, most) in [("?timeout=20s", 19_500), ("", 9_500), ("?timeout=x", 9_500)] {
-        let answer = client.must(asking(query, &json!({"uid": "a"}))).await;
+        let answer = client.expect_answer(review_request(query, &json!({"uid": "a"}))).await;
         let left = answer.body["left"].as_u64().unwrap();
         assert!((most / 2..=most).contains(&left), "{query}: {left}");
     }
@@ -144,8 +145,8 @@ async fn the_reviewer_is_told_a_deadline_inside_the_time_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_does_not_come_is_not_waited_for_beyond_the_time_out() {
-    let server = start().await;
-    let mut stream = connect(server.webhook, server.trust()).await.unwrap();
+    let server = start_server().await;
+    let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream
         .write_all(
             b"POST /validate?timeout=500ms HTTP/1.1\r\nhost: x\r\n\
@@ -163,75 +164,75 @@ async fn a_body_that_does_not_come_is_not_waited_for_beyond_the_time_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reviews_beyond_the_bound_are_turned_away_at_once() {
-    let server = start_with(|settings, _| settings.bounds.in_flight = 2).await;
+    let server = start_server_with(|settings, _| settings.bounds.in_flight = 2).await;
     let mut held = JoinSet::new();
     for _ in 0..2 {
         let mut client = server.http1().await;
         held.spawn(async move {
             let body = json!({"uid": "held", "do": "hold"});
-            client.must(asking("?timeout=30s", &body)).await
+            client.expect_answer(review_request("?timeout=30s", &body)).await
         });
     }
-    server.started(2).await;
+    server.wait_for_reviews(2).await;
     let in_flight = "driftwall_reviews_in_flight";
     assert_eq!(server.metric(in_flight).await, Some(2.0));
 
     let mut client = server.http1().await;
-    let answer = client.must(review("third")).await;
-    answer.is_status(429, "TooManyRequests");
+    let answer = client.expect_answer(simple_review("third")).await;
+    answer.assert_status(429, "TooManyRequests");
     assert_eq!(answer.headers["retry-after"], "1");
     let shed = "driftwall_reviews_shed_total";
     assert_eq!(server.metric(shed).await, Some(1.0));
 
     server.stub.gate.add_permits(2);
     while let Some(answer) = held.join_next().await {
-        answer.unwrap().is_of("held");
+        answer.unwrap().assert_answers("held");
     }
     assert_eq!(server.metric(in_flight).await, Some(0.0));
-    client.must(review("fourth")).await.is_of("fourth");
+    client.expect_answer(simple_review("fourth")).await.assert_answers("fourth");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_review_whose_client_left_gives_its_place_back() {
-    let server = start_with(|settings, _| settings.bounds.in_flight = 1).await;
+    let server = start_server_with(|settings, _| settings.bounds.in_flight = 1).await;
     let mut client = server.http1().await;
     let connection = client.connection.abort_handle();
     let left = tokio::spawn(async move {
         let body = json!({"uid": "left", "do": "hold"});
-        let _ = client.send(asking("?timeout=30s", &body)).await;
+        let _ = client.send(review_request("?timeout=30s", &body)).await;
     });
-    server.started(1).await;
+    server.wait_for_reviews(1).await;
     connection.abort();
     left.await.unwrap();
-    server.metric_reaches("driftwall_reviews_in_flight", 0.0).await;
-    server.http1().await.must(review("a")).await.is_of("a");
+    server.wait_for_metric("driftwall_reviews_in_flight", 0.0).await;
+    server.http1().await.expect_answer(simple_review("a")).await.assert_answers("a");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_costs_its_own_review_only() {
-    let server = start().await;
+    let server = start_server().await;
     let mut http1 = server.http1().await;
     let http2 = server.http2().await;
     let mut held = http2.stream();
     let held = tokio::spawn(async move {
         let body = json!({"uid": "held", "do": "hold"});
-        held.must(asking("?timeout=30s", &body)).await
+        held.expect_answer(review_request("?timeout=30s", &body)).await
     });
-    server.started(1).await;
-    let panic = || asking("", &json!({"uid": "p", "do": "panic"}));
+    server.wait_for_reviews(1).await;
+    let panic = || review_request("", &json!({"uid": "p", "do": "panic"}));
     for client in [&mut http1, &mut http2.stream()] {
-        client.must(panic()).await.is_status(500, "InternalError");
-        client.must(review("next")).await.is_of("next");
+        client.expect_answer(panic()).await.assert_status(500, "InternalError");
+        client.expect_answer(simple_review("next")).await.assert_answers("next");
     }
     server.stub.gate.add_permits(1);
-    held.await.unwrap().is_of("held");
+    held.await.unwrap().assert_answers("held");
     let refused = r#"driftwall_requests_rejected_total{reason="panic"}"#;
     assert_eq!(server.metric(refused).await, Some(2.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_connections_at_once_are_all_answered() {
-    let server = Arc::new(start().await);
+    let server = Arc::new(start_server().await);
     let mut clients = JoinSet::new();
     for client in 0..100 {
         let server = Arc::clone(&server);
@@ -239,9 +240,9 @@ async fn a_hundred_connections_at_once_are_all_answered() {
             let mut connection = server.http1().await;
             for request in 0..10 {
                 let uid = format!("{client}-{request}");
-                let answer = connection.must(review(&uid)).await;
+                let answer = connection.expect_answer(simple_review(&uid)).await;
                 assert_eq!(answer.status, StatusCode::OK);
-                answer.is_of(&uid);
+                answer.assert_answers(&uid);
             }
         });
     }

@@ -11,27 +11,28 @@ use rustls::ClientConfig;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::server::client::*;
+use crate::harness::http_client::*;
+use crate::harness::waiting::*;
 use crate::server::harness::*;
 
 const TAKEN: &str = r#"driftwall_certificate_reloads_total{result="ok"}"#;
 const REFUSED: &str = r#"driftwall_certificate_reloads_total{result="failed"}"#;
 
 /// The certificate that a new connection is shown; it must serve, too.
-async fn shown(server: &ConfigReloader, config: ClientConfig) -> Vec<u8> {
+async fn shown(server: &TestServer, config: ClientConfig) -> Vec<u8> {
     let stream = connect(server.webhook, config).await.unwrap();
     let mut client = Client::http1(stream).await.unwrap();
-    client.must(review("a")).await.is_of("a");
-    client.shown
+    client.expect_answer(simple_review("a")).await.assert_answers("a");
+    client.server_certificate
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_swapped_certificate_is_taken_over_without_a_failed_request() {
-    let server = Arc::new(start().await);
-    let next = pair();
-    let both = trust(&[&server.pair, &next]);
+    let server = Arc::new(start_server().await);
+    let next = localhost_pair();
+    let both = trusting(&[&server.pair, &next]);
     let mut old = server.http1().await;
-    old.must(review("a")).await.is_of("a");
+    old.expect_answer(simple_review("a")).await.assert_answers("a");
 
     let done = Arc::new(AtomicBool::new(false));
     let mut load = JoinSet::new();
@@ -43,56 +44,56 @@ async fn a_swapped_certificate_is_taken_over_without_a_failed_request() {
             }
         });
     }
-    assert_eq!(shown(&server, both.clone()).await, der(&server.pair));
-    server.mount.swap(&files(&next));
-    eventually("the new certificate", async || shown(&server, both.clone()).await == der(&next)).await;
+    assert_eq!(shown(&server, both.clone()).await, certificate_der(&server.pair));
+    server.mount.swap(&pair_files(&next));
+    eventually("the new certificate", async || shown(&server, both.clone()).await == certificate_der(&next)).await;
     done.store(true, Ordering::SeqCst);
     while let Some(ended) = load.join_next().await {
         ended.unwrap();
     }
-    old.must(review("b")).await.is_of("b");
+    old.expect_answer(simple_review("b")).await.assert_answers("b");
     assert_eq!(server.metric(TAKEN).await, Some(1.0));
     assert_eq!(server.metric(REFUSED).await, Some(0.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_certificate_is_refused_once_and_the_old_one_kept() {
-    let server = start().await;
-    let next = pair();
+    let server = start_server().await;
+    let next = localhost_pair();
     // Each is well, but they do not belong together.
     server.mount.swap(&[("tls.crt", &next.cert), ("tls.key", &server.pair.key)]);
-    server.metric_reaches(REFUSED, 1.0).await;
-    assert_eq!(shown(&server, server.trust()).await, der(&server.pair));
+    server.wait_for_metric(REFUSED, 1.0).await;
+    assert_eq!(shown(&server, server.trusting_client()).await, certificate_der(&server.pair));
     server.mount.swap(&[("tls.crt", "half a certif")]);
-    server.metric_reaches(REFUSED, 2.0).await;
+    server.wait_for_metric(REFUSED, 2.0).await;
     // Some further looks: what was told once is not told again.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(server.metric(REFUSED).await, Some(2.0));
-    assert_eq!(shown(&server, server.trust()).await, der(&server.pair));
+    assert_eq!(shown(&server, server.trusting_client()).await, certificate_der(&server.pair));
 
-    server.mount.swap(&files(&next));
-    server.metric_reaches(TAKEN, 1.0).await;
-    assert_eq!(shown(&server, trust(&[&next])).await, der(&next));
+    server.mount.swap(&pair_files(&next));
+    server.wait_for_metric(TAKEN, 1.0).await;
+    assert_eq!(shown(&server, trusting(&[&next])).await, certificate_der(&next));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_certificate_is_followed_as_well() {
     let held = |pair: &Pair| Arc::new(pair.clone());
-    let (first, next) = (pair(), pair());
+    let (first, next) = (localhost_pair(), localhost_pair());
     let (sender, receiver) = watch::channel(held(&first));
-    let server = start_with(|settings, _| {
+    let server = start_server_with(|settings, _| {
         settings.certificate = CertificateSource::Held(receiver);
     })
     .await;
-    assert_eq!(shown(&server, trust(&[&first])).await, der(&first));
+    assert_eq!(shown(&server, trusting(&[&first])).await, certificate_der(&first));
     sender.send_replace(held(&next));
-    server.metric_reaches(TAKEN, 1.0).await;
-    assert_eq!(shown(&server, trust(&[&next])).await, der(&next));
+    server.wait_for_metric(TAKEN, 1.0).await;
+    assert_eq!(shown(&server, trusting(&[&next])).await, certificate_der(&next));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_1_2_is_served() {
-    let server = start().await;
+    let server = start_server().await;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])
@@ -102,11 +103,11 @@ async fn tls_1_2_is_served() {
     shown(&server, config).await;
 }
 
-async fn refused_at_start(mount: &Mount, client_ca: Option<&str>) -> String {
+async fn refused_at_start(mount: &MountedSecret, client_ca: Option<&str>) -> String {
     let mut settings = settings(mount);
     settings.client_ca = client_ca.map(|name| mount.path(name));
-    let stub = Arc::new(Stub { started: 0.into(), gate: Semaphore::new(0) });
-    let sources = Arc::new(Sources::default());
+    let stub = Arc::new(StubReviewer { started: 0.into(), gate: Semaphore::new(0) });
+    let sources = Arc::new(StubHealth::default());
     let metrics = Arc::new(Metrics::new());
     let bound = Server::bind(settings, stub, sources, metrics).await;
     let Err(ServeError::Tls(error)) = bound else {
@@ -117,7 +118,7 @@ async fn refused_at_start(mount: &Mount, client_ca: Option<&str>) -> String {
 
 #[tokio::test]
 async fn what_cannot_be_served_is_told_at_the_start_with_its_file() {
-    let (one, other) = (pair(), pair());
+    let (one, other) = (localhost_pair(), localhost_pair());
     for (cert, key, wants) in [
         (one.key.as_str(), one.key.as_str(), ["certificate", "tls.crt"]),
         ("", &one.key, ["certificate", "tls.crt"]),
@@ -126,16 +127,16 @@ async fn what_cannot_be_served_is_told_at_the_start_with_its_file() {
         (&one.cert, &other.key, ["does not match", "tls.key"]),
         (&one.cert[..200], &one.key, ["PEM", "tls.crt"]),
     ] {
-        let mount = Mount::new(&[("tls.crt", cert), ("tls.key", key)]);
+        let mount = MountedSecret::new(&[("tls.crt", cert), ("tls.key", key)]);
         let text = refused_at_start(&mount, None).await;
         for want in wants {
             assert!(text.contains(want), "{want} is not in {text:?}");
         }
     }
-    let mount = Mount::new(&[("tls.crt", &one.cert)]);
+    let mount = MountedSecret::new(&[("tls.crt", &one.cert)]);
     let text = refused_at_start(&mount, None).await;
     assert!(text.starts_with("failed to read ") && text.contains("tls.key"), "{text}");
-    let mount = Mount::new(&files(&one));
+    let mount = MountedSecret::new(&pair_files(&one));
     let text = refused_at_start(&mount, Some("ca.crt")).await;
     assert!(text.starts_with("failed to read ") && text.contains("ca.crt"), "{text}");
 }
@@ -143,12 +144,12 @@ async fn what_cannot_be_served_is_told_at_the_start_with_its_file() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_told_at_the_start() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mount = Mount::new(&files(&pair()));
+    let mount = MountedSecret::new(&pair_files(&localhost_pair()));
     let mut settings = settings(&mount);
     settings.listen = taken.local_addr().unwrap();
-    let stub = Arc::new(Stub { started: 0.into(), gate: Semaphore::new(0) });
+    let stub = Arc::new(StubReviewer { started: 0.into(), gate: Semaphore::new(0) });
     let metrics = Arc::new(Metrics::new());
-    let bound = Server::bind(settings, stub, Arc::new(Sources::default()), metrics).await;
+    let bound = Server::bind(settings, stub, Arc::new(StubHealth::default()), metrics).await;
     assert!(matches!(bound, Err(ServeError::Listen { .. })));
 }
 
@@ -172,7 +173,7 @@ fn client_identity() -> ClientIdentity {
     ClientIdentity { ca, cert, key: key.serialize_pem() }
 }
 
-async fn is_served(server: &ConfigReloader, config: ClientConfig) -> bool {
+async fn is_served(server: &TestServer, config: ClientConfig) -> bool {
     // In TLS 1.3 a client learns that it was refused only when it reads.
     let Ok(stream) = connect(server.webhook, config).await else {
         return false;
@@ -180,30 +181,30 @@ async fn is_served(server: &ConfigReloader, config: ClientConfig) -> bool {
     let Ok(mut client) = Client::http1(stream).await else {
         return false;
     };
-    matches!(client.send(review("a")).await, Sent::Answered(_))
+    matches!(client.send(simple_review("a")).await, Sent::Answered(_))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_must_show_a_certificate_of_the_client_ca_of_the_moment() {
     let (one, other) = (client_identity(), client_identity());
-    let client_ca = Mount::new(&[("ca.crt", &one.ca)]);
-    let server = start_with(|settings, _| {
+    let client_ca = MountedSecret::new(&[("ca.crt", &one.ca)]);
+    let server = start_server_with(|settings, _| {
         settings.client_ca = Some(client_ca.path("ca.crt"));
     })
     .await;
-    let as_one = || identified(&server.pair, &one.cert, &one.key);
-    let as_other = || identified(&server.pair, &other.cert, &other.key);
-    assert!(!is_served(&server, server.trust()).await);
+    let as_one = || with_client_certificate(&server.pair, &one.cert, &one.key);
+    let as_other = || with_client_certificate(&server.pair, &other.cert, &other.key);
+    assert!(!is_served(&server, server.trusting_client()).await);
     assert!(!is_served(&server, as_other()).await);
     // The same configuration throughout, so that it holds a session of the old CA.
     let resuming = as_one();
     assert!(is_served(&server, resuming.clone()).await);
     // A probe has no certificate, and needs none.
-    assert_eq!(server.ask("/livez").await.2, "ok");
+    assert_eq!(server.get("/livez").await.2, "ok");
 
     client_ca.swap(&[("ca.crt", &other.ca)]);
-    server.metric_reaches(TAKEN, 1.0).await;
+    server.wait_for_metric(TAKEN, 1.0).await;
     assert!(!is_served(&server, resuming).await);
     assert!(is_served(&server, as_other()).await);
-    assert!(!is_served(&server, server.trust()).await);
+    assert!(!is_served(&server, server.trusting_client()).await);
 }

@@ -84,8 +84,8 @@ fn whom_the_conditions_leave_out_is_let_through_anyway() {
     let (snapshot, policy) = (Snapshot::default(), Policy::default());
     let mut left_out = BTreeMap::<String, usize>::new();
     let actions =
-        crate::harness::common::unpacked("actions.jsonl.gz").into_iter().map(|mut line| line["review"].take());
-    for review in actions.chain(crate::harness::common::unpacked("traffic.jsonl.gz")) {
+        crate::common::recordings::lines("actions.jsonl.gz").into_iter().map(|mut line| line["review"].take());
+    for review in actions.chain(crate::common::recordings::lines("traffic.jsonl.gz")) {
         let Some(by) = left_out_by(&conditions, &given(&review["request"])) else { continue };
         let body = review.to_string();
         let write = decode(body.as_bytes()).unwrap();

@@ -2,16 +2,16 @@
 //! and which writes it asks about.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
-use driftwall_core::manifest;
+use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::{
     APPLIED_ANNOTATION, Endpoint, FAILURE_POLICY_ANNOTATION, LiveState, Plurals, WebhookParameters, applied_hash,
     build, kinds_in_several_versions, live_state, preserve_failure_policies,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
+
+use crate::harness::snapshots;
 
 const GIT: &str = "
 {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: prod}}
@@ -33,9 +33,7 @@ spec: {group: a.example, names: {kind: Widget, plural: widgetry}, scope: Namespa
 ";
 
 fn snapshot(git: &str) -> Snapshot {
-    let objects = manifest::read("git.yaml", git.as_bytes()).objects;
-    let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
-    Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap()
+    snapshots::snapshot(None, git)
 }
 
 fn settings() -> WebhookParameters {

@@ -17,12 +17,12 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+use crate::common::tls::server_config;
 
 /// How the server answers requests for objects.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -56,12 +56,8 @@ pub(crate) struct State {
 
 impl Web {
     pub(crate) fn tls(root: &Path, pair: &certs::Pair) -> Self {
-        let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes()).collect::<Result<_, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        Self::new(root, Some(Arc::new(config).into()))
+        let config = server_config(pair.cert.as_bytes(), pair.key.as_bytes());
+        Self::new(root, Some(config.into()))
     }
 
     pub(crate) fn plain(root: &Path) -> Self {

@@ -1,13 +1,13 @@
 //! What is written to the disk, and what never is.
 
-use crate::source::render::fixtures::{CONFIG_MAP, Repo, fake, objects, options};
+use crate::source::render::fixtures::{CONFIG_MAP, Repo, objects, real_programs, with_script};
 
 /// Complains of all that was written.
 const LIST: &str = "cd ../..; find . | sort | while read -r f; do echo \"- $f\"; done >&2; exit 1\n";
 
 #[test]
 fn only_what_a_render_needs_is_written() {
-    let (_, options, _folder) = fake(LIST);
+    let (_, options, _folder) = with_script(LIST);
     let repo = Repo::new(&[
         ("a/b/kustomization.yaml", "resources: [../base]\n"),
         ("a/base/kustomization.yaml", "resources: [a.yaml]\n"),
@@ -24,7 +24,7 @@ fn only_what_a_render_needs_is_written() {
 
 #[test]
 fn links_inside_the_repository_are_followed() {
-    let Some(options) = options("symbolic links with the real program") else { return };
+    let Some(options) = real_programs() else { return };
     let repo = Repo::new(&[("real/kustomization.yaml", "resources: [a.yaml]\n"), ("real/a.yaml", CONFIG_MAP)]);
     repo.link("real", "linked");
     repo.write(&[("top/kustomization.yaml", "resources: [../linked]\n")]);
@@ -35,7 +35,7 @@ fn links_inside_the_repository_are_followed() {
 
 #[test]
 fn a_link_that_leads_out_is_refused_by_name() {
-    let (repo, options, _folder) = fake("exit 1\n");
+    let (repo, options, _folder) = with_script("exit 1\n");
     for (target, link) in
         [("/etc/passwd", "apps/absolute"), ("../../passwd", "apps/relative"), ("../apps/ring", "apps/ring")]
     {
@@ -61,7 +61,7 @@ fn hostile_tree(repo: &Repo, name: &[u8]) -> git2::Oid {
 
 #[test]
 fn names_that_are_not_safe_on_a_disk_are_refused() {
-    let (repo, options, _folder) = fake("exit 1\n");
+    let (repo, options, _folder) = with_script("exit 1\n");
     for name in [b"..".as_slice(), b".git", b".GIT", b"a/b", b"\xff\xfe"] {
         let tree = hostile_tree(&repo, name);
         let cancel = std::sync::atomic::AtomicBool::new(false);

@@ -10,7 +10,7 @@ use driftwall::source::render::{Kind, detect};
 use driftwall_core::manifest;
 use serde_json::Value;
 
-use crate::source::render::fixtures::{Repo, objects, options, read_by_kubectl};
+use crate::source::render::fixtures::{Repo, objects, read_by_kubectl, real_programs};
 
 const CORPUS: &str = "tests/data/corpus/online-boutique";
 
@@ -46,7 +46,7 @@ const COMBINATIONS: [&[&str]; 7] = [
 
 #[test]
 fn every_combination_of_components_reads_as_kubectl_reads_it() {
-    let Some(options) = options("the combinations of components") else { return };
+    let Some(options) = real_programs() else { return };
     let repo = Repo::of(Path::new(CORPUS));
     let mut slowest = Duration::ZERO;
     for components in COMBINATIONS {

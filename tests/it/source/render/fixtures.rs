@@ -1,6 +1,6 @@
 //! Repositories to render, and the programs to render them with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,8 @@ use driftwall::source::render::{Programs, RenderError, RenderOptions, Rendered, 
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
 use serde_json::Value;
 
-use crate::harness::common::commit_all;
+use crate::common::git::commit_all;
+use crate::common::programs;
 
 /// A repository with one commit.
 pub(crate) struct Repo {
@@ -28,7 +29,7 @@ impl Repo {
     /// With all that is in a folder.
     pub(crate) fn of(content: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        crate::harness::common::commit_folder(folder.path(), content);
+        crate::common::git::commit_folder(folder.path(), content);
         Self { git: git2::Repository::open(folder.path()).unwrap(), _folder: folder }
     }
 
@@ -64,23 +65,15 @@ impl Repo {
     }
 }
 
-/// The programs that `tests/programs` installs, or nothing where it was not run.
-pub(crate) fn options(left_out: &str) -> Option<RenderOptions> {
-    let folder_in = |name: &str| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let cache = || folder_in("XDG_CACHE_HOME").unwrap_or_else(|| folder_in("HOME").unwrap().join(".cache"));
-    let folder = folder_in("DRIFTWALL_TEST_PROGRAMS").unwrap_or_else(|| cache().join("driftwall/programs"));
-    let [kubectl, helm] = ["kubectl", "helm"].map(|name| folder.join(name));
-    if kubectl.exists() && helm.exists() {
-        let programs = Programs { kubectl: Some(kubectl), helm: Some(helm), ..Programs::default() };
-        return Some(RenderOptions { programs, ..RenderOptions::default() });
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI must run tests/programs first: {} is empty", folder.display());
-    eprintln!("left out: {left_out} (no kubectl and helm in {}; tests/programs puts them there)", folder.display());
-    None
+/// Options with the real programs; none where they are not installed, and the caller leaves its test out.
+pub(crate) fn real_programs() -> Option<RenderOptions> {
+    let (kubectl, helm) = (programs::find("kubectl")?, programs::find("helm")?);
+    let programs = Programs { kubectl: Some(kubectl), helm: Some(helm), ..Programs::default() };
+    Some(RenderOptions { programs, ..RenderOptions::default() })
 }
 
 /// A repository of one kustomization, and options whose kustomize is a script.
-pub(crate) fn fake(script: &str) -> (Repo, RenderOptions, tempfile::TempDir) {
+pub(crate) fn with_script(script: &str) -> (Repo, RenderOptions, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("kustomize");
     let version = "#!/bin/sh\nPATH=/usr/bin:/bin\nif [ \"$1\" = version ]; then echo v0; exit; fi\n";

@@ -12,7 +12,7 @@ use driftwall_core::diff::OPAQUE;
 use driftwall_core::policy::{DecisionContext, EvaluationContext, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
-use crate::source::render::fixtures::{Repo, objects, options, snapshot};
+use crate::source::render::fixtures::{Repo, objects, real_programs, snapshot};
 
 /// What `helm create` makes, in `charts/web`.
 fn created(options: &RenderOptions) -> Repo {
@@ -36,7 +36,7 @@ fn with(options: &RenderOptions, helm: HelmOptions) -> RenderOptions {
 
 #[test]
 fn a_chart_is_rendered_with_its_values() {
-    let Some(options) = options("a chart of `helm create`") else { return };
+    let Some(options) = real_programs() else { return };
     let repo = created(&options);
     assert_eq!(detect(&repo.git, repo.tree(), "web").unwrap(), Kind::Helm);
     let rendered = repo.render("web", &options).unwrap();
@@ -98,7 +98,7 @@ fn random() -> Repo {
 
 #[test]
 fn what_is_made_anew_every_time_is_opaque() {
-    let Some(options) = options("a chart with random values") else { return };
+    let Some(options) = real_programs() else { return };
     let helm = HelmOptions {
         release_name: "shop".into(),
         namespace: "prod".into(),
@@ -202,7 +202,7 @@ fn judged(snapshot: &Snapshot, resource: &str, old: &Value, new: &Value, user: &
 
 #[test]
 fn a_broken_chart_is_named_with_the_template_line() {
-    let Some(options) = options("a broken chart") else { return };
+    let Some(options) = real_programs() else { return };
     let chart = ("apps/c/Chart.yaml", "apiVersion: v2\nname: broken\nversion: 1.0.0\n");
     let repo = Repo::new(&[
         chart,
@@ -217,7 +217,7 @@ fn a_broken_chart_is_named_with_the_template_line() {
 
 #[test]
 fn dependencies_must_be_in_git() {
-    let Some(options) = options("a chart with dependencies") else { return };
+    let Some(options) = real_programs() else { return };
     let chart = "apiVersion: v2\nname: top\nversion: 1.0.0\ndependencies:\n- {name: sub, version: 1.0.0, repository: https://charts.example.org}\n";
     let repo = Repo::new(&[("c/Chart.yaml", chart), ("c/templates/a.yaml", "")]);
     let refusal = repo.refusal("c", &options);

@@ -3,7 +3,7 @@
 use driftwall::source::render::{Programs, RenderOptions, plan};
 use driftwall_core::desired::ObjectKey;
 
-use crate::source::render::fixtures::{CONFIG_MAP, Repo, fake, objects, options, snapshot};
+use crate::source::render::fixtures::{CONFIG_MAP, Repo, objects, real_programs, snapshot, with_script};
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -36,7 +36,7 @@ fn overlay() -> Repo {
 
 #[test]
 fn fields_stand_where_they_are_written() {
-    let Some(options) = options("the places of kustomizations' fields") else { return };
+    let Some(options) = real_programs() else { return };
     let rendered = overlay().render("prod", &options).unwrap();
     assert_eq!(rendered.by.file, "prod/kustomization.yml");
     assert_eq!(rendered.by.program.version, "v1.37.1 (kustomize v5.8.1)");
@@ -59,7 +59,7 @@ fn fields_stand_where_they_are_written() {
 
 #[test]
 fn two_objects_that_could_be_the_origin_are_none() {
-    let Some(options) = options("ambiguous origins") else { return };
+    let Some(options) = real_programs() else { return };
     let second = CONFIG_MAP.replace("name: a", "name: a-x");
     let repo = Repo::new(&[
         ("kustomization.yaml", "resources: [a.yaml, b.yaml]\nnameSuffix: -x\n"),
@@ -73,7 +73,7 @@ fn two_objects_that_could_be_the_origin_are_none() {
 
 #[test]
 fn what_is_not_in_the_repository_is_refused_by_name() {
-    let (_, options, _folder) = fake("exit 1\n");
+    let (_, options, _folder) = with_script("exit 1\n");
     for (field, reference, shown) in [
         ("resources", "https://user:word@example.org/a.yaml?token=t", "https://example.org/a.yaml"),
         ("resources", "github.com/example/base?ref=v1", "github.com/example/base"),
@@ -104,7 +104,7 @@ fn what_is_not_in_the_repository_is_refused_by_name() {
 
 #[test]
 fn kustomize_itself_reaches_no_other_machine() {
-    let Some(options) = options("the second lock on the network") else { return };
+    let Some(options) = real_programs() else { return };
     // A generator's own file is not looked through, so only the environment stops it.
     let generator =
         "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: a}\nfiles: ['a=http://192.0.2.1/f']\n";
@@ -115,7 +115,7 @@ fn kustomize_itself_reaches_no_other_machine() {
 
 #[test]
 fn a_broken_kustomization_is_named() {
-    let Some(options) = options("kustomize's own errors") else { return };
+    let Some(options) = real_programs() else { return };
     let repo = Repo::new(&[("apps/kustomization.yaml", "resources: [gone.yaml]\n")]);
     let refusal = repo.refusal("apps", &options);
     let start = "failed to render apps/kustomization.yaml with kubectl v1.37.1 (kustomize v5.8.1): ";
@@ -129,7 +129,7 @@ fn a_broken_kustomization_is_named() {
 
 #[test]
 fn the_key_changes_with_what_is_rendered_and_with_nothing_else() {
-    let (_, options, _folder) = fake("exit 1\n");
+    let (_, options, _folder) = with_script("exit 1\n");
     let repo = overlay();
     let key = |options: &RenderOptions| plan(&repo.git, repo.tree(), "prod", options).unwrap().unwrap().key();
     let before = key(&options);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use driftwall::source::render::{RenderOptions, render};
 
-use crate::source::render::fixtures::{CONFIG_MAP, fake, objects};
+use crate::source::render::fixtures::{CONFIG_MAP, objects, with_script};
 
 /// Whether a process is there and no zombie.
 fn is_alive(pid: &str) -> bool {
@@ -33,7 +33,7 @@ fn all_are_gone(note: &std::path::Path) {
 #[test]
 fn a_program_that_hangs_is_killed_with_its_children() {
     let note = tempfile::NamedTempFile::new().unwrap();
-    let (repo, options, _folder) = fake(&hanging(note.path(), "wait"));
+    let (repo, options, _folder) = with_script(&hanging(note.path(), "wait"));
     let options = RenderOptions { time_limit: Duration::from_secs(1), ..options };
     let start = Instant::now();
     let refusal = repo.refusal("apps", &options);
@@ -45,7 +45,7 @@ fn a_program_that_hangs_is_killed_with_its_children() {
 #[test]
 fn a_program_that_ends_takes_its_children_along() {
     let note = tempfile::NamedTempFile::new().unwrap();
-    let (repo, options, _folder) = fake(&hanging(note.path(), "cat a.yaml"));
+    let (repo, options, _folder) = with_script(&hanging(note.path(), "cat a.yaml"));
     let start = Instant::now();
     assert_eq!(objects(&repo.render("apps", &options).unwrap()).len(), 1);
     // The children hold the pipes open.
@@ -56,7 +56,7 @@ fn a_program_that_ends_takes_its_children_along() {
 #[test]
 fn a_program_is_stopped_when_nobody_waits_any_more() {
     let note = tempfile::NamedTempFile::new().unwrap();
-    let (repo, options, _folder) = fake(&hanging(note.path(), "wait"));
+    let (repo, options, _folder) = with_script(&hanging(note.path(), "wait"));
     let cancel = Arc::new(AtomicBool::new(false));
     let start = Instant::now();
     let setting = {
@@ -77,7 +77,7 @@ fn a_program_is_stopped_when_nobody_waits_any_more() {
 
 #[test]
 fn endless_output_is_bounded() {
-    let (repo, options, _folder) = fake("yes 'a: b'\n");
+    let (repo, options, _folder) = with_script("yes 'a: b'\n");
     let options = RenderOptions { output_limit: 1 << 20, ..options };
     let refusal = repo.refusal("apps", &options);
     assert_eq!(refusal, "failed to render apps/kustomization.yaml: kustomize printed more than 1 MiB");
@@ -85,7 +85,7 @@ fn endless_output_is_bounded() {
 
 #[test]
 fn of_endless_complaints_the_end_is_kept() {
-    let (repo, options, _folder) = fake("seq 1 1000000 >&2; exit 3\n");
+    let (repo, options, _folder) = with_script("seq 1 1000000 >&2; exit 3\n");
     let refusal = repo.refusal("apps", &options);
     let lines: Vec<_> = refusal.lines().collect();
     assert_eq!(lines.len(), 8);
@@ -95,14 +95,14 @@ fn of_endless_complaints_the_end_is_kept() {
 
 #[test]
 fn a_program_that_closes_its_pipes_and_hangs_is_killed() {
-    let (repo, options, _folder) = fake("exec >&- 2>&-; sleep 1000\n");
+    let (repo, options, _folder) = with_script("exec >&- 2>&-; sleep 1000\n");
     let options = RenderOptions { time_limit: Duration::from_millis(700), ..options };
     assert!(repo.refusal("apps", &options).contains("was not done after 0.7 s"));
 }
 
 #[test]
 fn output_that_is_no_manifest_is_told() {
-    let (repo, options, _folder) = fake("echo 'a: ['\n");
+    let (repo, options, _folder) = with_script("echo 'a: ['\n");
     let refusal = repo.refusal("apps", &options);
     let start = "failed to read what kustomize made of apps/kustomization.yaml: its output:1:4: document 1: ";
     assert!(refusal.starts_with(start), "{refusal}");
@@ -113,7 +113,7 @@ fn the_environment_is_clean() {
     let script = "echo 'apiVersion: v1'; echo 'kind: ConfigMap'; echo 'metadata: {name: a}'; echo 'data:'
 tr '\\0' '\\n' < /proc/$$/environ | sed 's/^\\([^=]*\\)=\\(.*\\)/  \\1: \"\\2\"/'
 echo \"  here: $PWD\"\n";
-    let (repo, options, _folder) = fake(script);
+    let (repo, options, _folder) = with_script(script);
     let rendered = repo.render("apps", &options).unwrap();
     let data = objects(&rendered)[0].1.value["data"].as_object().unwrap().clone();
     let home = data["here"].as_str().unwrap().strip_suffix("/tree/apps").unwrap().to_owned() + "/home";
@@ -134,7 +134,7 @@ echo \"  here: $PWD\"\n";
 
 #[test]
 fn what_the_program_prints_is_what_git_says() {
-    let (repo, options, _folder) = fake("cat a.yaml\n");
+    let (repo, options, _folder) = with_script("cat a.yaml\n");
     let rendered = repo.render("apps", &options).unwrap();
     assert_eq!(rendered.text, CONFIG_MAP.as_bytes());
     let (file, object) = objects(&rendered)[0];

@@ -1,4 +1,4 @@
-//! Clients to ask the server with, and what they ask.
+//! HTTP clients for the webhook and for the admin port, and the requests that they send.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
-use driftwall::certs::Pair;
+use driftwall::certs::{self, Pair};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming};
@@ -24,8 +24,14 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::server::harness::in_time;
+use crate::harness::waiting::in_time;
 
+/// A certificate for this machine, its key, and the CA that signed it.
+pub(crate) fn localhost_pair() -> Pair {
+    certs::make(&["localhost".into(), "127.0.0.1".into()], 1).unwrap()
+}
+
+/// The CAs of these certificates.
 pub(crate) fn roots(pairs: &[&Pair]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for pair in pairs {
@@ -35,7 +41,8 @@ pub(crate) fn roots(pairs: &[&Pair]) -> RootCertStore {
     roots
 }
 
-pub(crate) fn trust(pairs: &[&Pair]) -> ClientConfig {
+/// A client that trusts the CAs of these certificates.
+pub(crate) fn trusting(pairs: &[&Pair]) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -44,8 +51,8 @@ pub(crate) fn trust(pairs: &[&Pair]) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// Trusts `pair` and shows a certificate of its own.
-pub(crate) fn identified(pair: &Pair, cert: &str, key: &str) -> ClientConfig {
+/// A client that trusts the CA of `pair` and presents a certificate of its own.
+pub(crate) fn with_client_certificate(pair: &Pair, cert: &str, key: &str) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -57,6 +64,7 @@ pub(crate) fn identified(pair: &Pair, cert: &str, key: &str) -> ClientConfig {
         .unwrap()
 }
 
+/// Opens a TLS connection to the webhook.
 pub(crate) async fn connect(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -64,22 +72,22 @@ pub(crate) async fn connect(address: SocketAddr, config: ClientConfig) -> io::Re
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-pub(crate) type Out = BoxBody<Bytes, Infallible>;
+pub(crate) type RequestBody = BoxBody<Bytes, Infallible>;
 
 /// One connection to the webhook.
 pub(crate) struct Client {
     sender: Sender,
-    /// The certificate that the server showed.
-    pub(crate) shown: Vec<u8>,
+    /// The certificate that the server presented, as DER.
+    pub(crate) server_certificate: Vec<u8>,
     pub(crate) connection: JoinHandle<()>,
 }
 
 enum Sender {
-    Http1(http1::SendRequest<Out>),
-    Http2(http2::SendRequest<Out>),
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
 }
 
-/// What became of a request.
+/// The result of sending a request.
 pub(crate) enum Sent {
     Answered(Answer),
     /// The connection had ended before the request was written.
@@ -97,24 +105,24 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn http1(stream: TlsStream<TcpStream>) -> hyper::Result<Self> {
-        let shown = shown(&stream);
+        let server_certificate = presented_certificate(&stream);
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(async move { drop(connection.await) });
         let sender = Sender::Http1(sender);
-        Ok(Self { sender, shown, connection })
+        Ok(Self { sender, server_certificate, connection })
     }
 
     pub(crate) async fn http2(stream: TlsStream<TcpStream>) -> hyper::Result<Self> {
-        let shown = shown(&stream);
+        let server_certificate = presented_certificate(&stream);
         let io = TokioIo::new(stream);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
         let connection = tokio::spawn(async move { drop(connection.await) });
         let sender = Sender::Http2(sender);
-        Ok(Self { sender, shown, connection })
+        Ok(Self { sender, server_certificate, connection })
     }
 
     /// Sends a request and reads its answer.
-    pub(crate) async fn send(&mut self, request: Request<Out>) -> Sent {
+    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Sent {
         let tried = match &mut self.sender {
             Sender::Http1(sender) => {
                 if sender.ready().await.is_err() {
@@ -145,7 +153,8 @@ impl Client {
         }
     }
 
-    pub(crate) async fn must(&mut self, request: Request<Out>) -> Answer {
+    /// Sends a request that must be answered in time.
+    pub(crate) async fn expect_answer(&mut self, request: Request<RequestBody>) -> Answer {
         match in_time(self.send(request)).await {
             Sent::Answered(answer) => answer,
             Sent::Unsent => panic!("the connection had ended"),
@@ -156,7 +165,11 @@ impl Client {
     /// Another sender on the same HTTP/2 connection.
     pub(crate) fn stream(&self) -> Self {
         let Sender::Http2(sender) = &self.sender else { panic!("HTTP/1.1 has one stream") };
-        Self { sender: Sender::Http2(sender.clone()), shown: Vec::new(), connection: tokio::spawn(async {}) }
+        Self {
+            sender: Sender::Http2(sender.clone()),
+            server_certificate: Vec::new(),
+            connection: tokio::spawn(async {}),
+        }
     }
 }
 
@@ -168,57 +181,61 @@ impl Answer {
         Ok(Self { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() })
     }
 
+    /// Whether the server closes the connection after this answer.
     pub(crate) fn closes(&self) -> bool {
         self.headers.get("connection").is_some_and(|v| v == "close")
     }
 
+    /// Checks for an error in the form of a Kubernetes `Status`.
     #[track_caller]
-    pub(crate) fn is_status(&self, code: u16, reason: &str) {
+    pub(crate) fn assert_status(&self, code: u16, reason: &str) {
         assert_eq!(self.status.as_u16(), code, "{self:?}");
         assert_eq!(self.body["kind"], "Status", "{self:?}");
         assert_eq!(self.body["reason"], reason, "{self:?}");
         assert_eq!(self.body["code"], code, "{self:?}");
     }
 
+    /// Checks that the answer is the one to the request with this uid.
     #[track_caller]
-    pub(crate) fn is_of(&self, uid: &str) {
+    pub(crate) fn assert_answers(&self, uid: &str) {
         assert_eq!(self.status, StatusCode::OK, "{self:?}");
         assert_eq!(self.body["uid"], uid, "{self:?}");
     }
 }
 
-fn shown(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+fn presented_certificate(stream: &TlsStream<TcpStream>) -> Vec<u8> {
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
-pub(crate) fn der(pair: &Pair) -> Vec<u8> {
+/// The certificate of a pair, as DER.
+pub(crate) fn certificate_der(pair: &Pair) -> Vec<u8> {
     let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap();
     cert.to_vec()
 }
 
-/// A review of the stub's own kind.
-pub(crate) fn review(uid: &str) -> Request<Out> {
-    asking("", &json!({"uid": uid}))
+/// A review that the stub reviewer of `server` understands.
+pub(crate) fn simple_review(uid: &str) -> Request<RequestBody> {
+    review_request("", &json!({"uid": uid}))
 }
 
-/// A review with a query and the whole body.
-pub(crate) fn asking(query: &str, body: &Value) -> Request<Out> {
+/// A request for a review, with the query of its URL and the whole body.
+pub(crate) fn review_request(query: &str, body: &Value) -> Request<RequestBody> {
     let uri = format!("https://localhost/validate{query}");
     Request::post(uri)
         .header("host", "localhost")
         .header("content-type", "application/json")
-        .body(full(body.to_string()))
+        .body(full_body(body.to_string()))
         .unwrap()
 }
 
-pub(crate) fn full(text: impl Into<Bytes>) -> Out {
+pub(crate) fn full_body(text: impl Into<Bytes>) -> RequestBody {
     Full::new(text.into()).boxed()
 }
 
-/// A body that does not tell its length, so that it is sent in chunks.
-pub(crate) struct Chunks(pub(crate) usize);
+/// A body of this many bytes that does not tell its length, so that it is sent in chunks.
+pub(crate) struct ChunkedBody(pub(crate) usize);
 
-impl Body for Chunks {
+impl Body for ChunkedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -228,4 +245,25 @@ impl Body for Chunks {
         let frame = (chunk > 0).then(|| Ok(Frame::data(vec![b' '; chunk].into())));
         Poll::Ready(frame)
     }
+}
+
+/// Gets a page of the admin port.
+pub(crate) async fn get_page(admin: SocketAddr, path: &str) -> (StatusCode, HeaderMap, String) {
+    let stream = TcpStream::connect(admin).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(path).header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+    let response = in_time(sender.send_request(request)).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = in_time(body.collect()).await.unwrap().to_bytes();
+    (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// The value of one series of the metrics; none where it is absent.
+pub(crate) async fn get_metric(admin: SocketAddr, series: &str) -> Option<f64> {
+    let (_, _, text) = get_page(admin, "/metrics").await;
+    text.lines().find_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        (name == series).then(|| value.parse().unwrap())
+    })
 }

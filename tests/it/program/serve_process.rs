@@ -1,32 +1,29 @@
-//! `driftwall serve` in a folder of its own.
+//! A process of `driftwall serve` in a folder of its own.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
 
-use driftwall::certs::{self, Pair};
-use http_body_util::BodyExt as _;
+use driftwall::certs::Pair;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use crate::harness::common::commit_folder;
-use crate::server::client::{Answer, Client, asking, connect, trust};
+use crate::common::git::commit_folder;
+use crate::harness::http_client::{
+    Answer, Client, connect, get_metric, get_page, localhost_pair, review_request, trusting,
+};
+use crate::harness::waiting::{eventually, in_time};
 
-/// Nothing in these tests takes long; what takes this long hangs.
-const HANG: Duration = Duration::from_mins(2);
+/// The rest of a configuration: the recorded repository as source `prod`, and the presets.
+pub(crate) const PROD_SOURCE: &str = "\
+presets: [argocd, flux]
+sources:
+  - {name: prod, repo: repo, revision: main, path: apps/prod, namespace: prod}
+";
 
-pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(HANG, work).await.unwrap()
-}
-
-/// The rest of a configuration: the usual source and presets.
-pub(crate) const USUAL: &str = "presets: [argocd, flux]\nsources:\n  - {name: prod, repo: repo, revision: main, path: apps/prod, namespace: prod}\n";
-
-/// A running server.
-pub(crate) struct Served {
+/// A running process.
+pub(crate) struct ServeProcess {
     pub(crate) folder: TempDir,
     pub(crate) pair: Pair,
     pub(crate) webhook: SocketAddr,
@@ -34,17 +31,17 @@ pub(crate) struct Served {
     pub(crate) child: Child,
 }
 
-impl Served {
+impl ServeProcess {
     /// Serves the recorded repository with `config` added to what every test needs.
-    pub(crate) fn with(config: &str) -> Self {
+    pub(crate) fn with_config(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         commit_folder(&folder.path().join("repo"), Path::new("tests/data/reviews/git"));
-        Self::begin(folder, config, &[])
+        Self::start(folder, config, &[])
     }
 
-    pub(crate) fn begin(folder: TempDir, config: &str, arguments: &[&str]) -> Self {
-        let pair = pair();
-        store(&pair, folder.path());
+    pub(crate) fn start(folder: TempDir, config: &str, arguments: &[&str]) -> Self {
+        let pair = localhost_pair();
+        write_pair(&pair, folder.path());
         configure(folder.path(), config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_driftwall"));
         // No cluster that this machine happens to know.
@@ -73,50 +70,36 @@ impl Served {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        let stream = in_time(connect(self.webhook, trust(&[&self.pair]))).await.unwrap();
+        let stream = in_time(connect(self.webhook, trusting(&[&self.pair]))).await.unwrap();
         in_time(Client::http1(stream)).await.unwrap()
     }
 
     /// Sends one review on a connection of its own; the response in the review that comes back.
-    pub(crate) async fn ask(&self, review: &Value) -> Value {
-        let answer = self.connect().await.must(asking("?timeout=10s", review)).await;
+    pub(crate) async fn review(&self, review: &Value) -> Value {
+        let answer = self.connect().await.expect_answer(review_request("?timeout=10s", review)).await;
         response(answer, review)
     }
 
     /// A page of the admin port: its status and text.
-    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.admin).await.unwrap();
-        let io = hyper_util::rt::TokioIo::new(stream);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-        tokio::spawn(connection);
-        let request = axum::http::Request::get(path).header("host", "admin").body(String::new()).unwrap();
-        let response = in_time(sender.send_request(request)).await.unwrap();
-        let status = response.status().as_u16();
-        let body = in_time(response.into_body().collect()).await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+    pub(crate) async fn admin_page(&self, path: &str) -> (u16, String) {
+        let (status, _, text) = get_page(self.admin, path).await;
+        (status.as_u16(), text)
     }
 
     /// Waits until the server is ready.
-    pub(crate) async fn ready(self) -> Self {
-        self.until(async |served| served.page("/readyz").await.0 == 200).await;
+    pub(crate) async fn until_ready(self) -> Self {
+        self.until(async |server| server.admin_page("/readyz").await.0 == 200).await;
         self
     }
 
-    /// Waits until something is so.
-    pub(crate) async fn until(&self, is_so: impl AsyncFn(&Self) -> bool) {
-        in_time(async {
-            while !is_so(self).await {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+    /// Waits until a condition holds.
+    pub(crate) async fn until(&self, holds: impl AsyncFn(&Self) -> bool) {
+        eventually("the condition", async || holds(self).await).await;
     }
 
-    /// The value of a metric, by the start of its line.
-    pub(crate) async fn metric(&self, line: &str) -> f64 {
-        let (_, text) = self.page("/metrics").await;
-        let found = text.lines().find_map(|there| there.strip_prefix(line)?.trim().parse().ok());
-        found.unwrap_or(0.0)
+    /// The value of one series of the metrics; 0 where it is absent.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        get_metric(self.admin, series).await.unwrap_or(0.0)
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -125,7 +108,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServeProcess {
     fn drop(&mut self) {
         // It may have ended, as a test asked it to.
         let _ = self.child.kill();
@@ -141,11 +124,8 @@ pub(crate) fn response(mut answer: Answer, review: &Value) -> Value {
     answer.body["response"].take()
 }
 
-pub(crate) fn pair() -> Pair {
-    certs::make(&["localhost".to_owned()], 1).unwrap()
-}
-
-pub(crate) fn store(pair: &Pair, folder: &Path) {
+/// Writes a certificate and its key where the configuration names them.
+pub(crate) fn write_pair(pair: &Pair, folder: &Path) {
     std::fs::write(folder.join("tls.crt"), &pair.cert).unwrap();
     std::fs::write(folder.join("tls.key"), &pair.key).unwrap();
 }
@@ -171,5 +151,5 @@ fn addresses(log: ChildStderr) -> (SocketAddr, SocketAddr) {
             return (address("webhook"), address("admin"));
         }
     }
-    panic!("the server ended before it served");
+    panic!("the server ended before it server");
 }
