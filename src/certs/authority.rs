@@ -9,11 +9,11 @@ use rcgen::{
 use rustls::pki_types::ServerName;
 use time::OffsetDateTime;
 
-use super::{BACKDATED, Certificate, CertsError, Pair};
+use super::{BACKDATED, Certificate, CertsError, ServingCertificate};
 
 /// A certificate authority, as PEM texts.
 #[derive(Clone)]
-pub struct Authority {
+pub struct CertificateAuthority {
     /// Its certificate.
     pub cert: String,
     /// Its key.
@@ -21,17 +21,17 @@ pub struct Authority {
 }
 
 /// Keeps the key out of logs and of failed assertions.
-impl fmt::Debug for Authority {
+impl fmt::Debug for CertificateAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").field("cert", &self.cert).finish_non_exhaustive()
+        f.debug_struct("CertificateAuthority").field("cert", &self.cert).finish_non_exhaustive()
     }
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Makes one (ECDSA P-256) whose life begins now.
-    pub fn make(life: Duration) -> Result<Self, CertsError> {
+    pub fn generate(validity: Duration) -> Result<Self, CertsError> {
         let mut params = CertificateParams::default();
-        Validity::of(life)?.set(&mut params);
+        Validity::of(validity)?.set(&mut params);
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "driftwall CA");
         // It signs serving certificates only, never a further authority.
@@ -46,14 +46,14 @@ impl Authority {
     /// now, and ends with the authority's where that is earlier.
     ///
     /// A name that reads as an IP address becomes an IP entry.
-    pub fn sign(&self, names: &[String], life: Duration) -> Result<Pair, CertsError> {
+    pub fn sign(&self, names: &[String], life: Duration) -> Result<ServingCertificate, CertsError> {
         let first = names.first().ok_or(CertsError::NoName)?;
         if let Some(bad) = names.iter().find(|name| !is_name(name)) {
             return Err(CertsError::Name(bad.clone()));
         }
         let issuer = Issuer::from_ca_cert_pem(&self.cert, KeyPair::from_pem(&self.key)?)?;
         let mut validity = Validity::of(life)?;
-        let ends = Certificate::read_all(&self.cert).ok().and_then(|certs| certs.first().map(|ca| ca.ends));
+        let ends = Certificate::parse_pem(&self.cert).ok().and_then(|certs| certs.first().map(|ca| ca.expires_at));
         if let Some(ends) = ends.and_then(|ends| OffsetDateTime::from_unix_timestamp(ends).ok()) {
             validity.until = validity.until.min(ends);
         }
@@ -70,12 +70,13 @@ impl Authority {
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         let key = KeyPair::generate()?;
         let cert = params.signed_by(&key, &issuer)?;
-        Ok(Pair { ca: self.cert.clone(), cert: cert.pem(), key: key.serialize_pem() })
+        Ok(ServingCertificate { ca: self.cert.clone(), cert: cert.pem(), key: key.serialize_pem() })
     }
 
     /// Whether the key is the certificate's.
     pub fn is_paired(&self) -> bool {
-        Certificate::read_all(&self.cert).is_ok_and(|certs| certs.first().is_some_and(|cert| cert.is_of_key(&self.key)))
+        Certificate::parse_pem(&self.cert)
+            .is_ok_and(|certs| certs.first().is_some_and(|cert| cert.is_of_key(&self.key)))
     }
 }
 
@@ -115,32 +116,33 @@ mod tests {
 
     #[test]
     fn an_authority_signs_again_from_its_texts() {
-        let made = Authority::make(DAY).unwrap();
+        let made = CertificateAuthority::generate(DAY).unwrap();
         assert!(made.is_paired());
-        let again = Authority { cert: made.cert.clone(), key: made.key.clone() };
-        let [ca, other] = [&made, &Authority::make(DAY).unwrap()].map(|ca| Certificate::read_all(&ca.cert).unwrap());
+        let again = CertificateAuthority { cert: made.cert.clone(), key: made.key.clone() };
+        let [ca, other] =
+            [&made, &CertificateAuthority::generate(DAY).unwrap()].map(|ca| Certificate::parse_pem(&ca.cert).unwrap());
         for _ in 0..2 {
             let pair = again.sign(&["a.b.svc".into()], DAY / 2).unwrap();
-            let leaf = &Certificate::read_all(&pair.cert).unwrap()[0];
+            let leaf = &Certificate::parse_pem(&pair.cert).unwrap()[0];
             assert!(leaf.is_signed_by(&ca[0]) && !leaf.is_signed_by(&other[0]), "the subjects are the same");
             assert!(leaf.is_of_key(&pair.key) && !leaf.is_of_key(&made.key));
-            assert!((leaf.ends - leaf.made - 12 * 3600).abs() <= 1);
+            assert!((leaf.expires_at - leaf.issued_at - 12 * 3600).abs() <= 1);
         }
-        let other_key = Authority { key: Authority::make(DAY).unwrap().key, ..made };
+        let other_key = CertificateAuthority { key: CertificateAuthority::generate(DAY).unwrap().key, ..made };
         assert!(!other_key.is_paired());
     }
 
     #[test]
     fn nothing_outlives_its_authority() {
-        let authority = Authority::make(DAY / 24).unwrap();
-        let ca = Certificate::read_all(&authority.cert).unwrap().remove(0);
+        let authority = CertificateAuthority::generate(DAY / 24).unwrap();
+        let ca = Certificate::parse_pem(&authority.cert).unwrap().remove(0);
         let pair = authority.sign(&["a".into()], DAY).unwrap();
-        assert_eq!(Certificate::read_all(&pair.cert).unwrap()[0].ends, ca.ends);
+        assert_eq!(Certificate::parse_pem(&pair.cert).unwrap()[0].expires_at, ca.expires_at);
     }
 
     #[test]
     fn debug_shows_no_key() {
-        let authority = Authority::make(DAY).unwrap();
+        let authority = CertificateAuthority::generate(DAY).unwrap();
         assert!(!format!("{authority:?}").contains("PRIVATE"));
     }
 }

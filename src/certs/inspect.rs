@@ -29,21 +29,21 @@ pub enum InspectError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// Unix time at which its life began; it is valid since a little before.
-    pub made: i64,
+    pub issued_at: i64,
     /// Unix time at which it ends.
-    pub ends: i64,
+    pub expires_at: i64,
     /// The DNS names and IP addresses that it is for.
     pub names: Vec<String>,
     /// Whether it may sign others.
-    pub is_authority: bool,
+    pub is_ca: bool,
     /// The SHA-256 of it, in hexadecimal.
-    pub print: String,
+    pub fingerprint: String,
     der: CertificateDer<'static>,
 }
 
 impl Certificate {
     /// Every certificate of a PEM text; an empty text has none.
-    pub fn read_all(text: &str) -> Result<Vec<Self>, InspectError> {
+    pub fn parse_pem(text: &str) -> Result<Vec<Self>, InspectError> {
         CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| Self::of(&der?)).collect()
     }
 
@@ -62,17 +62,17 @@ impl Certificate {
             _ => None,
         });
         let validity = cert.validity();
-        let mut print = String::new();
+        let mut fingerprint = String::new();
         for byte in digest(&SHA256, der).as_ref() {
             // Writing to a String cannot fail.
-            let _ = write!(print, "{byte:02x}");
+            let _ = write!(fingerprint, "{byte:02x}");
         }
         Ok(Self {
-            made: validity.not_before.timestamp() + BACKDATED.as_secs().cast_signed(),
-            ends: validity.not_after.timestamp(),
+            issued_at: validity.not_before.timestamp() + BACKDATED.as_secs().cast_signed(),
+            expires_at: validity.not_after.timestamp(),
             names: names.collect(),
-            is_authority: cert.is_ca(),
-            print,
+            is_ca: cert.is_ca(),
+            fingerprint,
             der: der.clone(),
         })
     }
@@ -90,7 +90,7 @@ impl Certificate {
     pub fn is_signed_by(&self, authority: &Self) -> bool {
         let parsed = [self, authority].map(|it| x509_parser::parse_x509_certificate(&it.der));
         let [Ok((_, cert)), Ok((_, ca))] = parsed else { return false };
-        authority.is_authority && cert.issuer() == ca.subject() && cert.verify_signature(Some(ca.public_key())).is_ok()
+        authority.is_ca && cert.issuer() == ca.subject() && cert.verify_signature(Some(ca.public_key())).is_ok()
     }
 
     /// The certificate as PEM.
@@ -110,32 +110,32 @@ impl Certificate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::make;
+    use super::super::generate;
     use super::*;
 
     #[test]
     fn a_certificate_tells_what_it_was_made_with() {
         let names = ["driftwall.ops.svc", "127.0.0.1", "::1"].map(String::from);
-        let pair = make(&names, 30).unwrap();
-        let [leaf, ca] = [&pair.cert, &pair.ca].map(|text| Certificate::read_all(text).unwrap().remove(0));
+        let pair = generate(&names, 30).unwrap();
+        let [leaf, ca] = [&pair.cert, &pair.ca].map(|text| Certificate::parse_pem(text).unwrap().remove(0));
         assert_eq!(leaf.names, names);
-        assert_eq!(leaf.ends - leaf.made, 30 * 24 * 3600);
-        assert!(ca.is_authority && !leaf.is_authority && leaf.is_signed_by(&ca) && !ca.is_signed_by(&leaf));
-        assert_eq!(leaf.print.len(), 64);
-        assert_eq!(Certificate::read_all(&leaf.to_pem()).unwrap(), [leaf]);
+        assert_eq!(leaf.expires_at - leaf.issued_at, 30 * 24 * 3600);
+        assert!(ca.is_ca && !leaf.is_ca && leaf.is_signed_by(&ca) && !ca.is_signed_by(&leaf));
+        assert_eq!(leaf.fingerprint.len(), 64);
+        assert_eq!(Certificate::parse_pem(&leaf.to_pem()).unwrap(), [leaf]);
     }
 
     #[test]
     fn what_is_no_certificate_is_told_apart_from_nothing() {
-        let pair = make(&["a".to_owned()], 1).unwrap();
-        assert_eq!(Certificate::read_all("").unwrap(), []);
-        assert_eq!(Certificate::read_all(&format!("{}{}", pair.ca, pair.cert)).unwrap().len(), 2);
+        let pair = generate(&["a".to_owned()], 1).unwrap();
+        assert_eq!(Certificate::parse_pem("").unwrap(), []);
+        assert_eq!(Certificate::parse_pem(&format!("{}{}", pair.ca, pair.cert)).unwrap().len(), 2);
         let cut = &pair.cert[..pair.cert.len() / 2];
         let other = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for bad in [cut, other] {
-            assert!(Certificate::read_all(bad).is_err(), "{bad}");
+            assert!(Certificate::parse_pem(bad).is_err(), "{bad}");
         }
-        let key = Certificate::read_all(&pair.ca).unwrap().remove(0);
+        let key = Certificate::parse_pem(&pair.ca).unwrap().remove(0);
         for bad in ["", cut, "key"] {
             assert!(!key.is_of_key(bad));
         }

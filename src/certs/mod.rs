@@ -1,8 +1,8 @@
 //! Certificate authorities and serving certificates, made on the spot.
 //!
-//! For the first steps, the demo and the tests, [`make`] throws the authority's
+//! For the first steps, the demo and the tests, [`generate`] throws the authority's
 //! key away as soon as it has signed, so nothing else can ever be signed by it.
-//! An [`Authority`] keeps its key, to sign again.
+//! An [`CertificateAuthority`] keeps its key, to sign again.
 
 mod authority;
 mod inspect;
@@ -10,15 +10,15 @@ mod inspect;
 use std::fmt;
 use std::time::Duration;
 
-pub use authority::Authority;
+pub use authority::CertificateAuthority;
 pub use inspect::{Certificate, InspectError};
 
 /// What is made is valid from this long ago: the clocks of a cluster's nodes differ.
 const BACKDATED: Duration = Duration::from_hours(1);
 
-/// What [`make`] makes, as PEM texts.
+/// What [`generate`] makes, as PEM texts.
 #[derive(Clone)]
-pub struct Pair {
+pub struct ServingCertificate {
     /// The authority's certificate: what a client must trust.
     pub ca: String,
     /// The serving certificate.
@@ -28,9 +28,9 @@ pub struct Pair {
 }
 
 /// Keeps the key out of logs and of failed assertions.
-impl fmt::Debug for Pair {
+impl fmt::Debug for ServingCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair").field("ca", &self.ca).field("cert", &self.cert).finish_non_exhaustive()
+        f.debug_struct("ServingCertificate").field("ca", &self.ca).field("cert", &self.cert).finish_non_exhaustive()
     }
 }
 
@@ -61,13 +61,13 @@ pub enum CertsError {
 ///
 /// A name that reads as an IP address becomes an IP entry. Both certificates
 /// end together, so that one expiry date says all.
-pub fn make(names: &[String], valid_days: u32) -> Result<Pair, CertsError> {
+pub fn generate(names: &[String], valid_days: u32) -> Result<ServingCertificate, CertsError> {
     let life = Duration::from_hours(24) * valid_days;
     let of_days = |error| match error {
         CertsError::Life(_) => CertsError::Days(valid_days),
         other => other,
     };
-    let authority = Authority::make(life).map_err(of_days)?;
+    let authority = CertificateAuthority::generate(life).map_err(of_days)?;
     authority.sign(names, life).map_err(of_days)
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_made_carries_its_names_and_uses() {
-        let pair = make(&names(&["driftwall.ops.svc", "127.0.0.1", "::1"]), 30).unwrap();
+        let pair = generate(&names(&["driftwall.ops.svc", "127.0.0.1", "::1"]), 30).unwrap();
         let pem = x509_parser::pem::parse_x509_pem(pair.cert.as_bytes()).unwrap().1;
         let cert = pem.parse_x509().unwrap();
         let sans: Vec<String> = cert
@@ -110,21 +110,21 @@ mod tests {
 
     #[test]
     fn names_and_days_that_cannot_work_are_refused() {
-        assert!(matches!(make(&[], 30), Err(CertsError::NoName)));
+        assert!(matches!(generate(&[], 30), Err(CertsError::NoName)));
         for bad in ["", "a b", "-x", "a..b", "http://a"] {
-            let made = make(&names(&[bad]), 30);
+            let made = generate(&names(&[bad]), 30);
             assert!(matches!(made, Err(CertsError::Name(_))), "{bad:?}");
         }
         for days in [0, u32::MAX] {
-            let made = make(&names(&["a"]), days);
+            let made = generate(&names(&["a"]), days);
             assert!(matches!(made, Err(CertsError::Days(_))), "{days}");
         }
-        assert!(make(&names(&["*.ops.svc"]), 1).is_ok());
+        assert!(generate(&names(&["*.ops.svc"]), 1).is_ok());
     }
 
     #[test]
     fn debug_shows_no_key() {
-        let pair = make(&names(&["a"]), 1).unwrap();
+        let pair = generate(&names(&["a"]), 1).unwrap();
         assert!(!format!("{pair:?}").contains("PRIVATE"));
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use super::Failure;
-use crate::cluster::{Breaking, Broken, break_glass};
+use crate::cluster::break_glass::{self, Created, Request};
 
 #[derive(Args, Debug)]
 pub(super) struct BreakGlass {
@@ -42,10 +42,10 @@ impl BreakGlass {
         let Self { objects, namespace, reason, duration, users, groups, context, dry_run } = self;
         let now = Timestamp::now().round(Unit::Second)?;
         let until = now.checked_add(SignedDuration::try_from(duration)?)?;
-        let breaking =
-            Breaking { namespace, objects: objects.clone(), users, groups: groups.clone(), reason, until, dry_run };
+        let request =
+            Request { namespace, objects: objects.clone(), users, groups: groups.clone(), reason, until, dry_run };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let Broken { namespace, name, users } = runtime.block_on(break_glass(context, breaking))?;
+        let Created { namespace, name, users } = runtime.block_on(break_glass::create(context, request))?;
         let objects: Vec<_> = objects.iter().map(|(kind, name)| format!("{kind}/{name}")).collect();
         let who: Vec<_> =
             users.into_iter().chain(groups.into_iter().map(|group| format!("members of {group}"))).collect();

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use crate::certs::{Pair, make};
+use crate::certs::{ServingCertificate, generate};
 
 #[derive(Args, Debug)]
 pub(super) struct Certs {
@@ -30,7 +30,7 @@ pub(super) struct Certs {
 impl Certs {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self { out, dns, days, force } = self;
-        let Pair { ca, cert, key } = make(&dns, days)?;
+        let ServingCertificate { ca, cert, key } = generate(&dns, days)?;
         std::fs::create_dir_all(&out)
             .map_err(|error| format!("failed to make the folder {}: {error}", out.display()))?;
         let files = [("ca.crt", &ca, 0o644), ("tls.crt", &cert, 0o644), ("tls.key", &key, 0o600)];

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::input::{read, values};
 use super::{FAILED, Failure};
-use crate::cluster::Recorded;
+use crate::cluster::OfflineLookup;
 use crate::config::Config;
 use crate::source;
 use driftwall_core::admission::{self, Write};
@@ -63,7 +63,7 @@ impl Check {
         let Self { config, objects, output, reviews } = self;
         let config = Config::read(&config)?;
         let snapshot = snapshot(&config)?;
-        let mut cluster = Recorded::default();
+        let mut cluster = OfflineLookup::default();
         for file in &objects {
             let mut bad = None;
             values(file, &read(file)?, |text| {

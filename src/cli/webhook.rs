@@ -46,7 +46,7 @@ impl Webhook {
         let authority =
             std::fs::read_to_string(&ca).map_err(|error| format!("failed to read {}: {error}", ca.display()))?;
         // The API server would say no more than that it cannot use the configuration.
-        let certificates = Certificate::read_all(&authority);
+        let certificates = Certificate::parse_pem(&authority);
         if certificates.map_err(|error| format!("failed to use {}: {error}", ca.display()))?.is_empty() {
             return Err(format!("failed to use {}: it holds no certificate; give the CA's, PEM", ca.display()).into());
         }

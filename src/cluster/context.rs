@@ -21,13 +21,13 @@ pub enum ConnectError {
 }
 
 /// Longer than any look-up: it ends connections to an API server that is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A cluster, and driftwall's place in it.
 #[derive(Clone)]
 pub struct ClusterContext {
     /// For look-ups that a review waits for: without second tries.
-    pub(super) look_ups: Client,
+    pub(super) lookup_client: Client,
     /// For work in the background, watches too.
     pub(super) client: Client,
     /// The namespace of driftwall's own objects.
@@ -39,7 +39,7 @@ pub struct ClusterContext {
 impl ClusterContext {
     /// The cluster that the environment names, by `KUBECONFIG` or by being a pod
     /// in it; `None` where it names none. Must be called on a runtime.
-    pub async fn find() -> Result<Option<Self>, ConnectError> {
+    pub async fn from_env() -> Result<Option<Self>, ConnectError> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let config = if is_set("KUBECONFIG") {
             Config::from_kubeconfig(&KubeConfigOptions::default()).await?
@@ -51,14 +51,14 @@ impl ClusterContext {
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config.clone()).map_err(Box::new)?;
         let mut config = config;
-        config.read_timeout = Some(SILENCE);
+        config.read_timeout = Some(READ_TIMEOUT);
         config.reset_reader_on_write = true;
         // A review cannot wait for a second try.
         config.default_retry = false;
-        let look_ups = Client::try_from(config).map_err(Box::new)?;
+        let lookup_client = Client::try_from(config).map_err(Box::new)?;
         let pod = env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
         let identity = format!("{}-{:08x}", pod.as_deref().unwrap_or("driftwall"), salt());
-        Ok(Some(Self { look_ups, client, namespace, identity }))
+        Ok(Some(Self { lookup_client, client, namespace, identity }))
     }
 
     /// The namespace of driftwall's own objects.

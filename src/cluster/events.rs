@@ -59,7 +59,7 @@ const NOTE: usize = 1000;
 
 impl Recorder {
     /// Records from now on, as long as there is somebody to take from. Must be called on a runtime.
-    pub fn begin(home: &ClusterContext) -> Self {
+    pub fn spawn(home: &ClusterContext) -> Self {
         let (sender, happenings) = mpsc::channel(WAITING);
         let reporter = Reporter { controller: "driftwall.io/driftwall".into(), instance: Some(home.identity.clone()) };
         tokio::spawn(record(events::Recorder::new(home.client.clone(), reporter), happenings));

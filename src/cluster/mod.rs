@@ -1,7 +1,8 @@
 //! What the cluster knows: a live one that is asked, or the objects that a file
 //! gives in its place; and what driftwall keeps of its own there.
 
-mod break_glass;
+mod api_error;
+pub mod break_glass;
 mod certificates;
 mod context;
 mod events;
@@ -12,14 +13,16 @@ mod offline;
 mod testing;
 mod webhook_config;
 
-pub use break_glass::{BreakError, Breaking, Broken, break_glass, follow_glass};
-pub use certificates::{Certificates, Pace, Wanted};
+pub use certificates::{CertificateManager, CertificateSpec, RotationTiming};
 pub use context::{ClusterContext, ConnectError};
 pub use events::{EventRecord, InvolvedObject, Recorder};
-pub use leader_election::{Lease, Terms};
-pub use lookup::Live;
-pub use offline::{Recorded, RecordedError};
-pub use webhook_config::{Inputs, Observer, Order, Plan, Registrar, State, Trusted, follow_registered};
+pub use leader_election::{ElectionTiming, LeaderElector};
+pub use lookup::ApiLookup;
+pub use offline::{OfflineLookup, OfflineLookupError};
+pub use webhook_config::{
+    ControllerInputs, Desired, Observer, RegisteredCa, WebhookConfigController, WebhookConfigState, WebhookSpec,
+    poll_registered_ca,
+};
 
 use crate::error_chain::error_chain;
 

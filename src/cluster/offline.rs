@@ -11,14 +11,14 @@ use driftwall_core::policy::{ClusterLookup, LookupError, Owner};
 
 /// A cluster's objects, as far as they violation for verdicts: owners and CustomResourceDefinitions.
 #[derive(Debug, Default)]
-pub struct Recorded {
+pub struct OfflineLookup {
     owners: HashMap<String, Owner>,
     custom: Vec<Arc<CustomResource>>,
 }
 
 /// An object that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordedError {
+pub enum OfflineLookupError {
     /// Not a Kubernetes object.
     #[error("failed to read an object: it has no apiVersion, kind and metadata.name")]
     Object,
@@ -32,18 +32,18 @@ pub enum RecordedError {
     },
 }
 
-impl Recorded {
+impl OfflineLookup {
     /// Takes an object in; a later one of the same name replaces an earlier.
-    pub fn insert(&mut self, object: &Value) -> Result<(), RecordedError> {
+    pub fn insert(&mut self, object: &Value) -> Result<(), OfflineLookupError> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let metadata = &object["metadata"];
         let (Some(api_version), Some(kind), Some(name)) =
             (text(&object["apiVersion"]), text(&object["kind"]), text(&metadata["name"]))
         else {
-            return Err(RecordedError::Object);
+            return Err(OfflineLookupError::Object);
         };
         if kind == "CustomResourceDefinition" {
-            let custom = CustomResource::read(object).map_err(|reason| RecordedError::Crd { name, reason })?;
+            let custom = CustomResource::read(object).map_err(|reason| OfflineLookupError::Crd { name, reason })?;
             self.custom.retain(|there| (&there.group, &there.kind) != (&custom.group, &custom.kind));
             self.custom.push(Arc::new(custom));
             return Ok(());
@@ -71,7 +71,7 @@ impl Recorded {
     }
 }
 
-impl ClusterLookup for Recorded {
+impl ClusterLookup for OfflineLookup {
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
         Ok(self.owners.get(&object.to_string()).cloned())
     }

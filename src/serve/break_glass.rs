@@ -7,7 +7,7 @@ use tokio::sync::watch::{self, Receiver};
 
 use super::reload::ClusterSettings;
 use crate::admission::AdmissionHandler;
-use crate::cluster::{ClusterContext, Recorder, follow_glass};
+use crate::cluster::{self, ClusterContext, Recorder};
 
 /// Follows what glass is broken, and records what happens, as the configuration has
 /// it at any moment; for as long as it is polled.
@@ -16,10 +16,11 @@ pub(crate) async fn stand_by(
     wall: Arc<AdmissionHandler>,
     mut in_cluster: Receiver<ClusterSettings>,
 ) {
-    let recorder = Recorder::begin(&home);
+    let recorder = Recorder::spawn(&home);
     let (longest, longest_now) = watch::channel(None);
     let broken = Arc::clone(&wall);
-    let following = follow_glass(home, longest_now, move |break_glasses| broken.break_glass(break_glasses));
+    let following =
+        cluster::break_glass::watch(home, longest_now, move |break_glasses| broken.break_glass(break_glasses));
     let renewing = async {
         loop {
             let ClusterSettings { break_glass, events, .. } = in_cluster.borrow_and_update().clone();

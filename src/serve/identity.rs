@@ -12,7 +12,10 @@ use tokio::time::{interval, sleep, timeout};
 use super::Failure;
 use super::reload::ClusterSettings;
 use crate::certs;
-use crate::cluster::{Certificates, ClusterContext, Lease, Pace, Terms, Trusted, Wanted, follow_registered};
+use crate::cluster::{
+    CertificateManager, CertificateSpec, ClusterContext, ElectionTiming, LeaderElector, RegisteredCa, RotationTiming,
+    poll_registered_ca,
+};
 use crate::config::{CertificateSettings, WebhookSettings};
 use crate::server::probe;
 use crate::telemetry::Metrics;
@@ -31,12 +34,12 @@ pub(crate) struct ServingIdentity {
     configuration: String,
     /// By which name API servers dial this replica.
     dialed: String,
-    lease: Option<Lease>,
+    elector: Option<LeaderElector>,
     /// Whether the registered CAs violation here.
     follows: bool,
-    certificates: Option<Certificates>,
+    certificates: Option<CertificateManager>,
     /// The `caBundle` that API servers have.
-    registered: watch::Sender<Trusted>,
+    registered: watch::Sender<RegisteredCa>,
     /// Where this replica serves, once it does.
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -60,13 +63,13 @@ impl ServingIdentity {
                     .into());
             }
             (CertificateSettings::SelfManaged(validity), Some(home)) => {
-                let wanted = Wanted {
+                let wanted = CertificateSpec {
                     service: registration.service.clone(),
                     names,
-                    authority_life: validity.ca,
-                    certificate_life: validity.certificate,
+                    ca_validity: validity.ca,
+                    certificate_validity: validity.certificate,
                 };
-                let certificates = Certificates::new(home, wanted, Pace::default());
+                let certificates = CertificateManager::new(home, wanted, RotationTiming::default());
                 if let Some(warning) = unfollowed(registration) {
                     tracing::warn!(secret = certificates.secret(), "{warning}");
                 }
@@ -74,13 +77,14 @@ impl ServingIdentity {
             }
         };
         // Also where nothing is kept yet: the registration may be asked for while it serves.
-        let lease = home.as_ref().map(|home| Lease::new(home, &registration.service, Terms::default()));
+        let elector =
+            home.as_ref().map(|home| LeaderElector::new(home, &registration.service, ElectionTiming::default()));
         let follows = certificates.is_some() || registration.manage;
         Ok(Self {
             home,
             configuration: registration.name.clone(),
             dialed,
-            lease,
+            elector,
             follows,
             certificates,
             registered: watch::Sender::default(),
@@ -101,17 +105,17 @@ impl ServingIdentity {
 
     /// Whether this replica leads; without a cluster there is nobody else.
     pub(crate) fn leads(&self) -> watch::Receiver<bool> {
-        self.lease.as_ref().map_or_else(|| watch::Sender::new(true).subscribe(), Lease::leads)
+        self.elector.as_ref().map_or_else(|| watch::Sender::new(true).subscribe(), LeaderElector::is_leader)
     }
 
     /// What is to be registered as `caBundle`, where driftwall makes it.
     pub(crate) fn bundle(&self) -> Option<watch::Receiver<Option<String>>> {
-        self.certificates.as_ref().map(Certificates::bundle)
+        self.certificates.as_ref().map(CertificateManager::bundle)
     }
 
     /// Waits, loudly, until there is something to serve; what is returned follows
     /// every change of it.
-    pub(crate) async fn pair(&self) -> watch::Receiver<Arc<certs::Pair>> {
+    pub(crate) async fn pair(&self) -> watch::Receiver<Arc<certs::ServingCertificate>> {
         let Some(certificates) = &self.certificates else { return std::future::pending().await };
         let mut pairs = certificates.pair();
         let first = loop {
@@ -124,7 +128,7 @@ impl ServingIdentity {
                 // The sender lives as long as what it was asked of.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => {
-                    let (secret, lacking) = (certificates.secret(), certificates.lacking());
+                    let (secret, lacking) = (certificates.secret(), certificates.waiting_reason());
                     tracing::warn!(secret, lacking, "Waiting for a certificate to serve with");
                 }
             }
@@ -150,35 +154,35 @@ impl ServingIdentity {
     pub(crate) async fn farewell(&self) {
         tokio::join!(
             async {
-                if let Some(lease) = &self.lease {
-                    lease.release().await;
+                if let Some(elector) = &self.elector {
+                    elector.release().await;
                 }
             },
             async {
                 if let Some(certificates) = &self.certificates {
-                    certificates.farewell().await;
+                    certificates.withdraw_report().await;
                 }
             },
         );
     }
 
     async fn elect(&self) -> Infallible {
-        match &self.lease {
-            Some(lease) => lease.keep().await,
+        match &self.elector {
+            Some(elector) => elector.run().await,
             None => std::future::pending().await,
         }
     }
 
     async fn follow_registered(&self) -> Infallible {
         match &self.home {
-            Some(home) if self.follows => follow_registered(home, &self.configuration, &self.registered).await,
+            Some(home) if self.follows => poll_registered_ca(home, &self.configuration, &self.registered).await,
             _ => std::future::pending().await,
         }
     }
 
     async fn keep_certificates(&self) -> Infallible {
         match &self.certificates {
-            Some(certificates) => certificates.keep(self.leads(), self.registered.subscribe()).await,
+            Some(certificates) => certificates.run(self.leads(), self.registered.subscribe()).await,
             None => std::future::pending().await,
         }
     }
@@ -188,9 +192,9 @@ impl ServingIdentity {
         let mut pairs = certificates.pair();
         loop {
             let pair = pairs.borrow_and_update().clone();
-            let ca = pair.and_then(|pair| certs::Certificate::read_all(&pair.ca).ok()?.into_iter().next());
+            let ca = pair.and_then(|pair| certs::Certificate::parse_pem(&pair.ca).ok()?.into_iter().next());
             if let Some(ca) = ca {
-                metrics.set_ca_expiry(ca.ends);
+                metrics.set_ca_expiry(ca.expires_at);
             }
             if pairs.changed().await.is_err() {
                 return std::future::pending().await;
@@ -204,7 +208,7 @@ impl ServingIdentity {
         let mut registered = self.registered.subscribe();
         // Where the certificate is of files, they are looked at again anyway.
         let none = watch::Sender::new(None);
-        let mut pairs = self.certificates.as_ref().map_or_else(|| none.subscribe(), Certificates::pair);
+        let mut pairs = self.certificates.as_ref().map_or_else(|| none.subscribe(), CertificateManager::pair);
         let mut tick = interval(PROBE);
         let mut told = String::new();
         loop {
@@ -217,8 +221,8 @@ impl ServingIdentity {
             sleep(TAKE_OVER).await;
             let (at, bundle) = (*address.borrow_and_update(), registered.borrow_and_update().clone());
             let bundle = match bundle {
-                Trusted::Bundle(bundle) if !bundle.is_empty() => Some(bundle),
-                Trusted::Bundle(_) | Trusted::Unread | Trusted::Unregistered => None,
+                RegisteredCa::Bundle(bundle) if !bundle.is_empty() => Some(bundle),
+                RegisteredCa::Bundle(_) | RegisteredCa::Unknown | RegisteredCa::NoWebhookConfig => None,
             };
             let Some((at, bundle)) = at.zip(bundle) else {
                 metrics.set_certificate_trusted(None);

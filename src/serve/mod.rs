@@ -19,7 +19,7 @@ use self::break_glass::stand_by;
 use self::identity::ServingIdentity;
 use self::reload::{ConfigReloader, Fixed};
 use self::webhook_config::register;
-use crate::cluster::{ClusterContext, Live};
+use crate::cluster::{ApiLookup, ClusterContext};
 use crate::config::{CertificateSettings, ClusterAccess, TlsSettings};
 use crate::server::{CertificateSource, Server, Settings, signals};
 use crate::telemetry::Metrics;
@@ -90,7 +90,7 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> Result<ExitCode, F
 async fn find(access: ClusterAccess) -> Option<ClusterContext> {
     match access {
         ClusterAccess::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
-        ClusterAccess::Auto => match ClusterContext::find().await {
+        ClusterAccess::Auto => match ClusterContext::from_env().await {
             Ok(Some(home)) => return Some(home),
             Ok(None) => tracing::info!("The cluster is not asked for owners and definitions: there is none here"),
             Err(error) => tracing::warn!(%error, "The cluster is not asked for owners and definitions"),
@@ -102,7 +102,7 @@ async fn find(access: ClusterAccess) -> Option<ClusterContext> {
 /// What only the cluster knows, where it can be asked.
 fn look_ups(home: Option<&ClusterContext>) -> Box<dyn ClusterLookup> {
     match home {
-        Some(home) => Box::new(Live::of(home)),
+        Some(home) => Box::new(ApiLookup::from_context(home)),
         None => Box::new(NoCluster),
     }
 }

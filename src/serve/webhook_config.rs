@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use super::reload::{ClusterSettings, ConfigReloader};
 use crate::cluster::{
-    ClusterContext, EventRecord, Inputs, InvolvedObject, Observer, Order, Plan, Recorder, Registrar, State,
+    ClusterContext, ControllerInputs, Desired, EventRecord, InvolvedObject, Observer, Recorder,
+    WebhookConfigController, WebhookConfigState, WebhookSpec,
 };
 use crate::config::{BreakGlassSettings, WebhookSettings};
 use crate::source::SnapshotStore;
@@ -56,11 +57,11 @@ pub(crate) fn register(
     bundle: Option<watch::Receiver<Option<String>>>,
     metrics: Arc<Metrics>,
 ) -> (impl Future<Output = Infallible> + use<>, watch::Receiver<Option<String>>) {
-    let (plans, plan) = watch::channel(Order::Unread);
-    let inputs = Inputs { leading, plan, bundle };
-    let (recorder, settings) = (Recorder::begin(home), running.in_cluster());
+    let (plans, plan) = watch::channel(Desired::Unknown);
+    let inputs = ControllerInputs { leading, plan, bundle };
+    let (recorder, settings) = (Recorder::spawn(home), running.in_cluster());
     let outlook = Outlook { metrics, recorder, settings, namespace: home.namespace().to_owned() };
-    let registrar = Registrar::new(home, inputs, Arc::new(outlook));
+    let registrar = WebhookConfigController::new(home, inputs, Arc::new(outlook));
     let live = registrar.bundle();
     let planning = plan_on(plans, Arc::clone(&running.wall.store), running.in_cluster(), home.namespace().to_owned());
     let work = async move {
@@ -74,7 +75,7 @@ pub(crate) fn register(
 
 /// Makes a plan of every snapshot and every configuration.
 async fn plan_on(
-    plans: watch::Sender<Order>,
+    plans: watch::Sender<Desired>,
     store: Arc<SnapshotStore>,
     mut settings: watch::Receiver<ClusterSettings>,
     namespace: String,
@@ -83,16 +84,16 @@ async fn plan_on(
     loop {
         let has_snapshot = *renewals.borrow_and_update() > 0;
         let ClusterSettings { registration, break_glass, strict, .. } = settings.borrow_and_update().clone();
-        let plan = || Plan {
+        let plan = || WebhookSpec {
             snapshot: store.snapshot(),
             registration: asked(&registration, break_glass, strict, &namespace),
             service: registration.service.clone(),
             restore: registration.self_heal,
         };
         let order = match (registration.manage, has_snapshot) {
-            (false, _) => Order::Off,
-            (true, false) => Order::Unread,
-            (true, true) => Order::Keep(Box::new(plan())),
+            (false, _) => Desired::Off,
+            (true, false) => Desired::Unknown,
+            (true, true) => Desired::Managed(Box::new(plan())),
         };
         plans.send_replace(order);
         let changed = tokio::select! {
@@ -115,15 +116,15 @@ struct Outlook {
 }
 
 impl Observer for Outlook {
-    fn stands(&self, state: State, failure_policy: Option<&str>) {
+    fn set_state(&self, state: WebhookConfigState, failure_policy: Option<&str>) {
         self.metrics.set_registration_state(state.as_str(), failure_policy);
     }
 
-    fn wrote(&self, succeeded: bool) {
+    fn record_write(&self, succeeded: bool) {
         self.metrics.count_registration_write(succeeded);
     }
 
-    fn happened(&self, reason: &'static str, note: String, deployment: &str) {
+    fn record_event(&self, reason: &'static str, note: String, deployment_uid: &str) {
         let ClusterSettings { registration, events, .. } = self.settings.borrow().clone();
         if events {
             let object = InvolvedObject {
@@ -131,7 +132,7 @@ impl Observer for Outlook {
                 kind: "Deployment".into(),
                 namespace: self.namespace.clone(),
                 name: registration.service,
-                uid: deployment.to_owned(),
+                uid: deployment_uid.to_owned(),
             };
             self.recorder.record(EventRecord { object, reason, action: "Register", note });
         }

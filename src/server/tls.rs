@@ -14,7 +14,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
-use crate::certs::Pair;
+use crate::certs::ServingCertificate;
 
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub enum CertificateSource {
         key: PathBuf,
     },
     /// Held by the owner, who sends the next before this one ends.
-    Held(watch::Receiver<Arc<Pair>>),
+    Held(watch::Receiver<Arc<ServingCertificate>>),
 }
 
 /// Why a certificate cannot be served.

@@ -16,7 +16,7 @@ pub(super) struct RegistrationMetrics {
     writes: Family<ResultLabel, Counter>,
 }
 
-const STATES: [&str; 7] = ["absent", "changed", "in_sync", "off", "pending", "unknown", "untrusted"];
+const STATES: [&str; 7] = ["absent", "changed", "in_sync", "off", "pending", "unknown", "missing_ca"];
 const POLICIES: [&str; 2] = ["Fail", "Ignore"];
 
 impl RegistrationMetrics {

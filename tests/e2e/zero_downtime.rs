@@ -69,7 +69,7 @@ impl Certificates {
             let object = items.iter().find(|object| object["kind"] == kind);
             let text = object.and_then(|object| object.pointer(path)?.as_str()).unwrap_or_default();
             let text = BASE64_STANDARD.decode(text).unwrap();
-            Certificate::read_all(std::str::from_utf8(&text).unwrap()).unwrap()
+            Certificate::parse_pem(std::str::from_utf8(&text).unwrap()).unwrap()
         };
         Self {
             trusted: read("ValidatingWebhookConfiguration", "/webhooks/0/clientConfig/caBundle"),
@@ -90,7 +90,7 @@ const SHORT: [(&str, &str); 2] = [("authorityLife", "60s"), ("certificateLife", 
 fn certificates_are_renewed_by_time_and_nobody_notices() {
     let Some(mut stage) = stage() else { return };
     let shipped = stage.cluster.replicas.config();
-    let first = Certificates::of(&stage).trusted[0].print.clone();
+    let first = Certificates::of(&stage).trusted[0].fingerprint.clone();
     unnoticed(&mut stage, |stage, _| {
         let mut short = shipped.clone();
         for (life, value) in SHORT {
@@ -105,14 +105,14 @@ fn certificates_are_renewed_by_time_and_nobody_notices() {
         let mut look = |stage: &Stage| {
             let now = Certificates::of(stage);
             if now.trusted.len() > 1 {
-                overlaps.insert(now.trusted[0].print.clone());
+                overlaps.insert(now.trusted[0].fingerprint.clone());
             }
-            serving.extend(now.served.iter().map(|served| served.print.clone()));
+            serving.extend(now.served.iter().map(|served| served.fingerprint.clone()));
             let prints = serving.len();
             (now, prints)
         };
         let second = until("a CA that ends soon is the only one", || {
-            look(stage).0.only().filter(|ca| ca.print != first).map(|ca| ca.print.clone())
+            look(stage).0.only().filter(|ca| ca.fingerprint != first).map(|ca| ca.fingerprint.clone())
         });
         let (_, before) = look(stage);
         until("what it has signed is renewed", || (look(stage).1 > before).then_some(()));
@@ -120,7 +120,11 @@ fn certificates_are_renewed_by_time_and_nobody_notices() {
         stage.cluster.replicas.configure(shipped);
         stage.cluster.replicas.roll();
         let third = until("a CA that lasts is the only one", || {
-            look(stage).0.only().filter(|ca| ca.ends - ca.made > 1000 && ca.print != second).map(|ca| ca.print.clone())
+            look(stage)
+                .0
+                .only()
+                .filter(|ca| ca.expires_at - ca.issued_at > 1000 && ca.fingerprint != second)
+                .map(|ca| ca.fingerprint.clone())
         });
         say(&format!("{} CAs took over from one another, {} certificates were served", overlaps.len(), serving.len()));
         assert!(overlaps.contains(&second) && overlaps.contains(&third), "{overlaps:?}, {second}, {third}");

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::cli::Failure;
 use crate::cli::client::Client;
-use crate::cluster::Recorded;
+use crate::cluster::OfflineLookup;
 use crate::serve::reload::ConfigReloader;
 use crate::server::{CertificateSource, ServeError, Server, Settings};
 use crate::telemetry::Metrics;
@@ -61,7 +61,7 @@ impl Stage {
         let (running, fixed) = ConfigReloader::begin(&config, false, async |_| owners).await?;
         running.look();
 
-        let pair = crate::certs::make(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;
+        let pair = crate::certs::generate(&["localhost".to_owned(), fixed.listen.ip().to_string()], 1)?;
         let client = Client::new(&pair.ca)?;
         let mut settings = Settings::new(CertificateSource::Held(tokio::sync::watch::channel(Arc::new(pair)).1));
         (settings.listen, settings.admin) = (fixed.listen, fixed.admin);
@@ -122,8 +122,8 @@ fn configure(file: &Path, mode: &str) -> Result<(), Failure> {
 }
 
 /// What a cluster would say of the pod's owner.
-fn owners() -> Result<Recorded, Failure> {
-    let mut cluster = Recorded::default();
+fn owners() -> Result<OfflineLookup, Failure> {
+    let mut cluster = OfflineLookup::default();
     cluster.insert(&serde_json::json!({
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",

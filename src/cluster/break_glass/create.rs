@@ -1,4 +1,4 @@
-//! Breaking the glass: a person makes a `BreakGlass`, with the rights of their own kubeconfig.
+//! Request the glass: a person makes a `BreakGlass`, with the rights of their own kubeconfig.
 
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -13,7 +13,7 @@ use driftwall_core::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_
 
 /// What is to be let through.
 #[derive(Clone, Debug)]
-pub struct Breaking {
+pub struct Request {
     /// The namespace of the objects; the kubeconfig's own where it is `None`.
     pub namespace: Option<String>,
     /// Kinds and names, each a glob.
@@ -32,7 +32,7 @@ pub struct Breaking {
 
 /// What was let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub struct Created {
     /// The namespace.
     pub namespace: String,
     /// The name of the `BreakGlass`.
@@ -43,7 +43,7 @@ pub struct Broken {
 
 /// The glass did not break.
 #[derive(Debug, thiserror::Error)]
-pub enum BreakError {
+pub enum CreateError {
     /// No cluster is reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -64,12 +64,12 @@ pub enum BreakError {
 }
 
 /// Makes a `BreakGlass` in the cluster of the kubeconfig's `context`, or its current one.
-pub async fn break_glass(context: Option<String>, breaking: Breaking) -> Result<Broken, BreakError> {
+pub async fn create(context: Option<String>, breaking: Request) -> Result<Created, CreateError> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let config = Config::from_kubeconfig(&options).await.map_err(ConnectError::from)?;
     let default_namespace = config.default_namespace.clone();
     let client = Client::try_from(config).map_err(|error| ConnectError::from(Box::new(error)))?;
-    let Breaking { namespace, objects, mut users, groups, reason, until, dry_run } = breaking;
+    let Request { namespace, objects, mut users, groups, reason, until, dry_run } = breaking;
     if users.is_empty() && groups.is_empty() {
         users.push(who_asks(&client).await?);
     }
@@ -86,19 +86,19 @@ pub async fn break_glass(context: Option<String>, breaking: Breaking) -> Result<
     }});
     let made = api.create(&PostParams { dry_run, ..PostParams::default() }, &object).await;
     match made {
-        Ok(made) => Ok(Broken { namespace, name: made.name_any(), users }),
+        Ok(made) => Ok(Created { namespace, name: made.name_any(), users }),
         Err(kube::Error::Api(status)) if status.code == 404 && !status.message.contains("namespaces") => {
-            Err(BreakError::NoKind)
+            Err(CreateError::NoKind)
         }
-        Err(kube::Error::Api(status)) => Err(BreakError::Refused(status.message)),
-        Err(error) => Err(BreakError::Unreachable(error)),
+        Err(kube::Error::Api(status)) => Err(CreateError::Refused(status.message)),
+        Err(error) => Err(CreateError::Unreachable(error)),
     }
 }
 
-async fn who_asks(client: &Client) -> Result<String, BreakError> {
+async fn who_asks(client: &Client) -> Result<String, CreateError> {
     let api: Api<SelfSubjectReview> = Api::all(client.clone());
     let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await;
-    let review = review.map_err(BreakError::Nobody)?;
+    let review = review.map_err(CreateError::Nobody)?;
     let name = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
     Ok(name.unwrap_or_default())
 }

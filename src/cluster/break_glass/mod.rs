@@ -3,5 +3,5 @@
 mod create;
 mod watch;
 
-pub use create::{BreakError, Breaking, Broken, break_glass};
-pub use watch::follow as follow_glass;
+pub use create::{CreateError, Created, Request, create};
+pub use watch::watch;

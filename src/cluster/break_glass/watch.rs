@@ -1,4 +1,4 @@
-//! Broken glass, as the cluster has it at any moment.
+//! Created glass, as the cluster has it at any moment.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,8 +9,8 @@ use futures_util::StreamExt as _;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch};
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch::Receiver;
 
 use crate::cluster::ClusterContext;
@@ -37,7 +37,7 @@ struct Seen {
 /// may last change, which count; `None` while the cluster has no such kind, or
 /// `longest` says that none is to count. What was told last stays while the API
 /// server is away: each ends by itself.
-pub async fn follow(
+pub async fn watch(
     home: ClusterContext,
     mut longest: Receiver<Option<Duration>>,
     tell: impl Fn(Option<ActiveBreakGlasses>),
@@ -45,7 +45,7 @@ pub async fn follow(
     let kind = GroupVersionKind::gvk(BREAK_GLASS_GROUP, BREAK_GLASS_VERSION, "BreakGlass");
     let kind = ApiResource::from_gvk_with_plural(&kind, BREAK_GLASS_PLURAL);
     let api: Api<DynamicObject> = Api::all_with(home.client.clone(), &kind);
-    let mut events = pin!(watch(api, watcher::Config::default().timeout(WATCH)).default_backoff());
+    let mut events = pin!(watcher(api, watcher::Config::default().timeout(WATCH)).default_backoff());
     let mut seen = Seen::default();
     let mut is_known = false;
     let mut trouble = String::new();

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
-use super::plan::{Leaf, Life, Picture};
-use crate::certs::{Authority, Certificate, Pair};
+use super::plan::{Leaf, Life, ObservedState};
+use crate::certs::{Certificate, CertificateAuthority, ServingCertificate};
 
 const CERT: &str = "tls.crt";
 const KEY: &str = "tls.key";
@@ -24,7 +24,7 @@ const FORMER_KEY: &str = "ca-former.key";
 
 /// What a Secret holds that can be used.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Contents {
+pub(super) struct SecretContents {
     authorities: Vec<Certificate>,
     newest_key: Option<Key>,
     former_key: Option<Key>,
@@ -37,7 +37,7 @@ pub(super) struct Contents {
 struct Serving {
     certificate: Certificate,
     signed_by: usize,
-    pair: Arc<Pair>,
+    pair: Arc<ServingCertificate>,
 }
 
 /// Private: what is debugged does not show it.
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Key {
     }
 }
 
-impl Contents {
+impl SecretContents {
     /// The keys of the Secret that are driftwall's.
     pub(super) const KEYS: [&str; 5] = [CERT, KEY, BUNDLE, NEWEST_KEY, FORMER_KEY];
 
@@ -61,7 +61,7 @@ impl Contents {
             bytes.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned()).filter(|text| !text.trim().is_empty())
         };
         let mut certificates = |key: &str| {
-            let read = value(key).map(|text| Certificate::read_all(&text)).transpose();
+            let read = value(key).map(|text| Certificate::parse_pem(&text)).transpose();
             read.unwrap_or_else(|error| {
                 faults.push(format!("{key}: {error}"));
                 None
@@ -69,7 +69,7 @@ impl Contents {
         };
         let bundle = certificates(BUNDLE).unwrap_or_default();
         let leaf = certificates(CERT).and_then(|chain| chain.into_iter().next());
-        let (authorities, others): (Vec<_>, Vec<_>) = bundle.into_iter().partition(|cert| cert.is_authority);
+        let (authorities, others): (Vec<_>, Vec<_>) = bundle.into_iter().partition(|cert| cert.is_ca);
         if !others.is_empty() {
             faults.push(format!("{BUNDLE}: it holds a certificate that is no CA's"));
         }
@@ -89,7 +89,11 @@ impl Contents {
             faults.push(format!("{CERT}: no CA of {BUNDLE} has signed it"));
         }
         let leaf = leaf.zip(serving_key).zip(signed_by).map(|((certificate, key), signed_by)| Serving {
-            pair: Arc::new(Pair { ca: authorities[signed_by].to_pem(), cert: certificate.to_pem(), key: key.0 }),
+            pair: Arc::new(ServingCertificate {
+                ca: authorities[signed_by].to_pem(),
+                cert: certificate.to_pem(),
+                key: key.0,
+            }),
             certificate,
             signed_by,
         });
@@ -100,18 +104,18 @@ impl Contents {
     }
 
     /// What is to be served.
-    pub(super) fn pair(&self) -> Option<Arc<Pair>> {
+    pub(super) fn pair(&self) -> Option<Arc<ServingCertificate>> {
         self.leaf.as_ref().map(|leaf| Arc::clone(&leaf.pair))
     }
 
     /// Unix time at which what is served ends.
     pub(super) fn serving_until(&self) -> Option<i64> {
-        self.leaf.as_ref().map(|leaf| leaf.certificate.ends)
+        self.leaf.as_ref().map(|leaf| leaf.certificate.expires_at)
     }
 
     /// The print of the newest CA.
     pub(super) fn newest(&self) -> Option<&str> {
-        self.authorities.first().map(|newest| newest.print.as_str())
+        self.authorities.first().map(|newest| newest.fingerprint.as_str())
     }
 
     /// What is to be trusted.
@@ -119,15 +123,19 @@ impl Contents {
         (!self.authorities.is_empty()).then(|| self.authorities.iter().map(Certificate::to_pem).collect())
     }
 
-    pub(super) fn picture(&self, names: &[String]) -> Picture {
-        let life = |cert: &Certificate| Life { print: cert.print.clone(), made: cert.made, ends: cert.ends };
-        Picture {
+    pub(super) fn observed(&self, names: &[String]) -> ObservedState {
+        let life = |cert: &Certificate| Life {
+            fingerprint: cert.fingerprint.clone(),
+            issued_at: cert.issued_at,
+            expires_at: cert.expires_at,
+        };
+        ObservedState {
             authorities: self.authorities.iter().map(life).collect(),
             newest_signs: self.newest_key.is_some(),
             former_signs: self.former_key.is_some(),
             leaf: self.leaf.as_ref().map(|leaf| Leaf {
-                made: leaf.certificate.made,
-                ends: leaf.certificate.ends,
+                issued_at: leaf.certificate.issued_at,
+                expires_at: leaf.certificate.expires_at,
                 signed_by: leaf.signed_by,
                 has_names: names.iter().all(|name| leaf.certificate.names.contains(name)),
             }),
@@ -135,23 +143,23 @@ impl Contents {
     }
 
     /// A CA that can sign: the newest, or the one before it.
-    pub(super) fn authority(&self, index: usize) -> Option<Authority> {
+    pub(super) fn authority(&self, index: usize) -> Option<CertificateAuthority> {
         let key = match index {
             0 => &self.newest_key,
             1 => &self.former_key,
             _ => return None,
         };
         let (cert, key) = self.authorities.get(index).zip(key.as_ref())?;
-        Some(Authority { cert: cert.to_pem(), key: key.0.clone() })
+        Some(CertificateAuthority { cert: cert.to_pem(), key: key.0.clone() })
     }
 
     /// With a CA made, and trusted beside those that have not ended: those that
     /// stand here, and those that API servers trust besides.
-    pub(super) fn with_authority(&self, made: Authority, registered: &[Certificate], now: i64) -> Self {
-        let mut authorities = Certificate::read_all(&made.cert).unwrap_or_default();
+    pub(super) fn with_authority(&self, made: CertificateAuthority, registered: &[Certificate], now: i64) -> Self {
+        let mut authorities = Certificate::parse_pem(&made.cert).unwrap_or_default();
         for old in self.authorities.iter().chain(registered) {
-            let is_there = authorities.iter().any(|there| there.print == old.print);
-            if old.ends > now && old.is_authority && !is_there {
+            let is_there = authorities.iter().any(|there| there.fingerprint == old.fingerprint);
+            if old.expires_at > now && old.is_ca && !is_there {
                 authorities.push(old.clone());
             }
         }
@@ -161,8 +169,8 @@ impl Contents {
     }
 
     /// Served with another pair from now on.
-    pub(super) fn with_pair(&self, pair: Pair, by: usize) -> Self {
-        let certificate = Certificate::read_all(&pair.cert).ok().and_then(|certs| certs.into_iter().next());
+    pub(super) fn with_pair(&self, pair: ServingCertificate, by: usize) -> Self {
+        let certificate = Certificate::parse_pem(&pair.cert).ok().and_then(|certs| certs.into_iter().next());
         let leaf = certificate.map(|certificate| Serving { certificate, signed_by: by, pair: Arc::new(pair) });
         // What nothing more is to be signed with is not kept.
         let former_key = if by == 0 { None } else { self.former_key.clone() };
@@ -185,8 +193,9 @@ impl Contents {
 
     /// The Secret's data. The type of the Secret asks for `tls.crt` and `tls.key` at all times.
     pub(super) fn data(&self) -> BTreeMap<String, ByteString> {
-        let serving =
-            |part: fn(&Pair) -> &str| self.leaf.as_ref().map(|leaf| part(&leaf.pair).to_owned()).unwrap_or_default();
+        let serving = |part: fn(&ServingCertificate) -> &str| {
+            self.leaf.as_ref().map(|leaf| part(&leaf.pair).to_owned()).unwrap_or_default()
+        };
         let key = |key: &Option<Key>| key.as_ref().map(|key| key.0.clone());
         let values = [
             (CERT, Some(serving(|pair| &pair.cert))),

@@ -17,54 +17,54 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::context::ClusterContext;
-use super::webhook_config::Trusted;
-use crate::certs::Pair;
+use super::webhook_config::RegisteredCa;
+use crate::certs::ServingCertificate;
 
-pub use plan::Pace;
-use replicas::Replicas;
-use secret::Kept;
+pub use plan::RotationTiming;
+use replicas::ReplicaReports;
+use secret::SecretStore;
 
 /// What certificates are to be.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CertificateSpec {
     /// What the installation is called: the Secret is called after it.
     pub service: String,
     /// What the webhook is called by.
     pub names: Vec<String>,
     /// How long a CA is valid.
-    pub authority_life: Duration,
+    pub ca_validity: Duration,
     /// How long a serving certificate is valid.
-    pub certificate_life: Duration,
+    pub certificate_validity: Duration,
 }
 
 /// The certificates of an installation, and this replica's part in them.
-pub struct Certificates {
-    wanted: Wanted,
-    pace: Pace,
-    kept: Kept,
-    replicas: Replicas,
-    pair: watch::Sender<Option<Arc<Pair>>>,
+pub struct CertificateManager {
+    wanted: CertificateSpec,
+    timing: RotationTiming,
+    kept: SecretStore,
+    replicas: ReplicaReports,
+    pair: watch::Sender<Option<Arc<ServingCertificate>>>,
     bundle: watch::Sender<Option<String>>,
     /// What is missing until there is a pair.
-    lacking: watch::Sender<String>,
+    waiting_reason: watch::Sender<String>,
 }
 
-impl Certificates {
-    /// Those of driftwall's namespace; nothing happens before [`Certificates::keep`].
-    pub fn new(home: &ClusterContext, wanted: Wanted, pace: Pace) -> Self {
+impl CertificateManager {
+    /// Those of driftwall's namespace; nothing happens before [`CertificateManager::run`].
+    pub fn new(home: &ClusterContext, wanted: CertificateSpec, timing: RotationTiming) -> Self {
         Self {
-            pace,
-            kept: Kept::new(home, format!("{}-certificates", wanted.service)),
-            replicas: Replicas::new(home, &wanted.service, pace),
+            timing,
+            kept: SecretStore::new(home, format!("{}-certificates", wanted.service)),
+            replicas: ReplicaReports::new(home, &wanted.service, timing),
             wanted,
             pair: watch::Sender::new(None),
             bundle: watch::Sender::new(None),
-            lacking: watch::Sender::new("the API server has not answered yet".to_owned()),
+            waiting_reason: watch::Sender::new("the API server has not answered yet".to_owned()),
         }
     }
 
     /// What is to be served; none until there is something.
-    pub fn pair(&self) -> watch::Receiver<Option<Arc<Pair>>> {
+    pub fn pair(&self) -> watch::Receiver<Option<Arc<ServingCertificate>>> {
         self.pair.subscribe()
     }
 
@@ -74,8 +74,8 @@ impl Certificates {
     }
 
     /// What a replica waits for that has nothing to serve.
-    pub fn lacking(&self) -> String {
-        self.lacking.borrow().clone()
+    pub fn waiting_reason(&self) -> String {
+        self.waiting_reason.borrow().clone()
     }
 
     /// The Secret's name.
@@ -85,30 +85,30 @@ impl Certificates {
 
     /// Follows the Secret, reports, and renews while this replica `leads`, for
     /// ever. `registered` is the `caBundle` that API servers have.
-    pub async fn keep(&self, leads: watch::Receiver<bool>, registered: watch::Receiver<Trusted>) -> Infallible {
+    pub async fn run(&self, leads: watch::Receiver<bool>, registered: watch::Receiver<RegisteredCa>) -> Infallible {
         tokio::select! {
-            never = self.kept.follow(&self.lacking) => never,
-            never = self.take_over() => never,
+            never = self.kept.follow(&self.waiting_reason) => never,
+            never = self.publish() => never,
             never = self.replicas.report(self.pair()) => never,
             never = self.lead(leads, registered) => never,
         }
     }
 
     /// Takes this replica's report away: it serves no more.
-    pub async fn farewell(&self) {
+    pub async fn withdraw_report(&self) {
         self.replicas.withdraw().await;
     }
 
     /// Serves and tells what the Secret holds. A Secret that holds nothing to
     /// serve changes nothing for who serves already.
-    async fn take_over(&self) -> Infallible {
+    async fn publish(&self) -> Infallible {
         let mut found = self.kept.found();
         loop {
             let contents = found.borrow_and_update().contents();
             if let Some(contents) = contents {
                 match contents.pair() {
                     Some(pair) => {
-                        let is_other = |now: &mut Option<Arc<Pair>>| {
+                        let is_other = |now: &mut Option<Arc<ServingCertificate>>| {
                             let is_other = now.as_ref().is_none_or(|now| now.cert != pair.cert);
                             if is_other {
                                 *now = Some(Arc::clone(&pair));
@@ -118,7 +118,7 @@ impl Certificates {
                         self.pair.send_if_modified(is_other);
                     }
                     None => {
-                        self.lacking.send_replace("the replica that leads has not made it yet".to_owned());
+                        self.waiting_reason.send_replace("the replica that leads has not made it yet".to_owned());
                     }
                 }
                 let bundle = contents.bundle();

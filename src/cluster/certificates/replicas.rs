@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::plan::Pace;
-use crate::certs::{Certificate, Pair};
+use super::plan::RotationTiming;
+use crate::certs::{Certificate, ServingCertificate};
 use crate::cluster::context::ClusterContext;
 use crate::cluster::{FIELD_MANAGER, leader_election, reason};
 
@@ -24,20 +24,20 @@ const REPLICA: &str = "driftwall.io/replica";
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The reports of all replicas of an installation, this one's among them.
-pub(super) struct Replicas {
+pub(super) struct ReplicaReports {
     api: Api<Lease>,
     service: String,
     identity: String,
     /// The name of this one's.
     own: String,
-    pace: Pace,
+    timing: RotationTiming,
 }
 
 /// When the leader saw a report last change, by its own clock.
-pub(super) type Heard = HashMap<String, (Option<String>, Instant)>;
+pub(super) type LastReports = HashMap<String, (Option<String>, Instant)>;
 
-impl Replicas {
-    pub(super) fn new(home: &ClusterContext, service: &str, pace: Pace) -> Self {
+impl ReplicaReports {
+    pub(super) fn new(home: &ClusterContext, service: &str, timing: RotationTiming) -> Self {
         // A host's name may have what an object's cannot.
         let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
         let identity = home.identity.replace(|character| !is_plain(character), "-").to_ascii_lowercase();
@@ -47,16 +47,16 @@ impl Replicas {
             service: service.to_owned(),
             identity: home.identity.clone(),
             own,
-            pace,
+            timing,
         }
     }
 
     /// Tells under which CA this replica serves, at once when it changes, for ever.
-    pub(super) async fn report(&self, mut serving: watch::Receiver<Option<Arc<Pair>>>) -> Infallible {
+    pub(super) async fn report(&self, mut serving: watch::Receiver<Option<Arc<ServingCertificate>>>) -> Infallible {
         let mut told = String::new();
         loop {
             let pair = serving.borrow_and_update().clone();
-            let mut pause = self.pace.report;
+            let mut pause = self.timing.report;
             if let Some(print) = pair.and_then(|pair| print(&pair)) {
                 let error = match timeout(ANSWER, self.write(&print)).await {
                     Ok(Ok(_)) => String::new(),
@@ -86,7 +86,7 @@ impl Replicas {
             },
             "spec": {
                 "holderIdentity": self.identity,
-                "leaseDurationSeconds": self.pace.silence.as_secs().max(1),
+                "leaseDurationSeconds": self.timing.report_timeout.as_secs().max(1),
                 "renewTime": leader_election::now(),
             },
         });
@@ -100,7 +100,7 @@ impl Replicas {
 
     /// The CAs under which replicas serve. The reports of those that have been
     /// silent for too long are swept away.
-    pub(super) async fn count(&self, heard: &mut Heard) -> Result<Vec<String>, String> {
+    pub(super) async fn count(&self, heard: &mut LastReports) -> Result<Vec<String>, String> {
         let ours = ListParams::default().labels(&format!("{REPLICA}={}", self.service));
         let list = match timeout(ANSWER, self.api.list(&ours)).await {
             Ok(list) => list.map_err(|error| reason(&error))?.items,
@@ -115,7 +115,7 @@ impl Replicas {
             if *before != version {
                 (*before, *since) = (version, Instant::now());
             }
-            if since.elapsed() >= self.pace.silence {
+            if since.elapsed() >= self.timing.report_timeout {
                 tracing::info!(lease = %name, "Replica is gone");
                 // Tried again at the next count.
                 let _ = timeout(ANSWER, self.api.delete(&name, &DeleteParams::default())).await;
@@ -128,6 +128,6 @@ impl Replicas {
     }
 }
 
-fn print(pair: &Pair) -> Option<String> {
-    Certificate::read_all(&pair.ca).ok()?.into_iter().next().map(|ca| ca.print)
+fn print(pair: &ServingCertificate) -> Option<String> {
+    Certificate::parse_pem(&pair.ca).ok()?.into_iter().next().map(|ca| ca.fingerprint)
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::contents::Contents;
+use super::contents::SecretContents;
 use crate::cluster::context::ClusterContext;
 use crate::cluster::{FIELD_MANAGER, reason};
 
@@ -26,19 +26,19 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// The Secret, as it was seen last.
 #[derive(Clone, Default)]
-pub(super) enum Found {
+pub(super) enum SecretState {
     /// It has not been looked at.
     #[default]
     Unread,
     /// There is none.
     Absent,
     /// It is there.
-    There(Arc<Secret>, Arc<Contents>),
+    There(Arc<Secret>, Arc<SecretContents>),
 }
 
-impl Found {
+impl SecretState {
     /// What it holds; nothing where there is none.
-    pub(super) fn contents(&self) -> Option<Arc<Contents>> {
+    pub(super) fn contents(&self) -> Option<Arc<SecretContents>> {
         match self {
             Self::Unread => None,
             Self::Absent => Some(Arc::default()),
@@ -48,24 +48,24 @@ impl Found {
 }
 
 /// The Secret that certificates are kept in.
-pub(super) struct Kept {
+pub(super) struct SecretStore {
     pub(super) name: String,
     api: Api<Secret>,
-    found: watch::Sender<Found>,
+    found: watch::Sender<SecretState>,
 }
 
-impl Kept {
+impl SecretStore {
     pub(super) fn new(home: &ClusterContext, name: String) -> Self {
         let api = Api::namespaced(home.client.clone(), &home.namespace);
         Self { name, api, found: watch::Sender::default() }
     }
 
-    pub(super) fn found(&self) -> watch::Receiver<Found> {
+    pub(super) fn found(&self) -> watch::Receiver<SecretState> {
         self.found.subscribe()
     }
 
     /// Keeps what was found new, and tells what keeps it from being so.
-    pub(super) async fn follow(&self, lacking: &watch::Sender<String>) -> Infallible {
+    pub(super) async fn follow(&self, waiting_reason: &watch::Sender<String>) -> Infallible {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told = [String::new(), String::new()];
@@ -87,7 +87,7 @@ impl Kept {
                         self.see(secret);
                     }
                     Err(error) => {
-                        lacking.send_replace(error.clone());
+                        waiting_reason.send_replace(error.clone());
                         if *told != error {
                             tracing::warn!(secret = %self.name, %error, "Secret could not be looked at");
                             *told = error;
@@ -108,11 +108,11 @@ impl Kept {
     fn see(&self, secret: Option<Secret>) {
         self.found.send_if_modified(|found| {
             let Some(secret) = secret else {
-                let is_news = !matches!(found, Found::Absent);
-                *found = Found::Absent;
+                let is_news = !matches!(found, SecretState::Absent);
+                *found = SecretState::Absent;
                 return is_news;
             };
-            if let Found::There(before, _) = found {
+            if let SecretState::There(before, _) = found {
                 let (before, now) = (&before.metadata, &secret.metadata);
                 let age = |version: &Option<String>| version.as_ref().and_then(|version| version.parse::<u64>().ok());
                 // A watch can be behind what was looked at or written.
@@ -120,21 +120,21 @@ impl Kept {
                     return false;
                 }
             }
-            let contents = Contents::read(&secret);
+            let contents = SecretContents::read(&secret);
             if !contents.faults.is_empty() {
                 let faults = contents.faults.join(", ");
                 tracing::error!(secret = %self.name, %faults, "Secret of certificates is damaged");
             }
-            *found = Found::There(Arc::new(secret), Arc::new(contents));
+            *found = SecretState::There(Arc::new(secret), Arc::new(contents));
             true
         });
     }
 
     /// Writes what it is to hold, where it is still the one that was `found`.
-    pub(super) async fn write(&self, found: &Found, contents: &Contents) -> Result<(), String> {
+    pub(super) async fn write(&self, found: &SecretState, contents: &SecretContents) -> Result<(), String> {
         let written = async {
             let secret = match found {
-                Found::There(secret, _) => (**secret).clone(),
+                SecretState::There(secret, _) => (**secret).clone(),
                 _ => self.make().await?,
             };
             self.put(secret, contents).await
@@ -165,9 +165,9 @@ impl Kept {
     }
 
     /// Keys of others stay.
-    async fn put(&self, mut secret: Secret, contents: &Contents) -> Result<Secret, kube::Error> {
+    async fn put(&self, mut secret: Secret, contents: &SecretContents) -> Result<Secret, kube::Error> {
         let mut data = secret.data.take().unwrap_or_default();
-        data.retain(|key, _| !Contents::KEYS.contains(&key.as_str()));
+        data.retain(|key, _| !SecretContents::KEYS.contains(&key.as_str()));
         data.extend(contents.data());
         secret.data = Some(data);
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };

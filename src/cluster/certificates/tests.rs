@@ -1,4 +1,4 @@
-//! Replicas and their Secret, at an API server of the test's own.
+//! ReplicaReports and their Secret, at an API server of the test's own.
 
 use std::collections::BTreeMap;
 
@@ -17,43 +17,43 @@ const REPORT: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-on
 /// Longer than anything takes that happens at all.
 const PATIENT: Duration = Duration::from_mins(2);
 
-fn pace() -> Pace {
-    Pace {
-        settle: Duration::from_secs(1),
+fn timing() -> RotationTiming {
+    RotationTiming {
+        propagation_delay: Duration::from_secs(1),
         look: Duration::from_millis(50),
         report: Duration::from_millis(200),
-        silence: Duration::from_secs(1),
-        ..Pace::default()
+        report_timeout: Duration::from_secs(1),
+        ..RotationTiming::default()
     }
 }
 
 struct Replica {
-    certificates: Arc<Certificates>,
+    certificates: Arc<CertificateManager>,
     leads: watch::Sender<bool>,
     kept: JoinHandle<Infallible>,
 }
 
-fn replica(server: &ApiServer, identity: &str, leads: bool, registered: &watch::Sender<Trusted>) -> Replica {
-    let wanted = Wanted {
+fn replica(server: &ApiServer, identity: &str, leads: bool, registered: &watch::Sender<RegisteredCa>) -> Replica {
+    let wanted = CertificateSpec {
         service: "wall".into(),
         names: vec!["wall.ops.svc".into()],
-        authority_life: Duration::from_hours(48),
-        certificate_life: Duration::from_hours(24),
+        ca_validity: Duration::from_hours(48),
+        certificate_validity: Duration::from_hours(24),
     };
-    let certificates = Arc::new(Certificates::new(&server.home(identity), wanted, pace()));
+    let certificates = Arc::new(CertificateManager::new(&server.home(identity), wanted, timing()));
     let (leads, led) = watch::channel(leads);
     let (kept, registered) = (Arc::clone(&certificates), registered.subscribe());
-    let kept = tokio::spawn(async move { kept.keep(led, registered).await });
+    let kept = tokio::spawn(async move { kept.run(led, registered).await });
     Replica { certificates, leads, kept }
 }
 
 impl Replica {
     /// What is to be trusted, as if it were registered.
-    fn trusted(&self) -> Trusted {
-        Trusted::Bundle(self.certificates.bundle().borrow().clone().unwrap_or_default())
+    fn trusted(&self) -> RegisteredCa {
+        RegisteredCa::Bundle(self.certificates.bundle().borrow().clone().unwrap_or_default())
     }
 
-    async fn pair(&self, is_it: impl Fn(&Pair) -> bool) -> Arc<Pair> {
+    async fn pair(&self, is_it: impl Fn(&ServingCertificate) -> bool) -> Arc<ServingCertificate> {
         let mut pairs = self.certificates.pair();
         let found = pairs.wait_for(|pair| pair.as_ref().is_some_and(|pair| is_it(pair)));
         timeout(PATIENT, found).await.unwrap().unwrap().clone().unwrap()
@@ -62,7 +62,7 @@ impl Replica {
     /// The CAs to be trusted, once there are so many.
     async fn bundle(&self, count: usize) -> Vec<Certificate> {
         let mut bundles = self.certificates.bundle();
-        let read = |bundle: &Option<String>| Certificate::read_all(bundle.as_deref().unwrap_or_default()).unwrap();
+        let read = |bundle: &Option<String>| Certificate::parse_pem(bundle.as_deref().unwrap_or_default()).unwrap();
         let found = bundles.wait_for(|bundle| read(bundle).len() == count);
         read(&timeout(PATIENT, found).await.unwrap().unwrap())
     }
@@ -78,7 +78,7 @@ fn data(server: &ApiServer) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn one_makes_it_and_all_serve_it() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
+    let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let other = replica(&server, "two", false, &registered);
     let leader = replica(&server, "one", true, &registered);
     let pair = leader.pair(|_| true).await;
@@ -87,18 +87,18 @@ async fn one_makes_it_and_all_serve_it() {
     let data = data(&server);
     assert_eq!(data.keys().collect::<Vec<_>>(), ["ca.crt", "ca.key", "tls.crt", "tls.key"]);
     assert_eq!(server.object(SECRET).unwrap()["type"], "kubernetes.io/tls");
-    assert!(Certificate::read_all(&data["tls.crt"]).unwrap()[0].is_of_key(&data["tls.key"]));
+    assert!(Certificate::parse_pem(&data["tls.crt"]).unwrap()[0].is_of_key(&data["tls.key"]));
 }
 
 #[tokio::test]
 async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
+    let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
     let follower = replica(&server, "two", false, &registered);
     let first = leader.pair(|_| true).await;
     follower.pair(|_| true).await;
-    registered.send_replace(Trusted::Bundle(first.ca.clone()));
+    registered.send_replace(RegisteredCa::Bundle(first.ca.clone()));
     server.change(SECRET, |secret| secret["data"]["ca.key"] = json!(BASE64_STANDARD.encode("gone")));
 
     // The new CA is trusted beside the old one, and nothing is signed by it yet.
@@ -116,10 +116,10 @@ async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
 #[tokio::test]
 async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
+    let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
     let first = leader.pair(|_| true).await;
-    registered.send_replace(Trusted::Bundle(first.ca.clone()));
+    registered.send_replace(RegisteredCa::Bundle(first.ca.clone()));
     let behind = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-behind";
     let other_s = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-b-one";
     let report = |name: &str, service: &str| {
@@ -152,11 +152,11 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
 #[tokio::test]
 async fn another_leader_goes_on_where_the_first_has_stopped() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
+    let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
     let other = replica(&server, "two", false, &registered);
     let first = leader.pair(|_| true).await;
-    registered.send_replace(Trusted::Bundle(first.ca.clone()));
+    registered.send_replace(RegisteredCa::Bundle(first.ca.clone()));
     server.remove(SECRET);
     let both = other.bundle(2).await;
     assert_eq!(both[1].to_pem(), first.ca, "what is registered stays trusted");
@@ -164,7 +164,7 @@ async fn another_leader_goes_on_where_the_first_has_stopped() {
     other.leads.send_replace(true);
     registered.send_replace(other.trusted());
     other.pair(|pair| pair.ca == both[0].to_pem()).await;
-    // The first one's report ends by its silence.
+    // The first one's report ends by its report_timeout.
     assert_eq!(other.bundle(1).await[0], both[0]);
     assert!(server.object(REPORT).is_none());
 }
@@ -177,23 +177,23 @@ async fn nothing_is_made_before_it_is_known_what_is_trusted() {
     // Long enough for a leader in haste.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(server.object(SECRET).is_none());
-    let old = crate::certs::Authority::make(Duration::from_hours(1)).unwrap().cert;
-    registered.send_replace(Trusted::Bundle(old.clone()));
+    let old = crate::certs::CertificateAuthority::generate(Duration::from_hours(1)).unwrap().cert;
+    registered.send_replace(RegisteredCa::Bundle(old.clone()));
     assert_eq!(leader.bundle(2).await[1].to_pem(), old, "what is registered stays trusted");
 }
 
 #[tokio::test]
 async fn without_a_leader_it_is_said_what_is_missing() {
     let server = ApiServer::default();
-    let registered = watch::Sender::new(Trusted::Bundle(String::new()));
+    let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let lonely = replica(&server, "one", false, &registered);
-    let lacking = &lonely.certificates.lacking;
-    let mut lacking = lacking.subscribe();
-    let said = lacking.wait_for(|lacking| lacking.contains("leads has not made it"));
+    let waiting_reason = &lonely.certificates.waiting_reason;
+    let mut waiting_reason = waiting_reason.subscribe();
+    let said = waiting_reason.wait_for(|waiting_reason| waiting_reason.contains("leads has not made it"));
     timeout(PATIENT, said).await.unwrap().unwrap();
     server.go_away(true);
     lonely.kept.abort();
     let lonely = replica(&server, "two", false, &registered);
-    let mut lacking = lonely.certificates.lacking.subscribe();
-    timeout(PATIENT, lacking.wait_for(|lacking| lacking.contains("away"))).await.unwrap().unwrap();
+    let mut waiting_reason = lonely.certificates.waiting_reason.subscribe();
+    timeout(PATIENT, waiting_reason.wait_for(|waiting_reason| waiting_reason.contains("away"))).await.unwrap().unwrap();
 }

@@ -4,20 +4,23 @@ use super::*;
 use crate::cluster::testing::api_server::ApiServer;
 
 const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall";
-const QUICK: Terms =
-    Terms { lease: Duration::from_millis(600), look: Duration::from_millis(40), request: Duration::from_millis(200) };
+const QUICK: ElectionTiming = ElectionTiming {
+    lease_duration: Duration::from_millis(600),
+    retry_period: Duration::from_millis(40),
+    request_timeout: Duration::from_millis(200),
+};
 /// Longer than anything takes that happens at all.
 const PATIENT: Duration = Duration::from_mins(1);
 
 /// A replica that takes part until it is aborted.
-fn part(server: &ApiServer, identity: &str) -> (std::sync::Arc<Lease>, tokio::task::JoinHandle<Infallible>) {
-    let lease = std::sync::Arc::new(Lease::new(&server.home(identity), "wall", QUICK));
+fn part(server: &ApiServer, identity: &str) -> (std::sync::Arc<LeaderElector>, tokio::task::JoinHandle<Infallible>) {
+    let lease = std::sync::Arc::new(LeaderElector::new(&server.home(identity), "wall", QUICK));
     let kept = std::sync::Arc::clone(&lease);
-    (lease, tokio::spawn(async move { kept.keep().await }))
+    (lease, tokio::spawn(async move { kept.run().await }))
 }
 
-async fn until(lease: &Lease, leads: bool) {
-    timeout(PATIENT, lease.leads().wait_for(|now| *now == leads)).await.unwrap().unwrap();
+async fn until(lease: &LeaderElector, leads: bool) {
+    timeout(PATIENT, lease.is_leader().wait_for(|now| *now == leads)).await.unwrap().unwrap();
 }
 
 fn holder(server: &ApiServer) -> Option<String> {
@@ -31,8 +34,8 @@ async fn one_leads_and_the_other_follows_when_it_is_gone() {
     until(&one, true).await;
     let (two, _kept) = part(&server, "two");
     // Longer than a lease lasts that nobody renews.
-    sleep(QUICK.lease * 2).await;
-    assert!(*one.leads().borrow() && !*two.leads().borrow());
+    sleep(QUICK.lease_duration * 2).await;
+    assert!(*one.is_leader().borrow() && !*two.is_leader().borrow());
     kept.abort();
     until(&two, true).await;
     assert_eq!(holder(&server).as_deref(), Some("two"));
@@ -47,7 +50,7 @@ async fn what_is_released_is_anybody_s() {
     kept.abort();
     one.release().await;
     assert_eq!(holder(&server), None);
-    assert!(!*one.leads().borrow());
+    assert!(!*one.is_leader().borrow());
     let (two, kept) = part(&server, "two");
     until(&two, true).await;
     // Who never had it takes it from nobody.

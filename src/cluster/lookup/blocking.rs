@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
-use super::error::Fault;
-use super::ttl_cache::Remembered;
+use super::ttl_cache::TtlCache;
+use crate::cluster::api_error::ApiError;
 
 /// Look-ups under way at once; a cluster that needs more is in trouble.
 const AT_ONCE: usize = 64;
@@ -24,18 +24,18 @@ const LATEST: Duration = Duration::from_secs(5);
 const PAUSED: usize = 256;
 
 /// Waits for look-ups, each in a task of its own, no longer than `longest`.
-pub(super) struct Bridge {
+pub(super) struct BlockingLookup {
     runtime: Handle,
     longest: Duration,
     places: Arc<Semaphore>,
     /// By group: whoever can slow one down must not blind the wall for the others.
-    paused: Remembered<String, ()>,
+    paused: TtlCache<String, ()>,
 }
 
-impl Bridge {
+impl BlockingLookup {
     pub(super) fn new(runtime: Handle, longest: Duration) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { runtime, longest, places, paused: Remembered::new(PAUSED) }
+        Self { runtime, longest, places, paused: TtlCache::new(PAUSED) }
     }
 
     /// Looks something of `group` up. It may be called from within a task of a
@@ -43,15 +43,15 @@ impl Bridge {
     pub(super) fn wait<T: Send + 'static>(
         &self,
         group: &str,
-        look_up: impl Future<Output = Result<T, Fault>> + Send + 'static,
-    ) -> Result<T, Fault> {
+        look_up: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
         if self.paused.get(&group.to_owned()).is_some_and(|(age, ())| age < PAUSE) {
-            return Err(Fault::Paused);
+            return Err(ApiError::Paused);
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Fault::Busy)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ApiError::Busy)?;
         let (answer, answered) = sync_channel(1);
         let task = async move {
-            let found = tokio::time::timeout(LATEST, look_up).await.unwrap_or(Err(Fault::Slow));
+            let found = tokio::time::timeout(LATEST, look_up).await.unwrap_or(Err(ApiError::Slow));
             drop(place);
             // Nobody may be waiting any more.
             let _ = answer.send(found);
@@ -62,11 +62,11 @@ impl Bridge {
         });
         let found = found.unwrap_or_else(|error| {
             Err(match error {
-                RecvTimeoutError::Timeout => Fault::Slow,
-                RecvTimeoutError::Disconnected => Fault::BrokenOff,
+                RecvTimeoutError::Timeout => ApiError::Slow,
+                RecvTimeoutError::Disconnected => ApiError::BrokenOff,
             })
         });
-        if found.as_ref().is_err_and(Fault::is_silence) {
+        if found.as_ref().is_err_and(ApiError::is_silence) {
             self.paused.insert(group.to_owned(), ());
         }
         found

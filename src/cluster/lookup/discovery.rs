@@ -4,7 +4,7 @@ use axum::http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResourceList};
 use kube::Client;
 
-use super::error::{Fault, found};
+use crate::cluster::api_error::{ApiError, found};
 
 /// The kinds of a group.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(in crate::cluster) struct Resource {
 
 impl Group {
     /// Asks for a group; one that is not there has no kinds.
-    pub(in crate::cluster) async fn read(client: &Client, group: &str) -> Result<Self, Fault> {
+    pub(in crate::cluster) async fn read(client: &Client, group: &str) -> Result<Self, ApiError> {
         let mut kinds = Self(Vec::new());
         if group.is_empty() {
             kinds.take(group, "v1", client.list_core_api_resources("v1").await?);
@@ -83,18 +83,18 @@ impl Resource {
 }
 
 /// A request for an object.
-pub(super) fn get(path: &str) -> Result<Request<Vec<u8>>, Fault> {
+pub(super) fn get(path: &str) -> Result<Request<Vec<u8>>, ApiError> {
     request(path, "application/json")
 }
 
 /// A request for an object's metadata.
-pub(super) fn get_metadata(path: &str) -> Result<Request<Vec<u8>>, Fault> {
+pub(super) fn get_metadata(path: &str) -> Result<Request<Vec<u8>>, ApiError> {
     request(path, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
 }
 
-fn request(path: &str, accept: &str) -> Result<Request<Vec<u8>>, Fault> {
+fn request(path: &str, accept: &str) -> Result<Request<Vec<u8>>, ApiError> {
     let request = Request::get(path).header("accept", accept).body(Vec::new());
-    request.map_err(|error| Fault::Unreachable(error.to_string()))
+    request.map_err(|error| ApiError::Unreachable(error.to_string()))
 }
 
 /// Whether a group's name is one: it comes from owner references, which anybody writes.

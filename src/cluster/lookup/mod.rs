@@ -6,7 +6,6 @@
 
 mod blocking;
 pub(in crate::cluster) mod discovery;
-pub(in crate::cluster) mod error;
 mod openapi;
 #[cfg(test)]
 mod tests;
@@ -20,10 +19,10 @@ use kube::core::PartialObjectMeta;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use blocking::Bridge;
+use super::api_error::{ApiError, found};
+use blocking::BlockingLookup;
 use discovery::{Group, get, get_metadata};
-use error::{Fault, found};
-use ttl_cache::Remembered;
+use ttl_cache::TtlCache;
 
 use super::ClusterContext;
 use driftwall_core::desired::ObjectKey;
@@ -55,16 +54,16 @@ const UNDEFINED: Duration = Duration::from_secs(30);
 const DEFINITIONS: usize = 512;
 
 /// A cluster, behind its API server.
-pub struct Live {
-    bridge: Bridge,
-    known: Arc<Known>,
+pub struct ApiLookup {
+    bridge: BlockingLookup,
+    known: Arc<LookupCache>,
 }
 
-struct Known {
+struct LookupCache {
     client: Client,
-    owners: Remembered<String, Option<Owner>>,
-    groups: Remembered<String, Arc<Group>>,
-    definitions: Remembered<(String, String), Option<Definition>>,
+    owners: TtlCache<String, Option<Owner>>,
+    groups: TtlCache<String, Arc<Group>>,
+    definitions: TtlCache<(String, String), Option<Definition>>,
     /// Definitions can be large: one is read at a time.
     reading: tokio::sync::Mutex<()>,
 }
@@ -77,12 +76,12 @@ struct Definition {
 }
 
 /// The answer is not remembered, or too old: the API server must be asked.
-struct NotAtHand;
+struct CacheMiss;
 
-impl Live {
+impl ApiLookup {
     /// The cluster that driftwall is in. Must be called on a runtime.
-    pub fn of(home: &ClusterContext) -> Self {
-        Self::new(home.look_ups.clone(), Handle::current())
+    pub fn from_context(home: &ClusterContext) -> Self {
+        Self::new(home.lookup_client.clone(), Handle::current())
     }
 
     /// A cluster that `client` reaches; look-ups run on `runtime`.
@@ -91,21 +90,21 @@ impl Live {
     }
 
     fn within(client: Client, runtime: Handle, longest: Duration) -> Self {
-        let known = Known {
+        let known = LookupCache {
             client,
-            owners: Remembered::new(OWNERS),
-            groups: Remembered::new(GROUPS),
-            definitions: Remembered::new(DEFINITIONS),
+            owners: TtlCache::new(OWNERS),
+            groups: TtlCache::new(GROUPS),
+            definitions: TtlCache::new(DEFINITIONS),
             reading: tokio::sync::Mutex::new(()),
         };
-        Self { bridge: Bridge::new(runtime, longest), known: Arc::new(known) }
+        Self { bridge: BlockingLookup::new(runtime, longest), known: Arc::new(known) }
     }
 }
 
-impl ClusterLookup for Live {
+impl ClusterLookup for ApiLookup {
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError> {
         let id = object.to_string();
-        if let Ok(owner) = self.known.owner_at_hand(&id) {
+        if let Ok(owner) = self.known.cached_owner(&id) {
             return Ok(owner);
         }
         let known = Arc::clone(&self.known);
@@ -121,20 +120,20 @@ impl ClusterLookup for Live {
             return Ok(None);
         }
         let id = (group.to_owned(), kind.to_owned());
-        if let Ok(custom) = self.known.custom_at_hand(&id) {
+        if let Ok(custom) = self.known.cached_crd(&id) {
             return Ok(custom);
         }
         let (known, asked) = (Arc::clone(&self.known), id.clone());
         let found = self.bridge.wait(group, async move { known.custom(asked).await });
         found.or_else(|fault| {
             let what = format!("the CustomResourceDefinition of {kind}.{group}");
-            self.known.custom_of_before(id).map(Some).ok_or_else(|| failed(what, &fault))
+            self.known.stale_crd(id).map(Some).ok_or_else(|| failed(what, &fault))
         })
     }
 
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookupError> {
         let is_it = |group: &Group| group.by_plural(plural).map(|resource| resource.kind.clone());
-        if let Ok(kind) = self.known.kind_at_hand(group, is_it) {
+        if let Ok(kind) = self.known.cached_kind(group, is_it) {
             return Ok(kind);
         }
         let known = Arc::clone(&self.known);
@@ -147,14 +146,14 @@ impl ClusterLookup for Live {
     }
 }
 
-fn failed(what: String, fault: &Fault) -> LookupError {
+fn failed(what: String, fault: &ApiError) -> LookupError {
     LookupError { what, reason: fault.to_string() }
 }
 
-impl Known {
-    fn owner_at_hand(&self, id: &String) -> Result<Option<Owner>, NotAtHand> {
-        let (age, owner) = self.owners.get(id).ok_or(NotAtHand)?;
-        if age < if owner.is_some() { OWNED } else { UNOWNED } { Ok(owner) } else { Err(NotAtHand) }
+impl LookupCache {
+    fn cached_owner(&self, id: &String) -> Result<Option<Owner>, CacheMiss> {
+        let (age, owner) = self.owners.get(id).ok_or(CacheMiss)?;
+        if age < if owner.is_some() { OWNED } else { UNOWNED } { Ok(owner) } else { Err(CacheMiss) }
     }
 
     async fn owner(
@@ -164,7 +163,7 @@ impl Known {
         kind: &str,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Owner>, Fault> {
+    ) -> Result<Option<Owner>, ApiError> {
         let resource = self.kind(group, |group| group.by_kind(kind).cloned()).await?;
         let owner = match resource.and_then(|resource| resource.path(namespace, name)) {
             Some(path) => self.metadata(&path).await?.and_then(|object| controller(&object)),
@@ -174,18 +173,18 @@ impl Known {
         Ok(owner)
     }
 
-    async fn metadata(&self, path: &str) -> Result<Option<PartialObjectMeta>, Fault> {
+    async fn metadata(&self, path: &str) -> Result<Option<PartialObjectMeta>, ApiError> {
         found(self.client.request(get_metadata(path)?).await)
     }
 
-    fn kind_at_hand<T>(&self, group: &str, find: impl Fn(&Group) -> Option<T>) -> Result<Option<T>, NotAtHand> {
-        let (age, group) = self.groups.get(&group.to_owned()).ok_or(NotAtHand)?;
+    fn cached_kind<T>(&self, group: &str, find: impl Fn(&Group) -> Option<T>) -> Result<Option<T>, CacheMiss> {
+        let (age, group) = self.groups.get(&group.to_owned()).ok_or(CacheMiss)?;
         let found = find(&group);
-        if age < if found.is_some() { KINDS } else { NO_KIND } { Ok(found) } else { Err(NotAtHand) }
+        if age < if found.is_some() { KINDS } else { NO_KIND } { Ok(found) } else { Err(CacheMiss) }
     }
 
-    async fn kind<T>(&self, name: &str, find: impl Fn(&Group) -> Option<T>) -> Result<Option<T>, Fault> {
-        if let Ok(found) = self.kind_at_hand(name, &find) {
+    async fn kind<T>(&self, name: &str, find: impl Fn(&Group) -> Option<T>) -> Result<Option<T>, ApiError> {
+        if let Ok(found) = self.cached_kind(name, &find) {
             return Ok(found);
         }
         let group = Arc::new(Group::read(&self.client, name).await?);
@@ -194,16 +193,16 @@ impl Known {
         Ok(found)
     }
 
-    fn custom_at_hand(&self, id: &(String, String)) -> Result<Option<Arc<CustomResource>>, NotAtHand> {
-        let (age, definition) = self.definitions.get(id).ok_or(NotAtHand)?;
+    fn cached_crd(&self, id: &(String, String)) -> Result<Option<Arc<CustomResource>>, CacheMiss> {
+        let (age, definition) = self.definitions.get(id).ok_or(CacheMiss)?;
         let longest = if definition.is_some() { DEFINED } else { UNDEFINED };
-        if age < longest { Ok(definition.map(|definition| definition.custom)) } else { Err(NotAtHand) }
+        if age < longest { Ok(definition.map(|definition| definition.custom)) } else { Err(CacheMiss) }
     }
 
-    async fn custom(&self, id: (String, String)) -> Result<Option<Arc<CustomResource>>, Fault> {
+    async fn custom(&self, id: (String, String)) -> Result<Option<Arc<CustomResource>>, ApiError> {
         let _one = self.reading.lock().await;
         // Another look-up may have read it meanwhile.
-        if let Ok(custom) = self.custom_at_hand(&id) {
+        if let Ok(custom) = self.cached_crd(&id) {
             return Ok(custom);
         }
         let before = self.definitions.get(&id).and_then(|(_, definition)| definition);
@@ -213,7 +212,7 @@ impl Known {
     }
 
     /// What a definition was some minutes ago: better than nothing, and not asked for again at once.
-    fn custom_of_before(&self, id: (String, String)) -> Option<Arc<CustomResource>> {
+    fn stale_crd(&self, id: (String, String)) -> Option<Arc<CustomResource>> {
         let (_, definition) = self.definitions.get(&id)?;
         let custom = Arc::clone(&definition.as_ref()?.custom);
         self.definitions.insert(id, definition);
@@ -225,7 +224,7 @@ impl Known {
         &self,
         (group, kind): &(String, String),
         before: Option<&Definition>,
-    ) -> Result<Option<Definition>, Fault> {
+    ) -> Result<Option<Definition>, ApiError> {
         let Some(resource) = self.kind(group, |group| group.by_kind(kind).cloned()).await? else {
             return Ok(None);
         };
@@ -240,7 +239,7 @@ impl Known {
         let object: Option<Value> = match found(self.client.request(get(&path)?).await) {
             Ok(object) => object,
             // Whoever may not read definitions may still read what the API server describes.
-            Err(refused @ Fault::Refused { code: 403, .. }) => {
+            Err(refused @ ApiError::Refused { code: 403, .. }) => {
                 return self.described(&resource, before).await?.map(Some).ok_or(refused);
             }
             Err(fault) => return Err(fault),

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::discovery::{Resource, get};
-use super::error::{Fault, found};
-use super::{Definition, Known};
+use super::{Definition, LookupCache};
+use crate::cluster::api_error::{ApiError, found};
 use driftwall_core::diff::CustomResource;
 
 /// What `/openapi/v3` says: where each group version is described.
@@ -28,14 +28,14 @@ struct Document {
     url: String,
 }
 
-impl Known {
+impl LookupCache {
     /// Reads what the API server describes of a kind; what has not changed is not
     /// read again. `None` where it describes nothing, as those before 1.24 do.
     pub(super) async fn described(
         &self,
         resource: &Resource,
         before: Option<&Definition>,
-    ) -> Result<Option<Definition>, Fault> {
+    ) -> Result<Option<Definition>, ApiError> {
         let Resource { group, kind, plural, namespaced, .. } = resource;
         let index: Option<Index> = found(self.client.request(get("/openapi/v3")?).await)?;
         let prefix = format!("apis/{group}/");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Answers live in two generations: when the young one is full it becomes the
 /// old one, and what was old and not asked for since is forgotten.
 #[derive(Debug)]
-pub(super) struct Remembered<K, V>(Mutex<Generations<K, V>>);
+pub(super) struct TtlCache<K, V>(Mutex<Generations<K, V>>);
 
 #[derive(Debug)]
 struct Generations<K, V> {
@@ -19,7 +19,7 @@ struct Generations<K, V> {
     each: usize,
 }
 
-impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
+impl<K: Eq + Hash, V: Clone> TtlCache<K, V> {
     /// A memory of at most `most` answers.
     pub(super) fn new(most: usize) -> Self {
         let each = most.div_ceil(2);
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_memory_stays_within_its_bounds_and_keeps_what_is_asked_for() {
-        let memory = Remembered::new(10);
+        let memory = TtlCache::new(10);
         memory.insert(0, "asked for");
         for key in 1..1_000 {
             memory.insert(key, "once");
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_later_answer_replaces_an_earlier_one_and_is_young() {
-        let memory = Remembered::new(4);
+        let memory = TtlCache::new(4);
         memory.insert("a", 1);
         std::thread::sleep(Duration::from_millis(20));
         assert!(memory.get(&"a").is_some_and(|(age, value)| age >= Duration::from_millis(20) && value == 1));

@@ -28,7 +28,7 @@ impl ApiServer {
         let server = self.clone();
         let router = Router::new().fallback(move |request: Request| server.clone().answer(request));
         let client = kube::Client::new(router, "ops");
-        ClusterContext { look_ups: client.clone(), client, namespace: "ops".into(), identity: identity.into() }
+        ClusterContext { lookup_client: client.clone(), client, namespace: "ops".into(), identity: identity.into() }
     }
 
     pub(in crate::cluster) fn go_away(&self, is_away: bool) {

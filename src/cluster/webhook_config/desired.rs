@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::Plan;
+use super::WebhookSpec;
 use super::ca_bundle::{keep_bundles, names_a_ca, open};
 use driftwall_core::webhook_config::{
     APPLIED_ANNOTATION, WebhookParameters, applied_hash, build, preserve_failure_policies,
@@ -14,7 +14,7 @@ use driftwall_core::webhook_config::{
 /// The configuration that is wanted, with the failure policies that an operator
 /// set, and which those are. Where the CA `is_left` to others, theirs stays.
 pub(super) fn wanted(
-    plan: &Plan,
+    plan: &WebhookSpec,
     bundle: Option<String>,
     is_left: bool,
     live: Option<&Value>,

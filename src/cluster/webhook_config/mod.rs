@@ -33,15 +33,15 @@ use super::ClusterContext;
 
 use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::WebhookParameters;
-pub use registered_ca::{Trusted, follow as follow_registered};
+pub use registered_ca::{RegisteredCa, poll_registered_ca};
 
-use client::Calls;
+use client::WebhookConfigClient;
 use discovery::Discovery;
-use reconciler::Keeper;
+use reconciler::Reconciler;
 
 /// What is to be registered.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct WebhookSpec {
     /// What Git declares.
     pub snapshot: Arc<Snapshot>,
     /// The rest, but for the CA and what the API server knows.
@@ -54,24 +54,24 @@ pub struct Plan {
 
 /// What driftwall is asked to register.
 #[derive(Clone, Debug)]
-pub enum Order {
-    /// This.
-    Keep(Box<Plan>),
-    /// Nothing: somebody else registers it.
+pub enum Desired {
+    /// This configuration.
+    Managed(Box<WebhookSpec>),
+    /// Nothing: somebody else manages the configuration (`registration.manage: false`).
     Off,
-    /// It is not known yet.
-    Unread,
+    /// Not known yet: no snapshot was loaded so far.
+    Unknown,
 }
 
 /// How the registration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum WebhookConfigState {
     /// There is none.
     Absent,
     /// It is as driftwall wants it.
-    AsWanted,
+    InSync,
     /// It is as driftwall left it, and what is wanted now is not written yet.
-    Behind,
+    Pending,
     /// Somebody changed it.
     Changed,
     /// It is not driftwall's to keep.
@@ -79,58 +79,58 @@ pub enum State {
     /// The API server does not say.
     Unknown,
     /// It is as driftwall wants it, but names no CA: the API server calls nobody.
-    Untrusted,
+    MissingCa,
 }
 
 /// Who wants to know what becomes of the registration.
 pub trait Observer: Send + Sync {
     /// How it stands, and the failure policy of the webhook that is asked about writes.
-    fn stands(&self, state: State, failure_policy: Option<&str>);
+    fn set_state(&self, state: WebhookConfigState, failure_policy: Option<&str>);
     /// It was written, or could not be.
-    fn wrote(&self, succeeded: bool);
+    fn record_write(&self, succeeded: bool);
     /// Something that people should hear of: a reason in one word, a note, and the
     /// uid of the Deployment that it is to be said of.
-    fn happened(&self, reason: &'static str, note: String, deployment: &str);
+    fn record_event(&self, reason: &'static str, note: String, deployment_uid: &str);
 }
 
 /// Keeps the registration for as long as it runs.
-pub struct Registrar {
+pub struct WebhookConfigController {
     home: ClusterContext,
-    inputs: Inputs,
+    inputs: ControllerInputs,
     observer: Arc<dyn Observer>,
     bundle: watch::Sender<Option<String>>,
 }
 
 /// What the registrar goes by; each can change at any time.
 #[derive(Clone)]
-pub struct Inputs {
+pub struct ControllerInputs {
     /// Whether this replica writes.
     pub leading: watch::Receiver<bool>,
     /// What is to be registered.
-    pub plan: watch::Receiver<Order>,
+    pub plan: watch::Receiver<Desired>,
     /// The CA certificates that belong into `caBundle`, PEM: nothing is registered before
     /// they are there. Without a channel `caBundle` is left to whoever keeps it.
     pub bundle: Option<watch::Receiver<Option<String>>>,
 }
 
-impl State {
+impl WebhookConfigState {
     /// The state's name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
-            Self::AsWanted => "in_sync",
-            Self::Behind => "pending",
+            Self::InSync => "in_sync",
+            Self::Pending => "pending",
             Self::Changed => "changed",
             Self::Off => "off",
             Self::Unknown => "unknown",
-            Self::Untrusted => "untrusted",
+            Self::MissingCa => "missing_ca",
         }
     }
 }
 
-impl Registrar {
+impl WebhookConfigController {
     /// Does nothing before it runs.
-    pub fn new(home: &ClusterContext, inputs: Inputs, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(home: &ClusterContext, inputs: ControllerInputs, observer: Arc<dyn Observer>) -> Self {
         Self { home: home.clone(), inputs, observer, bundle: watch::Sender::new(None) }
     }
 
@@ -144,12 +144,13 @@ impl Registrar {
     pub async fn run(mut self) -> Infallible {
         loop {
             let order = self.inputs.plan.borrow_and_update().clone();
-            if let Order::Keep(plan) = order {
-                self.observer.stands(State::Unknown, None);
+            if let Desired::Managed(plan) = order {
+                self.observer.set_state(WebhookConfigState::Unknown, None);
                 self.keep(&plan.registration.name).await;
             } else {
-                let state = if matches!(order, Order::Off) { State::Off } else { State::Unknown };
-                self.observer.stands(state, None);
+                let state =
+                    if matches!(order, Desired::Off) { WebhookConfigState::Off } else { WebhookConfigState::Unknown };
+                self.observer.set_state(state, None);
                 changed(&mut self.inputs.plan).await;
             }
         }
@@ -162,18 +163,18 @@ impl Registrar {
         // Rights by name hold for a list and a watch by that name, too.
         let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut events = pin!(watcher(api, only).default_backoff());
-        let calls = Calls::new(self.home.client.clone(), self.home.namespace.clone());
+        let calls = WebhookConfigClient::new(self.home.client.clone(), self.home.namespace.clone());
         let discovery = Discovery::new(self.home.client.clone());
         let mut keeper =
-            Keeper::new(calls, discovery, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
-        let Inputs { leading, plan, bundle } = &mut self.inputs;
+            Reconciler::new(calls, discovery, self.inputs.clone(), Arc::clone(&self.observer), self.bundle.clone());
+        let ControllerInputs { leading, plan, bundle } = &mut self.inputs;
         let mut due = Instant::now();
         loop {
             tokio::select! {
                 Some(event) = events.next() => keeper.take(event),
                 () = changed(leading) => keeper.forget(),
                 () = changed(plan) => {
-                    let is_it = |order: &Order| matches!(order, Order::Keep(plan) if plan.registration.name == name);
+                    let is_it = |order: &Desired| matches!(order, Desired::Managed(plan) if plan.registration.name == name);
                     if !is_it(&plan.borrow()) {
                         return;
                     }

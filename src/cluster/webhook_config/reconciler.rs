@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::ca_bundle::{all_webhooks, bundle_of, has_bundles, names_a_ca, only_bundles, writes};
-use super::client::Calls;
+use super::client::WebhookConfigClient;
 use super::desired::{hash, wanted};
 use super::discovery::Discovery;
-use super::report::Told;
-use super::{Inputs, Observer, Order, Plan, State};
-use crate::cluster::lookup::error::Fault;
+use super::report::LastReported;
+use super::{ControllerInputs, Desired, Observer, WebhookConfigState, WebhookSpec};
+use crate::cluster::api_error::ApiError;
 use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, live_state};
 
 /// How often the way back in is looked for while the registration is not kept.
@@ -40,10 +40,10 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// What the registrar knows, from one step to the next.
-pub(super) struct Keeper {
-    calls: Calls,
+pub(super) struct Reconciler {
+    calls: WebhookConfigClient,
     discovery: Discovery,
-    pub(super) inputs: Inputs,
+    pub(super) inputs: ControllerInputs,
     pub(super) observer: Arc<dyn Observer>,
     bundle: watch::Sender<Option<String>>,
     live: Live,
@@ -64,7 +64,7 @@ pub(super) struct Keeper {
     restored: Option<Instant>,
     put: Option<Instant>,
     pub(super) pause: Duration,
-    pub(super) told: Told,
+    pub(super) told: LastReported,
     failures: u32,
 }
 
@@ -75,7 +75,7 @@ enum Live {
 }
 
 /// What is to be done about the registration.
-enum Deed {
+enum Action {
     /// The CA alone is put right; the rest is somebody's.
     Bundle,
     Nothing,
@@ -84,11 +84,11 @@ enum Deed {
     Restore,
 }
 
-impl Keeper {
+impl Reconciler {
     pub(super) fn new(
-        calls: Calls,
+        calls: WebhookConfigClient,
         discovery: Discovery,
-        inputs: Inputs,
+        inputs: ControllerInputs,
         observer: Arc<dyn Observer>,
         bundle: watch::Sender<Option<String>>,
     ) -> Self {
@@ -110,7 +110,7 @@ impl Keeper {
             restored: None,
             put: None,
             pause: PUT,
-            told: Told::default(),
+            told: LastReported::default(),
             failures: 0,
         }
     }
@@ -148,7 +148,7 @@ impl Keeper {
                 self.failures = 0;
                 wait.unwrap_or(LOOK)
             }
-            Err(Fault::Refused { code: 409, message }) => {
+            Err(ApiError::Refused { code: 409, message }) => {
                 tracing::debug!(%message, "The registration changed meanwhile");
                 SHORTEST_WAIT
             }
@@ -165,8 +165,8 @@ impl Keeper {
         }
     }
 
-    async fn attempt(&mut self) -> Result<Option<Duration>, Fault> {
-        let Order::Keep(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
+    async fn attempt(&mut self) -> Result<Option<Duration>, ApiError> {
+        let Desired::Managed(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
         if self.away || self.looked.elapsed() >= LOOK {
             self.look(&plan.registration.name).await?;
         }
@@ -202,21 +202,21 @@ impl Keeper {
         }
         let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
         let pause = match deed {
-            Deed::Restore => left(self.restored, RESTORED),
-            Deed::Put => left(self.put, self.pause),
-            Deed::Bundle | Deed::Nothing => None,
+            Action::Restore => left(self.restored, RESTORED),
+            Action::Put => left(self.put, self.pause),
+            Action::Bundle | Action::Nothing => None,
         };
         match (deed, live, pause) {
-            (Deed::Nothing, _, _) | (Deed::Bundle, None, _) => {}
-            (Deed::Put | Deed::Restore, _, Some(left)) => return Ok(Some(left)),
-            (Deed::Restore, _, None) => {
+            (Action::Nothing, _, _) | (Action::Bundle, None, _) => {}
+            (Action::Put | Action::Restore, _, Some(left)) => return Ok(Some(left)),
+            (Action::Restore, _, None) => {
                 self.restored = Some(Instant::now());
                 self.tell(&plan, &standing);
                 self.put(&plan, wanted).await?;
                 self.happened("RegistrationRestored", format!("{} is put back", plan.registration.name));
             }
-            (Deed::Put, _, None) => self.put(&plan, wanted).await?,
-            (Deed::Bundle, Some(live), _) => {
+            (Action::Put, _, None) => self.put(&plan, wanted).await?,
+            (Action::Bundle, Some(live), _) => {
                 self.tell(&plan, &standing);
                 let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
                 self.written(patched)?;
@@ -236,7 +236,7 @@ impl Keeper {
     }
 
     /// Looks without the watch.
-    async fn look(&mut self, name: &str) -> Result<(), Fault> {
+    async fn look(&mut self, name: &str) -> Result<(), ApiError> {
         self.looked = Instant::now();
         match self.calls.configuration(name).await {
             Ok(found) => {
@@ -244,7 +244,7 @@ impl Keeper {
                 Ok(())
             }
             Err(fault) => {
-                self.observer.stands(State::Unknown, None);
+                self.observer.set_state(WebhookConfigState::Unknown, None);
                 // An API server that comes back may be another one.
                 (self.away, self.conditions) = (true, None);
                 Err(fault)
@@ -255,34 +255,34 @@ impl Keeper {
     /// What the leader does.
     async fn deed(
         &mut self,
-        plan: &Plan,
+        plan: &WebhookSpec,
         standing: &LiveState,
         live: Option<&Value>,
         wanted: &Value,
-    ) -> Result<Deed, Fault> {
+    ) -> Result<Action, ApiError> {
         let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
         match standing {
             LiveState::InSync if has_bundle && self.is_owned(live) => {
                 if self.registered.is_none() {
                     self.registered = Some(self.has_registered(plan).await?);
                 }
-                return Ok(Deed::Nothing);
+                return Ok(Action::Nothing);
             }
-            LiveState::InSync | LiveState::Outdated => return Ok(Deed::Put),
+            LiveState::InSync | LiveState::Outdated => return Ok(Action::Put),
             LiveState::Absent | LiveState::Modified(_) => {}
         }
         self.registered = Some(self.has_registered(plan).await?);
         Ok(match (self.registered, standing) {
-            (Some(true), _) if plan.restore => Deed::Restore,
-            (Some(true), LiveState::Modified(_)) if !has_bundle => Deed::Bundle,
-            (Some(true), _) => Deed::Nothing,
-            _ => Deed::Put,
+            (Some(true), _) if plan.restore => Action::Restore,
+            (Some(true), LiveState::Modified(_)) if !has_bundle => Action::Bundle,
+            (Some(true), _) => Action::Nothing,
+            _ => Action::Put,
         })
     }
 
     /// Whether this installation has registered before: then a registration that is
     /// missing was removed by somebody.
-    async fn has_registered(&self, plan: &Plan) -> Result<bool, Fault> {
+    async fn has_registered(&self, plan: &WebhookSpec) -> Result<bool, ApiError> {
         let remembered = self.calls.remembered(&plan.service).await?;
         let (deployment, role) = self.marks();
         Ok(remembered.is_some_and(|remembered| {
@@ -304,7 +304,7 @@ impl Keeper {
         self.role.as_ref().is_none_or(|role| owners().any(|owner| owner["uid"] == **role))
     }
 
-    async fn put(&mut self, plan: &Plan, mut wanted: Value) -> Result<(), Fault> {
+    async fn put(&mut self, plan: &WebhookSpec, mut wanted: Value) -> Result<(), ApiError> {
         let name = &plan.registration.name;
         self.put = Some(Instant::now());
         if let Some(uid) = &self.role {
@@ -326,18 +326,18 @@ impl Keeper {
         let webhooks = wanted["webhooks"].as_array();
         let rules = webhooks.into_iter().flatten().filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len);
         tracing::info!(%name, rules = rules.sum::<usize>(), "Registered with the API server");
-        let state = if names_a_ca(&wanted) { State::AsWanted } else { State::Untrusted };
-        self.observer.stands(state, wanted["webhooks"][0]["failurePolicy"].as_str());
+        let state = if names_a_ca(&wanted) { WebhookConfigState::InSync } else { WebhookConfigState::MissingCa };
+        self.observer.set_state(state, wanted["webhooks"][0]["failurePolicy"].as_str());
         Ok(())
     }
 
     /// Takes in what was written.
-    fn written(&mut self, outcome: Result<Value, Fault>) -> Result<Value, Fault> {
-        if matches!(outcome, Err(Fault::Refused { code: 409, .. })) {
+    fn written(&mut self, outcome: Result<Value, ApiError>) -> Result<Value, ApiError> {
+        if matches!(outcome, Err(ApiError::Refused { code: 409, .. })) {
             // Somebody was faster; what they left is looked at first.
             self.away = true;
         } else {
-            self.observer.wrote(outcome.is_ok());
+            self.observer.record_write(outcome.is_ok());
         }
         let written = outcome?;
         self.seen = true;
@@ -350,13 +350,13 @@ impl Keeper {
         let has_bundle = live.is_some_and(|live| has_bundles(live, wanted));
         let is_trusted = live.is_none_or(names_a_ca);
         let state = match standing {
-            LiveState::InSync | LiveState::Outdated if !is_trusted => State::Untrusted,
-            LiveState::Absent => State::Absent,
-            LiveState::InSync if has_bundle => State::AsWanted,
-            LiveState::InSync | LiveState::Outdated => State::Behind,
-            LiveState::Modified(_) => State::Changed,
+            LiveState::InSync | LiveState::Outdated if !is_trusted => WebhookConfigState::MissingCa,
+            LiveState::Absent => WebhookConfigState::Absent,
+            LiveState::InSync if has_bundle => WebhookConfigState::InSync,
+            LiveState::InSync | LiveState::Outdated => WebhookConfigState::Pending,
+            LiveState::Modified(_) => WebhookConfigState::Changed,
         };
-        self.observer.stands(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
+        self.observer.set_state(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
         self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));
         if !replace(&mut self.told.untrusted, !is_trusted) || is_trusted {
             return;

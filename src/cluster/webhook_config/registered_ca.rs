@@ -18,25 +18,29 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// What API servers trust, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Trusted {
+pub enum RegisteredCa {
     /// It was not looked at yet, which is not the same as nothing.
     #[default]
-    Unread,
+    Unknown,
     /// There is no such configuration.
-    Unregistered,
+    NoWebhookConfig,
     /// The `caBundle` of the configuration, as PEM; empty where it names no CA.
     Bundle(String),
 }
 
 /// Looks at the `caBundle` of the configuration `name`, for ever. What cannot be
 /// looked at stays what it was.
-pub async fn follow(home: &ClusterContext, name: &str, trusted: &watch::Sender<Trusted>) -> Infallible {
+pub async fn poll_registered_ca(
+    home: &ClusterContext,
+    name: &str,
+    trusted: &watch::Sender<RegisteredCa>,
+) -> Infallible {
     let api = Api::<ValidatingWebhookConfiguration>::all(home.client.clone());
     let mut told = String::new();
     loop {
         let error = match timeout(ANSWER, api.get_opt(name)).await {
             Ok(Ok(found)) => {
-                let now = found.map_or(Trusted::Unregistered, |found| Trusted::Bundle(bundle(found)));
+                let now = found.map_or(RegisteredCa::NoWebhookConfig, |found| RegisteredCa::Bundle(bundle(found)));
                 trusted.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
                 String::new()
             }

@@ -1,13 +1,13 @@
 //! What is said of a registration that is not as driftwall left it.
 
-use super::Plan;
+use super::WebhookSpec;
 use super::client::REGISTERED;
-use super::reconciler::Keeper;
+use super::reconciler::Reconciler;
 use driftwall_core::webhook_config::LiveState;
 
 /// What was said last, which is not said again.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct LastReported {
     pub(super) standing: Option<LiveState>,
     pub(super) trouble: Option<String>,
     pub(super) policies: Vec<(String, String)>,
@@ -15,9 +15,9 @@ pub(super) struct Told {
     pub(super) untrusted: bool,
 }
 
-impl Keeper {
+impl Reconciler {
     /// Says once how the registration stands that is not kept.
-    pub(super) fn tell(&mut self, plan: &Plan, standing: &LiveState) {
+    pub(super) fn tell(&mut self, plan: &WebhookSpec, standing: &LiveState) {
         if self.told.standing.as_ref() == Some(standing) {
             return;
         }
@@ -61,12 +61,12 @@ impl Keeper {
     }
 
     pub(super) fn happened(&self, reason: &'static str, note: String) {
-        self.observer.happened(reason, note, self.deployment.as_deref().unwrap_or_default());
+        self.observer.record_event(reason, note, self.deployment.as_deref().unwrap_or_default());
     }
 }
 
 /// A reason in one word, and a sentence; `None` where all is well.
-pub(super) fn note(plan: &Plan, standing: &LiveState) -> Option<(&'static str, String)> {
+pub(super) fn note(plan: &WebhookSpec, standing: &LiveState) -> Option<(&'static str, String)> {
     let (name, service) = (&plan.registration.name, &plan.service);
     let way_back = if plan.restore {
         "; it is put back".to_owned()

@@ -20,25 +20,25 @@ use driftwall_core::webhook_config::{Endpoint, Plurals};
 struct Ears(Mutex<Vec<String>>);
 
 impl Observer for Ears {
-    fn stands(&self, state: super::State, policy: Option<&str>) {
+    fn set_state(&self, state: super::WebhookConfigState, policy: Option<&str>) {
         self.0.lock().unwrap().push(format!("{} {}", state.as_str(), policy.unwrap_or("-")));
     }
 
-    fn wrote(&self, succeeded: bool) {
+    fn record_write(&self, succeeded: bool) {
         self.0.lock().unwrap().push(format!("wrote {succeeded}"));
     }
 
-    fn happened(&self, reason: &'static str, note: String, deployment: &str) {
-        assert!(!deployment.is_empty());
+    fn record_event(&self, reason: &'static str, note: String, deployment_uid: &str) {
+        assert!(!deployment_uid.is_empty());
         self.0.lock().unwrap().push(format!("{reason}: {note}"));
     }
 }
 
-fn plan(kinds: &[&str]) -> Plan {
+fn plan(kinds: &[&str]) -> WebhookSpec {
     plan_of("v1", kinds)
 }
 
-fn plan_of(version: &str, kinds: &[&str]) -> Plan {
+fn plan_of(version: &str, kinds: &[&str]) -> WebhookSpec {
     let text = kinds
         .iter()
         .map(|kind| format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
@@ -47,7 +47,7 @@ fn plan_of(version: &str, kinds: &[&str]) -> Plan {
     let objects = manifest::read("git.yaml", text.as_bytes()).objects;
     let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
     let snapshot = Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap();
-    Plan {
+    WebhookSpec {
         snapshot: Arc::new(snapshot),
         registration: WebhookParameters {
             name: "driftwall".into(),
@@ -70,9 +70,9 @@ fn plan_of(version: &str, kinds: &[&str]) -> Plan {
 /// A replica, with all that it goes by.
 struct Replica {
     server: ApiServer,
-    keeper: Keeper,
-    plan: watch::Sender<Order>,
-    inputs: Inputs,
+    keeper: Reconciler,
+    plan: watch::Sender<Desired>,
+    inputs: ControllerInputs,
     leading: watch::Sender<bool>,
     ca: watch::Sender<Option<String>>,
     live: watch::Receiver<Option<String>>,
@@ -82,17 +82,17 @@ struct Replica {
 impl Replica {
     fn new(server: &ApiServer) -> Self {
         let (leading, leads) = watch::channel(true);
-        let (plan_in, plan_out) = watch::channel(Order::Keep(Box::new(plan(&["ConfigMap"]))));
+        let (plan_in, plan_out) = watch::channel(Desired::Managed(Box::new(plan(&["ConfigMap"]))));
         let (ca, ca_out) = watch::channel(Some("PEM".to_owned()));
-        let inputs = Inputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
+        let inputs = ControllerInputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
         let given = inputs.clone();
         let home = server.home();
         let ears = Arc::new(Ears::default());
         let bundle = watch::Sender::new(None);
         let live = bundle.subscribe();
-        let calls = Calls::new(home.client.clone(), home.namespace.clone());
+        let calls = WebhookConfigClient::new(home.client.clone(), home.namespace.clone());
         let discovery = Discovery::new(home.client.clone());
-        let mut keeper = Keeper::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
+        let mut keeper = Reconciler::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
         keeper.pause = Duration::ZERO;
         Self { server: server.clone(), keeper, plan: plan_in, inputs: given, leading, ca, live, ears }
     }
@@ -112,10 +112,10 @@ impl Replica {
         std::mem::take(&mut *self.ears.0.lock().unwrap()).join("\n")
     }
 
-    fn plan(&self, edit: impl FnOnce(&mut Plan)) {
+    fn plan(&self, edit: impl FnOnce(&mut WebhookSpec)) {
         self.plan.send_modify(|order| match order {
-            Order::Keep(plan) => edit(plan),
-            Order::Off | Order::Unread => panic!("there is no plan"),
+            Desired::Managed(plan) => edit(plan),
+            Desired::Off | Desired::Unknown => panic!("there is no plan"),
         });
     }
 }
@@ -213,8 +213,8 @@ async fn what_cannot_be_written_is_behind_and_what_is_not_to_be_kept_is_off() {
     assert_eq!(replica.step().await, "pending Ignore\nwrote false");
     assert_eq!(replica.step().await, "pending Ignore\nwrote false", "for as long as it lasts");
 
-    let inputs = Inputs { plan: watch::channel(Order::Off).1, ..replica.inputs.clone() };
-    let registrar = Registrar::new(&server.home(), inputs, Arc::clone(&replica.ears) as _);
+    let inputs = ControllerInputs { plan: watch::channel(Desired::Off).1, ..replica.inputs.clone() };
+    let registrar = WebhookConfigController::new(&server.home(), inputs, Arc::clone(&replica.ears) as _);
     let _ = tokio::time::timeout(Duration::from_millis(50), registrar.run()).await;
     assert_eq!(replica.heard(), "off -");
 }
@@ -230,8 +230,8 @@ async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
         let told = all.iter().map(|it| json!([it["failurePolicy"], it["clientConfig"]["caBundle"]]));
         told.collect::<Vec<_>>()
     };
-    assert_eq!(replica.step().await, "absent -\nwrote true\nuntrusted Ignore");
-    assert_eq!(replica.step().await, "untrusted Ignore", "as it is to be without a CA");
+    assert_eq!(replica.step().await, "absent -\nwrote true\nmissing_ca Ignore");
+    assert_eq!(replica.step().await, "missing_ca Ignore", "as it is to be without a CA");
     server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
     replica.step().await;
     assert_eq!(webhooks(), vec![json!(["Ignore", null]); 2], "not by an operator's hand either");
@@ -249,7 +249,7 @@ async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
     for webhook in 0..3 {
         server.edit(CONFIGURATION, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
     }
-    assert!(replica.step().await.ends_with("wrote true\nuntrusted Ignore"));
+    assert!(replica.step().await.ends_with("wrote true\nmissing_ca Ignore"));
 }
 
 #[tokio::test]

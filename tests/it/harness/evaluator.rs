@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use driftwall::cluster::Recorded;
+use driftwall::cluster::OfflineLookup;
 use driftwall_core::actor::{Actors, Class};
 use driftwall_core::admission;
 use driftwall_core::decision::decide;
@@ -38,7 +38,7 @@ impl Evaluator {
     }
 
     pub(crate) fn with_sources(sources: Vec<Arc<SourceContents>>, presets: &[&str]) -> Self {
-        let mut cluster = Recorded::default();
+        let mut cluster = OfflineLookup::default();
         for object in &*CLUSTER_OBJECTS {
             cluster.insert(object).unwrap();
         }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::http::{HeaderMap, Request, StatusCode};
 use bytes::Bytes;
-use driftwall::certs::{self, Pair};
+use driftwall::certs::{self, ServingCertificate};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming};
@@ -27,12 +27,12 @@ use tokio_rustls::client::TlsStream;
 use crate::harness::waiting::in_time;
 
 /// A certificate for this machine, its key, and the CA that signed it.
-pub(crate) fn localhost_pair() -> Pair {
-    certs::make(&["localhost".into(), "127.0.0.1".into()], 1).unwrap()
+pub(crate) fn localhost_pair() -> ServingCertificate {
+    certs::generate(&["localhost".into(), "127.0.0.1".into()], 1).unwrap()
 }
 
 /// The CAs of these certificates.
-pub(crate) fn roots(pairs: &[&Pair]) -> RootCertStore {
+pub(crate) fn roots(pairs: &[&ServingCertificate]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for pair in pairs {
         let ca = CertificateDer::from_pem_slice(pair.ca.as_bytes()).unwrap();
@@ -42,7 +42,7 @@ pub(crate) fn roots(pairs: &[&Pair]) -> RootCertStore {
 }
 
 /// A client that trusts the CAs of these certificates.
-pub(crate) fn trusting(pairs: &[&Pair]) -> ClientConfig {
+pub(crate) fn trusting(pairs: &[&ServingCertificate]) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -52,7 +52,7 @@ pub(crate) fn trusting(pairs: &[&Pair]) -> ClientConfig {
 }
 
 /// A client that trusts the CA of `pair` and presents a certificate of its own.
-pub(crate) fn with_client_certificate(pair: &Pair, cert: &str, key: &str) -> ClientConfig {
+pub(crate) fn with_client_certificate(pair: &ServingCertificate, cert: &str, key: &str) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -208,7 +208,7 @@ fn presented_certificate(stream: &TlsStream<TcpStream>) -> Vec<u8> {
 }
 
 /// The certificate of a pair, as DER.
-pub(crate) fn certificate_der(pair: &Pair) -> Vec<u8> {
+pub(crate) fn certificate_der(pair: &ServingCertificate) -> Vec<u8> {
     let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap();
     cert.to_vec()
 }

@@ -80,7 +80,7 @@ fn webhook_prints_a_registration_for_what_git_declares() {
         "driftwall.yaml",
         &format!("{}\nunmanaged: [{{namespaces: [pro*], answer: deny}}]\n", crate::program::serve_process::PROD_SOURCE),
     );
-    let pem = driftwall::certs::make(&["wall".to_owned()], 1).unwrap().ca;
+    let pem = driftwall::certs::generate(&["wall".to_owned()], 1).unwrap().ca;
     let ca = file("ca.crt", &pem);
     let webhook = |more: &[&str]| driftwall(&[&["webhook", "--config", &config, "--ca", &ca], more].concat());
     let printed = webhook(&["--service", "wall/it"]);

@@ -10,7 +10,7 @@ use crate::harness::http_client::{Client, Sent, certificate_der, connect, localh
 use crate::harness::reviews::recorded_review;
 use crate::harness::waiting::in_time;
 use crate::program::serve_process::{PROD_SOURCE, ServeProcess, response, write_pair};
-use driftwall::certs::Pair;
+use driftwall::certs::ServingCertificate;
 
 /// Clients that ask one review after another, on connections that they keep.
 struct Load {
@@ -19,7 +19,7 @@ struct Load {
 }
 
 impl Load {
-    fn begin(server: &ServeProcess, trusted: &[Pair]) -> Self {
+    fn begin(server: &ServeProcess, trusted: &[ServingCertificate]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let review = recorded_review("patch-replicas-7", "alice");
         let address = server.webhook;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use driftwall::certs::Pair;
+use driftwall::certs::ServingCertificate;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ sources:
 /// A running process.
 pub(crate) struct ServeProcess {
     pub(crate) folder: TempDir,
-    pub(crate) pair: Pair,
+    pub(crate) pair: ServingCertificate,
     pub(crate) webhook: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) child: Child,
@@ -125,7 +125,7 @@ pub(crate) fn response(mut answer: Answer, review: &Value) -> Value {
 }
 
 /// Writes a certificate and its key where the configuration names them.
-pub(crate) fn write_pair(pair: &Pair, folder: &Path) {
+pub(crate) fn write_pair(pair: &ServingCertificate, folder: &Path) {
     std::fs::write(folder.join("tls.crt"), &pair.cert).unwrap();
     std::fs::write(folder.join("tls.key"), &pair.key).unwrap();
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use driftwall::certs::Pair;
+use driftwall::certs::ServingCertificate;
 use driftwall::server::{
     CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, ServeError, Server, Settings, SourceHealth,
 };
@@ -119,7 +119,7 @@ impl MountedSecret {
 }
 
 /// The files of a mounted TLS Secret.
-pub(crate) fn pair_files(pair: &Pair) -> [(&str, &str); 2] {
+pub(crate) fn pair_files(pair: &ServingCertificate) -> [(&str, &str); 2] {
     [("tls.crt", &pair.cert), ("tls.key", &pair.key)]
 }
 
@@ -131,7 +131,7 @@ pub(crate) struct TestServer {
     pub(crate) admin: SocketAddr,
     pub(crate) stub: Arc<StubReviewer>,
     pub(crate) sources: Arc<StubHealth>,
-    pub(crate) pair: Pair,
+    pub(crate) pair: ServingCertificate,
     pub(crate) mount: MountedSecret,
     shutdown: Signal,
     at_once: Signal,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use driftwall::certs::Pair;
+use driftwall::certs::ServingCertificate;
 use driftwall::server::{CertificateSource, ServeError, Server};
 use driftwall::telemetry::Metrics;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
@@ -78,7 +78,7 @@ async fn a_bad_certificate_is_refused_once_and_the_old_one_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_certificate_is_followed_as_well() {
-    let held = |pair: &Pair| Arc::new(pair.clone());
+    let held = |pair: &ServingCertificate| Arc::new(pair.clone());
     let (first, next) = (localhost_pair(), localhost_pair());
     let (sender, receiver) = watch::channel(held(&first));
     let server = start_server_with(|settings, _| {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::{Duration, Live};
+use super::{ApiLookup, Duration};
 
 #[derive(Clone, Default)]
 pub(super) struct ApiServer(Arc<Mutex<State>>);
@@ -45,10 +45,10 @@ impl ApiServer {
     }
 
     /// A look-up in it takes no longer than `longest`; called on a runtime.
-    pub(super) fn live(&self, longest: Duration) -> Live {
+    pub(super) fn live(&self, longest: Duration) -> ApiLookup {
         let server = self.clone();
         let router = Router::new().fallback(move |request: Request| server.clone().answer(request));
-        Live::within(kube::Client::new(router, "default"), Handle::current(), longest)
+        ApiLookup::within(kube::Client::new(router, "default"), Handle::current(), longest)
     }
 
     pub(super) fn group(&self, group: &str, kinds: &[(&str, &str, bool)]) {

@@ -19,7 +19,7 @@ fn key<'a>(group: &'a str, kind: &'a str, name: &'a str) -> ObjectKey<'a> {
     ObjectKey { group, kind, namespace: "prod", name }
 }
 
-fn owner(live: &Live, object: ObjectKey<'_>) -> Option<String> {
+fn owner(live: &ApiLookup, object: ObjectKey<'_>) -> Option<String> {
     live.owner(object).unwrap().map(|Owner { group, kind, name }| format!("{kind}.{group} {name}"))
 }
 
@@ -179,11 +179,11 @@ async fn a_definition_is_read_again_only_where_it_has_changed() {
 async fn a_definition_of_before_is_better_than_none_and_not_asked_for_again_at_once() {
     let live = ApiServer::usual().live(PATIENT);
     let id = ("a.example".to_owned(), "Widget".to_owned());
-    assert!(live.known.custom_of_before(id.clone()).is_none());
+    assert!(live.known.stale_crd(id.clone()).is_none());
     let first = live.custom_resource("a.example", "Widget").unwrap().unwrap();
-    let before = live.known.custom_of_before(id.clone()).unwrap();
+    let before = live.known.stale_crd(id.clone()).unwrap();
     assert!(Arc::ptr_eq(&first, &before));
-    assert!(live.known.custom_at_hand(&id).is_ok());
+    assert!(live.known.cached_crd(&id).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiServer, Arc, Live, PATIENT, SHORT};
+use super::{ApiLookup, ApiServer, Arc, PATIENT, SHORT};
 use driftwall_core::actor::Actors;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
 use driftwall_core::policy::{EvaluationContext, Policy, Verdict, evaluate};
@@ -21,7 +21,7 @@ spec: {size: 3}
 ";
 
 /// The verdict, and the fields it is about.
-async fn verdict(live: Arc<Live>, request: Value) -> (Verdict, Vec<String>) {
+async fn verdict(live: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<String>) {
     let task = tokio::spawn(async move {
         let objects = manifest::read("git.yaml", GIT.as_bytes()).objects;
         let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();

@@ -76,7 +76,7 @@ impl ApiServer {
         let server = self.clone();
         let router = Router::new().fallback(move |request: Request| server.clone().answer(request));
         let client = kube::Client::new(router, "wall");
-        ClusterContext { look_ups: client.clone(), client, namespace: "wall".into(), identity: "it".into() }
+        ClusterContext { lookup_client: client.clone(), client, namespace: "wall".into(), identity: "it".into() }
     }
 
     pub(super) async fn answer(self, request: Request) -> Response {

@@ -55,7 +55,7 @@ pub(crate) struct State {
 }
 
 impl Web {
-    pub(crate) fn tls(root: &Path, pair: &certs::Pair) -> Self {
+    pub(crate) fn tls(root: &Path, pair: &certs::ServingCertificate) -> Self {
         let config = server_config(pair.cert.as_bytes(), pair.key.as_bytes());
         Self::new(root, Some(config.into()))
     }

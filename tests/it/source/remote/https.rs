@@ -28,7 +28,7 @@ fn an_authority_of_one_s_own_must_be_named() {
     let fault = look(&nobody).unwrap_err();
     assert!(matches!(fault, FetchError::Certificate { .. }) && fault.to_string().contains("caFile"), "{fault}");
 
-    let other = certs::make(&["127.0.0.1".to_owned()], 7).unwrap();
+    let other = certs::generate(&["127.0.0.1".to_owned()], 7).unwrap();
     let ca = Some(file(&place, "other.pem", &other.ca));
     let fault = look(&mirror(place.data.path(), &place.url(), "main", Credentials { ca, ..Credentials::default() }));
     assert!(matches!(fault, Err(FetchError::Certificate { .. })), "{fault:?}");
@@ -54,7 +54,7 @@ fn a_certificate_that_signed_itself_is_good_where_it_is_named_itself() {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().unwrap();
     let cert = params.self_signed(&key).unwrap().pem();
-    let pair = certs::Pair { ca: cert.clone(), cert, key: key.serialize_pem() };
+    let pair = certs::ServingCertificate { ca: cert.clone(), cert, key: key.serialize_pem() };
     let web = Web::tls(origin.folder.path(), &pair);
     let files = tempfile::tempdir().unwrap();
     fs::write(files.path().join("ca.pem"), &pair.ca).unwrap();

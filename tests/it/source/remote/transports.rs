@@ -33,7 +33,7 @@ impl Place {
     }
 
     pub(crate) fn web(origin: Origin) -> Self {
-        let pair = certs::make(&["127.0.0.1".to_owned()], 7).unwrap();
+        let pair = certs::generate(&["127.0.0.1".to_owned()], 7).unwrap();
         let files = tempfile::tempdir().unwrap();
         std::fs::write(files.path().join("ca.pem"), &pair.ca).unwrap();
         let web = Web::tls(origin.folder.path(), &pair);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use driftwall::cluster::Recorded;
+use driftwall::cluster::OfflineLookup;
 use driftwall::source::render::{HelmOptions, Kind, Programs, RenderOptions, detect};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission;
@@ -188,7 +188,7 @@ fn judged(snapshot: &Snapshot, resource: &str, old: &Value, new: &Value, user: &
     }});
     let review = serde_json::to_vec(&review).unwrap();
     let write = admission::decode(&review).unwrap();
-    let (policy, cluster) = (Policy::default(), Recorded::default());
+    let (policy, cluster) = (Policy::default(), OfflineLookup::default());
     let context = EvaluationContext {
         snapshot,
         actors: &Actors::new(Vec::new(), &[]).unwrap(),

@@ -4,7 +4,7 @@ use driftwall_core::diff::CrdError;
 
 /// A look-up that failed.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cluster) enum Fault {
+pub(in crate::cluster) enum ApiError {
     /// So many wait already that one more would only make it worse.
     #[error("too many look-ups are under way")]
     Busy,
@@ -33,14 +33,14 @@ pub(in crate::cluster) enum Fault {
     Unreachable(String),
 }
 
-impl Fault {
+impl ApiError {
     /// Whether asking again at once would only wait again.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Slow | Self::Unreachable(_))
     }
 }
 
-impl From<kube::Error> for Fault {
+impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         if let kube::Error::Api(status) = error {
             return Self::Refused { code: status.code, message: status.message };
@@ -50,7 +50,7 @@ impl From<kube::Error> for Fault {
 }
 
 /// `None` where the API server does not know what was asked for.
-pub(in crate::cluster) fn found<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, Fault> {
+pub(in crate::cluster) fn found<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, ApiError> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
