@@ -64,7 +64,7 @@ fn snapshot() -> Result<Snapshot, Failure> {
     let mut files = Vec::new();
     for name in ["app.yaml", "widget.yaml"] {
         let path = Path::new("tests/data/reviews/git/apps/prod").join(name);
-        let reading = manifest::read(name, &std::fs::read(path)?);
+        let reading = manifest::parse(name, &std::fs::read(path)?);
         files.push(Arc::new(FileContents::new(&name.into(), Some("prod"), reading.objects)?));
     }
     Ok(Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), files))])?)

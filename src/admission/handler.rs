@@ -240,7 +240,7 @@ impl Health for AdmissionHandler {
     fn sources(&self) -> Vec<SourceHealth> {
         let snapshot = self.store.snapshot();
         let health = |state: SourceState| {
-            let disputed_fields = snapshot.doubts_of(&state.name).collect();
+            let disputed_fields = snapshot.disputed_fields_of(&state.name).collect();
             health(state, disputed_fields)
         };
         self.store.states().into_iter().map(health).collect()

@@ -43,7 +43,7 @@ impl OfflineLookup {
             return Err(OfflineLookupError::Object);
         };
         if kind == "CustomResourceDefinition" {
-            let custom = CustomResource::read(object).map_err(|reason| OfflineLookupError::Crd { name, reason })?;
+            let custom = CustomResource::from_crd(object).map_err(|reason| OfflineLookupError::Crd { name, reason })?;
             self.custom.retain(|there| (&there.group, &there.kind) != (&custom.group, &custom.kind));
             self.custom.push(Arc::new(custom));
             return Ok(());

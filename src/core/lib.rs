@@ -21,6 +21,8 @@ pub mod admission;
 pub mod decision;
 pub mod desired;
 pub mod diff;
+pub mod glob;
+pub mod go_duration;
 pub mod manifest;
 pub mod message;
 pub mod policy;

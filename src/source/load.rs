@@ -83,7 +83,7 @@ pub fn read(
     let source = source_at(repository, commit);
     if let Some(same) = before.filter(|before| before.tree == tree.id()) {
         // Another commit, the same files: a merge, a change that was taken back.
-        let contents = Arc::new(same.contents.at(source));
+        let contents = Arc::new(same.contents.at_commit(source));
         return Ok(Reading { contents, tree: tree.id(), made: same.made.share() });
     }
     let unrendered = |reason| GitError::Render { commit: commit.to_owned(), reason };
@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
 
     fn contents(&mut self, path: &Arc<str>, id: Oid) -> Result<FileContents, FileError> {
         let blob = self.blob(path, id)?;
-        let manifest::Reading { objects, errors, .. } = manifest::read(path, blob.content());
+        let manifest::ParsedFile { objects, errors, .. } = manifest::parse(path, blob.content());
         self.errors.extend(errors.into_iter().map(FileError::from));
         Ok(FileContents::new(path, self.repository.namespace.as_deref(), objects)?)
     }

@@ -170,7 +170,7 @@ impl SnapshotStore {
             Err(error) => return Some(error.to_string()),
         };
         let unsettled = parts.iter().map(|part| (part.repository.name.as_str(), &*part.unsettled));
-        self.snapshot.store(Arc::new(snapshot.with_unsettled(unsettled)));
+        self.snapshot.store(Arc::new(snapshot.with_unparsed_changes(unsettled)));
         self.renewals.send_modify(|renewals| *renewals += 1);
         None
     }

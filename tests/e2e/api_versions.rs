@@ -71,7 +71,7 @@ impl Lacks {
 
     /// What is shipped, as this server knows it.
     pub(crate) fn objects(&self, name: &str, rendered: &str) -> Vec<Object> {
-        let reading = manifest::read(name, self.versions(rendered).as_bytes());
+        let reading = manifest::parse(name, self.versions(rendered).as_bytes());
         assert!(reading.errors.is_empty(), "{name}: {:?}", reading.errors);
         let mut objects = reading.objects;
         if !self.nothing() {

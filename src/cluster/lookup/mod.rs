@@ -246,7 +246,7 @@ impl LookupCache {
         };
         let Some(object) = object else { return self.described(&resource, before).await };
         let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-        Ok(Some(Definition { version, custom: Arc::new(CustomResource::read(&object)?) }))
+        Ok(Some(Definition { version, custom: Arc::new(CustomResource::from_crd(&object)?) }))
     }
 }
 

@@ -54,7 +54,7 @@ impl LookupCache {
             let document: Option<Value> = found(self.client.request(get(&url)?).await)?;
             documents.extend(document.map(|document| (version, document)));
         }
-        let custom = CustomResource::described(group, kind, plural, *namespaced, &documents)?;
+        let custom = CustomResource::from_openapi(group, kind, plural, *namespaced, &documents)?;
         Ok(custom.map(|custom| Definition { version, custom: Arc::new(custom) }))
     }
 }

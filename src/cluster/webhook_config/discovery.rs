@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::lookup::discovery::Group;
-use driftwall_core::desired::{Resource, Snapshot};
+use driftwall_core::desired::{DeclaredResource, Snapshot};
 use driftwall_core::webhook_config::Plurals;
 
 /// The registration does not wait longer: meanwhile everything of the group is asked about.
@@ -33,7 +33,7 @@ impl Discovery {
     /// The plurals of what the snapshot declares, as far as the API server tells them.
     pub(super) async fn plurals(&mut self, snapshot: &Snapshot) -> Plurals {
         let wanted = snapshot.resources().into_iter().filter(|resource| !resource.is_defined);
-        let wanted = wanted.map(|Resource { group, kind, .. }| (group.to_owned(), kind.to_owned()));
+        let wanted = wanted.map(|DeclaredResource { group, kind, .. }| (group.to_owned(), kind.to_owned()));
         let wanted = wanted.collect::<BTreeSet<_>>();
         self.look(&wanted).await;
         let plural = |wanted: &(String, String)| Some((wanted.clone(), self.found.get(wanted)?.clone()));

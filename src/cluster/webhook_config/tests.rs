@@ -44,7 +44,7 @@ fn plan_of(version: &str, kinds: &[&str]) -> WebhookSpec {
         .map(|kind| format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
         .collect::<Vec<_>>()
         .join("---\n");
-    let objects = manifest::read("git.yaml", text.as_bytes()).objects;
+    let objects = manifest::parse("git.yaml", text.as_bytes()).objects;
     let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
     let snapshot = Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap();
     WebhookSpec {

@@ -1,10 +1,10 @@
-//! The control plane's identities.
+//! The users and service accounts of the control plane.
 
 use crate::admission::User;
 
-/// Service accounts of kube-controller-manager's controllers in `kube-system`:
-/// names of `bootstrappolicy/controller_policy.go`, Kubernetes 1.36. Not all of
-/// `kube-system`: people install things there.
+/// The service accounts of kube-controller-manager's controllers in `kube-system`,
+/// by the names of `bootstrappolicy/controller_policy.go`, Kubernetes 1.36. Not all accounts of
+/// `kube-system` are its own: people install things there.
 pub const CONTROLLERS: [&str; 42] = [
     "attachdetach-controller",
     "bootstrap-signer",
@@ -50,10 +50,10 @@ pub const CONTROLLERS: [&str; 42] = [
     "volumeattributesclass-protection-controller",
 ];
 
-/// Components that have a name of their own.
+/// The users of control plane components that are not service accounts.
 pub const COMPONENTS: [&str; 3] = ["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler"];
 
-/// Whether the user is a component that has a name of its own.
+/// Whether the user is one of these components, or a node.
 pub(super) fn is_component(user: &User<'_>) -> bool {
-    COMPONENTS.contains(&&*user.name) || (user.name.starts_with("system:node:") && user.is_in("system:nodes"))
+    COMPONENTS.contains(&&*user.name) || (user.name.starts_with("system:node:") && user.is_in_group("system:nodes"))
 }

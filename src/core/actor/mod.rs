@@ -1,5 +1,6 @@
-//! Who writes. Only `userInfo` is authenticated: a field manager, a label or an
-//! annotation is the client's own claim and decides nothing.
+//! Who writes: a user's class, and what it is allowed. Only `userInfo` is
+//! authenticated: a field manager, a label or an annotation is the client's own
+//! claim and decides nothing.
 
 mod control_plane;
 mod presets;
@@ -7,31 +8,32 @@ mod presets;
 use std::fmt;
 use std::str::FromStr;
 
-use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
+use globset::{GlobMatcher, GlobSet};
 
 use crate::admission::{Resource, User};
 use crate::diff::{Path, PathError, Pattern};
+use crate::glob;
 
 pub use control_plane::{COMPONENTS, CONTROLLERS};
 
-/// What sort of writer someone is.
+/// The class of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// The HorizontalPodAutoscaler's controller.
     Autoscaler,
     /// The API server, the scheduler, nodes, kube-controller-manager's controllers.
     ControlPlane,
-    /// A controller that is known, with the fields that are its to change.
+    /// A configured or preset controller, with the fields that it may change.
     Controller,
-    /// Git's own hand: Argo CD, Flux.
+    /// A GitOps tool: Argo CD, Flux.
     Gitops,
-    /// Everyone else, cluster admins too.
+    /// Everyone else, including cluster admins.
     Person,
     /// Any other service account or machine: a pipeline, an operator.
     Workload,
 }
 
-/// A writer: the class, and the rule that says so.
+/// A writer: the class, and what its rule grants.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     /// The class.
@@ -39,13 +41,13 @@ pub struct Actor<'a> {
     grants: &'a [Grant],
 }
 
-/// The rules that tell writers' classes, those of the configuration first.
+/// The rules by which writers are classified, those of the configuration first.
 #[derive(Debug, Default)]
 pub struct Actors {
     rules: Vec<Rule>,
 }
 
-/// Who belongs to a class.
+/// The users and groups of a class.
 #[derive(Debug)]
 pub struct Rule {
     class: Class,
@@ -62,14 +64,14 @@ pub struct Grant {
     paths: Vec<Pattern>,
 }
 
-/// A rule for writers that cannot be used.
+/// A rule for writers that is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum ActorError {
     /// Not one of the classes.
-    #[error("`{0}` is no class of writers: use gitops, control plane, autoscaler, controller, workload or person")]
+    #[error("`{0}` is not a class of writers: use gitops, control plane, autoscaler, controller, workload or person")]
     Class(String),
-    /// Not a pattern for names.
-    #[error("failed to read the pattern: {0}")]
+    /// Not a glob.
+    #[error("failed to parse the pattern: {0}")]
     Glob(#[from] globset::Error),
     /// Not a path to a field.
     #[error(transparent)]
@@ -82,7 +84,7 @@ pub enum ActorError {
 // === impl Class ===
 
 impl Class {
-    /// The class's name, as DESIGN and the metrics have it.
+    /// The class's name in configuration, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Autoscaler => "autoscaler",
@@ -113,7 +115,7 @@ impl FromStr for Class {
 // === impl Actor ===
 
 impl Actor<'_> {
-    /// Whether the writer is let through by who it is.
+    /// Whether the writer is exempt because of its class.
     pub fn is_exempt(&self, resource: &Resource<'_>) -> bool {
         match self.class {
             Class::ControlPlane | Class::Gitops => true,
@@ -122,12 +124,12 @@ impl Actor<'_> {
         }
     }
 
-    /// Whether everything counts that the writer does, not only what Git declares.
+    /// Whether all that the writer changes is compared, not only declared fields.
     pub fn is_person(&self) -> bool {
         self.class == Class::Person
     }
 
-    /// Whether the field is this controller's to change.
+    /// Whether a rule grants the writer this field.
     pub fn may_change(&self, group: &str, kind: &str, path: &Path) -> bool {
         self.grants.iter().any(|grant| {
             grant.group.is_match(group)
@@ -140,30 +142,33 @@ impl Actor<'_> {
 // === impl Actors ===
 
 impl Actors {
-    /// The rules, first match first: the configuration's own, then those of the presets.
-    pub fn new(own: Vec<Rule>, preset_names: &[String]) -> Result<Self, ActorError> {
-        let mut rules = own;
+    /// The rules, of which the first match counts: those of the configuration, then the presets'.
+    pub fn new(configured: Vec<Rule>, preset_names: &[String]) -> Result<Self, ActorError> {
+        let mut rules = configured;
         for name in preset_names {
-            rules.push(presets::preset(name)?);
+            rules.push(presets::rule(name)?);
         }
         Ok(Self { rules })
     }
 
-    /// Tells who writes to an object in `namespace`.
+    /// Classifies the writer of an object in `namespace`.
     pub fn classify(&self, user: &User<'_>, namespace: &str) -> Actor<'_> {
         let account = user.service_account();
         if account.is_none() && user.name.starts_with("system:serviceaccount:") {
-            // The name of a service account without its groups: someone's claim.
+            // The name of a service account without its groups is only claimed.
             return Actor { class: Class::Person, grants: &[] };
         }
-        if let Some(rule) = self.rules.iter().find(|rule| rule.names(user)) {
+        if let Some(rule) = self.rules.iter().find(|rule| rule.matches(user)) {
             return Actor { class: rule.class, grants: &rule.grants };
         }
         let class = match account {
             Some(("kube-system", "horizontal-pod-autoscaler")) => Class::Autoscaler,
             Some(("kube-system", name)) if CONTROLLERS.contains(&name) => Class::ControlPlane,
-            // Argo CD's server writes for whoever clicks in its page, and on Applications for itself.
-            Some((of, name)) if name.ends_with("argocd-server") && of != namespace => Class::Person,
+            // Argo CD's server writes on behalf of the person at its user interface;
+            // only to Applications, in its own namespace, does it write for itself.
+            Some((own_namespace, name)) if name.ends_with("argocd-server") && own_namespace != namespace => {
+                Class::Person
+            }
             Some(_) => Class::Workload,
             None if control_plane::is_component(user) => Class::ControlPlane,
             None if is_machine(&user.name) => Class::Workload,
@@ -173,11 +178,11 @@ impl Actors {
     }
 }
 
-/// Machines that are no service accounts: cloud providers' own components, and
-/// Kubernetes' reserved names but those that people use.
+/// Whether a user that is not a service account is a machine: a cloud provider's
+/// own component, or one of Kubernetes' reserved names but those that people use.
 fn is_machine(name: &str) -> bool {
-    let people = ["system:admin", "system:anonymous"];
-    name.starts_with("eks:") || name == "aksService" || (name.starts_with("system:") && !people.contains(&name))
+    let used_by_people = ["system:admin", "system:anonymous"];
+    name.starts_with("eks:") || name == "aksService" || (name.starts_with("system:") && !used_by_people.contains(&name))
 }
 
 // === impl Rule ===
@@ -190,10 +195,10 @@ impl Rule {
         groups: &[impl AsRef<str>],
         grants: Vec<Grant>,
     ) -> Result<Self, ActorError> {
-        Ok(Self { class, users: globs(users)?, groups: globs(groups)?, grants })
+        Ok(Self { class, users: glob::set(users)?, groups: glob::set(groups)?, grants })
     }
 
-    fn names(&self, user: &User<'_>) -> bool {
+    fn matches(&self, user: &User<'_>) -> bool {
         self.users.is_match(&*user.name) || user.groups.iter().any(|group| self.groups.is_match(&*group.0))
     }
 }
@@ -202,40 +207,32 @@ impl Grant {
     /// Fields of the kinds that these globs name.
     pub fn new(group: &str, kind: &str, paths: &[impl AsRef<str>]) -> Result<Self, ActorError> {
         Ok(Self {
-            group: Glob::new(group)?.compile_matcher(),
-            kind: Glob::new(kind)?.compile_matcher(),
+            group: glob::matcher(group)?,
+            kind: glob::matcher(kind)?,
             paths: paths.iter().map(|path| path.as_ref().parse()).collect::<Result<_, _>>()?,
         })
     }
 }
 
-fn globs(patterns: &[impl AsRef<str>]) -> Result<GlobSet, ActorError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern.as_ref())?);
-    }
-    Ok(set.build()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::Text;
+    use crate::admission::CowStr;
 
     fn user<'a>(name: &'a str, groups: &[&'a str]) -> User<'a> {
-        User { name: name.into(), groups: groups.iter().map(|group| Text((*group).into())).collect() }
+        User { name: name.into(), groups: groups.iter().map(|group| CowStr((*group).into())).collect() }
     }
 
     fn account(namespace: &str, name: &str) -> User<'static> {
         let groups = ["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
         User {
             name: format!("system:serviceaccount:{namespace}:{name}").into(),
-            groups: groups.into_iter().map(|group| Text(group.into())).collect(),
+            groups: groups.into_iter().map(|group| CowStr(group.into())).collect(),
         }
     }
 
     #[test]
-    fn everyone_has_a_class() {
+    fn every_user_has_a_class() {
         let presets = ["argocd".to_owned(), "flux".to_owned(), "keda".to_owned()];
         let actors = Actors::new(Vec::new(), &presets).unwrap();
         for (who, expected) in [
@@ -270,11 +267,15 @@ mod tests {
         }
         let without = Actors::default();
         let argocd = account("argocd", "argocd-application-controller");
-        assert_eq!(without.classify(&argocd, "prod").class, Class::Workload, "no preset, no trust");
+        assert_eq!(
+            without.classify(&argocd, "prod").class,
+            Class::Workload,
+            "without a preset the name is not trusted"
+        );
     }
 
     #[test]
-    fn the_configuration_comes_first_and_grants_fields() {
+    fn configured_rules_come_first_and_grant_fields() {
         let grant = Grant::new("apps", "Deploy*", &["spec.template.spec.containers[*].resources"]).unwrap();
         let rules = vec![
             Rule::new(Class::Controller, &["system:serviceaccount:ops:*"], &[""; 0], vec![grant]).unwrap(),
@@ -293,9 +294,9 @@ mod tests {
     }
 
     #[test]
-    fn every_preset_is_usable_and_an_unknown_one_is_named() {
+    fn every_preset_is_valid_and_an_unknown_one_is_named_in_the_error() {
         for name in presets::names() {
-            presets::preset(name).unwrap();
+            presets::rule(name).unwrap();
         }
         let error = Actors::new(Vec::new(), &["argo".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("`argo`") && error.contains("argocd"), "{error}");

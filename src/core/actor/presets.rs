@@ -1,6 +1,6 @@
-//! Well-known writers by their names in default installations. None counts
-//! unless the configuration asks for it: a name that a cluster does not use is
-//! free for the taking.
+//! Presets: well-known tools by their service accounts in default installations.
+//! None applies unless the configuration names it: where a tool is not installed,
+//! anyone who may create service accounts can take its name.
 
 use super::{ActorError, Class, Grant, Rule};
 
@@ -8,7 +8,7 @@ struct Preset {
     name: &'static str,
     class: Class,
     users: &'static [&'static str],
-    /// API group, kind, paths.
+    /// What it may change: API group, kind, paths.
     fields: &'static [(&'static str, &'static str, &'static [&'static str])],
 }
 
@@ -104,13 +104,13 @@ const PRESETS: &[Preset] = &[
     },
 ];
 
-/// The presets' names.
+/// The names of all presets.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|preset| preset.name)
 }
 
-/// The rules of a preset.
-pub(super) fn preset(name: &str) -> Result<Rule, ActorError> {
+/// The rule of a preset.
+pub(super) fn rule(name: &str) -> Result<Rule, ActorError> {
     let preset =
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| ActorError::Preset(name.to_owned()))?;
     let grants = preset.fields.iter().map(|(group, kind, paths)| Grant::new(group, kind, paths));

@@ -1,4 +1,4 @@
-//! The request of an AdmissionReview.
+//! Decodes the request of an AdmissionReview.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,24 +10,24 @@ use serde_json::value::RawValue;
 /// One write that the API server asks about.
 #[derive(Debug)]
 pub struct Write<'a> {
-    /// Names the review; the answer must carry it.
+    /// Identifies the review; the answer must have it too.
     pub uid: Cow<'a, str>,
     /// Who writes.
     pub user: User<'a>,
-    /// What is done.
+    /// What the write does.
     pub operation: Operation,
-    /// To which resource.
+    /// The resource that it writes to.
     pub resource: Resource<'a>,
     /// The object's namespace; empty for a cluster-scoped object.
     pub namespace: Cow<'a, str>,
-    /// The object's name; empty where the server makes one up, and in a
+    /// The object's name; empty where the server generates one, and in a
     /// deletecollection.
     pub name: Cow<'a, str>,
-    /// The object as it would be stored, unparsed; absent in a DELETE.
+    /// The object as it would be stored, not parsed; absent in a DELETE.
     pub object: Option<&'a RawValue>,
-    /// The object as it is stored, unparsed; absent in a CREATE.
+    /// The object as it is stored, not parsed; absent in a CREATE.
     pub old_object: Option<&'a RawValue>,
-    /// Whether nothing will be stored.
+    /// Whether this is a dry run: nothing will be stored.
     pub dry_run: bool,
 }
 
@@ -38,16 +38,16 @@ pub struct User<'a> {
     #[serde(borrow, default, rename = "username")]
     pub name: Cow<'a, str>,
     /// The groups that the user is in.
-    #[serde(borrow, default, deserialize_with = "or_none")]
-    pub groups: Vec<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "null_as_empty")]
+    pub groups: Vec<CowStr<'a>>,
 }
 
-/// A text that is borrowed where the wire allows it.
+/// A string that is borrowed from the request's body where that is possible.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
-pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+pub struct CowStr<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// What is written to: a kind, its name in URLs, and the subresource if any.
+/// What is written to: the kind, its plural in URLs, and the subresource if any.
 #[derive(Clone, Debug, Default)]
 pub struct Resource<'a> {
     /// The API group; empty for the core group.
@@ -67,21 +67,21 @@ pub struct Resource<'a> {
 pub enum Operation {
     /// Opens a stream: exec, attach, port-forward, proxy.
     Connect,
-    /// Makes an object, or posts to a subresource such as `eviction`.
+    /// Creates an object, or posts to a subresource such as `eviction`.
     Create,
-    /// Takes an object away.
+    /// Deletes an object.
     Delete,
     /// Changes an object.
     Update,
 }
 
-/// A body that is no AdmissionReview of a kind that can be judged.
+/// A body that is not an AdmissionReview that can be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
-    /// Not even JSON, or no review at all: there is nobody to answer.
+    /// Not JSON, or not a review: without a uid it cannot be answered.
     #[error("failed to read an AdmissionReview: {0}")]
     Unreadable(String),
-    /// A review whose request cannot be read; its uid can be answered.
+    /// A review whose request cannot be decoded; it has a uid, so it can be answered.
     #[error("failed to read the request of AdmissionReview {uid}: {reason}")]
     Request {
         /// The review's uid.
@@ -91,7 +91,7 @@ pub enum ReviewError {
     },
 }
 
-/// The API version that is understood and answered.
+/// The API version of the reviews that are accepted, and of the answers.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
 
 /// Decodes the envelope of an AdmissionReview.
@@ -102,13 +102,13 @@ pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
         {
             Ok(request.into())
         }
-        Ok(_) => Err(diagnosed(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request")),
-        Err(error) => Err(diagnosed(body, &error.to_string())),
+        Ok(_) => Err(decode_error(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request")),
+        Err(error) => Err(decode_error(body, &error.to_string())),
     }
 }
 
-/// Reads as much of a bad review as is needed to answer it.
-fn diagnosed(body: &[u8], reason: &str) -> ReviewError {
+/// The error for a bad review, with its uid where it has one.
+fn decode_error(body: &[u8], reason: &str) -> ReviewError {
     let review: Option<Value> = serde_json::from_slice(body).ok();
     let uid = review.as_ref().and_then(|review| review.pointer("/request/uid")?.as_str());
     match uid {
@@ -120,7 +120,7 @@ fn diagnosed(body: &[u8], reason: &str) -> ReviewError {
 // === impl ReviewError ===
 
 impl ReviewError {
-    /// The uid to answer, where there is one.
+    /// The uid to answer with, where there is one.
     pub fn uid(&self) -> Option<&str> {
         match self {
             Self::Request { uid, .. } => Some(uid),
@@ -133,17 +133,18 @@ impl ReviewError {
 
 impl User<'_> {
     /// Whether the user is in `group`.
-    pub fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|there| there.0 == group)
+    pub fn is_in_group(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| own.0 == group)
     }
 
-    /// The namespace and name of the service account that the user is: by
-    /// name *and* groups, for a name alone can be claimed
+    /// The namespace and name of the service account, where the user is one: by
+    /// name *and* groups, since other authenticators can grant such a name alone
     /// (`k8s.io/apiserver/pkg/authentication/serviceaccount`).
     pub fn service_account(&self) -> Option<(&str, &str)> {
         let (namespace, name) = self.name.strip_prefix("system:serviceaccount:")?.split_once(':')?;
-        let of_namespace = |group: &Text<'_>| group.0.strip_prefix("system:serviceaccounts:") == Some(namespace);
-        (self.is_in("system:serviceaccounts") && self.groups.iter().any(of_namespace)).then_some((namespace, name))
+        let is_of_namespace = |group: &CowStr<'_>| group.0.strip_prefix("system:serviceaccounts:") == Some(namespace);
+        let has_groups = self.is_in_group("system:serviceaccounts") && self.groups.iter().any(is_of_namespace);
+        has_groups.then_some((namespace, name))
     }
 }
 
@@ -167,10 +168,10 @@ impl fmt::Display for Operation {
     }
 }
 
-// === the wire ===
+// === the wire format ===
 
-/// Go writes and reads `null` for a list of nothing.
-fn or_none<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Vec<Text<'a>>, D::Error> {
+/// A list for which Go may write `null`: then an empty one.
+fn null_as_empty<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Vec<CowStr<'a>>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
@@ -241,10 +242,10 @@ enum WireOperation {
 impl<'a> From<Request<'a>> for Write<'a> {
     fn from(wire: Request<'a>) -> Self {
         let Request { uid, kind, resource, sub_resource, name, namespace, operation, user_info, .. } = wire;
-        // The kind of a subresource can have a version of its own (autoscaling/v1 Scale);
-        // the object's is the resource's.
+        // The kind of a subresource can have another version (autoscaling/v1 Scale);
+        // the version of the object is the resource's.
         let version = if sub_resource.is_empty() { kind.version } else { resource.version };
-        let present = |raw: &&RawValue| raw.get() != "null";
+        let is_present = |raw: &&RawValue| raw.get() != "null";
         Self {
             uid,
             user: user_info,
@@ -263,8 +264,8 @@ impl<'a> From<Request<'a>> for Write<'a> {
             },
             namespace,
             name,
-            object: wire.object.filter(present),
-            old_object: wire.old_object.filter(present),
+            object: wire.object.filter(is_present),
+            old_object: wire.old_object.filter(is_present),
             dry_run: wire.dry_run.unwrap_or(false),
         }
     }
@@ -292,17 +293,17 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_is_decoded_and_its_objects_are_not() {
+    fn the_envelope_is_decoded_and_the_objects_stay_text() {
         let body = review(|_| ());
         let write = decode(&body).unwrap();
         assert_eq!((&*write.uid, write.operation, &*write.user.name), ("u1", Operation::Update, "alice\n"));
-        assert!(write.user.is_in("b\"c"));
+        assert!(write.user.is_in_group("b\"c"));
         assert_eq!(write.object.unwrap().get(), r#"{"spec":1}"#);
         assert!(write.old_object.is_none());
     }
 
     #[test]
-    fn a_bad_review_keeps_its_uid() {
+    fn the_error_for_a_bad_review_has_its_uid() {
         for (case, edit) in [
             (
                 "no operation",
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_account_needs_its_groups() {
+    fn a_service_account_is_known_by_its_name_and_its_groups() {
         let name = "system:serviceaccount:prod:deployer";
         for (name, groups, expected) in [
             (name, vec!["system:serviceaccounts", "system:serviceaccounts:prod"], Some(("prod", "deployer"))),
@@ -333,7 +334,7 @@ mod tests {
             (name, vec![], None),
             ("alice", vec!["system:serviceaccounts", "system:serviceaccounts:prod"], None),
         ] {
-            let groups = groups.into_iter().map(|group| Text(group.into())).collect();
+            let groups = groups.into_iter().map(|group| CowStr(group.into())).collect();
             assert_eq!(User { name: name.into(), groups }.service_account(), expected);
         }
     }

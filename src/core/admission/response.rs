@@ -1,4 +1,4 @@
-//! The response of an AdmissionReview.
+//! Encodes the response of an AdmissionReview.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use serde::Serialize;
 
 use super::request::API_VERSION;
 
-/// What the API server is told.
+/// The answer to the API server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// Why the write is refused; it is allowed where there is nothing here.
+    /// Why the write is denied; `None` allows it.
     pub denial: Option<Denial>,
-    /// Lines for the client, each under 120 characters.
+    /// Warnings for the client, each under 120 characters.
     pub warnings: Vec<String>,
-    /// Keys and values for the API server's audit log; it puts the webhook's name before the keys.
+    /// Keys and values for the API server's audit log; it prefixes the keys with the webhook's name.
     pub annotations: BTreeMap<&'static str, String>,
 }
 
-/// A refusal, as a client sees it.
+/// A denial, as a client sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Denial {
     /// The text after `denied the request: `; it may have several lines.
@@ -35,22 +35,21 @@ pub struct Denial {
 /// One drifting field, as `details.causes` has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// A word for machines.
+    /// A reason for programs: one word.
     pub reason: &'static str,
-    /// The value sent and Git's.
+    /// The new value and Git's.
     pub message: String,
     /// The field's path.
     pub field: String,
 }
 
-/// A Kubernetes `Status`: what a client of the API understands as a failure.
+/// A Kubernetes `Status`: how the API reports a failure to a client.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status<'a> {
     api_version: &'static str,
     kind: &'static str,
-    #[serde(rename = "status")]
-    outcome: &'static str,
+    status: &'static str,
     message: &'a str,
     reason: &'a str,
     code: u16,
@@ -63,7 +62,7 @@ pub fn encode(uid: &str, answer: &Answer) -> Vec<u8> {
     let Answer { denial, warnings, annotations } = answer;
     let status = denial.as_ref().map(|denial| Status {
         details: Some(Details { name: &denial.name, group: &denial.group, kind: &denial.kind, causes: &denial.causes }),
-        // Both are needed: without a reason kubectl prints no `(Forbidden)`.
+        // Code and reason are both needed: without a reason kubectl prints no `(Forbidden)`.
         ..Status::failure(403, "Forbidden", &denial.message)
     });
     let response = Response { uid, allowed: denial.is_none(), status, warnings, audit_annotations: annotations };
@@ -72,9 +71,9 @@ pub fn encode(uid: &str, answer: &Answer) -> Vec<u8> {
 }
 
 impl<'a> Status<'a> {
-    /// A failure with an HTTP status code and a reason of Kubernetes' (`metav1.StatusReason`).
+    /// A failure with an HTTP status code and one of Kubernetes' reasons (`metav1.StatusReason`).
     pub fn failure(code: u16, reason: &'a str, message: &'a str) -> Self {
-        Self { api_version: "v1", kind: "Status", outcome: "Failure", message, reason, code, details: None }
+        Self { api_version: "v1", kind: "Status", status: "Failure", message, reason, code, details: None }
     }
 }
 
@@ -115,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_what_the_api_server_reads() {
+    fn the_api_server_can_decode_an_answer() {
         let denial = Denial {
             message: "no\nno".into(),
             name: "web".into(),

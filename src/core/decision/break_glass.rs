@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Decision;
 use crate::admission::{Answer, Cause, Denial, Operation, Write};
 use crate::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BreakGlass, BreakGlassError, Outcome, Policy, parsed};
-use crate::text::plain;
+use crate::text::sanitize;
 
 /// Answers a write to a `BreakGlass` at `now`; `None` where it is a write to anything else.
 pub fn validate_break_glass(
@@ -45,7 +45,7 @@ fn form(raw: Option<&serde_json::value::RawValue>) -> Result<Value, BreakGlassEr
 }
 
 fn refusal(write: &Write<'_>, error: &BreakGlassError) -> Denial {
-    let (field, words) = (error.field(), plain(&error.to_string()));
+    let (field, words) = (error.field(), sanitize(&error.to_string()));
     let done = if write.operation == Operation::Create { "created" } else { "changed" };
     Denial {
         message: format!("this BreakGlass would let nothing pass:\n  {field}: {words}\nNothing was {done}."),

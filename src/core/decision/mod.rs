@@ -9,7 +9,7 @@ use crate::message;
 use crate::policy::{
     Assessment, BreakGlass, BreakGlassContext, DecisionContext, Mode, Outcome, Policy, Verdict, Violation, namespace_of,
 };
-use crate::text::{cut, plain};
+use crate::text::{sanitize, truncate};
 
 pub use break_glass::validate_break_glass;
 
@@ -36,8 +36,10 @@ pub fn decide_unreadable_review(error: &ReviewError, policy: &Policy) -> Decisio
         Outcome::Allow => {}
         Outcome::Warn => answer.warnings = vec![message::one_line(&format!("driftwall: not judged: {error}"))],
         Outcome::Deny => {
-            let message =
-                format!("{}\nErrors are denied here (onError: deny). Nothing was changed.", plain(&error.to_string()));
+            let message = format!(
+                "{}\nErrors are denied here (onError: deny). Nothing was changed.",
+                sanitize(&error.to_string())
+            );
             answer.denial = Some(Denial { message, ..Denial::default() });
         }
     }
@@ -104,12 +106,12 @@ fn annotations(
     }
     if let Some(BreakGlass { namespace, name, reason, .. }) = glass {
         notes.insert("break-glass", format!("{namespace}/{name}"));
-        notes.insert("break-glass-reason", cut(reason, MAX_REASON_NOTE));
+        notes.insert("break-glass-reason", truncate(reason, MAX_REASON_NOTE));
     }
     if !assessment.findings.is_empty() {
         let mut fields = String::new();
         for finding in &assessment.findings {
-            let path = plain(&finding.path.to_string());
+            let path = sanitize(&finding.path.to_string());
             let comma = if fields.is_empty() { "" } else { ", " };
             if fields.len() + path.len() > MAX_FIELDS_NOTE {
                 fields.push_str(comma);

@@ -1,5 +1,5 @@
-//! One object that Git declares, kept as compact text: it is parsed on the rare
-//! write that needs it.
+//! One object that Git declares. It is kept as compact text, and parsed only for
+//! the rare write that needs it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{ObjectKey, normalize, opt_out};
-use crate::diff::{self, Path};
+use crate::diff::{Path, PathElement};
 use crate::manifest::{self, Position, Positions};
 
 /// An object that Git declares.
@@ -26,14 +26,14 @@ pub struct Declared {
     pub(super) names_namespace: bool,
     /// The name.
     pub name: String,
-    /// The mark in Git that asks to leave the object alone.
-    pub left_alone: Option<&'static str>,
+    /// The label or annotation in Git by which the object opts out, if any.
+    pub opt_out: Option<&'static str>,
     file: Arc<str>,
-    text: Box<str>,
-    marks: Positions,
+    json: Box<str>,
+    positions: Positions,
 }
 
-/// Where something stands in Git.
+/// A file and line in Git.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceLocation {
     /// The file, from the repository's root.
@@ -42,37 +42,36 @@ pub struct SourceLocation {
     pub line: u32,
 }
 
-/// The namespace that kubectl takes where nothing names one.
+/// The namespace that kubectl uses where nothing names one.
 const DEFAULT_NAMESPACE: &str = "default";
 
 impl Declared {
     pub(super) fn new(file: Arc<str>, namespace: Option<&str>, object: manifest::Object) -> Self {
-        let manifest::Object { api_version, kind, namespace: own, name, value, marks, .. } = object;
+        let manifest::Object { api_version, kind, namespace: own_namespace, name, value, positions, .. } = object;
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         Self {
             group: group.to_owned(),
             version: version.to_owned(),
             kind,
-            names_namespace: own.is_some(),
-            namespace: own.unwrap_or_else(|| namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned()),
+            names_namespace: own_namespace.is_some(),
+            namespace: own_namespace.unwrap_or_else(|| namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned()),
             name,
-            left_alone: opt_out::left_alone_in_git(&value),
+            opt_out: opt_out::git_opt_out(&value),
             file,
-            text: value.to_string().into(),
-            marks,
+            json: value.to_string().into(),
+            positions,
         }
     }
 
-    /// The object's identity, as if it had a namespace.
+    /// The object's identity, with a namespace even where its kind has none.
     pub fn key(&self) -> ObjectKey<'_> {
         let Self { group, kind, namespace, name, .. } = self;
         ObjectKey { group, kind, namespace, name }
     }
 
-    /// The object as Kubernetes would hold it: parsed, and put into the form
-    /// that the API server gives it.
+    /// The object in the form in which the API server would store it.
     pub fn object(&self) -> Value {
-        normalize::normal(self.written())
+        normalize::normalize(self.written())
     }
 
     /// The file that declares the object.
@@ -80,73 +79,71 @@ impl Declared {
         Arc::clone(&self.file)
     }
 
-    /// Where the object begins.
+    /// The first line of the object.
     pub fn start(&self) -> SourceLocation {
-        self.find(&Value::Null, &[]).unwrap_or_else(|| self.at(1))
+        self.find(&Value::Null, &[]).unwrap_or_else(|| SourceLocation { file: self.file.clone(), line: 1 })
     }
 
-    /// Where fields stand, each or else the nearest thing around it.
-    pub fn places(&self, paths: &[&Path]) -> Vec<SourceLocation> {
+    /// Where fields are written: each field, or else the nearest thing around it.
+    pub fn locations(&self, paths: &[&Path]) -> Vec<SourceLocation> {
         if paths.is_empty() {
             return Vec::new();
         }
         let written = self.written();
-        paths.iter().map(|path| self.place(path, &written)).collect()
+        paths.iter().map(|path| self.location(path, &written)).collect()
     }
 
-    fn place(&self, path: &Path, written: &Value) -> SourceLocation {
-        let mut best = self.start();
+    fn location(&self, path: &Path, written: &Value) -> SourceLocation {
+        let mut nearest = self.start();
         // `data` of a Secret may have been written as `stringData`.
-        for steps in [path.steps(), &normalize::as_written(path)] {
-            for depth in 1..=steps.len() {
-                let Some(found) = self.find(written, &steps[..depth]) else { break };
-                best = found;
+        for elements in [path.elements(), &normalize::as_string_data(path)] {
+            for depth in 1..=elements.len() {
+                let Some(found) = self.find(written, &elements[..depth]) else { break };
+                nearest = found;
             }
-            if self.find(written, steps).is_some() {
+            if self.find(written, elements).is_some() {
                 break;
             }
         }
-        best
+        nearest
     }
 
+    /// The object as the manifest has it.
     fn written(&self) -> Value {
-        // `manifest` bounds how deep an object is, at more than serde_json does by itself.
-        let mut reader = serde_json::Deserializer::from_str(&self.text);
-        reader.disable_recursion_limit();
-        Value::deserialize(&mut reader).expect("the text was printed from a value")
+        // `manifest` bounds the depth of an object; serde_json's own limit is lower.
+        let mut deserializer = serde_json::Deserializer::from_str(&self.json);
+        deserializer.disable_recursion_limit();
+        Value::deserialize(&mut deserializer).expect("the text was printed from a value")
     }
 
-    fn find(&self, written: &Value, steps: &[diff::Step]) -> Option<SourceLocation> {
-        let mut at = written;
-        let mut way = Vec::with_capacity(steps.len());
-        for step in steps {
-            match step {
-                diff::Step::Field(name) => {
-                    way.push(manifest::Step::Key(name));
-                    at = at.get(&**name)?;
+    /// Where a field is written; `None` where the manifest does not have it.
+    fn find(&self, written: &Value, elements: &[PathElement]) -> Option<SourceLocation> {
+        let mut value = written;
+        let mut segments = Vec::with_capacity(elements.len());
+        for element in elements {
+            match element {
+                PathElement::Field(name) => {
+                    segments.push(manifest::Segment::Key(name));
+                    value = value.get(&**name)?;
                 }
-                diff::Step::Index(index) => {
-                    way.push(manifest::Step::Index(*index));
-                    at = at.get(index)?;
+                PathElement::Index(index) => {
+                    segments.push(manifest::Segment::Index(*index));
+                    value = value.get(index)?;
                 }
-                diff::Step::Item(keys) => {
+                PathElement::Item(keys) => {
                     // A key that the manifest leaves out has its default.
-                    let is =
-                        |item: &Value| keys.iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is));
-                    let index = at.as_array()?.iter().position(is)?;
-                    way.push(manifest::Step::Index(index));
-                    at = &at[index];
+                    let has_key = |item: &Value, key: &str, wanted: &Value| item.get(key).is_none_or(|it| it == wanted);
+                    let has_keys = |item: &Value| keys.iter().all(|(key, wanted)| has_key(item, key, wanted));
+                    let index = value.as_array()?.iter().position(has_keys)?;
+                    segments.push(manifest::Segment::Index(index));
+                    value = &value[index];
                 }
             }
         }
-        let Position { line, .. } = self.marks.find(written, &way)?;
-        // Of a rendered object some fields stand elsewhere than the others.
-        let file = self.marks.file(written, &way).unwrap_or(&self.file);
+        let Position { line, .. } = self.positions.find(written, &segments)?;
+        // Some fields of a rendered object are written in another file than the others.
+        let file = self.positions.file(written, &segments).unwrap_or(&self.file);
         Some(SourceLocation { file: file.clone(), line })
-    }
-
-    fn at(&self, line: u32) -> SourceLocation {
-        SourceLocation { file: self.file.clone(), line }
     }
 }
 

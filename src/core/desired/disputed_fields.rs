@@ -1,6 +1,6 @@
-//! DisputedFields: fields that Git's own hand writes otherwise than the snapshot has
-//! them. Then it is our picture that is wrong (another rendering, an older
-//! revision), and until the next snapshot nobody is denied by it.
+//! Disputed fields: fields to which a GitOps tool itself gives another value than
+//! the snapshot has. Then the snapshot is wrong (another rendering, an older
+//! revision), and until the next one nobody is denied because of these fields.
 
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use super::ObjectKey;
 use crate::diff::Path;
 
-/// The doubts about one snapshot; they end with it.
+/// The disputed fields of one snapshot; they end with it.
 #[derive(Debug, Default)]
 pub(super) struct DisputedFields(RwLock<Vec<DisputedField>>);
 
@@ -19,36 +19,36 @@ struct DisputedField {
     path: Path,
 }
 
-/// So many doubts are kept. A picture with more is wrong as a whole.
-const MAX_DOUBTS: usize = 10_000;
+/// The most fields that are kept. A snapshot with more is wrong as a whole.
+const MAX_FIELDS: usize = 10_000;
 
 impl DisputedFields {
-    /// Takes a doubt in; whether it is new.
+    /// Adds a field; returns whether it is new.
     pub(super) fn add(&self, source: &str, object: ObjectKey<'_>, path: &Path) -> bool {
-        let doubt = DisputedField { source: source.to_owned(), object: object.to_string(), path: path.clone() };
-        let mut doubts = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let is_new = doubts.len() < MAX_DOUBTS && !doubts.contains(&doubt);
+        let field = DisputedField { source: source.to_owned(), object: object.to_string(), path: path.clone() };
+        let mut fields = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = fields.len() < MAX_FIELDS && !fields.contains(&field);
         if is_new {
-            doubts.push(doubt);
+            fields.push(field);
         }
         is_new
     }
 
-    /// Whether the field, or something above or below it, is in doubt.
-    pub(super) fn concern(&self, object: ObjectKey<'_>, path: &Path) -> bool {
-        let doubts = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if doubts.is_empty() {
+    /// Whether the field, or something above or below it, is disputed.
+    pub(super) fn overlap(&self, object: ObjectKey<'_>, path: &Path) -> bool {
+        let fields = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if fields.is_empty() {
             return false;
         }
         let object = object.to_string();
-        let touches = |there: &Path| there.steps().iter().zip(path.steps()).all(|(a, b)| a == b);
-        doubts.iter().any(|doubt| doubt.object == object && touches(&doubt.path))
+        let overlaps = |other: &Path| other.elements().iter().zip(path.elements()).all(|(a, b)| a == b);
+        fields.iter().any(|field| field.object == object && overlaps(&field.path))
     }
 
-    /// The doubts about a source, in words.
+    /// The disputed fields of a source, each as `OBJECT: PATH`.
     pub(super) fn of(&self, source: &str) -> BTreeSet<String> {
-        let doubts = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let of = doubts.iter().filter(|doubt| doubt.source == source);
-        of.map(|doubt| format!("{}: {}", doubt.object, doubt.path)).collect()
+        let fields = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let of_source = fields.iter().filter(|field| field.source == source);
+        of_source.map(|field| format!("{}: {}", field.object, field.path)).collect()
     }
 }

@@ -1,6 +1,6 @@
-//! Names and scopes of kinds.
+//! What is known of kinds without asking a cluster: scope, plural, `scale`.
 
-/// The built-in kinds that live in no namespace, by group.
+/// The built-in kinds that are cluster-scoped, by group.
 const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
     ("", &["ComponentStatus", "Namespace", "Node", "PersistentVolume"]),
     (
@@ -29,8 +29,8 @@ const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
     ("storagemigration.k8s.io", &["StorageVersionMigration"]),
 ];
 
-/// The groups whose other kinds all live in a namespace.
-const BUILT_IN: [&str; 18] = [
+/// The built-in groups; all their other kinds are namespaced.
+const BUILT_IN_GROUPS: [&str; 18] = [
     "",
     "admissionregistration.k8s.io",
     "apiextensions.k8s.io",
@@ -51,13 +51,13 @@ const BUILT_IN: [&str; 18] = [
     "storage.k8s.io",
 ];
 
-/// Whether objects of a built-in kind live in a namespace; `None` for other kinds.
+/// Whether a built-in kind is namespaced; `None` for other kinds.
 pub(super) fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
-    let listed = CLUSTER_SCOPED.iter().any(|(of, kinds)| *of == group && kinds.contains(&kind));
-    if listed { Some(false) } else { BUILT_IN.contains(&group).then_some(true) }
+    let is_cluster_scoped = CLUSTER_SCOPED.iter().any(|(of, kinds)| *of == group && kinds.contains(&kind));
+    if is_cluster_scoped { Some(false) } else { BUILT_IN_GROUPS.contains(&group).then_some(true) }
 }
 
-/// The built-in kinds that have a `scale` subresource.
+/// The built-in kind with this plural, where it has a `scale` subresource.
 pub(super) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
     match (group, plural) {
         ("", "replicationcontrollers") => Some("ReplicationController"),
@@ -68,8 +68,8 @@ pub(super) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
     }
 }
 
-/// The plural that a kind most likely has: as its definition's generator would make it.
-pub(super) fn plural(kind: &str) -> String {
+/// The plural that a kind most likely has: the one that code generators make for a definition.
+pub(super) fn guess_plural(kind: &str) -> String {
     let lower = kind.to_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
     if lower == "endpoints" {

@@ -1,5 +1,5 @@
-//! What Git wants: one immutable snapshot of all sources, looked into without a
-//! lock. A verdict never mixes two commits.
+//! The desired state: what Git declares. One immutable snapshot of all sources is
+//! read without a lock, so that a verdict never mixes two commits of a source.
 
 mod declared;
 mod disputed_fields;
@@ -14,36 +14,38 @@ use std::sync::Arc;
 
 use crate::diff::{CrdError, CustomResource, Path};
 use crate::manifest;
-use crate::text::plain;
+use crate::text::sanitize;
 
 use serde_json::Value;
 
 use disputed_fields::DisputedFields;
 
 pub use declared::{Declared, SourceLocation};
-pub use opt_out::left_alone_live;
+pub use opt_out::live_opt_out;
 
 /// Everything that Git declares, at one commit of each source.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     sources: Vec<Arc<SourceContents>>,
-    /// With the place of the object's source among the sources.
+    /// By [`ObjectKey`]: the index of the source, and the object.
     objects: HashMap<String, (usize, Arc<Declared>)>,
-    /// How many objects there are, and the place of the first one's source.
-    /// Objects of kinds whose scope Git does not tell, as if they had no namespace.
+    /// Objects of kinds whose scope Git does not tell, by their key without a namespace.
     unscoped: HashMap<String, (usize, Arc<Declared>)>,
+    /// By namespace: how many objects there are, and the index of the first one's source.
     namespaces: HashMap<String, (usize, usize)>,
+    /// By group and kind: the same.
     kinds: HashMap<(String, String), (usize, usize)>,
-    custom: HashMap<(String, String), Arc<CustomResource>>,
-    /// Sources and their files that a newer commit changes which cannot be read.
-    unsettled: HashSet<(String, Arc<str>)>,
-    doubts: DisputedFields,
+    /// By group and kind: what the CustomResourceDefinitions in Git define.
+    custom_resources: HashMap<(String, String), Arc<CustomResource>>,
+    /// Sources' names and files that a newer commit changes, where that commit cannot be used.
+    unparsed_changes: HashSet<(String, Arc<str>)>,
+    disputed_fields: DisputedFields,
 }
 
 /// One source at one commit.
 #[derive(Debug)]
 pub struct SourceContents {
-    /// Where it comes from.
+    /// The source and the commit.
     pub source: Source,
     files: Vec<Arc<FileContents>>,
 }
@@ -52,23 +54,23 @@ pub struct SourceContents {
 #[derive(Debug, Default)]
 pub struct FileContents {
     objects: Vec<Arc<Declared>>,
-    custom: Vec<Arc<CustomResource>>,
-    /// Objects that are no desired state: Helm's and Argo CD's hooks.
+    custom_resources: Vec<Arc<CustomResource>>,
+    /// How many objects are not desired state: Helm's and Argo CD's hooks.
     pub hooks: usize,
 }
 
-/// A source, as messages name it.
+/// A source at a commit, as messages name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// The name in the configuration.
     pub name: String,
-    /// The repository, as people reach it.
+    /// The address of the repository, as people open it.
     pub repo: String,
-    /// The branch, tag or commit that is followed.
+    /// The branch, tag or commit that is configured.
     pub revision: String,
-    /// The commit that was read, in full.
+    /// The full hash of the commit.
     pub commit: String,
-    /// What counts where two sources declare the same object: the higher one.
+    /// Where two sources declare the same object, the one of higher priority counts.
     pub priority: i32,
 }
 
@@ -85,16 +87,16 @@ pub struct ObjectKey<'a> {
     pub name: &'a str,
 }
 
-/// A resource that Git declares objects of.
+/// A resource of which Git declares objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Resource<'a> {
+pub struct DeclaredResource<'a> {
     /// The API group; empty for the core group.
     pub group: &'a str,
-    /// The version that Git writes it in.
+    /// The version in which Git writes it.
     pub version: &'a str,
     /// The kind.
     pub kind: &'a str,
-    /// The plural; a guess where the kind is not defined.
+    /// The plural; guessed where the kind is not defined.
     pub plural: String,
     /// Whether Git or Kubernetes itself defines the kind.
     pub is_defined: bool,
@@ -103,7 +105,7 @@ pub struct Resource<'a> {
 /// Content that cannot become a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum DesiredError {
-    /// A CustomResourceDefinition in Git is not usable.
+    /// A CustomResourceDefinition in Git cannot be used.
     #[error("failed to use the CustomResourceDefinition {name} of {file}: {reason}")]
     Crd {
         /// The file.
@@ -113,16 +115,16 @@ pub enum DesiredError {
         /// What is wrong.
         reason: CrdError,
     },
-    /// Two places declare the same object, and nobody can say which one counts.
+    /// Git declares the same object twice, and nothing says which one counts.
     #[error(
         "{object} is declared twice: {first} and {second}; keep one of them, exclude a file, or give one source a higher priority"
     )]
-    Twice {
+    DuplicateObject {
         /// The object.
         object: String,
-        /// Where it stands first.
+        /// The first declaration: file, line and source.
         first: String,
-        /// And where again.
+        /// The second one.
         second: String,
     },
 }
@@ -130,22 +132,22 @@ pub enum DesiredError {
 // === impl FileContents ===
 
 impl FileContents {
-    /// Takes in the objects of a file. `namespace` is for namespaced manifests
-    /// that leave theirs out.
+    /// The contents of a file with these objects. `namespace` is the one of
+    /// namespaced manifests that name none.
     pub fn new(file: &Arc<str>, namespace: Option<&str>, objects: Vec<manifest::Object>) -> Result<Self, DesiredError> {
-        let mut contents = Self { objects: Vec::with_capacity(objects.len()), custom: Vec::new(), hooks: 0 };
+        let mut contents = Self { objects: Vec::with_capacity(objects.len()), custom_resources: Vec::new(), hooks: 0 };
         for object in objects {
             if opt_out::is_hook(&object.value) {
                 contents.hooks += 1;
                 continue;
             }
             if object.kind == "CustomResourceDefinition" {
-                let crd = CustomResource::read(&object.value).map_err(|reason| DesiredError::Crd {
+                let crd = CustomResource::from_crd(&object.value).map_err(|reason| DesiredError::Crd {
                     file: file.to_string(),
                     name: object.name.clone(),
                     reason,
                 })?;
-                contents.custom.push(Arc::new(crd));
+                contents.custom_resources.push(Arc::new(crd));
             }
             contents.objects.push(Arc::new(Declared::new(file.clone(), namespace, object)));
         }
@@ -156,14 +158,14 @@ impl FileContents {
 // === impl SourceContents ===
 
 impl SourceContents {
-    /// Puts the files of a source together.
+    /// A source with these files.
     pub fn new(source: Source, files: Vec<Arc<FileContents>>) -> Self {
         Self { source, files }
     }
 
-    /// The same, at another commit that changes nothing of it.
+    /// The same contents at another commit, which does not change them.
     #[must_use]
-    pub fn at(&self, source: Source) -> Self {
+    pub fn at_commit(&self, source: Source) -> Self {
         Self { source, files: self.files.clone() }
     }
 
@@ -190,14 +192,17 @@ impl SourceContents {
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// Puts sources together.
+    /// A snapshot of these sources.
     ///
     /// Where two declare the same object, the one of the higher priority counts.
     pub fn new(mut sources: Vec<Arc<SourceContents>>) -> Result<Self, DesiredError> {
         sources.sort_by_key(|contents| std::cmp::Reverse(contents.source.priority));
         let mut snapshot = Self::default();
-        for crd in sources.iter().flat_map(|contents| &contents.files).flat_map(|file| &file.custom) {
-            snapshot.custom.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
+        // First all definitions: they say which objects are namespaced.
+        for file in sources.iter().flat_map(|contents| &contents.files) {
+            for crd in &file.custom_resources {
+                snapshot.custom_resources.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
+            }
         }
         for (source, contents) in sources.iter().enumerate() {
             for declared in contents.objects() {
@@ -214,43 +219,50 @@ impl Snapshot {
         source: usize,
         sources: &[Arc<SourceContents>],
     ) -> Result<(), DesiredError> {
-        let custom = self.custom(&declared.group, &declared.kind);
-        let scope = custom.map(|crd| crd.namespaced).or_else(|| kinds::is_namespaced(&declared.group, &declared.kind));
-        let own = declared.key();
-        let cluster_wide = ObjectKey { namespace: "", ..own };
-        let key = if scope == Some(false) { cluster_wide } else { own };
+        let is_namespaced = match self.custom_resource(&declared.group, &declared.kind) {
+            Some(crd) => Some(crd.namespaced),
+            None => kinds::is_namespaced(&declared.group, &declared.kind),
+        };
+        let namespaced_key = declared.key();
+        let cluster_key = ObjectKey { namespace: "", ..namespaced_key };
+        let key = if is_namespaced == Some(false) { cluster_key } else { namespaced_key };
         match self.objects.entry(key.to_string()) {
-            Entry::Vacant(place) => drop(place.insert((source, declared.clone()))),
-            // Sources come in the order of their priority: the first says what counts.
+            Entry::Vacant(entry) => drop(entry.insert((source, declared.clone()))),
+            // Sources come in the order of their priority: the first one counts.
             Entry::Occupied(first) if sources[first.get().0].source.priority > sources[source].source.priority => {
                 return Ok(());
             }
             Entry::Occupied(first) => {
-                let place = |(source, declared): &(usize, Arc<Declared>)| {
-                    format!("{} of source {}", declared.start(), sources[*source].source.name)
+                let location = |source: usize, declared: &Declared| {
+                    format!("{} of source {}", declared.start(), sources[source].source.name)
                 };
-                let (first, second) = (place(first.get()), place(&(source, declared.clone())));
-                return Err(DesiredError::Twice { object: key.to_string(), first, second });
+                let (first_source, first) = first.get();
+                return Err(DesiredError::DuplicateObject {
+                    object: key.to_string(),
+                    first: location(*first_source, first),
+                    second: location(source, declared),
+                });
             }
         }
-        if scope.is_none() {
-            // A kind whose definition is not in Git: the review tells whether it has a namespace.
-            self.unscoped.entry(cluster_wide.to_string()).or_insert_with(|| (source, declared.clone()));
+        if is_namespaced.is_none() {
+            // A kind whose definition is not in Git: the review says whether it has a namespace.
+            self.unscoped.entry(cluster_key.to_string()).or_insert_with(|| (source, declared.clone()));
         }
-        if scope == Some(true) || (scope.is_none() && declared.names_namespace) {
+        if is_namespaced == Some(true) || (is_namespaced.is_none() && declared.names_namespace) {
             self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;
         }
         self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
         Ok(())
     }
 
-    /// What Git says of an object, and which source says it; `None` where Git does not know it.
+    /// What Git declares of an object, and which source declares it; `None` where Git does not declare it.
     pub fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
-        self.get_scoped(key).or_else(|| Some(self.with_source(self.unscoped.get(&key.to_string())?)))
+        let found = self.objects.get(&key.to_string()).or_else(|| self.unscoped.get(&key.to_string()))?;
+        Some(self.with_source(found))
     }
 
-    /// The same, but never by a guess that the object may be without a namespace:
-    /// for owners, whose namespace nobody tells.
+    /// The same, but only where Git tells the object's scope. For owners: an owner
+    /// reference does not say whether its object has a namespace.
     pub fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
         Some(self.with_source(self.objects.get(&key.to_string())?))
     }
@@ -259,65 +271,66 @@ impl Snapshot {
         (declared, &self.sources[*source].source)
     }
 
-    /// Files that a newer commit changes, which cannot be read: what they declare
-    /// may not be what is wanted.
+    /// Marks the files, by source, that a newer commit changes where that commit
+    /// cannot be used: what they declare here may be out of date.
     #[must_use]
-    pub fn with_unsettled<'a>(mut self, files: impl IntoIterator<Item = (&'a str, &'a [Arc<str>])>) -> Self {
-        let of = |(source, files): (&str, &[Arc<str>])| {
-            files.iter().map(|file| (source.to_owned(), Arc::clone(file))).collect::<Vec<_>>()
-        };
-        self.unsettled = files.into_iter().flat_map(of).collect();
+    pub fn with_unparsed_changes<'a>(mut self, files: impl IntoIterator<Item = (&'a str, &'a [Arc<str>])>) -> Self {
+        self.unparsed_changes.clear();
+        for (source, files) in files {
+            self.unparsed_changes.extend(files.iter().map(|file| (source.to_owned(), file.clone())));
+        }
         self
     }
 
-    /// Whether a newer commit changes what is declared here, and cannot be read.
-    pub fn is_unsettled(&self, source: &Source, declared: &Declared) -> bool {
-        !self.unsettled.is_empty() && self.unsettled.contains(&(source.name.clone(), declared.file()))
+    /// Whether a newer commit, which cannot be used, changes the file that declares the object.
+    pub fn has_unparsed_change(&self, source: &Source, declared: &Declared) -> bool {
+        !self.unparsed_changes.is_empty() && self.unparsed_changes.contains(&(source.name.clone(), declared.file()))
     }
 
-    /// DisputedFields what a field is said to be, for as long as this snapshot is in
-    /// force; whether nobody did before.
-    pub fn doubt(&self, source: &str, object: ObjectKey<'_>, path: &Path) -> bool {
-        self.doubts.add(source, object, path)
+    /// Marks a field as disputed, as long as this snapshot is in use; returns
+    /// whether it was not before.
+    pub fn dispute(&self, source: &str, object: ObjectKey<'_>, path: &Path) -> bool {
+        self.disputed_fields.add(source, object, path)
     }
 
-    /// Whether the field, or something above or below it, is doubted.
-    pub fn is_doubted(&self, object: ObjectKey<'_>, path: &Path) -> bool {
-        self.doubts.concern(object, path)
+    /// Whether the field, or something above or below it, is disputed.
+    pub fn is_disputed(&self, object: ObjectKey<'_>, path: &Path) -> bool {
+        self.disputed_fields.overlap(object, path)
     }
 
-    /// What is doubted of a source, in words.
-    pub fn doubts_of(&self, source: &str) -> impl Iterator<Item = String> {
-        self.doubts.of(source).into_iter()
+    /// The disputed fields of a source, each as `OBJECT: PATH`.
+    pub fn disputed_fields_of(&self, source: &str) -> impl Iterator<Item = String> {
+        self.disputed_fields.of(source).into_iter()
     }
 
-    /// The sources, each at the commit that was read.
+    /// The sources, each at its commit.
     pub fn sources(&self) -> impl Iterator<Item = &SourceContents> {
         self.sources.iter().map(|contents| &**contents)
     }
 
     /// How many objects Git declares in a namespace, and the first source that declares some.
-    pub fn held_in(&self, namespace: &str) -> Option<(usize, &Source)> {
-        self.held(self.namespaces.get(namespace))
+    pub fn count_in_namespace(&self, namespace: &str) -> Option<(usize, &Source)> {
+        self.with_first_source(self.namespaces.get(namespace))
     }
 
     /// How many objects of a kind Git declares, and the first source that declares some.
-    pub fn held_of(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
-        self.held(self.kinds.get(&(group.to_owned(), kind.to_owned())))
+    pub fn count_of_kind(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
+        self.with_first_source(self.kinds.get(&(group.to_owned(), kind.to_owned())))
     }
 
-    /// The resources that Git declares objects of.
-    pub fn resources(&self) -> BTreeSet<Resource<'_>> {
+    /// The resources of which Git declares objects.
+    pub fn resources(&self) -> BTreeSet<DeclaredResource<'_>> {
         self.objects.values().map(|(_, declared)| self.resource(declared)).collect()
     }
 
-    fn resource<'a>(&self, Declared { group, version, kind, .. }: &'a Declared) -> Resource<'a> {
-        let custom = self.custom(group, kind);
-        Resource {
+    fn resource<'a>(&self, declared: &'a Declared) -> DeclaredResource<'a> {
+        let Declared { group, version, kind, .. } = declared;
+        let custom = self.custom_resource(group, kind);
+        DeclaredResource {
             group,
             version,
             kind,
-            plural: custom.map_or_else(|| kinds::plural(kind), |custom| custom.plural.clone()),
+            plural: custom.map_or_else(|| kinds::guess_plural(kind), |custom| custom.plural.clone()),
             is_defined: custom.is_some() || kinds::is_namespaced(group, kind).is_some(),
         }
     }
@@ -332,24 +345,27 @@ impl Snapshot {
         self.kinds.keys().any(|(of, _)| of == group)
     }
 
-    fn held(&self, held: Option<&(usize, usize)>) -> Option<(usize, &Source)> {
-        held.map(|(objects, source)| (*objects, &self.sources[*source].source))
+    fn with_first_source(&self, count: Option<&(usize, usize)>) -> Option<(usize, &Source)> {
+        count.map(|(objects, source)| (*objects, &self.sources[*source].source))
     }
 
-    /// A kind that Git itself defines.
-    pub fn custom(&self, group: &str, kind: &str) -> Option<&CustomResource> {
-        self.custom.get(&(group.to_owned(), kind.to_owned())).map(|crd| &**crd)
+    /// A kind that a CustomResourceDefinition in Git defines.
+    pub fn custom_resource(&self, group: &str, kind: &str) -> Option<&CustomResource> {
+        self.custom_resources.get(&(group.to_owned(), kind.to_owned())).map(|crd| &**crd)
     }
 
-    /// The kind behind a plural, as far as Git's own content tells: built-in
-    /// kinds that can be scaled, Git's definitions, and at last a declared kind
-    /// of the group whose plural it would be.
+    /// The kind of a plural, as far as Git's own content tells: built-in kinds that
+    /// have `scale`, then the definitions in Git, then a declared kind of the group
+    /// whose guessed plural it is.
     pub fn kind_of(&self, group: &str, plural: &str) -> Option<&str> {
-        let defined = || self.custom.values().find(|crd| crd.group == group && crd.plural == plural);
-        let declared = || self.kinds.keys().find(|(of, kind)| of == group && kinds::plural(kind) == plural);
-        kinds::scalable(group, plural)
-            .or_else(|| defined().map(|crd| crd.kind.as_str()))
-            .or_else(|| declared().map(|(_, kind)| kind.as_str()))
+        if let Some(kind) = kinds::scalable(group, plural) {
+            return Some(kind);
+        }
+        if let Some(crd) = self.custom_resources.values().find(|crd| crd.group == group && crd.plural == plural) {
+            return Some(&crd.kind);
+        }
+        let has_plural = |(of, kind): &&(String, String)| of == group && kinds::guess_plural(kind) == plural;
+        self.kinds.keys().find(has_plural).map(|(_, kind)| kind.as_str())
     }
 }
 
@@ -366,8 +382,8 @@ impl ObjectKey<'_> {
     pub fn kubectl_name(&self) -> String {
         let Self { group, kind, name, .. } = self;
         let (kind, dot) = (kind.to_lowercase(), if group.is_empty() { "" } else { "." });
-        // A name is still to be made up where the object asks for a generated one.
+        // An object with `generateName` has no name yet.
         let name = if name.is_empty() { String::new() } else { format!(" {}", Value::from(*name)) };
-        plain(&format!("{kind}{dot}{group}{name}"))
+        sanitize(&format!("{kind}{dot}{group}{name}"))
     }
 }

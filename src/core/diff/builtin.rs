@@ -1,4 +1,4 @@
-//! The built-in kinds of Kubernetes: facts read from an API server's own
+//! The schemas of Kubernetes' built-in kinds: facts taken from an API server's own
 //! `/openapi/v3`, and the defaults of its defaulting functions.
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,23 +7,23 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::defaults;
-use super::schema::{DefaultValue, Field, Key, ListKind, Node, NodeId, Scalar, Schema, SchemaRef, UNKNOWN};
+use super::default_table;
+use super::schema::{DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN};
 
 /// What is known of a built-in kind; `None` for a kind that is not built in.
-pub fn builtin(group: &str, version: &str, kind: &str) -> Option<SchemaRef<'static>> {
+pub fn builtin_schema(group: &str, version: &str, kind: &str) -> Option<SchemaRef<'static>> {
     let name = if group.is_empty() { format!("{version}/{kind}") } else { format!("{group}/{version}/{kind}") };
-    BUILTIN.kinds.get(name.as_str()).map(|node| BUILTIN.schema.place(*node))
+    BUILTIN.kinds.get(name.as_str()).map(|node| BUILTIN.schema.at(*node))
 }
 
 /// What is known of the metadata of every object.
-pub fn object_meta() -> SchemaRef<'static> {
-    BUILTIN.schema.place(BUILTIN.object_meta)
+pub fn object_meta_schema() -> SchemaRef<'static> {
+    BUILTIN.schema.at(BUILTIN.object_meta)
 }
 
-/// A place of which nothing is known: a custom resource without a schema.
-pub fn unknown() -> SchemaRef<'static> {
-    BUILTIN.schema.place(UNKNOWN)
+/// Nothing is known: the schema of a custom resource without one.
+pub fn unknown_schema() -> SchemaRef<'static> {
+    BUILTIN.schema.at(UNKNOWN)
 }
 
 struct Builtin {
@@ -36,7 +36,7 @@ struct Builtin {
 static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
     let facts: Facts =
         serde_json::from_str(include_str!("kubernetes.json")).expect("the embedded facts are checked by a test");
-    Builder::default().build(&facts)
+    BuiltinBuilder::new().build(&facts)
 });
 
 #[derive(Deserialize)]
@@ -66,44 +66,42 @@ struct Fact {
     values: Option<String>,
 }
 
-struct Builder {
+struct BuiltinBuilder {
     schema: Schema,
     types: HashMap<String, NodeId>,
     quantity: NodeId,
     base64: NodeId,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
+impl BuiltinBuilder {
+    fn new() -> Self {
         let mut schema = Schema::new();
-        let quantity = schema.add(Node { scalar: Scalar::Quantity, ..Node::default() });
-        let base64 = schema.add(Node { scalar: Scalar::Base64, ..Node::default() });
+        let quantity = schema.add(Node { scalar: ScalarKind::Quantity, ..Node::default() });
+        let base64 = schema.add(Node { scalar: ScalarKind::Base64, ..Node::default() });
         Self { schema, types: HashMap::new(), quantity, base64 }
     }
-}
 
-impl Builder {
     fn build(mut self, facts: &Facts) -> Builtin {
         for (name, fields) in &facts.types {
             for (field, fact) in fields.iter().filter(|(field, _)| !field.is_empty()) {
                 let node = self.field(fact, facts);
-                let fill = fact.default.clone().map(DefaultValue::Value);
+                let default = fact.default.clone().map(DefaultValue::Value);
                 let owner = self.type_named(name);
-                self.schema.node_mut(owner).fields.insert(field.as_str().into(), Field { node, fill });
+                self.schema.node_mut(owner).fields.insert(field.as_str().into(), Field { node, default });
             }
         }
-        // Secret's values are bytes; the facts say so only of fields, not of a map's values.
+        // A Secret's values are bytes; the facts say so of fields only, not of a map's values.
         let secret = self.type_named("core.v1.Secret");
         let data = self.schema.add(Node { values: Some(self.base64), ..Node::default() });
-        self.schema.node_mut(secret).fields.insert("data".into(), Field { node: data, fill: None });
-        for (name, fills) in defaults::FILLS {
+        self.schema.node_mut(secret).fields.insert("data".into(), Field { node: data, default: None });
+        for (name, defaults) in default_table::DEFAULTS {
             let owner = self.type_named(name);
-            for (field, fill) in *fills {
+            for (field, default) in *defaults {
                 let entry = self.schema.node_mut(owner).fields.entry((*field).into());
-                entry.or_insert(Field { node: UNKNOWN, fill: None }).fill = Some(fill.parse());
+                entry.or_insert(Field { node: UNKNOWN, default: None }).default = Some(default.value());
             }
         }
-        for (name, aliases) in defaults::ALIASES {
+        for (name, aliases) in default_table::ALIASES {
             let owner = self.type_named(name);
             self.schema.node_mut(owner).aliases = aliases;
         }
@@ -121,6 +119,7 @@ impl Builder {
         }
     }
 
+    /// The node of a field's type.
     fn field(&mut self, fact: &Fact, facts: &Facts) -> NodeId {
         if let Some(name) = &fact.reference {
             return self.type_named(name);
@@ -134,11 +133,11 @@ impl Builder {
         let key_default = |key: &str| facts.types.get(fact.items.as_ref()?)?.get(key)?.default.clone();
         let list = match fact.list.as_deref() {
             Some("map") => ListKind::Map(
-                fact.keys.iter().map(|key| Key { name: key.as_str().into(), default: key_default(key) }).collect(),
+                fact.keys.iter().map(|key| ListKey { name: key.as_str().into(), default: key_default(key) }).collect(),
             ),
             Some("set") => ListKind::Set,
             Some(_) => ListKind::Atomic,
-            None => ListKind::Guess,
+            None => ListKind::Infer,
         };
         let values = fact.values.as_ref().map(|name| self.type_named(name));
         let atomic = fact.map.as_deref() == Some("atomic");
@@ -151,26 +150,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_facts_are_read() {
-        let pod = builtin("apps", "v1", "Deployment").unwrap().field("spec").field("template").field("spec");
+    fn the_embedded_facts_can_be_parsed() {
+        let pod = builtin_schema("apps", "v1", "Deployment").unwrap().field("spec").field("template").field("spec");
         let container = pod.field("containers");
-        assert_eq!(container.list(), &ListKind::Map(vec![Key { name: "name".into(), default: None }]));
+        assert_eq!(container.list(), &ListKind::Map(vec![ListKey { name: "name".into(), default: None }]));
         let ports = container.items().field("ports");
         let tcp = Some(Value::from("TCP"));
-        let keys =
-            vec![Key { name: "containerPort".into(), default: None }, Key { name: "protocol".into(), default: tcp }];
+        let keys = vec![
+            ListKey { name: "containerPort".into(), default: None },
+            ListKey { name: "protocol".into(), default: tcp },
+        ];
         assert_eq!(ports.list(), &ListKind::Map(keys));
-        assert_eq!(container.items().field("resources").field("limits").field("cpu").scalar(), Scalar::Quantity);
+        assert_eq!(container.items().field("resources").field("limits").field("cpu").scalar(), ScalarKind::Quantity);
         assert!(pod.field("nodeSelector").is_atomic_map());
-        assert_eq!(object_meta().field("finalizers").list(), &ListKind::Set);
-        assert_eq!(builtin("", "v1", "Secret").unwrap().field("data").field("a").scalar(), Scalar::Base64);
-        assert!(builtin("example.com", "v1", "Widget").is_none());
+        assert_eq!(object_meta_schema().field("finalizers").list(), &ListKind::Set);
+        assert_eq!(builtin_schema("", "v1", "Secret").unwrap().field("data").field("a").scalar(), ScalarKind::Base64);
+        assert!(builtin_schema("example.com", "v1", "Widget").is_none());
     }
 
     #[test]
-    fn every_default_names_a_type_of_the_facts() {
+    fn every_default_is_of_a_type_in_the_facts() {
         let text = include_str!("kubernetes.json");
-        for name in defaults::FILLS.iter().map(|(name, _)| name).chain(defaults::ALIASES.iter().map(|(name, _)| name)) {
+        let with_defaults = default_table::DEFAULTS.iter().map(|(name, _)| name);
+        let with_aliases = default_table::ALIASES.iter().map(|(name, _)| name);
+        for name in with_defaults.chain(with_aliases) {
             assert!(text.contains(&format!("\"{name}\"")), "{name}");
         }
     }

@@ -1,5 +1,5 @@
-//! Custom resources: what their CustomResourceDefinition tells of scope, scale
-//! and lists.
+//! Custom resources: what their CustomResourceDefinition says of scope, `scale`
+//! and schema.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::path::{Path, PathError};
 use super::schema::{
-    DefaultValue, Field, Key, ListKind, Node, NodeId, Scalar, Schema, SchemaRef, UNKNOWN, is_duration,
+    DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN, is_duration,
 };
 
 /// A kind that a CustomResourceDefinition defines.
@@ -29,7 +29,7 @@ pub struct CustomResource {
 pub(super) struct Version {
     schema: Schema,
     root: NodeId,
-    replicas: Option<Path>,
+    replicas_path: Option<Path>,
 }
 
 /// A CustomResourceDefinition that cannot be used.
@@ -38,25 +38,25 @@ pub enum CrdError {
     /// It does not have the form of `apiextensions.k8s.io/v1`.
     #[error("failed to read the CustomResourceDefinition: {0}")]
     Form(#[from] serde_json::Error),
-    /// The path to the replicas of its `scale` subresource is none.
+    /// The path to the replicas of its `scale` subresource cannot be parsed.
     #[error("failed to read specReplicasPath: {0}")]
     ReplicasPath(#[from] PathError),
 }
 
-/// Nesting beyond which a schema is taken as unknown: deeper than any that an
-/// API server accepts.
-pub(super) const DEPTH: usize = 100;
+/// Below this depth nothing is known of a schema: deeper than any that an API
+/// server accepts.
+pub(super) const MAX_DEPTH: usize = 100;
 
 impl CustomResource {
-    /// Reads a CustomResourceDefinition.
-    pub fn read(definition: &Value) -> Result<Self, CrdError> {
+    /// The kind that a CustomResourceDefinition defines.
+    pub fn from_crd(definition: &Value) -> Result<Self, CrdError> {
         let Definition { spec } = Definition::deserialize(definition)?;
         let version = |wire: WireVersion| -> Result<_, CrdError> {
             let mut schema = Schema::new();
-            let root = wire.schema.map_or(UNKNOWN, |wire| build(&mut schema, &wire.schema, 0));
+            let root = wire.schema.map_or(UNKNOWN, |wire| add_type(&mut schema, &wire.schema, 0));
             let scale = wire.subresources.and_then(|subresources| subresources.scale);
-            let replicas = scale.map(|scale| scale.path.trim_start_matches('.').parse()).transpose()?;
-            Ok((wire.name, Version { schema, root, replicas }))
+            let replicas_path = scale.map(|scale| scale.path.trim_start_matches('.').parse()).transpose()?;
+            Ok((wire.name, Version { schema, root, replicas_path }))
         };
         Ok(Self {
             group: spec.group,
@@ -69,58 +69,59 @@ impl CustomResource {
 
     /// What is known of the fields in `version`.
     pub fn schema(&self, version: &str) -> Option<SchemaRef<'_>> {
-        self.versions.get(version).map(|version| version.schema.place(version.root))
+        self.versions.get(version).map(|version| version.schema.at(version.root))
     }
 
     /// The field that `scale` writes (`specReplicasPath`).
-    pub fn replicas(&self, version: &str) -> Option<&Path> {
-        self.versions.get(version)?.replicas.as_ref()
+    pub fn replicas_path(&self, version: &str) -> Option<&Path> {
+        self.versions.get(version)?.replicas_path.as_ref()
     }
 }
 
 impl Version {
-    /// A version whose objects have this schema, and no `scale` that is known.
-    pub(super) fn of(wire: &WireSchema) -> Self {
+    /// A version whose objects have this schema; its `scale` is not known.
+    pub(super) fn without_scale(wire: &WireSchema) -> Self {
         let mut schema = Schema::new();
-        let root = build(&mut schema, wire, 0);
-        Self { schema, root, replicas: None }
+        let root = add_type(&mut schema, wire, 0);
+        Self { schema, root, replicas_path: None }
     }
 }
 
-fn build(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
-    if depth > DEPTH || wire.embedded {
+/// Adds a type with all that is below it; nothing is known of what is too deep.
+fn add_type(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
+    if depth > MAX_DEPTH || wire.embedded {
         return UNKNOWN;
     }
     let mut node = Node { atomic: wire.map_type.as_deref() == Some("atomic"), ..Node::default() };
     node.scalar = match (wire.format.as_deref(), wire.pattern.as_deref()) {
-        (Some("duration"), _) => Scalar::Duration,
-        (Some("byte"), _) => Scalar::Base64,
-        (_, Some(pattern)) if pattern.contains("(ms|s|m|h)") => Scalar::Duration,
+        (Some("duration"), _) => ScalarKind::Duration,
+        (Some("byte"), _) => ScalarKind::Base64,
+        (_, Some(pattern)) if pattern.contains("(ms|s|m|h)") => ScalarKind::Duration,
         // The pattern that generators write for `resource.Quantity`.
-        (_, Some(pattern)) if pattern.contains("Ki") || pattern.contains("[KMGTPE]i") => Scalar::Quantity,
-        _ => Scalar::Plain,
+        (_, Some(pattern)) if pattern.contains("Ki") || pattern.contains("[KMGTPE]i") => ScalarKind::Quantity,
+        _ => ScalarKind::Plain,
     };
     for (name, wire) in &wire.properties {
-        let id = build(schema, wire, depth + 1);
-        if id != UNKNOWN && is_duration(name) && schema.node_mut(id).scalar == Scalar::Plain {
-            schema.node_mut(id).scalar = Scalar::Duration;
+        let id = add_type(schema, wire, depth + 1);
+        if id != UNKNOWN && is_duration(name) && schema.node_mut(id).scalar == ScalarKind::Plain {
+            schema.node_mut(id).scalar = ScalarKind::Duration;
         }
-        node.fields
-            .insert(name.as_str().into(), Field { node: id, fill: wire.default.clone().map(DefaultValue::Value) });
+        let default = wire.default.clone().map(DefaultValue::Value);
+        node.fields.insert(name.as_str().into(), Field { node: id, default });
     }
     if let Some(Ok(values)) = wire.values.as_ref().filter(|values| values.is_object()).map(WireSchema::deserialize) {
-        node.values = Some(build(schema, &values, depth + 1));
+        node.values = Some(add_type(schema, &values, depth + 1));
     }
     if let Some(items) = &wire.items {
-        node.items = build(schema, items, depth + 1);
+        node.items = add_type(schema, items, depth + 1);
         let default = |key: &str| items.properties.get(key).and_then(|property| property.default.clone());
         node.list = match wire.list_type.as_deref() {
             Some("map") => ListKind::Map(
-                wire.keys.iter().map(|key| Key { name: key.as_str().into(), default: default(key) }).collect(),
+                wire.keys.iter().map(|key| ListKey { name: key.as_str().into(), default: default(key) }).collect(),
             ),
             Some("set") => ListKind::Set,
             Some("atomic") => ListKind::Atomic,
-            _ => ListKind::Guess,
+            _ => ListKind::Infer,
         };
     }
     schema.add(node)
@@ -201,14 +202,14 @@ mod tests {
     fn widget(schema: &Value) -> CustomResource {
         let version = json!({"name": "v1", "schema": {"openAPIV3Schema": schema}, "subresources": {"scale": {"specReplicasPath": ".spec.size"}}});
         let names = json!({"kind": "Widget", "plural": "widgets"});
-        CustomResource::read(
+        CustomResource::from_crd(
             &json!({"spec": {"group": "a.b", "names": names, "scope": "Namespaced", "versions": [version]}}),
         )
         .unwrap()
     }
 
     #[test]
-    fn a_definition_tells_lists_scalars_and_defaults() {
+    fn a_definition_gives_lists_scalars_and_defaults() {
         let keyed = json!({
             "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"],
             "items": {"properties": {"port": {"default": 80}}},
@@ -226,42 +227,42 @@ mod tests {
             "any": {"x-kubernetes-embedded-resource": true, "properties": {"a": {}}},
         }}));
         let root = crd.schema("v1").unwrap();
-        let key = Key { name: "port".into(), default: Some(80.into()) };
+        let key = ListKey { name: "port".into(), default: Some(80.into()) };
         for (field, list) in [
             ("keyed", ListKind::Map(vec![key])),
             ("set", ListKind::Set),
             ("atomic", ListKind::Atomic),
-            ("plain", ListKind::Guess),
+            ("plain", ListKind::Infer),
         ] {
             assert_eq!(root.field(field).list(), &list, "{field}");
         }
         assert!(root.field("map").is_atomic_map() && !root.field("open").is_atomic_map());
-        assert_eq!(root.field("map").field("a").scalar(), Scalar::Base64);
-        assert_eq!(root.field("cpu").scalar(), Scalar::Quantity);
-        assert_eq!(root.field("timeout").scalar(), Scalar::Duration);
-        assert_eq!(root.fill("size"), Some(&DefaultValue::Value(3.into())));
+        assert_eq!(root.field("map").field("a").scalar(), ScalarKind::Base64);
+        assert_eq!(root.field("cpu").scalar(), ScalarKind::Quantity);
+        assert_eq!(root.field("timeout").scalar(), ScalarKind::Duration);
+        assert_eq!(root.default_of("size"), Some(&DefaultValue::Value(3.into())));
         assert!(root.field("any").is_unknown() && root.field("nobody").is_unknown());
     }
 
     #[test]
-    fn a_definition_tells_its_replicas_by_version() {
+    fn a_definition_gives_the_replicas_path_of_each_version() {
         let crd = widget(&json!({}));
-        assert_eq!(crd.replicas("v1"), Some(&Path::of(&["spec", "size"])));
-        assert!(crd.replicas("v2").is_none() && crd.schema("v2").is_none());
-        assert!(CustomResource::read(&json!({"spec": {"names": {}}})).is_err());
+        assert_eq!(crd.replicas_path("v1"), Some(&Path::of(&["spec", "size"])));
+        assert!(crd.replicas_path("v2").is_none() && crd.schema("v2").is_none());
+        assert!(CustomResource::from_crd(&json!({"spec": {"names": {}}})).is_err());
     }
 
     #[test]
-    fn a_schema_without_end_is_cut_off() {
+    fn nothing_is_known_below_the_deepest_level() {
         let deep = (0..180).fold(json!({}), |inside, _| json!({"properties": {"a": inside}}));
         let crd = widget(&deep);
-        let mut place = crd.schema("v1").unwrap();
+        let mut schema = crd.schema("v1").unwrap();
         let depth = (0..200)
             .take_while(|_| {
-                place = place.field("a");
-                !place.is_unknown()
+                schema = schema.field("a");
+                !schema.is_unknown()
             })
             .count();
-        assert_eq!(depth, DEPTH);
+        assert_eq!(depth, MAX_DEPTH);
     }
 }

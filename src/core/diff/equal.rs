@@ -1,114 +1,117 @@
-//! When two values are the same to Kubernetes.
+//! Equality as Kubernetes means it: when two values are the same.
 
 use serde_json::{Map, Value};
 
-use super::items::{Items, Keys};
-use super::opaque::is_hidden;
+use super::items::{ItemIndex, ItemKeys};
+use super::opaque::is_opaque_value;
 use super::quantity::Quantity;
-use super::schema::{Scalar, SchemaRef};
+use super::schema::{ScalarKind, SchemaRef};
+use crate::go_duration;
 
 /// Whether `a` and `b` are the same value: scalars by value, `null` as absent,
 /// keyed lists and sets in any order.
-pub(super) fn same(a: &Value, b: &Value, place: SchemaRef<'_>) -> bool {
+pub(super) fn values_equal(a: &Value, b: &Value, schema: SchemaRef<'_>) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            let inside = |one: &Map<_, _>, other: &Map<_, _>| {
+            let is_within = |one: &Map<_, _>, other: &Map<_, _>| {
                 one.iter().all(|(name, value)| match other.get(name) {
-                    Some(there) => same(value, there, place.field(name)),
+                    Some(other_value) => values_equal(value, other_value, schema.field(name)),
                     None => value.is_null(),
                 })
             };
-            inside(a, b) && b.iter().all(|(name, value)| value.is_null() || a.contains_key(name))
+            is_within(a, b) && b.iter().all(|(name, value)| value.is_null() || a.contains_key(name))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && same_items(a, b, place),
-        _ => same_scalar(a, b, place.scalar()),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && items_equal(a, b, schema),
+        _ => scalars_equal(a, b, schema.scalar()),
     }
 }
 
-/// Looks into each item once only: a second look at every level of nested
+/// Looks into each item only once: a second look at every level of nested
 /// lists would double the work level by level.
-fn same_items(a: &[Value], b: &[Value], place: SchemaRef<'_>) -> bool {
-    let in_order = || a.iter().zip(b).all(|(a, b)| same(a, b, place.items()));
-    match Keys::of(place, &[a, b]) {
+fn items_equal(a: &[Value], b: &[Value], schema: SchemaRef<'_>) -> bool {
+    let in_order = || a.iter().zip(b).all(|(a, b)| values_equal(a, b, schema.items()));
+    match ItemKeys::of(schema, &[a, b]) {
         None => in_order(),
         Some(keys) => {
-            let (one, other) = (Items::of(a, &keys), Items::of(b, &keys));
-            one.iter().all(|(id, item)| match (other.get(id), &keys) {
-                (Some(there), Keys::Fields(_)) => same(item, there, place.items()),
-                // Members of a set are scalars, told apart by all that they are.
-                (there, Keys::Whole) => there.is_some(),
-                (None, Keys::Fields(_)) => false,
+            let (a, b) = (ItemIndex::of(a, &keys), ItemIndex::of(b, &keys));
+            a.iter().all(|(id, item)| match (b.get(id), &keys) {
+                (Some(other), ItemKeys::Fields(_)) => values_equal(item, other, schema.items()),
+                // Members of a set are scalars: the same identity is the same value.
+                (other, ItemKeys::WholeItem) => other.is_some(),
+                (None, ItemKeys::Fields(_)) => false,
             })
         }
     }
 }
 
-/// Whether `sent` has all that `declared` says, at this place: what Git leaves
-/// out is the server's.
-pub(super) fn covers(declared: &Value, sent: &Value, place: SchemaRef<'_>) -> bool {
-    match (declared, sent) {
+/// Whether `new` has all that `declared` says. What Git leaves out belongs to
+/// the server.
+pub(super) fn covers(declared: &Value, new: &Value, schema: SchemaRef<'_>) -> bool {
+    match (declared, new) {
         (Value::Null, _) => true,
-        // What Git leaves open is covered by any value; the walk tells it apart.
+        // What Git leaves empty is covered by any value; the walk reports it as filled.
         (Value::String(text), _) if text.is_empty() => true,
         (Value::Array(items), Value::Array(_)) if items.is_empty() => true,
-        // What Git does not tell cannot be missed.
-        _ if is_hidden(declared) => true,
-        (Value::Object(declared), Value::Object(sent)) => declared.iter().all(|(name, value)| match sent.get(name) {
-            Some(there) => covers(value, there, place.field(name)),
-            None => is_nothing(value),
+        // Git does not show this value, so any value may be it.
+        _ if is_opaque_value(declared) => true,
+        (Value::Object(declared), Value::Object(new)) => declared.iter().all(|(name, value)| match new.get(name) {
+            Some(new_value) => covers(value, new_value, schema.field(name)),
+            None => is_zero_value(value),
         }),
-        (Value::Array(declared), Value::Array(sent)) => match Keys::of(place, &[declared, sent]) {
-            Some(keys) if keys.hidden_in(declared) => true,
+        (Value::Array(declared), Value::Array(new)) => match ItemKeys::of(schema, &[declared, new]) {
+            Some(keys) if keys.are_opaque_in(declared) => true,
             Some(keys) => {
-                let sent = Items::of(sent, &keys);
-                let covered = |id, item| sent.get(id).is_some_and(|there| covers(item, there, place.items()));
-                Items::of(declared, &keys).iter().all(|(id, item)| covered(id, item))
+                let new = ItemIndex::of(new, &keys);
+                let covered = |id, item| new.get(id).is_some_and(|new_item| covers(item, new_item, schema.items()));
+                ItemIndex::of(declared, &keys).iter().all(|(id, item)| covered(id, item))
             }
             None => {
-                declared.len() == sent.len()
-                    && declared.iter().zip(sent).all(|(declared, sent)| covers(declared, sent, place.items()))
+                declared.len() == new.len()
+                    && declared.iter().zip(new).all(|(declared, new)| covers(declared, new, schema.items()))
             }
         },
-        _ => same_scalar(declared, sent, place.scalar()),
+        _ => scalars_equal(declared, new, schema.scalar()),
     }
 }
 
-/// Whether a value says nothing that the server would keep: `null`, `false`,
-/// `0`, `""`, `[]`, `{}`, or a map of such values.
-pub(super) fn is_nothing(value: &Value) -> bool {
+/// Whether a value is one that Go's `omitempty` drops, so that the server does
+/// not store it: `null`, `false`, `0`, `""`, `[]`, `{}`, or a map of such values.
+pub(super) fn is_zero_value(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Bool(is) => !is,
+        Value::Bool(value) => !value,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(is_nothing),
+        Value::Object(fields) => fields.values().all(is_zero_value),
     }
 }
 
-fn same_scalar(a: &Value, b: &Value, scalar: Scalar) -> bool {
+fn scalars_equal(a: &Value, b: &Value, scalar: ScalarKind) -> bool {
     if a == b {
         return true;
     }
     match (a, b, scalar) {
-        (Value::Number(a), Value::Number(b), _) => same_number(a, b),
-        (_, _, Scalar::Quantity) => match (amount(a), amount(b)) {
-            (Some(a), Some(b)) => a.same(b),
+        (Value::Number(a), Value::Number(b), _) => numbers_equal(a, b),
+        (_, _, ScalarKind::Quantity) => match (quantity(a), quantity(b)) {
+            (Some(a), Some(b)) => a.is_equal(b),
             _ => false,
         },
-        (Value::String(a), Value::String(b), Scalar::Base64) => {
-            let packed = |text: &str| text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>();
-            packed(a) == packed(b)
+        (Value::String(a), Value::String(b), ScalarKind::Base64) => {
+            let digits = |text: &str| text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>();
+            digits(a) == digits(b)
         }
-        (Value::String(a), Value::String(b), Scalar::Duration) => match (nanoseconds(a), nanoseconds(b)) {
-            (Some(a), Some(b)) => a == b,
-            _ => false,
-        },
+        (Value::String(a), Value::String(b), ScalarKind::Duration) => {
+            match (go_duration::nanoseconds(a), go_duration::nanoseconds(b)) {
+                (Some(a), Some(b)) => a == b,
+                _ => false,
+            }
+        }
         _ => false,
     }
 }
 
-fn same_number(a: &serde_json::Number, b: &serde_json::Number) -> bool {
+fn numbers_equal(a: &serde_json::Number, b: &serde_json::Number) -> bool {
     // Whole numbers beyond 2^53 are not the same because their nearest float is.
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a == b,
@@ -116,7 +119,7 @@ fn same_number(a: &serde_json::Number, b: &serde_json::Number) -> bool {
     }
 }
 
-fn amount(value: &Value) -> Option<Quantity> {
+fn quantity(value: &Value) -> Option<Quantity> {
     match value {
         Value::String(text) => Quantity::parse(text),
         Value::Number(number) => Quantity::parse(&number.to_string()),
@@ -124,48 +127,16 @@ fn amount(value: &Value) -> Option<Quantity> {
     }
 }
 
-/// A Go duration (`1h30m`, `1.5s`) in nanoseconds.
-fn nanoseconds(text: &str) -> Option<i128> {
-    let (sign, mut rest) = match text.as_bytes().first()? {
-        b'-' => (-1, &text[1..]),
-        b'+' => (1, &text[1..]),
-        _ => (1, text),
-    };
-    match rest {
-        "" => return None,
-        "0" => return Some(0),
-        _ => {}
-    }
-    let mut total = 0_i128;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|end| *end > 0)?;
-        let unit = rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |end| digits + end);
-        let scale = match &rest[digits..unit] {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        total = total.checked_add(Quantity::parse(&rest[..digits])?.nanos().checked_mul(scale)? / 1_000_000_000)?;
-        rest = &rest[unit..];
-    }
-    Some(sign * total)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::{builtin, unknown};
+    use super::super::{builtin_schema, unknown_schema};
     use super::*;
-    use crate::diff::is_opaque;
 
     #[test]
-    fn what_git_leaves_open_is_covered_and_what_it_says_is_not() {
-        for (declared, sent, covered) in [
+    fn a_value_covers_git_where_it_has_all_that_git_says() {
+        for (declared, new, covered) in [
             (json!({"a": 1}), json!({"a": 1, "b": 2}), true),
             (json!({"a": 1, "b": 2}), json!({"a": 1}), false),
             (json!({"a": 1, "b": 0, "c": {}, "d": null}), json!({"a": 1}), true),
@@ -178,77 +149,37 @@ mod tests {
             (json!([{"name": "a"}]), json!([{"name": "b"}, {"name": "a", "c": 1}]), true),
             (json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "a"}]), false),
         ] {
-            assert_eq!(covers(&declared, &sent, unknown()), covered, "{declared} by {sent}");
+            assert_eq!(covers(&declared, &new, unknown_schema()), covered, "{declared} by {new}");
         }
     }
 
     #[test]
-    fn equality_is_by_value_and_by_place() {
-        let limits = builtin("", "v1", "Pod").unwrap().field("spec").field("containers").items();
+    fn values_are_compared_by_the_schema_of_their_field() {
+        let limits = builtin_schema("", "v1", "Pod").unwrap().field("spec").field("containers").items();
         let cpu = limits.field("resources").field("limits").field("cpu");
-        for (a, b, place, expected) in [
-            (json!(1), json!(1.0), unknown(), true),
-            (json!(u64::MAX), json!(u64::MAX - 1), unknown(), false),
-            (json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64), unknown(), false),
-            (json!({"a": null}), json!({}), unknown(), true),
-            (json!({"a": 1}), json!({}), unknown(), false),
-            (json!([]), json!({}), unknown(), false),
+        for (a, b, schema, expected) in [
+            (json!(1), json!(1.0), unknown_schema(), true),
+            (json!(u64::MAX), json!(u64::MAX - 1), unknown_schema(), false),
+            (json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64), unknown_schema(), false),
+            (json!({"a": null}), json!({}), unknown_schema(), true),
+            (json!({"a": 1}), json!({}), unknown_schema(), false),
+            (json!([]), json!({}), unknown_schema(), false),
             (json!(0.5), json!("500m"), cpu, true),
-            (json!(0.5), json!("500m"), unknown(), false),
+            (json!(0.5), json!("500m"), unknown_schema(), false),
             (json!("a"), json!("b"), cpu, false),
         ] {
-            assert_eq!(same(&a, &b, place), expected, "{a} and {b}");
-            assert_eq!(same(&b, &a, place), expected, "{b} and {a}");
+            assert_eq!(values_equal(&a, &b, schema), expected, "{a} and {b}");
+            assert_eq!(values_equal(&b, &a, schema), expected, "{b} and {a}");
         }
     }
 
     #[test]
-    fn nothing_is_what_the_server_would_not_keep() {
-        for nothing in [json!(null), json!(false), json!(0), json!(-0.0), json!(""), json!([]), json!({"a": {"b": 0}})]
-        {
-            assert!(is_nothing(&nothing), "{nothing}");
+    fn zero_values_are_those_that_the_server_does_not_store() {
+        for zero in [json!(null), json!(false), json!(0), json!(-0.0), json!(""), json!([]), json!({"a": {"b": 0}})] {
+            assert!(is_zero_value(&zero), "{zero}");
         }
-        for something in [json!(true), json!(0.1), json!(" "), json!([0]), json!({"a": {"b": 1}})] {
-            assert!(!is_nothing(&something), "{something}");
-        }
-    }
-
-    #[test]
-    fn a_go_duration_is_read_or_refused() {
-        const HOUR: i128 = 3_600_000_000_000;
-        for (text, expected) in [
-            ("1h", Some(HOUR)),
-            ("+1h", Some(HOUR)),
-            ("-1h0m", Some(-HOUR)),
-            ("0.5h30m", Some(HOUR)),
-            ("0", Some(0)),
-            ("1µs", Some(1_000)),
-            ("", None),
-            ("-", None),
-            ("+", None),
-            ("1", None),
-            ("h", None),
-            ("1d", None),
-            ("1h ", None),
-            ("--1h", None),
-        ] {
-            assert_eq!(nanoseconds(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_opaque_value_is_told_by_its_form() {
-        for (text, opaque) in [
-            ("ENC[AES256_GCM,data:a]", true),
-            ("${A}", true),
-            ("a-${A:=b}-c", true),
-            ("<path:a#b>", true),
-            ("$A", false),
-            ("}${", false),
-            ("a ENC[b]", false),
-            ("<a>", false),
-        ] {
-            assert_eq!(is_opaque(text), opaque, "{text}");
+        for value in [json!(true), json!(0.1), json!(" "), json!([0]), json!({"a": {"b": 1}})] {
+            assert!(!is_zero_value(&value), "{value}");
         }
     }
 }

@@ -1,76 +1,87 @@
-//! The items of a list that is no single value: told apart by their keys, or,
-//! in a set, by themselves.
+//! The items of keyed lists and sets: which item is which, by its keys or, in a
+//! set, by its whole value.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::opaque::is_hidden;
-use super::path::Step;
-use super::schema::{Key, ListKind, SchemaRef};
+use super::opaque::is_opaque_value;
+use super::path::PathElement;
+use super::schema::{ListKey, ListKind, SchemaRef};
 
-/// What tells the items of a list apart.
-pub(super) enum Keys<'s> {
+/// What identifies the items of a list.
+pub(super) enum ItemKeys<'s> {
     /// These fields of each item.
-    Fields(Cow<'s, [Key]>),
-    /// The items themselves: a set.
-    Whole,
+    Fields(Cow<'s, [ListKey]>),
+    /// The whole item: a set.
+    WholeItem,
 }
 
-/// What tells one item apart: its keys as text, and how many items before it
-/// have the same (`env` may name a variable twice).
+/// The identity of one item: its keys as text, and how many items before it
+/// have the same keys (`env` may name a variable twice).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Id(String, usize);
+pub(super) struct ItemId(String, usize);
 
-/// A list, each item with what tells it apart.
-pub(super) struct Items<'v> {
-    order: Vec<(Id, &'v Value)>,
-    has_twins: bool,
-    by_id: HashMap<Id, &'v Value>,
+/// The items of a list, in order and by identity.
+pub(super) struct ItemIndex<'v> {
+    order: Vec<(ItemId, &'v Value)>,
+    has_duplicates: bool,
+    by_id: HashMap<ItemId, &'v Value>,
 }
 
-/// How many items with the same keys are looked through: nobody writes more by
-/// mistake, and a list of nothing else must not cost its square.
-const MAX_TWINS: usize = 8;
+/// How many items with the same keys are compared with each other: nobody writes
+/// more by mistake, and a long list of duplicates must not cost quadratic time.
+const MAX_DUPLICATES: usize = 8;
 
-impl<'s> Keys<'s> {
-    /// What tells items apart at this place in all of `lists`; `None` for an atomic list.
-    pub(super) fn of(place: SchemaRef<'s>, lists: &[&[Value]]) -> Option<Self> {
+impl<'s> ItemKeys<'s> {
+    /// What identifies the items of lists with this schema; `None` for an atomic
+    /// list. Without a schema it is inferred from the items of all `lists`.
+    pub(super) fn of(schema: SchemaRef<'s>, lists: &[&[Value]]) -> Option<Self> {
         let mut items = lists.iter().flat_map(|list| list.iter());
-        match place.list() {
+        match schema.list() {
             ListKind::Atomic => None,
-            ListKind::Set => Some(Self::Whole),
+            ListKind::Set => Some(Self::WholeItem),
             ListKind::Map(keys) => items.all(Value::is_object).then(|| Self::Fields(keys.into())),
-            ListKind::Guess => {
-                let by_name = || Self::Fields(vec![Key { name: "name".into(), default: None }].into());
-                (items.next().is_some() && lists.iter().all(|list| are_named(list))).then(by_name)
+            ListKind::Infer if items.next().is_some() && lists.iter().all(|list| have_unique_names(list)) => {
+                Some(Self::Fields(vec![ListKey { name: "name".into(), default: None }].into()))
             }
+            ListKind::Infer => None,
         }
     }
 
-    /// The step of a path to `item`; `None` for a member of a set, which has no place of its own.
-    pub(super) fn step(&self, item: &Value) -> Option<Step> {
+    /// The path element of `item`; `None` for a member of a set, which has no path of its own.
+    pub(super) fn path_element(&self, item: &Value) -> Option<PathElement> {
         match self {
-            Self::Whole => None,
+            Self::WholeItem => None,
             Self::Fields(keys) => {
-                let key = |key: &Key| Some((key.name.clone(), item.get(&*key.name).or(key.default.as_ref())?.clone()));
-                Some(Step::Item(keys.iter().filter_map(key).collect()))
+                let name_and_value = |key: &ListKey| {
+                    let value = item.get(&*key.name).or(key.default.as_ref())?;
+                    Some((key.name.clone(), value.clone()))
+                };
+                Some(PathElement::Item(keys.iter().filter_map(name_and_value).collect()))
             }
         }
     }
 
-    /// Whether Git does not tell what tells the items of this list apart.
-    pub(super) fn hidden_in(&self, declared: &[Value]) -> bool {
+    /// Whether Git does not show what identifies the items of this list.
+    pub(super) fn are_opaque_in(&self, declared: &[Value]) -> bool {
         declared.iter().any(|item| match self {
-            Self::Whole => is_hidden(item),
-            Self::Fields(keys) => keys.iter().any(|key| item.get(&*key.name).is_some_and(is_hidden)),
+            Self::WholeItem => is_opaque_value(item),
+            Self::Fields(keys) => keys.iter().any(|key| item.get(&*key.name).is_some_and(is_opaque_value)),
         })
     }
 
+    /// Whether every item of `new` is also in `old`.
+    pub(super) fn are_subset(&self, new: &[Value], old: &[Value]) -> bool {
+        let old = ItemIndex::of(old, self);
+        ItemIndex::of(new, self).iter().all(|(id, _)| old.get(id).is_some())
+    }
+
+    /// The keys of `item` as one text.
     fn text(&self, item: &Value) -> String {
         match self {
-            Self::Whole => item.to_string(),
+            Self::WholeItem => item.to_string(),
             Self::Fields(keys) => {
                 let mut text = String::new();
                 for key in keys.iter() {
@@ -84,52 +95,56 @@ impl<'s> Keys<'s> {
     }
 }
 
-impl<'v> Items<'v> {
-    pub(super) fn of(list: &'v [Value], keys: &Keys<'_>) -> Self {
+impl<'v> ItemIndex<'v> {
+    /// The items of `list` by these keys.
+    pub(super) fn of(list: &'v [Value], keys: &ItemKeys<'_>) -> Self {
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(list.len());
         let mut order = Vec::with_capacity(list.len());
-        let mut has_twins = false;
+        let mut has_duplicates = false;
         for item in list {
             let text = keys.text(item);
-            let before = seen.entry(text.clone()).or_default();
-            order.push((Id(text, *before), item));
-            has_twins |= *before > 0;
-            *before += 1;
+            let same_before = seen.entry(text.clone()).or_default();
+            order.push((ItemId(text, *same_before), item));
+            has_duplicates |= *same_before > 0;
+            *same_before += 1;
         }
         let by_id = order.iter().cloned().collect();
-        Self { order, has_twins, by_id }
+        Self { order, has_duplicates, by_id }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Id, &'v Value)> {
+    /// Every item with its identity, in the order of the list.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ItemId, &'v Value)> {
         self.order.iter().map(|(id, item)| (id, *item))
     }
 
-    pub(super) fn get(&self, id: &Id) -> Option<&'v Value> {
+    /// The item of this identity.
+    pub(super) fn get(&self, id: &ItemId) -> Option<&'v Value> {
         self.by_id.get(id).copied()
     }
 
-    /// The items with the same keys as `id`, where there are several.
-    pub(super) fn twins(&self, id: &Id) -> Vec<&'v Value> {
-        if !self.has_twins {
+    /// The items with the same keys as `id` where there are several; else none.
+    pub(super) fn duplicates(&self, id: &ItemId) -> Vec<&'v Value> {
+        if !self.has_duplicates {
             return Vec::new();
         }
-        let twins: Vec<_> = (0..MAX_TWINS).map_while(|n| self.get(&Id(id.0.clone(), n))).collect();
-        if twins.len() > 1 { twins } else { Vec::new() }
+        let duplicates: Vec<_> = (0..MAX_DUPLICATES).map_while(|n| self.get(&ItemId(id.0.clone(), n))).collect();
+        if duplicates.len() > 1 { duplicates } else { Vec::new() }
     }
 
     /// The first item with the same keys as `id`.
-    pub(super) fn first(&self, id: &Id) -> Option<&'v Value> {
-        self.get(&Id(id.0.clone(), 0))
+    pub(super) fn first(&self, id: &ItemId) -> Option<&'v Value> {
+        self.get(&ItemId(id.0.clone(), 0))
     }
 
     /// The identities of all items of all `lists`, each once, in their order.
-    pub(super) fn union<'a>(lists: &[&'a Self]) -> Vec<&'a Id> {
+    pub(super) fn union<'a>(lists: &[&'a Self]) -> Vec<&'a ItemId> {
         let mut seen = HashSet::new();
         lists.iter().flat_map(|list| list.order.iter().map(|(id, _)| id)).filter(|id| seen.insert(*id)).collect()
     }
 }
 
-fn are_named(list: &[Value]) -> bool {
+/// Whether every item has a `name` that no other item has.
+fn have_unique_names(list: &[Value]) -> bool {
     let mut names = HashSet::with_capacity(list.len());
     list.iter().all(|item| item.get("name").and_then(Value::as_str).is_some_and(|name| names.insert(name)))
 }
@@ -138,11 +153,11 @@ fn are_named(list: &[Value]) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::{builtin, unknown};
+    use super::super::{builtin_schema, unknown_schema};
     use super::*;
 
     #[test]
-    fn items_of_unknown_lists_are_told_apart_by_names_of_their_own() {
+    fn without_a_schema_items_are_keyed_by_name_where_every_name_is_unique() {
         for (lists, keyed) in [
             ([json!([{"name": "a"}]), json!([])], true),
             ([json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "b"}])], true),
@@ -153,29 +168,29 @@ mod tests {
             ([json!([]), json!([])], false),
         ] {
             let [a, b] = lists.each_ref().map(|list| list.as_array().unwrap().as_slice());
-            assert_eq!(Keys::of(unknown(), &[a, b]).is_some(), keyed, "{lists:?}");
+            assert_eq!(ItemKeys::of(unknown_schema(), &[a, b]).is_some(), keyed, "{lists:?}");
         }
     }
 
     #[test]
-    fn a_key_that_is_left_out_has_its_default() {
-        let ports = builtin("", "v1", "Service").unwrap().field("spec").field("ports");
+    fn a_key_that_is_left_out_counts_as_its_default() {
+        let ports = builtin_schema("", "v1", "Service").unwrap().field("spec").field("ports");
         let (short, full) =
             ([json!({"port": 80})], [json!({"port": 80, "protocol": "TCP"}), json!({"port": 80, "protocol": "UDP"})]);
-        let keys = Keys::of(ports, &[&short, &full]).unwrap();
-        let (short, full) = (Items::of(&short, &keys), Items::of(&full, &keys));
-        assert_eq!(Items::union(&[&short, &full]).len(), 2);
-        let names = |items: &Items<'_>| items.iter().map(|(_, item)| keys.step(item)).collect::<Vec<_>>();
+        let keys = ItemKeys::of(ports, &[&short, &full]).unwrap();
+        let (short, full) = (ItemIndex::of(&short, &keys), ItemIndex::of(&full, &keys));
+        assert_eq!(ItemIndex::union(&[&short, &full]).len(), 2);
+        let names = |items: &ItemIndex<'_>| items.iter().map(|(_, item)| keys.path_element(item)).collect::<Vec<_>>();
         assert_eq!(names(&short)[0], names(&full)[0]);
     }
 
     #[test]
-    fn items_with_the_same_keys_are_twins() {
+    fn items_with_the_same_keys_are_found_as_duplicates() {
         let env = [json!({"name": "A", "value": 1}), json!({"name": "B"}), json!({"name": "A", "value": 2})];
-        let keys = Keys::Fields(vec![Key { name: "name".into(), default: None }].into());
-        let items = Items::of(&env, &keys);
-        let twins: Vec<_> = items.iter().map(|(id, _)| items.twins(id).len()).collect();
-        assert_eq!(twins, [2, 0, 2]);
-        assert_eq!(Items::union(&[&items, &items]).len(), 3);
+        let keys = ItemKeys::Fields(vec![ListKey { name: "name".into(), default: None }].into());
+        let items = ItemIndex::of(&env, &keys);
+        let duplicates: Vec<_> = items.iter().map(|(id, _)| items.duplicates(id).len()).collect();
+        assert_eq!(duplicates, [2, 0, 2]);
+        assert_eq!(ItemIndex::union(&[&items, &items]).len(), 3);
     }
 }

@@ -1,12 +1,13 @@
-//! Comparing: paths, kinds of lists, equality as Kubernetes means it, and the
-//! walk that holds what a write changes against what Git declares.
+//! Which fields a write changes, compared with what Git declares: field paths,
+//! schemas, equality as Kubernetes means it, and the walk over an object.
 
 mod builtin;
 mod crd;
-mod defaults;
+mod default_table;
 mod differences;
 mod equal;
 mod items;
+mod list_differences;
 mod opaque;
 mod openapi;
 mod path;
@@ -14,10 +15,10 @@ mod quantity;
 mod schema;
 mod server_defaults;
 
-pub use builtin::{builtin, object_meta, unknown};
+pub use builtin::{builtin_schema, object_meta_schema, unknown_schema};
 pub use crd::{CrdError, CustomResource};
 pub use differences::{ChangeKind, Difference, differences};
 pub use opaque::{OPAQUE, is_opaque};
-pub use path::{Path, PathError, Pattern, Step};
+pub use path::{Path, PathElement, PathError, Pattern};
 pub use quantity::Quantity;
-pub use schema::{DefaultValue, Key, ListKind, Scalar, Schema, SchemaRef};
+pub use schema::{DefaultValue, ListKey, ListKind, ScalarKind, Schema, SchemaRef};

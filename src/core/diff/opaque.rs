@@ -1,31 +1,31 @@
-//! Values that Git holds without telling them. What they hide cannot be
-//! compared; that they are changed can.
+//! Opaque values: Git has a value but does not show it. It cannot be compared;
+//! that a write changes it can be seen.
 
 use serde_json::Value;
 
-/// What stands in place of a value that does not render the same way twice. Its
-/// first character is for private use: no manifest has it by accident.
+/// Stands in for a value that differs from rendering to rendering. Its first
+/// character is for private use: no manifest has it by accident.
 pub const OPAQUE: &str = "\u{10fffd}opaque";
 
-/// A value that Git holds encrypted (SOPS), as a placeholder for a later
-/// substitution (Flux's `${VAR}`, argocd-vault-plugin's `<path:…>`), or that
-/// every rendering makes anew ([`OPAQUE`]).
+/// Whether a text is a value that Git does not show: encrypted (SOPS), a
+/// placeholder for a later substitution (Flux's `${VAR}`, argocd-vault-plugin's
+/// `<path:…>`), or different in every rendering ([`OPAQUE`]).
 pub fn is_opaque(text: &str) -> bool {
     let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
     text.starts_with("ENC[") || between("${", "}") || between("<path:", ">") || text == OPAQUE
 }
 
-/// Whether a value is one that Git does not tell.
-pub(super) fn is_hidden(value: &Value) -> bool {
+/// Whether a value is a text that [is opaque](is_opaque).
+pub(super) fn is_opaque_value(value: &Value) -> bool {
     value.as_str().is_some_and(is_opaque)
 }
 
-/// Whether something inside a value is not told.
-pub(super) fn hides(value: &Value) -> bool {
+/// Whether a value is opaque or has something opaque inside.
+pub(super) fn contains_opaque(value: &Value) -> bool {
     match value {
-        Value::Array(items) => items.iter().any(hides),
-        Value::Object(fields) => fields.values().any(hides),
-        other => is_hidden(other),
+        Value::Array(items) => items.iter().any(contains_opaque),
+        Value::Object(fields) => fields.values().any(contains_opaque),
+        other => is_opaque_value(other),
     }
 }
 
@@ -34,13 +34,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{ChangeKind, Path, builtin, differences, unknown};
+    use crate::diff::{ChangeKind, Path, builtin_schema, differences, unknown_schema};
 
-    /// What a write does to a Deployment's `spec`, by field.
-    fn moved(declared: &Value, old: Option<&Value>, new: &Value) -> Vec<(String, ChangeKind)> {
-        let place = builtin("apps", "v1", "Deployment").unwrap().field("spec");
-        let found = differences(Some(declared), old, Some(new), place, &Path::of(&["spec"]));
-        found.into_iter().map(|difference| (difference.path.to_string(), difference.nature)).collect()
+    /// What a write changes in a Deployment's `spec`, by field.
+    fn changes(declared: &Value, old: Option<&Value>, new: &Value) -> Vec<(String, ChangeKind)> {
+        let schema = builtin_schema("apps", "v1", "Deployment").unwrap().field("spec");
+        let found = differences(Some(declared), old, Some(new), schema, &Path::of(&["spec"]));
+        found.into_iter().map(|difference| (difference.path.to_string(), difference.change)).collect()
     }
 
     fn spec(containers: &Value) -> Value {
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_something_is_opaque_as_far_as_it_does() {
+    fn only_the_opaque_part_of_a_value_is_opaque() {
         let list = "spec.template.spec.containers";
         let web = format!("{list}[name=\"web\"]");
         let sealed = "ENC[AES256_GCM,data:aa,iv:bb,tag:cc,type:str]";
@@ -79,7 +79,7 @@ mod tests {
                 json!([{"name": "web", "args": ["--port=1", "--seed=1"]}]),
                 vec![],
             ),
-            // What tells the items apart.
+            // What identifies the items.
             (
                 json!([{"name": sealed, "image": sealed}]),
                 json!([{"name": "web", "image": "a"}]),
@@ -98,7 +98,7 @@ mod tests {
                 json!([{"name": "web", "workingDir": sealed}]),
                 json!([{"name": "web", "workingDir": "/a"}]),
                 json!([{"name": "web"}]),
-                vec![(format!("{web}.workingDir"), ChangeKind::Missing)],
+                vec![(format!("{web}.workingDir"), ChangeKind::RemovedDeclared)],
             ),
             (
                 json!([{"name": "web", "image": sealed}]),
@@ -108,12 +108,12 @@ mod tests {
             ),
         ] {
             let (declared, old, new) = (spec(&declared), spec(&old), spec(&new));
-            assert_eq!(moved(&declared, Some(&old), &new), expected, "{declared} {new}");
+            assert_eq!(changes(&declared, Some(&old), &new), expected, "{declared} {new}");
         }
     }
 
     #[test]
-    fn an_object_that_is_encrypted_whole_is_compared_by_its_keys() {
+    fn an_object_whose_values_are_all_encrypted_is_compared_by_its_keys() {
         let sealed = |kind: &str| format!("ENC[AES256_GCM,data:aa,iv:bb,tag:cc,type:{kind}]");
         let declared = json!({
             "a": {"b": sealed("int"), "c": sealed("bool"), "d": [sealed("str"), sealed("str")]},
@@ -121,10 +121,10 @@ mod tests {
         });
         let old = json!({"a": {"b": 1, "c": true, "d": ["x", "y"]}, "e": [{"f": "z"}]});
         let found = |new: Value| -> Vec<(String, ChangeKind)> {
-            let found = differences(Some(&declared), Some(&old), Some(&new), unknown(), &Path::default());
-            found.into_iter().map(|difference| (difference.path.to_string(), difference.nature)).collect()
+            let found = differences(Some(&declared), Some(&old), Some(&new), unknown_schema(), &Path::default());
+            found.into_iter().map(|difference| (difference.path.to_string(), difference.change)).collect()
         };
-        let one = |path: &str, nature| vec![(path.to_owned(), nature)];
+        let one = |path: &str, change| vec![(path.to_owned(), change)];
         assert_eq!(found(old.clone()), []);
         for (change, path) in
             [(json!({"b": 2}), "a.b"), (json!({"c": false}), "a.c"), (json!({"d": ["x", "z"]}), "a.d")]
@@ -136,7 +136,7 @@ mod tests {
         }
         let mut new = old.clone();
         new["a"].as_object_mut().unwrap().remove("b");
-        assert_eq!(found(new), one("a.b", ChangeKind::Missing));
+        assert_eq!(found(new), one("a.b", ChangeKind::RemovedDeclared));
         let mut new = old.clone();
         new["a"]["g"] = 1.into();
         assert_eq!(found(new), one("a.g", ChangeKind::Extra));
@@ -148,8 +148,24 @@ mod tests {
     #[test]
     fn a_selector_with_a_placeholder_is_opaque() {
         let declared = json!({"selector": {"matchLabels": {"app": "${NAME}"}}});
-        let sent = json!({"selector": {"matchLabels": {"app": "web"}}});
-        let found = moved(&declared, Some(&json!({})), &sent);
-        assert!(found.iter().all(|(_, nature)| *nature == ChangeKind::Opaque) && found.len() == 1, "{found:?}");
+        let new = json!({"selector": {"matchLabels": {"app": "web"}}});
+        let found = changes(&declared, Some(&json!({})), &new);
+        assert!(found.iter().all(|(_, change)| *change == ChangeKind::Opaque) && found.len() == 1, "{found:?}");
+    }
+
+    #[test]
+    fn an_opaque_value_is_recognized_by_its_form() {
+        for (text, opaque) in [
+            ("ENC[AES256_GCM,data:a]", true),
+            ("${A}", true),
+            ("a-${A:=b}-c", true),
+            ("<path:a#b>", true),
+            ("$A", false),
+            ("}${", false),
+            ("a ENC[b]", false),
+            ("<a>", false),
+        ] {
+            assert_eq!(is_opaque(text), opaque, "{text}");
+        }
     }
 }

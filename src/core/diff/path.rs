@@ -1,74 +1,76 @@
-//! Paths to a field, printed and parsed in one notation, as people write them:
+//! Field paths, printed and parsed in one notation, as people write them:
 //! `spec.template.spec.containers[name="web"].image`,
 //! `metadata.labels["app"]`, `spec.ports[port=80,protocol="TCP"].targetPort`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use globset::{Glob, GlobMatcher};
+use globset::GlobMatcher;
 use serde_json::Value;
 
-/// One step from a value to a value inside it.
+use crate::glob;
+
+/// One element of a path: from a value to a value inside it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum PathElement {
     /// A field of an object, or a key of a map.
     Field(Box<str>),
-    /// An item of a list, by its place (0-based).
+    /// An item of a list, by its index from 0.
     Index(usize),
-    /// An item of a keyed list, by the fields that key it.
+    /// An item of a keyed list, by its key fields.
     Item(Vec<(Box<str>, Value)>),
 }
 
-/// The way from an object's root to one of its fields.
+/// The path from an object's root to one of its fields.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Path(Vec<Step>);
+pub struct Path(Vec<PathElement>);
 
-/// A path that may leave places open: `[*]` for any item, `*` in a name for
-/// any text. It matches what it names and everything below.
+/// A path with wildcards: `[*]` for any item, `*` in a name for any text. It
+/// covers what it names and everything below.
 #[derive(Clone, Debug)]
-pub struct Pattern(Vec<PatternStep>);
+pub struct Pattern(Vec<PatternElement>);
 
 #[derive(Clone, Debug)]
-enum PatternStep {
+enum PatternElement {
     AnyItem,
     Glob(GlobMatcher),
-    Is(Step),
+    Exact(PathElement),
 }
 
-/// A path that cannot be read.
+/// A path that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("failed to read the path `{text}` at character {at}: {reason}")]
+#[error("failed to parse the path `{text}` at character {at}: {reason}")]
 pub struct PathError {
     text: String,
     at: usize,
     reason: &'static str,
 }
 
-/// Maps whose keys are data, not field names: their keys are printed quoted.
-const MAPS: [&str; 3] = ["annotations", "labels", "matchLabels"];
+/// Maps whose keys are data, not field names: these keys are printed in quotes.
+const DATA_MAPS: [&str; 3] = ["annotations", "labels", "matchLabels"];
 
-/// The same, at the root of an object only: below `spec`, `data` is a field like others.
-const ROOT_MAPS: [&str; 3] = ["binaryData", "data", "stringData"];
+/// The same, at the root of an object only: below `spec`, `data` is a field like any other.
+const ROOT_DATA_MAPS: [&str; 3] = ["binaryData", "data", "stringData"];
 
 // === impl Path ===
 
 impl Path {
     /// The path of these field names.
     pub fn of(fields: &[&str]) -> Self {
-        Self(fields.iter().map(|name| Step::Field((*name).into())).collect())
+        Self(fields.iter().map(|name| PathElement::Field((*name).into())).collect())
     }
 
-    /// The steps from the root.
-    pub fn steps(&self) -> &[Step] {
+    /// The elements, from the root down.
+    pub fn elements(&self) -> &[PathElement] {
         &self.0
     }
 
-    /// Goes one step down.
-    pub fn push(&mut self, step: Step) {
-        self.0.push(step);
+    /// Adds an element at the end: one level down.
+    pub fn push(&mut self, element: PathElement) {
+        self.0.push(element);
     }
 
-    /// Comes one step up.
+    /// Removes the last element: one level up.
     pub fn pop(&mut self) {
         self.0.pop();
     }
@@ -77,52 +79,54 @@ impl Path {
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
         let mut path = self.clone();
-        path.push(Step::Field(name.into()));
+        path.push(PathElement::Field(name.into()));
         path
     }
 
     /// Whether the path is `fields`, or something below them.
-    pub fn is_under(&self, fields: &[&str]) -> bool {
+    pub fn starts_with(&self, fields: &[&str]) -> bool {
         fields.len() <= self.0.len()
-            && fields.iter().zip(&self.0).all(|(name, step)| matches!(step, Step::Field(is) if **is == **name))
+            && fields
+                .iter()
+                .zip(&self.0)
+                .all(|(name, element)| matches!(element, PathElement::Field(field) if **field == **name))
     }
 
     /// Whether the path is exactly `fields`.
     pub fn is(&self, fields: &[&str]) -> bool {
-        fields.len() == self.0.len() && self.is_under(fields)
+        fields.len() == self.0.len() && self.starts_with(fields)
     }
 
     /// The name of the last field, unless the path ends in a list.
     pub fn last_field(&self) -> Option<&str> {
         match self.0.last() {
-            Some(Step::Field(name)) => Some(name),
+            Some(PathElement::Field(name)) => Some(name),
             _ => None,
         }
     }
 
     /// Whether the path ends at a map whose keys are data.
     pub fn ends_in_map(&self) -> bool {
-        let name = self.last_field().unwrap_or_default();
-        MAPS.contains(&name) || (self.0.len() == 1 && ROOT_MAPS.contains(&name))
+        self.last_field().is_some_and(|name| is_data_map(name, self.0.len() - 1))
     }
 
     /// Whether the path ends at an item of a keyed list.
     pub fn ends_at_item(&self) -> bool {
-        matches!(self.0.last(), Some(Step::Item(_)))
+        matches!(self.0.last(), Some(PathElement::Item(_)))
     }
 }
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut in_map = false;
-        for (depth, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Field(name) if is_plain(name) && !in_map => {
+        let mut in_data_map = false;
+        for (depth, element) in self.0.iter().enumerate() {
+            match element {
+                PathElement::Field(name) if is_plain(name) && !in_data_map => {
                     write!(f, "{}{name}", if depth == 0 { "" } else { "." })?;
                 }
-                Step::Field(name) => write!(f, "[{}]", quoted(name))?,
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Item(keys) => {
+                PathElement::Field(name) => write!(f, "[{}]", quoted(name))?,
+                PathElement::Index(index) => write!(f, "[{index}]")?,
+                PathElement::Item(keys) => {
                     f.write_str("[")?;
                     for (n, (name, value)) in keys.iter().enumerate() {
                         write!(f, "{}{name}={value}", if n == 0 { "" } else { "," })?;
@@ -130,7 +134,7 @@ impl fmt::Display for Path {
                     f.write_str("]")?;
                 }
             }
-            in_map = matches!(step, Step::Field(name) if MAPS.contains(&&**name) || (depth == 0 && ROOT_MAPS.contains(&&**name)));
+            in_data_map = matches!(element, PathElement::Field(name) if is_data_map(name, depth));
         }
         Ok(())
     }
@@ -140,12 +144,12 @@ impl FromStr for Path {
     type Err = PathError;
 
     fn from_str(text: &str) -> Result<Self, PathError> {
-        let mut reader = Reader::new(text);
+        let mut parser = Parser::new(text);
         let mut path = Self::default();
-        while let Some(part) = reader.next()? {
+        while let Some(part) = parser.next()? {
             match part {
-                Part::Any => return Err(reader.error("`[*]` stands in patterns only")),
-                Part::Step(step) => path.push(step),
+                Part::Any => return Err(parser.error("`[*]` is allowed in patterns only")),
+                Part::Element(element) => path.push(element),
             }
         }
         Ok(path)
@@ -157,18 +161,20 @@ impl FromStr for Path {
 impl Pattern {
     /// Whether the pattern names `path` or something above it.
     pub fn covers(&self, path: &Path) -> bool {
-        self.0.len() <= path.0.len() && self.0.iter().zip(&path.0).all(|(pattern, step)| pattern.is(step))
+        self.0.len() <= path.0.len() && self.0.iter().zip(&path.0).all(|(pattern, element)| pattern.matches(element))
     }
 }
 
-impl PatternStep {
-    fn is(&self, step: &Step) -> bool {
-        match (self, step) {
-            (Self::AnyItem, Step::Index(_) | Step::Item(_)) => true,
-            (Self::Glob(glob), Step::Field(name)) => glob.is_match(&**name),
+impl PatternElement {
+    fn matches(&self, element: &PathElement) -> bool {
+        match (self, element) {
+            (Self::AnyItem, PathElement::Index(_) | PathElement::Item(_)) => true,
+            (Self::Glob(glob), PathElement::Field(name)) => glob.is_match(&**name),
             // A pattern may name fewer keys than the list has: `ports[port=80]`.
-            (Self::Is(Step::Item(wanted)), Step::Item(keys)) => wanted.iter().all(|pair| keys.contains(pair)),
-            (Self::Is(wanted), step) => wanted == step,
+            (Self::Exact(PathElement::Item(wanted)), PathElement::Item(keys)) => {
+                wanted.iter().all(|pair| keys.contains(pair))
+            }
+            (Self::Exact(wanted), element) => wanted == element,
             _ => false,
         }
     }
@@ -177,45 +183,45 @@ impl PatternStep {
 impl FromStr for Pattern {
     type Err = PathError;
 
-    /// Reads a path with open places, or a JSON pointer (`/spec/replicas`), as
+    /// Parses a path with wildcards, or a JSON pointer (`/spec/replicas`), as
     /// Argo CD's `ignoreDifferences` has them.
     fn from_str(text: &str) -> Result<Self, PathError> {
         if let Some(pointer) = text.strip_prefix('/') {
-            let step = |part: &str| match part.parse() {
-                Ok(index) => Step::Index(index),
-                Err(_) => Step::Field(part.replace("~1", "/").replace("~0", "~").into()),
+            let element = |token: &str| match token.parse() {
+                Ok(index) => PathElement::Index(index),
+                Err(_) => PathElement::Field(token.replace("~1", "/").replace("~0", "~").into()),
             };
-            return Ok(Self(pointer.split('/').map(|part| PatternStep::Is(step(part))).collect()));
+            return Ok(Self(pointer.split('/').map(|token| PatternElement::Exact(element(token))).collect()));
         }
-        let mut reader = Reader::new(text);
-        let mut steps = Vec::new();
-        while let Some(part) = reader.next()? {
-            steps.push(match part {
-                Part::Any => PatternStep::AnyItem,
-                Part::Step(Step::Field(name)) if name.contains('*') => match Glob::new(&name) {
-                    Ok(glob) => PatternStep::Glob(glob.compile_matcher()),
-                    Err(_) => return Err(reader.error("not a glob")),
+        let mut parser = Parser::new(text);
+        let mut elements = Vec::new();
+        while let Some(part) = parser.next()? {
+            elements.push(match part {
+                Part::Any => PatternElement::AnyItem,
+                Part::Element(PathElement::Field(name)) if name.contains('*') => match glob::matcher(&name) {
+                    Ok(matcher) => PatternElement::Glob(matcher),
+                    Err(_) => return Err(parser.error("not a glob")),
                 },
-                Part::Step(step) => PatternStep::Is(step),
+                Part::Element(element) => PatternElement::Exact(element),
             });
         }
-        Ok(Self(steps))
+        Ok(Self(elements))
     }
 }
 
-// === reading ===
+// === the parser ===
 
 enum Part {
     Any,
-    Step(Step),
+    Element(PathElement),
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
@@ -228,12 +234,16 @@ impl<'a> Reader<'a> {
         &self.text[self.at..]
     }
 
+    /// Consumes `token` where it is next.
     fn eat(&mut self, token: char) -> bool {
-        let found = self.rest().starts_with(token);
-        self.at += if found { token.len_utf8() } else { 0 };
-        found
+        let is_next = self.rest().starts_with(token);
+        if is_next {
+            self.at += token.len_utf8();
+        }
+        is_next
     }
 
+    /// The text up to one of these characters.
     fn word(&mut self, stop: &[char]) -> Result<&'a str, PathError> {
         let end = self.rest().find(stop).unwrap_or(self.rest().len());
         let word = &self.rest()[..end];
@@ -256,6 +266,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next part; `None` at the end of the text.
     fn next(&mut self) -> Result<Option<Part>, PathError> {
         if self.rest().is_empty() {
             return if self.at == 0 { Err(self.error("the path is empty")) } else { Ok(None) };
@@ -264,18 +275,18 @@ impl<'a> Reader<'a> {
             if self.at > 0 && !self.eat('.') {
                 return Err(self.error("a `.` or `[` is missing"));
             }
-            return Ok(Some(Part::Step(Step::Field(self.word(&['.', '['])?.into()))));
+            return Ok(Some(Part::Element(PathElement::Field(self.word(&['.', '['])?.into()))));
         }
         let part = if self.eat('*') {
             Part::Any
         } else if self.rest().starts_with('"') {
             match self.value()? {
-                Value::String(name) => Part::Step(Step::Field(name.into())),
+                Value::String(name) => Part::Element(PathElement::Field(name.into())),
                 _ => return Err(self.error("a text in quotes is missing")),
             }
         } else if self.rest().starts_with(|c: char| c.is_ascii_digit()) {
             let digits = self.word(&[']'])?;
-            Part::Step(Step::Index(digits.parse().map_err(|_| self.error("not a list index"))?))
+            Part::Element(PathElement::Index(digits.parse().map_err(|_| self.error("not a list index"))?))
         } else {
             let mut keys = Vec::new();
             loop {
@@ -285,7 +296,7 @@ impl<'a> Reader<'a> {
                 }
                 keys.push((name.into(), self.value()?));
                 if !self.eat(',') {
-                    break Part::Step(Step::Item(keys));
+                    break Part::Element(PathElement::Item(keys));
                 }
             }
         };
@@ -293,6 +304,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a field of this name, `depth` levels below the root, is a map whose keys are data.
+fn is_data_map(name: &str, depth: usize) -> bool {
+    DATA_MAPS.contains(&name) || (depth == 0 && ROOT_DATA_MAPS.contains(&name))
+}
+
+/// Whether a name is printed without quotes.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
@@ -306,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_printed_as_it_was_read() {
+    fn a_path_is_printed_as_it_was_written() {
         for text in [
             "spec.replicas",
             "spec.template.spec.containers[name=\"web\"].image",
@@ -327,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_path_says_where() {
+    fn the_error_of_a_bad_path_names_the_character() {
         for (text, at) in
             [("", 1), ("a.", 3), ("a[", 3), ("a[b]", 4), ("a[b=]", 5), ("a[0", 4), ("a[*]", 5), ("a[\"b\"]c", 7)]
         {
@@ -336,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_covers_what_it_names_and_all_below() {
+    fn a_pattern_covers_what_it_names_and_everything_below() {
         for (pattern, path, covered) in [
             ("spec.replicas", "spec.replicas", true),
             ("spec", "spec.replicas", true),
@@ -351,8 +368,8 @@ mod tests {
             ("/metadata/annotations/a~1b", "metadata.annotations[\"a/b\"]", true),
             ("*.replicas", "spec.replicas", true),
         ] {
-            let (pattern_is, path_is) = (pattern.parse::<Pattern>().unwrap(), path.parse().unwrap());
-            assert_eq!(pattern_is.covers(&path_is), covered, "{pattern} on {path}");
+            let parsed: Pattern = pattern.parse().unwrap();
+            assert_eq!(parsed.covers(&path.parse().unwrap()), covered, "{pattern} on {path}");
         }
     }
 }

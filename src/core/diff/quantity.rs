@@ -1,8 +1,8 @@
 //! Kubernetes quantities, by value
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
 
-/// An amount in billionths, the finest that Kubernetes keeps; what is finer is
-/// rounded away from zero, as its own parser does.
+/// An amount in billionths, the finest that Kubernetes stores; what is finer is
+/// rounded away from zero, as Kubernetes' own parser does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quantity(i128);
 
@@ -10,7 +10,7 @@ const NANO: i128 = 1_000_000_000;
 const MILLI: i128 = 1_000_000;
 
 impl Quantity {
-    /// Reads a quantity; `None` where the text is none.
+    /// Parses a quantity; `None` where the text is none.
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, text) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
@@ -23,30 +23,26 @@ impl Quantity {
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
-        // mantissa × base^exponent, with the mantissa's own decimal places to take off again
-        let mantissa = digits_of(whole, fraction)?;
+        // The amount is mantissa × base^exponent ÷ 10^(decimal places of the mantissa).
+        let mantissa = mantissa(whole, fraction)?;
         let places = i32::try_from(fraction.trim_end_matches('0').len()).ok()?;
-        let amount = match scale_of(suffix)? {
+        let amount = match scale(suffix)? {
             Scale::Binary(bits) => rounded(mantissa.checked_mul(NANO)?.checked_mul(1 << bits)?, places)?,
             Scale::Decimal(exponent) => rounded(mantissa, places - exponent - 9)?,
         };
         Some(Self(if negative { -amount } else { amount }))
     }
 
-    /// Whether both are the same amount. A `ResourceList` keeps thousandths
-    /// only, rounded up, so what differs in finer places is the same there.
-    pub fn same(self, other: Self) -> bool {
-        self == other || self.in_thousandths() == other.in_thousandths()
+    /// Whether both are the same amount to Kubernetes. A `ResourceList` stores
+    /// thousandths only, rounded up, so amounts that differ in finer places are
+    /// the same there.
+    pub fn is_equal(self, other: Self) -> bool {
+        self == other || self.rounded_to_milli() == other.rounded_to_milli()
     }
 
-    fn in_thousandths(self) -> i128 {
+    fn rounded_to_milli(self) -> i128 {
         let (whole, rest) = (self.0 / MILLI, self.0 % MILLI);
         whole + rest.signum()
-    }
-
-    /// The amount in billionths.
-    pub fn nanos(self) -> i128 {
-        self.0
     }
 }
 
@@ -55,7 +51,8 @@ enum Scale {
     Decimal(i32),
 }
 
-fn scale_of(suffix: &str) -> Option<Scale> {
+/// The scale that a suffix stands for; `None` where it is none.
+fn scale(suffix: &str) -> Option<Scale> {
     Some(match suffix {
         "n" => Scale::Decimal(-9),
         "u" => Scale::Decimal(-6),
@@ -80,7 +77,7 @@ fn scale_of(suffix: &str) -> Option<Scale> {
 }
 
 /// The digits as one number, without the zeros that end the fraction.
-fn digits_of(whole: &str, fraction: &str) -> Option<i128> {
+fn mantissa(whole: &str, fraction: &str) -> Option<i128> {
     let fraction = fraction.trim_end_matches('0');
     whole
         .bytes()
@@ -88,7 +85,7 @@ fn digits_of(whole: &str, fraction: &str) -> Option<i128> {
         .try_fold(0_i128, |number, byte| number.checked_mul(10)?.checked_add(i128::from(byte - b'0')))
 }
 
-/// `number` ÷ 10^`places`, rounded away from zero; `None` beyond what fits.
+/// `number` ÷ 10^`places`, rounded away from zero; `None` where it does not fit.
 fn rounded(number: i128, places: i32) -> Option<i128> {
     match u32::try_from(places) {
         Err(_) => number.checked_mul(10_i128.checked_pow(places.unsigned_abs())?),
@@ -106,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_amount_are_the_same() {
+    fn two_spellings_of_one_amount_are_equal() {
         for (a, b, same) in [
             ("1000m", "1", true),
             ("0.5", "500m", true),
@@ -129,7 +126,7 @@ mod tests {
             ("1G", "1Gi", false),
         ] {
             let (left, right) = (Quantity::parse(a).unwrap(), Quantity::parse(b).unwrap());
-            assert_eq!(left.same(right), same, "{a} and {b}");
+            assert_eq!(left.is_equal(right), same, "{a} and {b}");
         }
         for none in ["", "m", "1K", "1 Gi", "1ki", "a", "1.2.3", "-", "1e", "1e99999999999", "0x10"] {
             assert_eq!(Quantity::parse(none), None, "{none}");
@@ -138,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn amounts_order_as_an_independent_reader_has_them(
+        fn amounts_are_ordered_as_by_an_independent_parser(
             a in 0_u32..100_000, b in 0_u32..100_000,
             left in prop::sample::select(vec!["", "m", "k", "M", "G", "Ki", "Mi", "Gi"]),
             right in prop::sample::select(vec!["", "m", "k", "M", "G", "Ki", "Mi", "Gi"]),
@@ -150,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "[-+]?[0-9.]{0,60}[a-zA-Z0-9]{0,6}") {
+        fn no_text_makes_the_parser_panic(text in "[-+]?[0-9.]{0,60}[a-zA-Z0-9]{0,6}") {
             let _ = Quantity::parse(&text);
         }
     }

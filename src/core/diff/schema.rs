@@ -1,51 +1,52 @@
-//! What is known of a kind's fields: kinds of lists and their keys, values that
-//! have several spellings, defaults. One arena holds the types of many kinds.
+//! What is known of a kind's fields: kinds of lists and their keys, scalars that
+//! have several spellings, the server's defaults. One arena holds the types of
+//! many kinds.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// How the items of a list belong together
+/// How a list is merged, which says how its items are compared
 /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>).
 #[derive(Clone, Debug, PartialEq)]
 pub enum ListKind {
     /// One value: replaced as a whole.
     Atomic,
-    /// Nothing is known: keyed by `name` where every item has one of its own, else atomic.
-    Guess,
-    /// Items are told apart by the fields named here.
-    Map(Vec<Key>),
+    /// Nothing is known: keyed by `name` where every item has a unique one, else atomic.
+    Infer,
+    /// Keyed: these fields identify an item.
+    Map(Vec<ListKey>),
     /// Scalars, each at most once, in any order.
     Set,
 }
 
 /// A field that keys the items of a list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Key {
+pub struct ListKey {
     /// The field's name.
     pub name: Box<str>,
-    /// What a missing field stands for: `protocol: TCP`.
+    /// The value that a missing field stands for: `protocol: TCP`.
     pub default: Option<Value>,
 }
 
-/// How two spellings of a scalar can be the same value.
+/// How scalars are compared: when two spellings are the same value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scalar {
-    /// Bytes in base64, white space meaning nothing.
+pub enum ScalarKind {
+    /// Bytes in base64; white space does not count.
     Base64,
     /// A Go duration: `90m` is `1h30m0s`.
     Duration,
-    /// Numbers by value, all else as it is written.
+    /// Numbers by value, everything else as it is written.
     #[default]
     Plain,
     /// A Kubernetes quantity: `0.5` is `500m`.
     Quantity,
 }
 
-/// What the server puts into a field that is left out.
+/// The value that the server gives to a field that is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DefaultValue {
-    /// A value that it allocates: a cluster IP, a node port.
+    /// One that it allocates: a cluster IP, a node port.
     Allocated,
     /// `Ingress`, and `Egress` for a network policy that has rules for it.
     PolicyTypes,
@@ -69,32 +70,33 @@ pub(super) struct Node {
     pub(super) fields: HashMap<Box<str>, Field>,
     /// The type of the values of a map, or of every field that is not named.
     pub(super) values: Option<NodeId>,
-    pub(super) scalar: Scalar,
+    pub(super) scalar: ScalarKind,
     pub(super) list: ListKind,
     pub(super) items: NodeId,
     /// A map that is replaced as a whole.
     pub(super) atomic: bool,
-    /// Pairs of fields that say the same thing: the older one, and the one that counts.
+    /// Pairs of fields that say the same thing: the older name, and the one that counts.
     pub(super) aliases: &'static [(&'static str, &'static str)],
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) node: NodeId,
-    pub(super) fill: Option<DefaultValue>,
+    pub(super) default: Option<DefaultValue>,
 }
 
 pub(super) type NodeId = usize;
 
-/// The node of which nothing is known; every schema has it first.
+/// The node of a type of which nothing is known: the first one of every schema.
 pub(super) const UNKNOWN: NodeId = 0;
+/// The node of Go durations: the second one of every schema.
 const DURATION: NodeId = 1;
 
 /// Fields of custom resources that are known to be Go durations, whatever their
 /// schema says (cert-manager's and Flux's own types declare them as plain strings).
 const DURATIONS: [&str; 6] = ["duration", "interval", "renewBefore", "requeueAfter", "retryInterval", "timeout"];
 
-/// A place in a schema: what is known of the value that stands there.
+/// A reference to one type of a schema: what is known of a value.
 #[derive(Clone, Copy, Debug)]
 pub struct SchemaRef<'s> {
     schema: &'s Schema,
@@ -104,9 +106,9 @@ pub struct SchemaRef<'s> {
 // === impl Schema ===
 
 impl Schema {
-    /// A schema that knows nothing yet.
+    /// A schema without types, except for the two of fixed index.
     pub(super) fn new() -> Self {
-        let duration = Node { scalar: Scalar::Duration, ..Node::default() };
+        let duration = Node { scalar: ScalarKind::Duration, ..Node::default() };
         Self { nodes: vec![Node::default(), duration] }
     }
 
@@ -119,7 +121,7 @@ impl Schema {
         &mut self.nodes[id]
     }
 
-    pub(super) fn place(&self, node: NodeId) -> SchemaRef<'_> {
+    pub(super) fn at(&self, node: NodeId) -> SchemaRef<'_> {
         SchemaRef { schema: self, node }
     }
 }
@@ -129,8 +131,8 @@ impl Default for Node {
         Self {
             fields: HashMap::new(),
             values: None,
-            scalar: Scalar::Plain,
-            list: ListKind::Guess,
+            scalar: ScalarKind::Plain,
+            list: ListKind::Infer,
             items: UNKNOWN,
             atomic: false,
             aliases: &[],
@@ -138,6 +140,7 @@ impl Default for Node {
     }
 }
 
+/// Whether fields of this name are known to be Go durations.
 pub(super) fn is_duration(name: &str) -> bool {
     DURATIONS.contains(&name)
 }
@@ -153,7 +156,7 @@ impl<'s> SchemaRef<'s> {
         Self { node, ..self }
     }
 
-    /// The place of the field `name`.
+    /// What is known of the field `name`.
     #[must_use]
     pub fn field(self, name: &str) -> Self {
         match (self.node().fields.get(name), self.node().values) {
@@ -164,19 +167,19 @@ impl<'s> SchemaRef<'s> {
         }
     }
 
-    /// The place of the items of a list.
+    /// What is known of the items of a list.
     #[must_use]
     pub fn items(self) -> Self {
         self.at(self.node().items)
     }
 
-    /// How the items of a list belong together.
+    /// How the items of a list are compared.
     pub fn list(self) -> &'s ListKind {
         &self.node().list
     }
 
     /// How a scalar is compared.
-    pub fn scalar(self) -> Scalar {
+    pub fn scalar(self) -> ScalarKind {
         self.node().scalar
     }
 
@@ -185,17 +188,17 @@ impl<'s> SchemaRef<'s> {
         self.node().atomic
     }
 
-    /// Whether nothing is known of this place.
+    /// Whether nothing is known of the value.
     pub fn is_unknown(self) -> bool {
         self.node == UNKNOWN
     }
 
-    /// What the server puts into the field `name` where it is left out.
-    pub fn fill(self, name: &str) -> Option<&'s DefaultValue> {
-        self.node().fields.get(name)?.fill.as_ref()
+    /// What the server gives to the field `name` where it is left out.
+    pub fn default_of(self, name: &str) -> Option<&'s DefaultValue> {
+        self.node().fields.get(name)?.default.as_ref()
     }
 
-    /// Pairs of fields that say the same: the older name, and the one that counts.
+    /// Pairs of fields that say the same thing: the older name, and the one that counts.
     pub fn aliases(self) -> &'s [(&'static str, &'static str)] {
         self.node().aliases
     }

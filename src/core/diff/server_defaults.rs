@@ -1,59 +1,62 @@
-//! What the server itself puts into fields that a manifest leaves out: no
-//! writer's doing.
+//! Values that the server itself gives to fields that a manifest leaves out: no
+//! writer is responsible for them.
 
 use serde_json::{Map, Value};
 
-use super::equal::{is_nothing, same};
+use super::equal::{is_zero_value, values_equal};
 use super::schema::{DefaultValue, SchemaRef};
 
-/// Whether a field that Git leaves out has, after the write, just what the server puts there.
-pub(super) fn is_filled(
+/// Whether a field that Git leaves out has, after the write, the value that the
+/// server gives it. `parent` is the object that has the field, as it is written.
+pub(super) fn is_server_default(
     name: &str,
     old: Option<&Value>,
     new: Option<&Value>,
     parent: &Map<String, Value>,
-    place: SchemaRef<'_>,
+    schema: SchemaRef<'_>,
 ) -> bool {
     let Some(new) = new else { return false };
-    match place.fill(name) {
+    match schema.default_of(name) {
         None => false,
-        Some(DefaultValue::Allocated) => old.is_none_or(|old| is_blank(old, Some(&DefaultValue::Allocated))),
-        Some(DefaultValue::PolicyTypes) => same(&policy_types(parent), new, place.field(name)),
+        Some(DefaultValue::Allocated) => old.is_none_or(|old| is_left_to_server(old, Some(&DefaultValue::Allocated))),
+        Some(DefaultValue::PolicyTypes) => values_equal(&policy_types(parent), new, schema.field(name)),
         Some(DefaultValue::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(DefaultValue::Sibling(other)) => parent.get(*other) == Some(new),
-        Some(DefaultValue::Value(value)) => same(value, new, place.field(name)),
+        Some(DefaultValue::Value(value)) => values_equal(value, new, schema.field(name)),
     }
 }
 
-/// Whether a field is written out but left to the server: `clusterIP: ""`,
-/// `nodePort: 0`, `roleRef.apiGroup: ""`. A zero with a default is a zero.
-pub(super) fn is_blank(value: &Value, fill: Option<&DefaultValue>) -> bool {
+/// Whether a field is written, but empty so that the server chooses its value:
+/// `clusterIP: ""`, `nodePort: 0`, `roleRef.apiGroup: ""`. Where the default is a
+/// fixed value, a zero is meant as a zero.
+pub(super) fn is_left_to_server(value: &Value, default: Option<&DefaultValue>) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Number(_) => {
-            is_nothing(value) && matches!(fill, Some(DefaultValue::Allocated | DefaultValue::Sibling(_)))
+            is_zero_value(value) && matches!(default, Some(DefaultValue::Allocated | DefaultValue::Sibling(_)))
         }
         _ => false,
     }
 }
 
-/// Whether a new value is all defaults: the server makes it as soon as its parent is there.
-pub(super) fn is_server_made(value: &Value, place: SchemaRef<'_>) -> bool {
+/// Whether a new value consists of defaults only: the server makes it as soon as its parent is there.
+pub(super) fn is_all_defaults(value: &Value, schema: SchemaRef<'_>) -> bool {
     let Value::Object(fields) = value else { return false };
     !fields.is_empty()
         && fields.iter().all(|(name, value)| {
-            is_filled(name, None, Some(value), fields, place) || is_server_made(value, place.field(name))
+            is_server_default(name, None, Some(value), fields, schema) || is_all_defaults(value, schema.field(name))
         })
 }
 
-/// `Ingress`, and `Egress` too where there are rules for it.
+/// The policy types of a NetworkPolicy that names none: `Ingress`, and `Egress` too where there are rules for it.
 fn policy_types(policy: &Map<String, Value>) -> Value {
     let has_egress = policy.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
     if has_egress { serde_json::json!(["Ingress", "Egress"]) } else { serde_json::json!(["Ingress"]) }
 }
 
-/// Whether a field means `true` where it is left out, so that a declared `false` must be there.
+/// Whether a field means `true` where it is left out, so that leaving a declared
+/// `false` out changes it.
 pub(super) fn is_true_by_default(name: Option<&str>) -> bool {
     let fields = [
         "allocateLoadBalancerNodePorts",
@@ -64,14 +67,17 @@ pub(super) fn is_true_by_default(name: Option<&str>) -> bool {
     name.is_some_and(|name| fields.contains(&name))
 }
 
-/// `Always` for an image without a tag or with `latest`, `IfNotPresent` for all else.
+/// The pull policy of a container that names none: `Always` for an image without
+/// a tag or with `latest`, `IfNotPresent` for all others.
 fn pull_policy(container: &Map<String, Value>) -> &'static str {
     let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
-    let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
-    let tag = name.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
+    let (name, has_digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
+    // A colon before the last slash belongs to a port.
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tag = last.split_once(':').map(|(_, tag)| tag);
     match tag {
         Some("latest") => "Always",
-        None if !digest => "Always",
+        None if !has_digest => "Always",
         _ => "IfNotPresent",
     }
 }
@@ -83,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pull_policy_follows_the_tag() {
+    fn the_default_pull_policy_follows_the_tag() {
         for (image, policy) in [
             ("a", "Always"),
             ("a:latest", "Always"),

@@ -1,4 +1,4 @@
-//! What can be wrong with a manifest, said so that it can be mended.
+//! What can be wrong with a manifest, and how to fix it.
 //!
 //! No message quotes a value: it may be a Secret's.
 
@@ -6,14 +6,14 @@ use std::fmt;
 
 use super::positions::Position;
 
-/// A document, or an item of a list, that could not be read.
+/// A document, or an item of a list, that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ManifestError {
-    /// The file as named to [`read`](super::read).
+    /// The file, as [`parse`](super::parse) was given its name.
     pub file: String,
     /// The document in the file, from 1.
     pub document: usize,
-    /// Where in the file, as far as it is known.
+    /// The position in the file, where it is known.
     pub position: Option<Position>,
     /// What is wrong.
     pub reason: Reason,
@@ -30,7 +30,7 @@ impl fmt::Display for ManifestError {
     }
 }
 
-/// Why a document could not be read, and what would be right.
+/// Why a document cannot be used, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
@@ -46,22 +46,22 @@ pub enum Reason {
     /// A `!!binary` value that cannot be decoded.
     #[error("a !!binary value must be base64")]
     InvalidBase64,
-    /// A key that has no spelling in JSON.
+    /// A key that JSON cannot express.
     #[error("a key must be a string, a boolean or a number of 64 bits; quote it")]
     InvalidKey,
-    /// A merge key over something that has no keys.
+    /// A merge key whose value is not a mapping.
     #[error("`<<` must be given a mapping, an alias of one, or a list of these; quote it to mean a field named `<<`")]
     InvalidMerge,
     /// A value that is not what its tag says.
-    #[error("a value tagged !!{0} must be one; mend the value or leave the tag out")]
+    #[error("a value tagged !!{0} must be one; fix the value or leave the tag out")]
     InvalidTag(&'static str),
-    /// `metadata` that is no mapping.
+    /// `metadata` that is not a mapping.
     #[error("metadata must be a mapping with a name")]
     MetadataNotAMapping,
-    /// A name that is a number, a boolean or worse.
+    /// A name that is a number, a boolean or another value.
     #[error("metadata.name must be a string; quote it")]
     NameNotAString,
-    /// A namespace that is a number, a boolean or worse.
+    /// A namespace that is a number, a boolean or another value.
     #[error("metadata.namespace must be a string; quote it")]
     NamespaceNotAString,
     /// An object without a name.
@@ -70,19 +70,19 @@ pub enum Reason {
     /// `.inf` or `.nan`.
     #[error("infinity and not-a-number do not exist in JSON; quote the value to mean a string")]
     NotFinite,
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     #[error("not UTF-8; save the file in that encoding")]
     NotUtf8,
     /// Text that is neither YAML nor JSON, in the parser's words.
     #[error("{0}")]
     Syntax(String),
-    /// Nesting that no Kubernetes object has.
+    /// Deeper nesting than any Kubernetes object has.
     #[error("nested too deep; at most 200 levels are read")]
     TooDeep,
-    /// A document that no API server would take.
+    /// A document that is too large for any API server.
     #[error("document too large; at most 8 MiB are read, so split it with `---`")]
     TooLarge,
-    /// A document of more values than is sane.
+    /// A document with more values than any real one.
     #[error("document has too many values; at most a million are read, so split it with `---`")]
     TooManyNodes,
     /// UTF-16, which some Windows tools write.
@@ -90,14 +90,14 @@ pub enum Reason {
     Utf16,
 }
 
-/// An error on its way out, before it is known whose it is.
+/// What is wrong with a document, before its file and number are added.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct DocumentError {
     pub(super) position: Option<Position>,
     pub(super) reason: Reason,
 }
 
-impl Fault {
+impl DocumentError {
     pub(super) fn at(position: Position, reason: Reason) -> Self {
         Self { position: Some(position), reason }
     }

@@ -1,70 +1,70 @@
-//! A tree to a value: aliases followed, merge keys merged, keys made strings.
+//! From a tree to a value: aliases followed, merge keys merged, keys made strings.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::error::{Fault, Reason};
+use super::error::{DocumentError, Reason};
 use super::positions::Position;
 use super::scalar;
-use super::tree::{Kind, MAX_DEPTH, ROOT, Scalar, Tag, Tree};
+use super::tree::{MAX_DEPTH, NodeKind, ROOT, Scalar, Tag, Tree};
 
-/// The most text that may come in through aliases, in bytes. The rule on
-/// nodes alone would let one large text be repeated many thousand times.
+/// The most text that aliases may add, in bytes. The rule on nodes alone would
+/// allow one large text to be repeated many thousand times.
 const MAX_ALIASED_TEXT: usize = 8 << 20;
 
 /// The value of a document, with the position of each node in pre-order.
-pub(super) fn expand(tree: &Tree<'_>) -> Result<(Value, Vec<Position>), Fault> {
-    let mut expansion = Expansion { tree, positions: Vec::new(), depth: 0, budget: Budget::default() };
-    let value = expansion.value(ROOT, None)?;
-    Ok((value, expansion.positions))
+pub(super) fn expand(tree: &Tree<'_>) -> Result<(Value, Vec<Position>), DocumentError> {
+    let mut expander = Expander { tree, positions: Vec::new(), depth: 0, budget: AliasBudget::default() };
+    let value = expander.value(ROOT, None)?;
+    Ok((value, expander.positions))
 }
 
-struct Expansion<'t, 'a> {
+struct Expander<'t, 'a> {
     tree: &'t Tree<'a>,
     positions: Vec<Position>,
     depth: usize,
-    budget: Budget,
+    budget: AliasBudget,
 }
 
-/// An entry of a mapping on its way.
+/// An entry of a mapping, before its value is expanded.
 struct Entry<'t> {
     key: Cow<'t, str>,
     position: Position,
     value: usize,
-    /// It came in through an alias, so its value counts as such.
+    /// It came in through an alias, so its value counts as aliased.
     aliased: bool,
 }
 
-impl<'t> Expansion<'t, '_> {
-    /// The value of a node; `key` is where its key stands, if it has one.
-    fn value(&mut self, at: usize, key: Option<Position>) -> Result<Value, Fault> {
+impl<'t> Expander<'t, '_> {
+    /// The value of a node; `key` is the position of its key, if it has one.
+    fn value(&mut self, at: usize, key: Option<Position>) -> Result<Value, DocumentError> {
         let tree = self.tree;
         let node = tree.node(at);
         self.budget.node(node.position)?;
-        if !matches!(node.kind, Kind::Alias(_)) {
+        if !matches!(node.kind, NodeKind::Alias(_)) {
             self.positions.push(key.unwrap_or(node.position));
         }
         match &node.kind {
-            Kind::Alias(target) => {
+            NodeKind::Alias(target) => {
                 self.budget.aliases += 1;
                 let value = self.value(*target, None);
                 self.budget.aliases -= 1;
                 value
             }
-            Kind::Mapping => {
+            NodeKind::Mapping => {
                 self.enter(node.position)?;
                 let map = self.mapping(at)?;
                 self.depth -= 1;
                 Ok(map)
             }
-            Kind::Scalar(text) => {
+            NodeKind::Scalar(text) => {
                 self.budget.text(text, node.position)?;
-                scalar::meaning(text)
-                    .and_then(|(meaning, text)| scalar::value(meaning, text))
-                    .map_err(|reason| Fault::at(node.position, reason))
+                scalar::resolve(text)
+                    .and_then(|(resolved, text)| scalar::value(resolved, text))
+                    .map_err(|reason| DocumentError::at(node.position, reason))
             }
-            Kind::Sequence => {
+            NodeKind::Sequence => {
                 self.enter(node.position)?;
                 let items = tree.children(at).map(|item| self.value(item, None));
                 let items = items.collect::<Result<_, _>>()?;
@@ -74,10 +74,10 @@ impl<'t> Expansion<'t, '_> {
         }
     }
 
-    fn mapping(&mut self, at: usize) -> Result<Value, Fault> {
+    fn mapping(&mut self, at: usize) -> Result<Value, DocumentError> {
         let mut entries = Vec::new();
-        self.gather(at, &mut entries)?;
-        // Of entries with the same key the last stays; the sort is stable.
+        self.collect_entries(at, &mut entries)?;
+        // Of entries with the same key the last one stays; the sort is stable.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         entries.dedup_by(|later, kept| {
             let same = later.key == kept.key;
@@ -96,9 +96,9 @@ impl<'t> Expansion<'t, '_> {
     }
 
     /// The entries of a mapping in the order in which they take effect. A
-    /// merge key takes effect where it stands: what is written before it is
-    /// overwritten, as goyaml v2 does it (YAML would let what is written win).
-    fn gather(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), Fault> {
+    /// merge key takes effect where it is written: it overwrites what is before it,
+    /// as in goyaml v2 (in the YAML standard the explicit entries would win).
+    fn collect_entries(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
         let tree = self.tree;
         for (key, value) in tree.entries(at) {
             let position = tree.node(key).position;
@@ -113,84 +113,83 @@ impl<'t> Expansion<'t, '_> {
     }
 
     /// Merges a mapping, or a list of mappings of which the first wins.
-    fn merge(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), Fault> {
+    fn merge(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
         let tree = self.tree;
-        if !matches!(tree.node(at).kind, Kind::Sequence) {
+        if !matches!(tree.node(at).kind, NodeKind::Sequence) {
             return self.merge_mapping(at, entries);
         }
         let items: Vec<usize> = tree.children(at).collect();
         items.into_iter().rev().try_for_each(|item| self.merge_mapping(item, entries))
     }
 
-    fn merge_mapping(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), Fault> {
+    fn merge_mapping(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
         let node = self.tree.node(at);
         let (target, aliased) = match node.kind {
-            Kind::Alias(target) => (target, true),
+            NodeKind::Alias(target) => (target, true),
             _ => (at, false),
         };
-        if !matches!(self.tree.node(target).kind, Kind::Mapping) {
-            return Err(Fault::at(node.position, Reason::InvalidMerge));
+        if !matches!(self.tree.node(target).kind, NodeKind::Mapping) {
+            return Err(DocumentError::at(node.position, Reason::InvalidMerge));
         }
         self.enter(node.position)?;
         self.budget.aliases += usize::from(aliased);
         self.budget.node(node.position)?;
-        self.gather(target, entries)?;
+        self.collect_entries(target, entries)?;
         self.budget.aliases -= usize::from(aliased);
         self.depth -= 1;
         Ok(())
     }
 
-    fn key(&mut self, at: usize) -> Result<Cow<'t, str>, Fault> {
+    fn key(&mut self, at: usize) -> Result<Cow<'t, str>, DocumentError> {
         let node = self.tree.node(at);
         let (target, aliased) = match node.kind {
-            Kind::Alias(target) => (target, true),
+            NodeKind::Alias(target) => (target, true),
             _ => (at, false),
         };
-        let invalid = |reason| Fault::at(node.position, reason);
-        let Kind::Scalar(text) = &self.tree.node(target).kind else {
+        let invalid = |reason| DocumentError::at(node.position, reason);
+        let NodeKind::Scalar(text) = &self.tree.node(target).kind else {
             return Err(invalid(Reason::InvalidKey));
         };
         self.budget.aliases += usize::from(aliased);
         self.budget.node(node.position)?;
         self.budget.text(text, node.position)?;
         self.budget.aliases -= usize::from(aliased);
-        scalar::meaning(text).and_then(|(meaning, text)| scalar::key(meaning, text)).map_err(invalid)
+        scalar::resolve(text).and_then(|(resolved, text)| scalar::key(resolved, text)).map_err(invalid)
     }
 
-    /// Goes one level down. Aliases nest what was written side by side, so
-    /// the bound on what was written is not enough.
-    fn enter(&mut self, position: Position) -> Result<(), Fault> {
+    /// Goes one level down. Aliases nest what was written side by side, so the
+    /// bound on the written depth is not enough.
+    fn enter(&mut self, position: Position) -> Result<(), DocumentError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Fault::at(position, Reason::TooDeep));
+            return Err(DocumentError::at(position, Reason::TooDeep));
         }
         Ok(())
     }
 }
 
-fn is_merge(key: &Kind<'_>) -> bool {
+fn is_merge(key: &NodeKind<'_>) -> bool {
     match key {
-        Kind::Scalar(Scalar { text, plain, tag }) => {
+        NodeKind::Scalar(Scalar { text, plain, tag }) => {
             text == "<<" && (*tag == Tag::Merge || (*plain && *tag == Tag::Absent))
         }
         _ => false,
     }
 }
 
-/// How much of a value comes in through aliases, held against goyaml's rule,
-/// so that what Kubernetes takes is taken here, and against
-/// [`MAX_ALIASED_TEXT`].
+/// How much of a value comes in through aliases, checked by goyaml's own rule (so
+/// that what Kubernetes accepts is accepted here) and by [`MAX_ALIASED_TEXT`].
 #[derive(Default)]
-struct Budget {
-    /// How many aliases lead to where the expansion is.
+struct AliasBudget {
+    /// How many aliases lead to the current node.
     aliases: usize,
     nodes: u32,
     aliased_nodes: u32,
     aliased_text: usize,
 }
 
-impl Budget {
-    fn node(&mut self, position: Position) -> Result<(), Fault> {
+impl AliasBudget {
+    fn node(&mut self, position: Position) -> Result<(), DocumentError> {
         self.nodes += 1;
         if self.aliases == 0 {
             return Ok(());
@@ -201,7 +200,7 @@ impl Budget {
         Self::check(excessive, position)
     }
 
-    fn text(&mut self, scalar: &Scalar<'_>, position: Position) -> Result<(), Fault> {
+    fn text(&mut self, scalar: &Scalar<'_>, position: Position) -> Result<(), DocumentError> {
         if self.aliases == 0 {
             return Ok(());
         }
@@ -209,16 +208,16 @@ impl Budget {
         Self::check(self.aliased_text > MAX_ALIASED_TEXT, position)
     }
 
-    fn check(excessive: bool, position: Position) -> Result<(), Fault> {
+    fn check(excessive: bool, position: Position) -> Result<(), DocumentError> {
         if excessive {
-            return Err(Fault::at(position, Reason::ExcessiveAliasing));
+            return Err(DocumentError::at(position, Reason::ExcessiveAliasing));
         }
         Ok(())
     }
 }
 
-/// 99% for small documents, 10% for those of millions of nodes, between them
-/// a line: never more than 400,000 nodes through aliases.
+/// The share of nodes that aliases may add: 99% of small documents, 10% of those
+/// with millions of nodes, linear between: never more than 400,000 nodes.
 fn allowed_share(nodes: u32) -> f64 {
     const LOW: u32 = 400_000;
     const HIGH: u32 = 4_000_000;

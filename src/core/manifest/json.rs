@@ -1,69 +1,69 @@
-//! JSON to trees, with positions.
+//! From JSON to trees, with positions.
 //!
-//! YAML is nearly a superset, but does not have values one after another
-//! without a `---`, nor keys of more than 1024 characters in flow style.
+//! YAML is nearly a superset, but it has no values one after another without a
+//! `---`, and no keys of more than 1024 characters in flow style.
 
 use std::borrow::Cow;
 
-use super::error::{Fault, Reason};
+use super::error::{DocumentError, Reason};
 use super::positions::Position;
-use super::split::{clamp, is_continuation};
-use super::tree::{Builder, Kind, Scalar, Tag, Tree};
+use super::split::{is_continuation, saturating_u32};
+use super::tree::{NodeKind, Scalar, Tag, Tree, TreeBuilder};
 
 /// The values of `text`, which begins at `start` in its file. After an error
-/// there are no more: where the next value begins can only be guessed.
-pub(super) fn trees(text: &str, start: Position) -> impl Iterator<Item = Result<Tree<'_>, Fault>> {
-    let mut walker = Walker { text, at: 0, line: start.line, line_start: 0, continuations: 0 };
+/// there are no more: nothing tells where the next value begins.
+pub(super) fn parse_trees(text: &str, start: Position) -> impl Iterator<Item = Result<Tree<'_>, DocumentError>> {
+    let mut parser = JsonParser { text, at: 0, line: start.line, line_start: 0, continuations: 0 };
     let mut failed = false;
     std::iter::from_fn(move || {
         if failed {
             return None;
         }
-        let tree = walker.next_tree();
+        let tree = parser.next_tree();
         failed = matches!(tree, Some(Err(_)));
         tree
     })
 }
 
-struct Walker<'a> {
+struct JsonParser<'a> {
     text: &'a str,
-    /// How many bytes are read.
+    /// The next byte.
     at: usize,
     line: u32,
-    /// Where the line begins.
+    /// The first byte of the line.
     line_start: usize,
-    /// Bytes read on this line that begin no character.
+    /// Bytes before `at` on this line that do not begin a character.
     continuations: usize,
 }
 
-impl<'a> Walker<'a> {
-    fn next_tree(&mut self) -> Option<Result<Tree<'a>, Fault>> {
+impl<'a> JsonParser<'a> {
+    fn next_tree(&mut self) -> Option<Result<Tree<'a>, DocumentError>> {
         self.skip_between();
         if self.rest().is_empty() || self.rest().starts_with("...") {
             return None;
         }
-        let mut builder = Builder::default();
+        let mut builder = TreeBuilder::default();
         let result = self.value(&mut builder);
         result.map(|()| builder.finish()).transpose()
     }
 
-    fn value(&mut self, builder: &mut Builder<'a>) -> Result<(), Fault> {
+    fn value(&mut self, builder: &mut TreeBuilder<'a>) -> Result<(), DocumentError> {
         let position = self.position();
         match self.peek() {
             Some(b'{') => {
-                builder.open(Kind::Mapping, position)?;
-                self.items(b'}', |walker| {
-                    walker.string(builder)?;
-                    walker.skip_space();
-                    walker.expect(b':', "expected ':' after the key")?;
-                    walker.skip_space();
-                    walker.value(builder)
+                builder.open(NodeKind::Mapping, position)?;
+                self.items(b'}', |parser| {
+                    parser.string(builder)?;
+                    parser.skip_space();
+                    parser.expect(b':', "expected ':' after the key")?;
+                    parser.skip_space();
+                    parser.value(builder)
                 })?;
                 builder.close();
             }
             Some(b'[') => {
-                builder.open(Kind::Sequence, position)?;
-                self.items(b']', |walker| walker.value(builder))?;
+                builder.open(NodeKind::Sequence, position)?;
+                self.items(b']', |parser| parser.value(builder))?;
                 builder.close();
             }
             Some(b'"') => self.string(builder)?,
@@ -75,17 +75,21 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// What stands between the bracket that is next and its end.
-    fn items(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+    /// The items between the bracket that is next and its closing one.
+    fn items(
+        &mut self,
+        end: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), DocumentError>,
+    ) -> Result<(), DocumentError> {
         self.at += 1;
         self.skip_space();
-        if self.take(end) {
+        if self.eat(end) {
             return Ok(());
         }
         loop {
             item(self)?;
             self.skip_space();
-            if self.take(end) {
+            if self.eat(end) {
                 return Ok(());
             }
             self.expect(b',', "expected ',' or the closing bracket")?;
@@ -93,7 +97,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn string(&mut self, builder: &mut Builder<'a>) -> Result<(), Fault> {
+    fn string(&mut self, builder: &mut TreeBuilder<'a>) -> Result<(), DocumentError> {
         let position = self.position();
         let from = self.at;
         self.expect(b'"', "expected a string in double quotes")?;
@@ -103,7 +107,7 @@ impl<'a> Walker<'a> {
             let stop = rest
                 .iter()
                 .position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))
-                .ok_or_else(|| fault(position, "this string does not end"))?;
+                .ok_or_else(|| error(position, "this string does not end"))?;
             let continuations = rest[..stop].iter().filter(|byte| is_continuation(**byte));
             self.continuations += continuations.count();
             self.at += stop;
@@ -113,24 +117,24 @@ impl<'a> Walker<'a> {
                     escapes = true;
                     self.at += 2;
                 }
-                _ => return Err(self.fault("a control character in a string must be escaped")),
+                _ => return Err(self.error("a control character in a string must be escaped")),
             }
         }
         self.at += 1;
         let quoted = &self.text[from..self.at];
         let text = if escapes {
             let text = serde_json::from_str(quoted);
-            Cow::Owned(text.map_err(|_| fault(position, "this string has an invalid escape"))?)
+            Cow::Owned(text.map_err(|_| error(position, "this string has an invalid escape"))?)
         } else {
             Cow::Borrowed(&quoted[1..quoted.len() - 1])
         };
         let scalar = Scalar { text, plain: false, tag: Tag::Absent };
-        builder.leaf(Kind::Scalar(scalar), position)?;
+        builder.leaf(NodeKind::Scalar(scalar), position)?;
         Ok(())
     }
 
     /// A number, a boolean or a null.
-    fn word(&mut self) -> Result<&'a str, Fault> {
+    fn word(&mut self) -> Result<&'a str, DocumentError> {
         let rest = self.rest();
         let end = rest
             .bytes()
@@ -138,7 +142,7 @@ impl<'a> Walker<'a> {
             .unwrap_or(rest.len());
         let word = &rest[..end];
         if !matches!(word, "true" | "false" | "null") && !is_number(word) {
-            return Err(self.fault("expected a value"));
+            return Err(self.error("expected a value"));
         }
         self.at += end;
         Ok(word)
@@ -168,14 +172,15 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn expect(&mut self, byte: u8, otherwise: &str) -> Result<(), Fault> {
-        if self.take(byte) {
+    fn expect(&mut self, byte: u8, otherwise: &str) -> Result<(), DocumentError> {
+        if self.eat(byte) {
             return Ok(());
         }
-        Err(self.fault(otherwise))
+        Err(self.error(otherwise))
     }
 
-    fn take(&mut self, byte: u8) -> bool {
+    /// Consumes `byte` where it is next.
+    fn eat(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
         is_next
@@ -190,19 +195,19 @@ impl<'a> Walker<'a> {
     }
 
     fn position(&self) -> Position {
-        Position { line: self.line, column: clamp(self.at - self.line_start - self.continuations + 1) }
+        Position { line: self.line, column: saturating_u32(self.at - self.line_start - self.continuations + 1) }
     }
 
-    fn fault(&self, what: &str) -> Fault {
-        fault(self.position(), what)
+    fn error(&self, what: &str) -> DocumentError {
+        error(self.position(), what)
     }
 }
 
-fn plain(text: &str) -> Kind<'_> {
-    Kind::Scalar(Scalar { text: Cow::Borrowed(text), plain: true, tag: Tag::Absent })
+fn plain(text: &str) -> NodeKind<'_> {
+    NodeKind::Scalar(Scalar { text: Cow::Borrowed(text), plain: true, tag: Tag::Absent })
 }
 
-/// Whether JSON has such a number. YAML has more of them: octal, underscores.
+/// Whether this is a number in JSON. YAML has more of them: octal, underscores.
 fn is_number(word: &str) -> bool {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let octal = matches!(digits.as_bytes(), [b'0', b'0'..=b'9', ..]);
@@ -214,6 +219,6 @@ fn is_number(word: &str) -> bool {
         && digits.parse::<f64>().is_ok()
 }
 
-fn fault(position: Position, what: &str) -> Fault {
-    Fault::at(position, Reason::Syntax(format!("not JSON: {what}")))
+fn error(position: Position, what: &str) -> DocumentError {
+    DocumentError::at(position, Reason::Syntax(format!("not JSON: {what}")))
 }

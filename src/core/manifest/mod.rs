@@ -1,15 +1,15 @@
-//! Bytes to objects, each field with its line and column.
+//! Manifests: from bytes to Kubernetes objects, each field with its line and column.
 //!
-//! The YAML is Kubernetes' YAML: that of goyaml v2, the YAML 1.1 flavour that
-//! kubectl and Argo CD read manifests with. What is equal here must be what
-//! the API server was sent, so where the YAML standards and Kubernetes
-//! disagree, Kubernetes is right.
+//! The YAML is Kubernetes' YAML: that of goyaml v2, the flavour of YAML 1.1 that
+//! kubectl and Argo CD parse manifests with. A value must be what the API server
+//! was sent, so where the YAML standards and Kubernetes disagree, Kubernetes is
+//! right.
 //!
-//! A file passes through here in steps, one file of this room for each:
-//! `split` cuts it into documents, `events` (YAML) or `json` build a tree that
-//! still knows anchors and spellings, `expand` makes a value of it with the
-//! help of `scalar`, and `objects` takes the Kubernetes objects out. `trace`
-//! finds again, in the files behind a rendered object, where its fields stand.
+//! A file is parsed in stages, each in a file of this module: `split` cuts it
+//! into documents, `yaml` or `json` build a `tree` that still has anchors and
+//! spellings, `expand` makes a value of it with the help of `scalar`, and
+//! `objects` extracts the Kubernetes objects. `provenance` finds the lines of a
+//! rendered object in the files that it was rendered from.
 
 mod error;
 mod expand;
@@ -28,14 +28,14 @@ mod tests;
 use serde_json::Value;
 
 pub use error::{ManifestError, Reason};
-pub use positions::{Position, Positions, Step};
-pub use provenance::{Origin, trace, whole_file};
+pub use positions::{Position, Positions, Segment};
+pub use provenance::{RenderInput, at_file_start, trace_to_inputs};
 
-use error::Fault;
+use error::DocumentError;
 use split::Document;
 use tree::Tree;
 
-/// One Kubernetes object as written.
+/// One Kubernetes object as a manifest has it.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// Group and version, such as `apps/v1`.
@@ -49,63 +49,63 @@ pub struct Object {
     /// The whole object.
     pub value: Value,
     /// Where each node of `value` is written.
-    pub marks: Positions,
-    /// The document of the file it is in, from 1; empty ones do not count.
+    pub positions: Positions,
+    /// The number of its document in the file, from 1; empty ones do not count.
     pub document: usize,
 }
 
-/// What a file holds.
+/// What a file contains.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct ParsedFile {
     /// The objects, in the order in which they are written.
     pub objects: Vec<Object>,
-    /// Documents and list items that are no object of a cluster: values
+    /// How many documents and list items are not objects of a cluster: values
     /// files, patches, Kustomizations.
     pub skipped: usize,
-    /// Documents and list items that could not be read.
+    /// Documents and list items that cannot be used.
     pub errors: Vec<ManifestError>,
 }
 
-/// Reads one file; a bad document costs only itself.
+/// Parses one file. A bad document does not affect the others.
 ///
-/// `file` only names it in errors.
-pub fn read(file: &str, bytes: &[u8]) -> Reading {
-    let mut reader = Reader { file, document: 0, reading: Reading::default() };
+/// `file` is the name of the file, for errors only.
+pub fn parse(file: &str, bytes: &[u8]) -> ParsedFile {
+    let mut parser = FileParser { file, document: 0, parsed: ParsedFile::default() };
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if split::is_utf16(bytes) {
-        reader.document = 1;
-        reader.fail(Fault::at(Position::START, Reason::Utf16));
-        return reader.reading;
+        parser.document = 1;
+        parser.report(DocumentError::at(Position::START, Reason::Utf16));
+        return parser.parsed;
     }
     for document in split::documents(bytes) {
-        reader.document(&document);
+        parser.document(&document);
     }
-    reader.reading
+    parser.parsed
 }
 
-/// The largest document that is read, in bytes. An API server takes requests
+/// The largest document that is parsed, in bytes. An API server accepts requests
 /// of 3 MiB and etcd objects of 1.5 MiB; a `List` may hold several.
 const MAX_DOCUMENT: usize = 8 << 20;
 
-struct Reader<'a> {
+struct FileParser<'a> {
     file: &'a str,
-    /// Documents seen so far.
+    /// The number of the current document, from 1.
     document: usize,
-    reading: Reading,
+    parsed: ParsedFile,
 }
 
-impl Reader<'_> {
+impl FileParser<'_> {
     fn document(&mut self, document: &Document<'_>) {
         self.document += 1;
-        if let Err(fault) = self.try_document(document) {
-            self.fail(fault);
+        if let Err(error) = self.try_document(document) {
+            self.report(error);
         }
     }
 
-    fn try_document(&mut self, document: &Document<'_>) -> Result<(), Fault> {
+    fn try_document(&mut self, document: &Document<'_>) -> Result<(), DocumentError> {
         let start = document.start();
         if document.bytes.len() > MAX_DOCUMENT {
-            return Err(Fault::at(start, Reason::TooLarge));
+            return Err(DocumentError::at(start, Reason::TooLarge));
         }
         let text = document.text()?;
         if document.looks_like_json() {
@@ -115,47 +115,46 @@ impl Reader<'_> {
                     let Err(yaml) = self.yaml(text, start) else {
                         return Ok(());
                     };
-                    // The reading that came further understood the text better.
-                    let json = json.fault;
+                    // The parser that got further understood the text better.
+                    let json = json.error;
                     return Err(if json.position > yaml.position { json } else { yaml });
                 }
-                read => return read.map_err(|failure| failure.fault),
+                result => return result.map_err(|failure| failure.error),
             }
         }
         self.yaml(text, start)
     }
 
-    fn yaml(&mut self, text: &str, start: Position) -> Result<(), Fault> {
-        let tree = yaml::tree(text, start)?;
-        self.take(&tree)
+    fn yaml(&mut self, text: &str, start: Position) -> Result<(), DocumentError> {
+        let tree = yaml::parse_tree(text, start)?;
+        self.extract(&tree)
     }
 
-    /// One JSON value after another; each is a document of its own.
+    /// JSON values, one after another; each is a document of its own.
     fn json(&mut self, text: &str, start: Position) -> Result<(), JsonFailure> {
         let mut is_first = true;
-        for tree in json::trees(text, start) {
+        for tree in json::parse_trees(text, start) {
             self.document += usize::from(!is_first);
-            let tree = tree.map_err(|fault| JsonFailure { fault, is_first })?;
+            let tree = tree.map_err(|error| JsonFailure { error, is_first })?;
             is_first = false;
-            if let Err(fault) = self.take(&tree) {
-                self.fail(fault);
+            if let Err(error) = self.extract(&tree) {
+                self.report(error);
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, tree: &Tree<'_>) -> Result<(), Fault> {
+    fn extract(&mut self, tree: &Tree<'_>) -> Result<(), DocumentError> {
         let (value, positions) = expand::expand(tree)?;
-        let faults = objects::take(value, &positions, self.document, &mut self.reading);
-        for fault in faults {
-            self.fail(fault);
+        for error in objects::extract(value, &positions, self.document, &mut self.parsed) {
+            self.report(error);
         }
         Ok(())
     }
 
-    fn fail(&mut self, fault: Fault) {
-        let Fault { position, reason } = fault;
-        self.reading.errors.push(ManifestError {
+    fn report(&mut self, error: DocumentError) {
+        let DocumentError { position, reason } = error;
+        self.parsed.errors.push(ManifestError {
             file: self.file.to_owned(),
             document: self.document,
             position,
@@ -165,7 +164,7 @@ impl Reader<'_> {
 }
 
 struct JsonFailure {
-    fault: Fault,
-    /// Nothing of the document was read before.
+    error: DocumentError,
+    /// Whether it is in the first value of the document.
     is_first: bool,
 }

@@ -1,51 +1,54 @@
-//! A document's value to the Kubernetes objects in it.
+//! From a document's value to the Kubernetes objects in it.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::error::{Fault, Reason};
-use super::positions::{Position, Positions, Step, count};
-use super::{Object, Reading};
+use super::error::{DocumentError, Reason};
+use super::positions::{Position, Positions, Segment, count};
+use super::{Object, ParsedFile};
 
-/// Takes the objects out of a document; returns what is wrong with others.
-pub(super) fn take(value: Value, positions: &[Position], document: usize, reading: &mut Reading) -> Vec<Fault> {
-    let mut taking = Taking { document, reading, faults: Vec::new() };
-    taking.any(value, Cow::Borrowed(positions));
-    taking.faults
-}
-
-struct Taking<'r> {
+/// Adds the objects of a document to `parsed`; returns what is wrong with others.
+pub(super) fn extract(
+    value: Value,
+    positions: &[Position],
     document: usize,
-    reading: &'r mut Reading,
-    faults: Vec<Fault>,
+    parsed: &mut ParsedFile,
+) -> Vec<DocumentError> {
+    let mut extractor = ObjectExtractor { document, parsed, errors: Vec::new() };
+    extractor.value(value, Cow::Borrowed(positions));
+    extractor.errors
 }
 
-impl Taking<'_> {
-    fn any(&mut self, value: Value, positions: Cow<'_, [Position]>) {
-        let Some(of) = Kind::of(&value) else {
-            self.reading.skipped += 1;
+struct ObjectExtractor<'r> {
+    document: usize,
+    parsed: &'r mut ParsedFile,
+    errors: Vec<DocumentError>,
+}
+
+impl ObjectExtractor<'_> {
+    fn value(&mut self, value: Value, positions: Cow<'_, [Position]>) {
+        let Some(type_meta) = TypeMeta::of(&value) else {
+            self.parsed.skipped += 1;
             return;
         };
-        if of.is_list(&value) {
-            self.list(&of, value, &positions);
-        } else if of.is_client_side() {
-            self.reading.skipped += 1;
+        if type_meta.is_list(&value) {
+            self.list(&type_meta, value, &positions);
+        } else if type_meta.is_client_side() {
+            self.parsed.skipped += 1;
         } else {
-            let Kind { api_version, kind } = of;
-            self.object(api_version, kind, value, positions);
+            self.object(type_meta, value, positions);
         }
     }
 
-    fn list(&mut self, list: &Kind, mut value: Value, positions: &[Position]) {
+    fn list(&mut self, list: &TypeMeta, mut value: Value, positions: &[Position]) {
         let Value::Object(map) = &mut value else {
             return;
         };
-        let place = |key| positions.get(offset(map, key)).copied();
-        let filled = ["apiVersion", "kind"].map(|key| (key, place(key)));
-        let of_items = list.of_items();
+        let type_positions = ["apiVersion", "kind"].map(|key| (key, positions.get(offset(map, key)).copied()));
+        let item_type = list.item_type();
 
-        // Behind the sequence itself its items follow one after another.
+        // After the position of the sequence come those of its items.
         let mut from = offset(map, "items") + 1;
         let Some(Value::Array(items)) = map.remove("items") else {
             return;
@@ -54,51 +57,52 @@ impl Taking<'_> {
             let to = from + count(&item);
             let mut positions = Cow::Borrowed(positions.get(from..to).unwrap_or_default());
             from = to;
-            if let (Some(of), Value::Object(map)) = (&of_items, &mut item)
+            if let (Some(item_type), Value::Object(map)) = (&item_type, &mut item)
                 && !map.contains_key("apiVersion")
                 && !map.contains_key("kind")
             {
-                for ((key, position), text) in filled.iter().zip([&of.api_version, &of.kind]) {
-                    // Where the list says it, which is what makes it so.
+                for ((key, position), text) in type_positions.iter().zip([&item_type.api_version, &item_type.kind]) {
+                    // The position of the list's own type: that is the line to change.
                     let position = position.unwrap_or(Position::START);
                     positions.to_mut().insert(offset(map, key), position);
                     map.insert((*key).to_owned(), Value::String(text.clone()));
                 }
             }
-            self.any(item, positions);
+            self.value(item, positions);
         }
     }
 
-    fn object(&mut self, api_version: String, kind: String, value: Value, positions: Cow<'_, [Position]>) {
-        let marks = Positions::new(positions.into_owned());
-        match names(&value) {
-            Ok((namespace, name)) => self.reading.objects.push(Object {
+    fn object(&mut self, type_meta: TypeMeta, value: Value, positions: Cow<'_, [Position]>) {
+        let positions = Positions::new(positions.into_owned());
+        let TypeMeta { api_version, kind } = type_meta;
+        match namespace_and_name(&value) {
+            Ok((namespace, name)) => self.parsed.objects.push(Object {
                 api_version,
                 kind,
                 namespace,
                 name,
                 value,
-                marks,
+                positions,
                 document: self.document,
             }),
-            // Hooks are often written so. The server makes up a name each time: no
-            // object of a cluster is ever this one.
-            Err((Reason::GeneratedName, _)) => self.reading.skipped += 1,
-            Err((reason, steps)) => {
-                let position = marks.find(&value, steps).or(marks.find(&value, &[]));
-                self.faults.push(Fault { position, reason });
+            // Hooks are often written like this. The server generates a name each time,
+            // so no object of a cluster can be found by it.
+            Err((Reason::GeneratedName, _)) => self.parsed.skipped += 1,
+            Err((reason, path)) => {
+                let position = positions.find(&value, path).or(positions.find(&value, &[]));
+                self.errors.push(DocumentError { position, reason });
             }
         }
     }
 }
 
-/// What a value says it is.
-struct Kind {
+/// The type that a value says it has.
+struct TypeMeta {
     api_version: String,
     kind: String,
 }
 
-impl Kind {
+impl TypeMeta {
     fn of(value: &Value) -> Option<Self> {
         let text = |key| match value.get(key) {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
@@ -107,27 +111,27 @@ impl Kind {
         Some(Self { api_version: text("apiVersion")?, kind: text("kind")? })
     }
 
-    /// A `List` without items is one too: it holds nothing.
+    /// Whether this is a list of objects. A `List` without items is one too: an empty one.
     fn is_list(&self, value: &Value) -> bool {
         let is_array = value.get("items").is_some_and(Value::is_array);
         self.kind.ends_with("List") && is_array || self.kind == "List" && self.api_version == "v1"
     }
 
-    /// What the items of this list are that do not say it themselves.
-    fn of_items(&self) -> Option<Self> {
+    /// The type of the items of this list that do not say it themselves.
+    fn item_type(&self) -> Option<Self> {
         let kind = self.kind.strip_suffix("List")?;
         (!kind.is_empty()).then(|| Self { api_version: self.api_version.clone(), kind: kind.to_owned() })
     }
 
-    /// Whether it is read by a program from its file and never reaches a cluster.
+    /// Whether a program reads it from its file, so that it never reaches a cluster.
     fn is_client_side(&self) -> bool {
         let group = self.api_version.split('/').next().unwrap_or_default();
         CLIENT_SIDE_GROUPS.contains(&group) || (self.api_version == "v1" && self.kind == "Config")
     }
 }
 
-/// Groups without an API: Kustomizations and the configuration files of
-/// Kubernetes' own programs, which people keep beside their manifests.
+/// Groups that no API server serves: Kustomizations and the configuration files of
+/// Kubernetes' own programs, which people keep next to their manifests.
 const CLIENT_SIDE_GROUPS: &[&str] = &[
     "apiserver.config.k8s.io",
     "audit.k8s.io",
@@ -141,12 +145,12 @@ const CLIENT_SIDE_GROUPS: &[&str] = &[
     "kustomize.config.k8s.io",
 ];
 
-const METADATA: Step<'_> = Step::Key("metadata");
+const METADATA: Segment<'_> = Segment::Key("metadata");
 
-type Path = &'static [Step<'static>];
+type SegmentPath = &'static [Segment<'static>];
 
 /// The namespace and name, or what is wrong with them and where.
-fn names(value: &Value) -> Result<(Option<String>, String), (Reason, Path)> {
+fn namespace_and_name(value: &Value) -> Result<(Option<String>, String), (Reason, SegmentPath)> {
     let metadata = match value.get("metadata") {
         None | Some(Value::Null) => return Err((Reason::NoName, &[METADATA])),
         Some(Value::Object(metadata)) => metadata,
@@ -161,22 +165,22 @@ fn names(value: &Value) -> Result<(Option<String>, String), (Reason, Path)> {
             };
             return Err((reason, &[METADATA]));
         }
-        Some(_) => return Err((Reason::NameNotAString, &[METADATA, Step::Key("name")])),
+        Some(_) => return Err((Reason::NameNotAString, &[METADATA, Segment::Key("name")])),
     };
     let namespace = match metadata.get("namespace") {
         None | Some(Value::Null) => None,
         Some(Value::String(namespace)) if namespace.is_empty() => None,
         Some(Value::String(namespace)) => Some(namespace.clone()),
         Some(_) => {
-            let path = &[METADATA, Step::Key("namespace")];
+            let path = &[METADATA, Segment::Key("namespace")];
             return Err((Reason::NamespaceNotAString, path));
         }
     };
     Ok((namespace, name))
 }
 
-/// The index among the positions that an entry has or would have.
+/// The index that the position of an entry has or would have.
 fn offset(map: &Map<String, Value>, key: &str) -> usize {
-    let elder = map.iter().take_while(|(name, _)| name.as_str() < key);
-    1 + elder.map(|(_, value)| count(value)).sum::<usize>()
+    let earlier = map.iter().take_while(|(name, _)| name.as_str() < key);
+    1 + earlier.map(|(_, value)| count(value)).sum::<usize>()
 }

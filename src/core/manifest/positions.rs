@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-/// A place in a file.
+/// A line and column of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line, from 1.
@@ -28,23 +28,23 @@ impl fmt::Display for Position {
 /// The positions of all nodes of a value, eight bytes each.
 ///
 /// An entry of a mapping is where its key is, an item of a sequence where it
-/// starts. What comes in through an alias or a merge key is where it is really
-/// written, since that is the line to change.
+/// starts. A value that comes in through an alias or a merge key is where it is
+/// actually written, since that is the line to change.
 ///
 /// They are in pre-order of the value, mappings in the sorted order of
-/// `serde_json`'s map, so they mean something only beside that value.
+/// `serde_json`'s map, so they are of use only together with that value.
 ///
-/// A rendered object can come from several files: `strewn` has the nodes that
-/// stand in another file than the object itself, by their indices.
+/// A rendered object can come from several files: `other_files` has the nodes that
+/// are written in another file than the object itself, by their indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Positions {
     positions: Box<[Position]>,
-    strewn: Box<[(u32, Arc<str>)]>,
+    other_files: Box<[(u32, Arc<str>)]>,
 }
 
-/// One step down a value.
+/// One segment of the way down a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum Segment<'a> {
     /// To the entry of a mapping.
     Key(&'a str),
     /// To the item of a sequence, from 0.
@@ -53,28 +53,28 @@ pub enum Step<'a> {
 
 impl Positions {
     pub(super) fn new(positions: impl Into<Box<[Position]>>) -> Self {
-        Self { positions: positions.into(), strewn: Box::default() }
+        Self { positions: positions.into(), other_files: Box::default() }
     }
 
-    /// `strewn` is in the order of the nodes.
-    pub(super) fn strewn(positions: Vec<Position>, strewn: Vec<(u32, Arc<str>)>) -> Self {
-        Self { positions: positions.into(), strewn: strewn.into() }
+    /// Positions in several files; `other_files` is in the order of the nodes.
+    pub(super) fn in_several_files(positions: Vec<Position>, other_files: Vec<(u32, Arc<str>)>) -> Self {
+        Self { positions: positions.into(), other_files: other_files.into() }
     }
 
-    /// The position of the node that `steps` lead to from the root of `value`,
-    /// which must be the value that these marks were made with.
+    /// The position of the node that `segments` lead to from the root of `value`,
+    /// which must be the value that these positions were made for.
     ///
-    /// Costs a walk over the part of the value before that node: little beside
-    /// parsing it, but nothing for a loop over all nodes.
-    pub fn find(&self, value: &Value, steps: &[Step<'_>]) -> Option<Position> {
-        self.at(index(value, steps)?)
+    /// Costs a walk over the part of the value before that node: little compared
+    /// with parsing it, but too much for a loop over all nodes.
+    pub fn find(&self, value: &Value, segments: &[Segment<'_>]) -> Option<Position> {
+        self.at(index(value, segments)?)
     }
 
-    /// The file of that node, where it is another than the object's.
-    pub fn file(&self, value: &Value, steps: &[Step<'_>]) -> Option<&Arc<str>> {
-        let index = u32::try_from(index(value, steps)?).ok()?;
-        let at = self.strewn.binary_search_by_key(&index, |(index, _)| *index).ok()?;
-        Some(&self.strewn[at].1)
+    /// The file of that node, where it is not the object's.
+    pub fn file(&self, value: &Value, segments: &[Segment<'_>]) -> Option<&Arc<str>> {
+        let index = u32::try_from(index(value, segments)?).ok()?;
+        let at = self.other_files.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        Some(&self.other_files[at].1)
     }
 
     pub(super) fn at(&self, index: usize) -> Option<Position> {
@@ -88,27 +88,27 @@ impl Positions {
     }
 }
 
-/// The index in pre-order of the node that `steps` lead to.
-fn index(value: &Value, steps: &[Step<'_>]) -> Option<usize> {
+/// The index in pre-order of the node that `segments` lead to.
+fn index(value: &Value, segments: &[Segment<'_>]) -> Option<usize> {
     let mut node = value;
     let mut index = 0;
-    for step in steps {
-        let (child, before) = descend(node, *step)?;
+    for segment in segments {
+        let (child, before) = descend(node, *segment)?;
         index += 1 + before;
         node = child;
     }
     Some(index)
 }
 
-/// The child, and how many nodes its elder siblings make up.
-fn descend<'v>(node: &'v Value, step: Step<'_>) -> Option<(&'v Value, usize)> {
-    match (node, step) {
-        (Value::Object(map), Step::Key(key)) => {
+/// The child, and how many nodes its earlier siblings have.
+fn descend<'v>(node: &'v Value, segment: Segment<'_>) -> Option<(&'v Value, usize)> {
+    match (node, segment) {
+        (Value::Object(map), Segment::Key(key)) => {
             let child = map.get(key)?;
-            let elder = map.iter().take_while(|(name, _)| *name != key);
-            Some((child, elder.map(|(_, value)| count(value)).sum()))
+            let earlier = map.iter().take_while(|(name, _)| *name != key);
+            Some((child, earlier.map(|(_, value)| count(value)).sum()))
         }
-        (Value::Array(items), Step::Index(at)) => {
+        (Value::Array(items), Segment::Index(at)) => {
             let child = items.get(at)?;
             Some((child, items.iter().take(at).map(count).sum()))
         }

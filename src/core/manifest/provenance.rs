@@ -1,8 +1,9 @@
-//! Where the fields of a rendered object stand in the files behind it.
+//! Where the fields of a rendered object are written in the files that it was
+//! rendered from.
 //!
-//! Nothing is guessed: a field is said to stand where a file has the same value
-//! at the same path. What no file has like this (a changed name, an added label)
-//! is said to come from the file that had the object rendered.
+//! Nothing is guessed: a field is located where a file has the same value at the
+//! same path. What no file has like this (a changed name, an added label) is
+//! attributed to the file that had the object rendered.
 
 use std::sync::Arc;
 
@@ -11,131 +12,137 @@ use serde_json::Value;
 use super::Object;
 use super::positions::{Position, Positions, count};
 
-/// An object, as a file has it, that a rendered one was made from.
+/// An object in a file, from which a rendered object was made.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub struct RenderInput<'a> {
     /// The file, from the repository's root.
     pub file: &'a Arc<str>,
     /// The object in that file.
     pub object: &'a Object,
 }
 
-/// Gives a rendered object the marks of the files it was made from: `origins`
-/// in the order in which they were applied, the whole object before the patches
-/// of it. Returns the file that the object as a whole stands in.
-pub fn trace(object: Object, origins: &[Origin<'_>], otherwise: &Arc<str>) -> (Arc<str>, Object) {
-    let mut tracing = Tracing { origins, found: Vec::with_capacity(count(&object.value)) };
-    let here: Vec<_> = origins.iter().map(|origin| Some((&origin.object.value, 0))).collect();
-    tracing.node(&object.value, &here);
-    let found = tracing.found;
+/// Gives a rendered object the positions of the files that it was made from.
+///
+/// `inputs` are in the order in which they were applied, the whole object before
+/// its patches. Returns the file of the object as a whole; what no input has is
+/// attributed to `renderer`, the file that had it rendered.
+pub fn trace_to_inputs(object: Object, inputs: &[RenderInput<'_>], renderer: &Arc<str>) -> (Arc<str>, Object) {
+    let mut tracer = Tracer { inputs, traced: Vec::with_capacity(count(&object.value)) };
+    let roots: Vec<_> = inputs.iter().map(|input| Some((&input.object.value, 0))).collect();
+    tracer.trace(&object.value, &roots);
+    let traced = tracer.traced;
 
-    let name = |origin: Option<usize>| origin.map_or(otherwise, |origin| origins[origin].file);
-    let file = name(found.first().and_then(|(origin, _)| *origin)).clone();
-    let mut strewn = Vec::new();
-    for (index, (origin, _)) in found.iter().enumerate() {
-        if name(*origin) != &file {
-            strewn.extend(u32::try_from(index).ok().map(|index| (index, name(*origin).clone())));
+    let file_of = |input: Option<usize>| input.map_or(renderer, |input| inputs[input].file);
+    let object_file = file_of(traced.first().and_then(|(input, _)| *input)).clone();
+    let mut other_files = Vec::new();
+    for (index, (input, _)) in traced.iter().enumerate() {
+        let file = file_of(*input);
+        if *file != object_file
+            && let Ok(index) = u32::try_from(index)
+        {
+            other_files.push((index, file.clone()));
         }
     }
-    let positions = found.into_iter().map(|(_, position)| position).collect();
-    (file, Object { marks: Positions::strewn(positions, strewn), ..object })
+    let positions = traced.into_iter().map(|(_, position)| position).collect();
+    (object_file, Object { positions: Positions::in_several_files(positions, other_files), ..object })
 }
 
-/// The start of the file for every field: all that is known of a template.
-pub fn whole_file(object: Object) -> Object {
+/// Gives every field the position of the file's start: all that is known of a template.
+pub fn at_file_start(object: Object) -> Object {
     let positions = vec![Position::START; count(&object.value)];
-    Object { marks: Positions::new(positions), ..object }
+    Object { positions: Positions::new(positions), ..object }
 }
 
-/// A node of an origin, with its index among the origin's marks.
-type At<'a> = Option<(&'a Value, usize)>;
+/// A node of an input, with its index among the input's positions; `None` where
+/// the input has none at this path.
+type InputNode<'a> = Option<(&'a Value, usize)>;
 
-struct Tracing<'a> {
-    origins: &'a [Origin<'a>],
-    /// For each node in pre-order: the origin, or none, and where in its file.
-    found: Vec<(Option<usize>, Position)>,
+struct Tracer<'a> {
+    inputs: &'a [RenderInput<'a>],
+    /// For each node in pre-order: the input that has it, and the position there.
+    traced: Vec<(Option<usize>, Position)>,
 }
 
-impl Tracing<'_> {
-    fn node(&mut self, node: &Value, here: &[At<'_>]) {
-        let place = self.place(node, here);
-        self.found.push(place.unwrap_or((None, Position::START)));
+impl Tracer<'_> {
+    /// Traces a node and all below it; `input_nodes` has the node of each input at the same path.
+    fn trace(&mut self, node: &Value, input_nodes: &[InputNode<'_>]) {
+        let origin = self.locate(node, input_nodes);
+        self.traced.push(match origin {
+            Some((input, position)) => (Some(input), position),
+            None => (None, Position::START),
+        });
         match node {
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    let below: Vec<_> = here.iter().map(|at| field(*at, name)).collect();
-                    self.node(value, &below);
+                    let below: Vec<_> = input_nodes.iter().map(|node| field(*node, name)).collect();
+                    self.trace(value, &below);
                 }
             }
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    let below: Vec<_> = here.iter().map(|at| entry(*at, items, index)).collect();
-                    self.node(item, &below);
+                    let below: Vec<_> = input_nodes.iter().map(|node| matching_item(*node, items, index)).collect();
+                    self.trace(item, &below);
                 }
             }
             _ => {}
         }
     }
 
-    fn place(&self, node: &Value, here: &[At<'_>]) -> Option<(Option<usize>, Position)> {
-        let mark = |origin: usize, at: At<'_>| Some((Some(origin), self.origins[origin].object.marks.at(at?.1)?));
-        let mut places = here.iter().enumerate();
-        match node {
+    /// The input that a node comes from, and its position there.
+    fn locate(&self, node: &Value, input_nodes: &[InputNode<'_>]) -> Option<(usize, Position)> {
+        let mut values = input_nodes.iter().map(|input_node| input_node.map(|(value, _)| value));
+        let input = match node {
             // A map or list begins where it was first written.
-            Value::Object(_) | Value::Array(_) => {
-                let alike = |at: &At<'_>| {
-                    at.is_some_and(|(value, _)| value.is_object() == node.is_object() && !is_scalar(value))
-                };
-                places.find(|(_, at)| alike(at)).and_then(|(origin, at)| mark(origin, *at))
-            }
-            // A value is that of the last patch that gives it.
-            _ => places
-                .rfind(|(_, at)| at.is_some_and(|(value, _)| value == node))
-                .and_then(|(origin, at)| mark(origin, *at)),
-        }
+            Value::Object(_) => values.position(|value| value.is_some_and(Value::is_object)),
+            Value::Array(_) => values.position(|value| value.is_some_and(Value::is_array)),
+            // A scalar is that of the last patch that gives it.
+            _ => values.rposition(|value| value == Some(node)),
+        }?;
+        let (_, index) = input_nodes[input]?;
+        Some((input, self.inputs[input].object.positions.at(index)?))
     }
 }
 
-fn is_scalar(value: &Value) -> bool {
-    !value.is_object() && !value.is_array()
-}
-
-fn field<'a>(at: At<'a>, name: &str) -> At<'a> {
-    let (Value::Object(fields), index) = at? else { return None };
+/// The field `name` of an input's object.
+fn field<'a>(node: InputNode<'a>, name: &str) -> InputNode<'a> {
+    let (Value::Object(fields), index) = node? else { return None };
     let value = fields.get(name)?;
-    let elder = fields.iter().take_while(|(key, _)| *key != name);
-    Some((value, index + 1 + elder.map(|(_, value)| count(value)).sum::<usize>()))
+    let nodes_before: usize = fields.iter().take_while(|(key, _)| *key != name).map(|(_, value)| count(value)).sum();
+    Some((value, index + 1 + nodes_before))
 }
 
-/// The item of an origin's list that became `items[index]`: that of the same
+/// The item of an input's list that became `items[index]`: the one of the same
 /// name, or else of the same index.
-fn entry<'a>(at: At<'a>, items: &[Value], index: usize) -> At<'a> {
-    let (Value::Array(own), start) = at? else { return None };
+fn matching_item<'a>(node: InputNode<'a>, items: &[Value], index: usize) -> InputNode<'a> {
+    let (Value::Array(input_items), start) = node? else { return None };
     let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
-    let same = match name(&items[index]) {
+    let input_index = match name(&items[index]) {
         Some(wanted) => {
-            let mut alike = own.iter().enumerate().filter(|(_, item)| name(item).as_ref() == Some(&wanted));
-            let (first, second) = (alike.next(), alike.next());
-            // Variables may be named twice; then nobody can tell which is which.
-            first.filter(|_| second.is_none()).map(|(index, _)| index)?
+            let mut same_name = input_items.iter().enumerate().filter(|(_, item)| name(item).as_ref() == Some(&wanted));
+            let (first, second) = (same_name.next(), same_name.next());
+            // Variables may be named twice; then nothing tells which is which.
+            if second.is_some() {
+                return None;
+            }
+            first?.0
         }
         None => index,
     };
-    let value = own.get(same)?;
-    Some((value, start + 1 + own[..same].iter().map(count).sum::<usize>()))
+    let value = input_items.get(input_index)?;
+    Some((value, start + 1 + input_items[..input_index].iter().map(count).sum::<usize>()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Step, read};
+    use crate::manifest::{Segment, parse};
 
     fn object(text: &str) -> Object {
-        read("x.yaml", text.as_bytes()).objects.remove(0)
+        parse("x.yaml", text.as_bytes()).objects.remove(0)
     }
 
     #[test]
-    fn a_field_stands_where_a_file_has_its_value() {
+    fn a_field_is_located_where_a_file_has_its_value() {
         let base = object(
             "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: 1\n  template:\n    spec:\n      containers:\n      - name: web\n        image: web:1\n      - name: log\n        image: log:1\n",
         );
@@ -147,24 +154,32 @@ mod tests {
         );
         let [base_file, patch_file, top]: [Arc<str>; 3] =
             ["base.yaml", "patch.yaml", "kustomization.yaml"].map(Into::into);
-        let origins = [Origin { file: &base_file, object: &base }, Origin { file: &patch_file, object: &patch }];
-        let (file, object) = trace(rendered, &origins, &top);
+        let inputs =
+            [RenderInput { file: &base_file, object: &base }, RenderInput { file: &patch_file, object: &patch }];
+        let (file, object) = trace_to_inputs(rendered, &inputs, &top);
         assert_eq!(&*file, "base.yaml");
-        let spec = Step::Key("spec");
+        let spec = Segment::Key("spec");
         let container = |index, field| {
-            vec![spec, Step::Key("template"), spec, Step::Key("containers"), Step::Index(index), Step::Key(field)]
+            vec![
+                spec,
+                Segment::Key("template"),
+                spec,
+                Segment::Key("containers"),
+                Segment::Index(index),
+                Segment::Key(field),
+            ]
         };
-        for (steps, place) in [
+        for (segments, expected) in [
             (vec![], "base.yaml:1"),
             (vec![spec], "base.yaml:5"),
-            (vec![spec, Step::Key("replicas")], "patch.yaml:11"),
+            (vec![spec, Segment::Key("replicas")], "patch.yaml:11"),
             (container(0, "image"), "patch.yaml:10"),
             (container(1, "image"), "base.yaml:11"),
-            (vec![Step::Key("metadata"), Step::Key("labels"), Step::Key("a")], "kustomization.yaml:1"),
+            (vec![Segment::Key("metadata"), Segment::Key("labels"), Segment::Key("a")], "kustomization.yaml:1"),
         ] {
-            let line = object.marks.find(&object.value, &steps).unwrap().line;
-            let file = object.marks.file(&object.value, &steps).unwrap_or(&file);
-            assert_eq!(format!("{file}:{line}"), place, "{steps:?}");
+            let line = object.positions.find(&object.value, &segments).unwrap().line;
+            let file = object.positions.file(&object.value, &segments).unwrap_or(&file);
+            assert_eq!(format!("{file}:{line}"), expected, "{segments:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a plain scalar means to Kubernetes: the rules of goyaml v2, measured
-//! with kubectl, which are those of YAML 1.1 with Go's numbers.
+//! Scalar resolution as in Kubernetes: which value a scalar stands for. The rules
+//! are those of goyaml v2 (YAML 1.1 with Go's numbers), measured with kubectl.
 
 use std::borrow::Cow;
 
@@ -11,101 +11,101 @@ use serde_json::{Number, Value};
 use super::error::Reason;
 use super::tree::{Scalar, Tag};
 
-/// A plain scalar, understood.
+/// What a scalar stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Plain {
+pub(super) enum Resolved {
     Bool(bool),
     Float(f64),
     Int(i64),
     Null,
     Text,
-    /// Beyond the range of `Int`. Kubernetes turns it into a float; as a key
-    /// it is refused.
+    /// Above the range of `Int`. Kubernetes turns it into a float; as a key it
+    /// is refused.
     Uint(u64),
 }
 
-/// What a scalar means by its style and tag; for [`Plain::Text`] the text.
-pub(super) fn meaning<'t>(scalar: &'t Scalar<'_>) -> Result<(Plain, Cow<'t, str>), Reason> {
+/// Resolves a scalar by its style and tag; returns its text too, for [`Resolved::Text`].
+pub(super) fn resolve<'t>(scalar: &'t Scalar<'_>) -> Result<(Resolved, Cow<'t, str>), Reason> {
     let Scalar { text, plain, tag } = scalar;
     let text = Cow::Borrowed(text.as_ref());
-    // With a tag even a quoted text is understood as if it were plain.
-    let meaning = match tag {
-        Tag::Absent if *plain => resolve(&text),
-        Tag::Absent | Tag::Merge | Tag::Text => Plain::Text,
-        Tag::Binary => return Ok((Plain::Text, Cow::Owned(decode(&text)?))),
-        Tag::Bool => match resolve(&text) {
-            meaning @ Plain::Bool(_) => meaning,
+    // With a tag even a quoted text is resolved as if it were plain.
+    let resolved = match tag {
+        Tag::Absent if *plain => resolve_plain(&text),
+        Tag::Absent | Tag::Merge | Tag::Text => Resolved::Text,
+        Tag::Binary => return Ok((Resolved::Text, Cow::Owned(decode(&text)?))),
+        Tag::Bool => match resolve_plain(&text) {
+            resolved @ Resolved::Bool(_) => resolved,
             _ => return Err(Reason::InvalidTag("bool")),
         },
-        Tag::Float => match resolve(&text) {
-            meaning @ Plain::Float(_) => meaning,
+        Tag::Float => match resolve_plain(&text) {
+            resolved @ Resolved::Float(_) => resolved,
             #[expect(clippy::cast_precision_loss, reason = "what the tag asks for")]
-            Plain::Int(value) => Plain::Float(value as f64),
+            Resolved::Int(value) => Resolved::Float(value as f64),
             _ => return Err(Reason::InvalidTag("float")),
         },
-        Tag::Int => match resolve(&text) {
-            meaning @ (Plain::Int(_) | Plain::Uint(_)) => meaning,
+        Tag::Int => match resolve_plain(&text) {
+            resolved @ (Resolved::Int(_) | Resolved::Uint(_)) => resolved,
             _ => return Err(Reason::InvalidTag("int")),
         },
-        Tag::Null => match resolve(&text) {
-            Plain::Null => Plain::Null,
+        Tag::Null => match resolve_plain(&text) {
+            Resolved::Null => Resolved::Null,
             _ => return Err(Reason::InvalidTag("null")),
         },
     };
-    Ok((meaning, text))
+    Ok((resolved, text))
 }
 
-/// The value of a scalar of that meaning and text.
-pub(super) fn value(meaning: Plain, text: Cow<'_, str>) -> Result<Value, Reason> {
-    Ok(match meaning {
-        Plain::Bool(value) => Value::Bool(value),
-        Plain::Float(value) => float(value).ok_or(Reason::NotFinite)?,
-        Plain::Int(value) => value.into(),
-        Plain::Null => Value::Null,
-        Plain::Text => Value::String(text.into_owned()),
+/// The value of a resolved scalar.
+pub(super) fn value(resolved: Resolved, text: Cow<'_, str>) -> Result<Value, Reason> {
+    Ok(match resolved {
+        Resolved::Bool(value) => Value::Bool(value),
+        Resolved::Float(value) => float(value).ok_or(Reason::NotFinite)?,
+        Resolved::Int(value) => value.into(),
+        Resolved::Null => Value::Null,
+        Resolved::Text => Value::String(text.into_owned()),
         #[expect(clippy::cast_precision_loss, reason = "what Kubernetes does")]
-        Plain::Uint(value) => float(value as f64).ok_or(Reason::NotFinite)?,
+        Resolved::Uint(value) => float(value as f64).ok_or(Reason::NotFinite)?,
     })
 }
 
-/// The string that a scalar of that meaning and text becomes as a key.
-pub(super) fn key(meaning: Plain, text: Cow<'_, str>) -> Result<Cow<'_, str>, Reason> {
-    Ok(match meaning {
-        Plain::Bool(value) => Cow::Borrowed(if value { "true" } else { "false" }),
-        Plain::Float(value) => Cow::Owned(float_key(value)),
-        Plain::Int(value) => Cow::Owned(value.to_string()),
-        Plain::Text => text,
-        Plain::Null | Plain::Uint(_) => return Err(Reason::InvalidKey),
+/// The string that a resolved scalar becomes as a key.
+pub(super) fn key(resolved: Resolved, text: Cow<'_, str>) -> Result<Cow<'_, str>, Reason> {
+    Ok(match resolved {
+        Resolved::Bool(value) => Cow::Borrowed(if value { "true" } else { "false" }),
+        Resolved::Float(value) => Cow::Owned(float_key(value)),
+        Resolved::Int(value) => Cow::Owned(value.to_string()),
+        Resolved::Text => text,
+        Resolved::Null | Resolved::Uint(_) => return Err(Reason::InvalidKey),
     })
 }
 
-/// Understands a plain scalar.
-fn resolve(text: &str) -> Plain {
+/// Resolves a plain scalar.
+fn resolve_plain(text: &str) -> Resolved {
     let Some(first) = text.bytes().next() else {
-        return Plain::Null;
+        return Resolved::Null;
     };
     match first {
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text),
         b'.' => dotted(text),
         b'+' | b'-' => match &text[1..] {
-            ".inf" | ".Inf" | ".INF" if first == b'+' => Plain::Float(f64::INFINITY),
-            ".inf" | ".Inf" | ".INF" => Plain::Float(f64::NEG_INFINITY),
+            ".inf" | ".Inf" | ".INF" if first == b'+' => Resolved::Float(f64::INFINITY),
+            ".inf" | ".Inf" | ".INF" => Resolved::Float(f64::NEG_INFINITY),
             _ => number(text),
         },
         b'0'..=b'9' => number(text),
-        _ => Plain::Text,
+        _ => Resolved::Text,
     }
 }
 
-/// A float as Kubernetes stores it, nothing for infinity and not-a-number.
+/// A float as Kubernetes stores it; `None` for infinity and not-a-number.
 ///
 /// Go writes a float without fraction as an integer, in its shortest digits
 /// and with zeros behind them, and the API server reads an integer back where
 /// 64 bits hold it.
 fn float(value: f64) -> Option<Value> {
-    /// Up to here a float and an integer hold the same numbers, whatever the digits.
+    /// Below this every whole float is exactly an integer (2^53).
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    /// From here Go writes an exponent; `i64` ends before.
+    /// From here on Go writes an exponent; `i64` ends before.
     const EXPONENT: f64 = 1e21;
 
     if value.fract() == 0.0 && value.abs() < EXACT {
@@ -145,20 +145,20 @@ fn float_key(value: f64) -> String {
     }
 }
 
-/// Words are known in these three spellings and no other.
-fn word(text: &str) -> Plain {
+/// Booleans and null, in their three spellings and no other.
+fn word(text: &str) -> Resolved {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Plain::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Plain::Bool(false),
-        "~" | "null" | "Null" | "NULL" => Plain::Null,
-        _ => Plain::Text,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Resolved::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Resolved::Bool(false),
+        "~" | "null" | "Null" | "NULL" => Resolved::Null,
+        _ => Resolved::Text,
     }
 }
 
-fn dotted(text: &str) -> Plain {
+fn dotted(text: &str) -> Resolved {
     match text {
-        ".inf" | ".Inf" | ".INF" => return Plain::Float(f64::INFINITY),
-        ".nan" | ".NaN" | ".NAN" => return Plain::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" => return Resolved::Float(f64::INFINITY),
+        ".nan" | ".NaN" | ".NAN" => return Resolved::Float(f64::NAN),
         _ => {}
     }
     // Only here underscores must stand between digits: no YAML rule, but how
@@ -170,12 +170,12 @@ fn dotted(text: &str) -> Plain {
         .enumerate()
         .any(|(at, byte)| *byte == b'_' && !(digit(bytes.get(at.wrapping_sub(1))) && digit(bytes.get(at + 1))));
     if misplaced {
-        return Plain::Text;
+        return Resolved::Text;
     }
     decimal(&without_underscores(text))
 }
 
-fn number(text: &str) -> Plain {
+fn number(text: &str) -> Resolved {
     let text = without_underscores(text);
     integer(&text).unwrap_or_else(|| decimal(&text))
 }
@@ -185,7 +185,7 @@ fn without_underscores(text: &str) -> Cow<'_, str> {
 }
 
 /// An integer with Go's prefixes: `0x`, `0o`, `0b`, and `0` for octal.
-fn integer(text: &str) -> Option<Plain> {
+fn integer(text: &str) -> Option<Resolved> {
     let (signed, negative, digits) = match text.as_bytes() {
         [b'-', ..] => (true, true, &text[1..]),
         [b'+', ..] => (true, false, &text[1..]),
@@ -204,23 +204,23 @@ fn integer(text: &str) -> Option<Plain> {
     }
     let magnitude = u64::from_str_radix(digits, radix).ok()?;
     if negative {
-        return 0_i64.checked_sub_unsigned(magnitude).map(Plain::Int);
+        return 0_i64.checked_sub_unsigned(magnitude).map(Resolved::Int);
     }
     match i64::try_from(magnitude) {
-        Ok(value) => Some(Plain::Int(value)),
+        Ok(value) => Some(Resolved::Int(value)),
         // With a sign it is no unsigned number, but may be a float.
         Err(_) if signed => None,
-        Err(_) => Some(Plain::Uint(magnitude)),
+        Err(_) => Some(Resolved::Uint(magnitude)),
     }
 }
 
 /// A decimal number; one too large for a float is a text.
-fn decimal(text: &str) -> Plain {
+fn decimal(text: &str) -> Resolved {
     // Rust's parser also takes "inf", "nan" and "infinity".
     let number = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
-        Ok(value) if number && value.is_finite() => Plain::Float(value),
-        _ => Plain::Text,
+        Ok(value) if number && value.is_finite() => Resolved::Float(value),
+        _ => Resolved::Text,
     }
 }
 

@@ -1,19 +1,18 @@
-//! A document as written: anchors not yet followed, scalars not yet understood.
+//! A document as written: aliases not yet followed, scalars not yet resolved.
 //!
-//! The nodes lie in one array in pre-order, each knowing where its subtree
-//! ends. That costs one allocation for a document, an alias is an index, and
+//! The nodes are in one array in pre-order, each with the end of its subtree. That costs one allocation for a document, an alias is an index, and
 //! a subtree is visited as often as it is referred to without being copied.
 
 use std::borrow::Cow;
 
-use super::error::{Fault, Reason};
+use super::error::{DocumentError, Reason};
 use super::positions::Position;
 
-/// The deepest nesting that is read. A CRD's schema reaches some 60 levels.
+/// The deepest nesting that is accepted. A CRD's schema reaches some 60 levels.
 pub(super) const MAX_DEPTH: usize = 200;
 
-/// The most nodes that are read of one document, keys included. The largest
-/// of real manifests, bundles of CRDs, have some ten thousand.
+/// The most nodes of one document that are accepted, keys included. The largest
+/// real manifests, bundles of CRDs, have some ten thousand.
 pub(super) const MAX_NODES: usize = 1_000_000;
 
 /// The index of a tree's root.
@@ -24,16 +23,16 @@ pub(super) struct Tree<'a> {
 }
 
 pub(super) struct Node<'a> {
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: NodeKind<'a>,
     pub(super) position: Position,
     /// The index behind the last node of its subtree.
     end: usize,
 }
 
-pub(super) enum Kind<'a> {
-    /// Stands for the node at this index, which is complete.
+pub(super) enum NodeKind<'a> {
+    /// An alias of the node at this index, which is complete.
     Alias(usize),
-    /// Its children are keys and values by turns.
+    /// Its children are keys and values in turn.
     Mapping,
     Scalar(Scalar<'a>),
     Sequence,
@@ -41,12 +40,12 @@ pub(super) enum Kind<'a> {
 
 pub(super) struct Scalar<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Not quoted and not a block.
+    /// Whether it is neither quoted nor a block.
     pub(super) plain: bool,
     pub(super) tag: Tag,
 }
 
-/// A scalar's tag, as far as Kubernetes looks at it.
+/// A scalar's tag, as far as it matters to Kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
     Absent,
@@ -56,7 +55,7 @@ pub(super) enum Tag {
     Int,
     Merge,
     Null,
-    /// `!!str`, and what nobody knows: the text as it is.
+    /// `!!str`, and every unknown tag: the text as it is.
     Text,
 }
 
@@ -82,19 +81,19 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Builds a tree front to back, within the bounds.
+/// Builds a tree from front to back, within the bounds.
 #[derive(Default)]
-pub(super) struct Builder<'a> {
+pub(super) struct TreeBuilder<'a> {
     nodes: Vec<Node<'a>>,
     open: Vec<usize>,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> TreeBuilder<'a> {
     /// Adds a node without children; returns its index.
-    pub(super) fn leaf(&mut self, kind: Kind<'a>, position: Position) -> Result<usize, Fault> {
+    pub(super) fn leaf(&mut self, kind: NodeKind<'a>, position: Position) -> Result<usize, DocumentError> {
         let at = self.nodes.len();
         if at == MAX_NODES {
-            return Err(Fault::at(position, Reason::TooManyNodes));
+            return Err(DocumentError::at(position, Reason::TooManyNodes));
         }
         let end = at + 1;
         self.nodes.push(Node { kind, position, end });
@@ -102,9 +101,9 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a node whose children follow until [`close`](Self::close).
-    pub(super) fn open(&mut self, kind: Kind<'a>, position: Position) -> Result<(), Fault> {
+    pub(super) fn open(&mut self, kind: NodeKind<'a>, position: Position) -> Result<(), DocumentError> {
         if self.open.len() == MAX_DEPTH {
-            return Err(Fault::at(position, Reason::TooDeep));
+            return Err(DocumentError::at(position, Reason::TooDeep));
         }
         let at = self.leaf(kind, position)?;
         self.open.push(at);

@@ -10,7 +10,7 @@ use crate::admission::{Cause, Denial, Operation, Write};
 use crate::desired::{ObjectKey, Source};
 use crate::diff::ChangeKind;
 use crate::policy::{Assessment, BreakGlass, DecisionContext, Finding, Verdict, Violation, scope};
-use crate::text::{cut, cut_left, plain};
+use crate::text::{sanitize, truncate, truncate_start};
 use source_url::link;
 use value_display::{Pair, one, pair};
 
@@ -36,7 +36,7 @@ const MAX_WARNINGS: usize = 3500;
 pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, context: DecisionContext<'_>) -> Denial {
     let mut lines = vec![opening(write, assessment)];
     for finding in assessment.findings.iter().take(MAX_FIELDS) {
-        let (path, words) = (cut_left(&finding.path.to_string(), MAX_PATH), finding.words(assessment, MAX_VALUE));
+        let (path, words) = (truncate_start(&finding.path.to_string(), MAX_PATH), finding.words(assessment, MAX_VALUE));
         lines.push(format!("  {path}: {words}{}", finding.place()));
     }
     if assessment.findings.len() > MAX_FIELDS {
@@ -45,7 +45,7 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, context: De
     lines.push(advice(write, assessment));
     lines.extend(context.emergency.and_then(|emergency| way_out(write, assessment, &emergency.break_glasses.home)));
     Denial {
-        message: lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n"),
+        message: lines.iter().map(|line| sanitize(line)).collect::<Vec<_>>().join("\n"),
         name: assessment.name.clone(),
         group: write.resource.group.to_string(),
         kind: kind_of(write, assessment),
@@ -63,7 +63,10 @@ pub(crate) fn warnings(
     let mut lines: Vec<String> = Vec::new();
     if let Some(BreakGlass { name, until, .. }) = glass {
         let until = until.round(Unit::Second).unwrap_or(*until);
-        lines.push(format!("driftwall: let through by BreakGlass {}, until {until}", cut(name, MAX_NAME_IN_WARNING)));
+        lines.push(format!(
+            "driftwall: let through by BreakGlass {}, until {until}",
+            truncate(name, MAX_NAME_IN_WARNING)
+        ));
     }
     if context.stale && assessment.verdict == Verdict::Drift {
         lines.push(
@@ -73,7 +76,7 @@ pub(crate) fn warnings(
     if assessment.findings.is_empty() {
         match &assessment.violation {
             Violation::NotEvaluated(reason) => {
-                let object = cut(&object_of(write, assessment), MAX_NAME_IN_WARNING);
+                let object = truncate(&object_of(write, assessment), MAX_NAME_IN_WARNING);
                 lines.push(format!("driftwall: {object} could not be held against Git:"));
                 lines.push(format!("driftwall: {reason}"));
             }
@@ -95,7 +98,7 @@ pub(crate) fn warnings(
 
 /// A text as one warning.
 pub(crate) fn one_line(text: &str) -> String {
-    cut(text, MAX_WARNING)
+    truncate(text, MAX_WARNING)
 }
 
 /// What is wrong, up to the fields.
@@ -211,27 +214,27 @@ impl Finding {
         let [sent, declared] = [&self.sent, &self.declared].map(|value| one(value.as_ref(), limit));
         match (self.nature, &assessment.violation) {
             (ChangeKind::Changed | ChangeKind::Filled, _) => both(),
-            (ChangeKind::Dropped, _) => "taken away".into(),
-            (ChangeKind::Extra | ChangeKind::Widened, _) if self.declared.is_some() => both(),
+            (ChangeKind::RemovedExtra, _) => "taken away".into(),
+            (ChangeKind::Extra | ChangeKind::Extended, _) if self.declared.is_some() => both(),
             (
-                ChangeKind::Extra | ChangeKind::Widened,
+                ChangeKind::Extra | ChangeKind::Extended,
                 Violation::ChangeDerived { .. } | Violation::TargetDeclared { .. },
             ) => sent,
-            (ChangeKind::Extra | ChangeKind::Widened, _) => format!("{sent}, Git has none"),
-            (ChangeKind::Missing, _) if self.sent.is_some() => both(),
-            (ChangeKind::Missing, Violation::CreateDiffers) => format!("left out, Git says {declared}"),
-            (ChangeKind::Missing, _) => format!("taken away, Git says {declared}"),
+            (ChangeKind::Extra | ChangeKind::Extended, _) => format!("{sent}, Git has none"),
+            (ChangeKind::RemovedDeclared, _) if self.sent.is_some() => both(),
+            (ChangeKind::RemovedDeclared, Violation::CreateDiffers) => format!("left out, Git says {declared}"),
+            (ChangeKind::RemovedDeclared, _) => format!("taken away, Git says {declared}"),
             (ChangeKind::Opaque, _) => "changed, Git holds it encrypted or as a placeholder".into(),
         }
     }
 
     fn place(&self) -> String {
-        self.place.as_ref().map(|place| plain(&format!("   {place}"))).unwrap_or_default()
+        self.place.as_ref().map(|place| sanitize(&format!("   {place}"))).unwrap_or_default()
     }
 
     /// The field as a warning: what is least needed goes first where it is too long.
     fn warning(&self, object: &str, assessment: &Assessment<'_>) -> String {
-        let (path, place) = (plain(&self.path.to_string()), self.place());
+        let (path, place) = (sanitize(&self.path.to_string()), self.place());
         let fits = |line: &String| line.chars().count() <= MAX_WARNING;
         for (limit, place) in [(MAX_VALUE, &*place), (MAX_VALUE, ""), (MAX_VALUE_IN_WARNING, "")] {
             let line = format!("driftwall: {object}: {path}: {}{place}", self.words(assessment, limit));
@@ -239,15 +242,15 @@ impl Finding {
                 return line;
             }
         }
-        let (object, words) = (cut(object, MAX_NAME_IN_WARNING), self.words(assessment, MAX_VALUE_IN_WARNING));
+        let (object, words) = (truncate(object, MAX_NAME_IN_WARNING), self.words(assessment, MAX_VALUE_IN_WARNING));
         let others = format!("driftwall: {object}: : {words}").chars().count();
-        let path = cut_left(&path, MAX_WARNING.saturating_sub(others).max(MAX_VALUE_IN_WARNING));
+        let path = truncate_start(&path, MAX_WARNING.saturating_sub(others).max(MAX_VALUE_IN_WARNING));
         format!("driftwall: {object}: {path}: {words}")
     }
 
     fn cause(&self, assessment: &Assessment<'_>) -> Cause {
         let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-        let message = format!("{}{}", self.words(assessment, MAX_VALUE), plain(&place));
-        Cause { reason: "Drift", message, field: plain(&self.path.to_string()) }
+        let message = format!("{}{}", self.words(assessment, MAX_VALUE), sanitize(&place));
+        Cause { reason: "Drift", message, field: sanitize(&self.path.to_string()) }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::text::{cut, cut_left, plain};
+use crate::text::{sanitize, truncate, truncate_start};
 
 /// Two values, side by side.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,13 +37,13 @@ pub(crate) fn pair(sent: Option<&Value>, declared: Option<&Value>, limit: usize)
         _ => (one(sent, limit), one(declared, limit)),
     };
     let at = at.strip_prefix('.').unwrap_or(&at);
-    let at = if at.is_empty() { String::new() } else { cut_left(at, limit) + " " };
+    let at = if at.is_empty() { String::new() } else { truncate_start(at, limit) + " " };
     Pair { at, sent, declared }
 }
 
 /// One value in at most `limit` characters.
 pub(crate) fn one(value: Option<&Value>, limit: usize) -> String {
-    value.map_or_else(|| "nothing".into(), |value| cut(&value.to_string(), limit))
+    value.map_or_else(|| "nothing".into(), |value| truncate(&value.to_string(), limit))
 }
 
 /// The first part of two maps or two lists that is not as Git says, with the
@@ -142,9 +142,9 @@ fn stretch(line: &str, differs_at: usize, limit: usize) -> String {
 fn quoted(text: &str, limit: usize) -> String {
     let whole = Value::from(text).to_string();
     if whole.chars().count() <= limit {
-        return plain(&whole);
+        return sanitize(&whole);
     }
-    let mut inside = cut(&whole, limit.saturating_sub(1));
+    let mut inside = truncate(&whole, limit.saturating_sub(1));
     inside.push('"');
     inside
 }

@@ -158,7 +158,7 @@ impl BreakGlass {
     }
 
     fn names(&self, user: &User<'_>) -> bool {
-        self.users.iter().any(|name| *name == user.name) || self.groups.iter().any(|group| user.is_in(group))
+        self.users.iter().any(|name| *name == user.name) || self.groups.iter().any(|group| user.is_in_group(group))
     }
 
     fn covers(&self, namespace: &str, assessment: &Assessment<'_>) -> bool {

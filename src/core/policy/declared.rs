@@ -9,7 +9,7 @@ use super::object_diff::{Scope, object_differences, value_at};
 use super::protected::{is_protected, is_tracking};
 use super::{Evaluation, EvaluationError, Outcome, namespace_of};
 use crate::admission::Operation;
-use crate::desired::{Declared, SourceLocation, left_alone_live};
+use crate::desired::{Declared, SourceLocation, live_opt_out};
 use crate::diff::{ChangeKind, CustomResource, Difference, Path, differences, is_opaque};
 
 /// Fields that tools keep for themselves while things run: never drift.
@@ -45,7 +45,7 @@ pub(crate) fn evaluate<'a>(
     evaluation: &Evaluation<'_, 'a>,
     declared: &Declared,
 ) -> Result<Assessment<'a>, EvaluationError> {
-    if declared.left_alone.is_some() {
+    if declared.opt_out.is_some() {
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     }
     let write = evaluation.write;
@@ -54,7 +54,7 @@ pub(crate) fn evaluate<'a>(
         if !old["metadata"]["deletionTimestamp"].is_null() {
             return Ok(evaluation.verdict(Verdict::Conforms));
         }
-        if left_alone_live(old).is_some() {
+        if live_opt_out(old).is_some() {
             return Ok(evaluation.verdict(Verdict::Unmanaged));
         }
     }
@@ -72,7 +72,7 @@ pub(crate) fn evaluate<'a>(
             Some(&declared.object()),
             old.as_ref(),
             &new,
-            crate::diff::unknown(),
+            crate::diff::unknown_schema(),
             Scope::LabelsAndAnnotations,
         ),
         _ if declared.version == *write.resource.version => {
@@ -122,13 +122,13 @@ fn scaled(
     // Zero is left out on the wire.
     let replicas = |scale: &Value| scale["spec"].get("replicas").cloned().unwrap_or_else(|| 0.into());
     let (old, new) = (old.map(replicas), replicas(new));
-    Ok(differences(value_at(&git, &path), old.as_ref(), Some(&new), crate::diff::unknown(), &path))
+    Ok(differences(value_at(&git, &path), old.as_ref(), Some(&new), crate::diff::unknown_schema(), &path))
 }
 
 fn replicas_path(custom: Option<&CustomResource>, version: &str, git: &Value) -> Option<Path> {
     let usual = Path::of(&["spec", "replicas"]);
     match custom {
-        Some(custom) => custom.replicas(version).cloned(),
+        Some(custom) => custom.replicas_path(version).cloned(),
         None => Some(usual).filter(|path| is_builtin(git) || value_at(git, path).is_some()),
     }
 }
@@ -153,7 +153,7 @@ fn in_other_version(
             Some(&declared.object()),
             old,
             new,
-            crate::diff::unknown(),
+            crate::diff::unknown_schema(),
             Scope::LabelsAndAnnotations,
         ));
     }
@@ -187,7 +187,7 @@ fn sift(
         }
     }
     let paths: Vec<_> = weighed.iter().take(MAX_PLACES).map(|(difference, _)| &difference.path).collect();
-    let places = declared.places(&paths).into_iter().map(Some).chain(std::iter::repeat(None));
+    let places = declared.locations(&paths).into_iter().map(Some).chain(std::iter::repeat(None));
     let findings = weighed.into_iter().zip(places);
     let findings =
         findings.map(|((difference, hardest), place)| evaluation.finding(difference, place, hardest)).collect();
@@ -199,32 +199,32 @@ fn sift(
 /// for on an Application.
 fn is_run(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
     RUN.iter().any(|run| path.is(run))
-        || (evaluation.write.resource.group == "argoproj.io" && path.is_under(&["operation"]))
+        || (evaluation.write.resource.group == "argoproj.io" && path.starts_with(&["operation"]))
 }
 
 /// The hardest answer that one difference deserves; `None` where it is no drift for this writer.
 fn weigh(evaluation: &Evaluation<'_, '_>, difference: &Difference, creating: bool) -> Option<Outcome> {
-    let Difference { path, nature, sent, .. } = difference;
+    let Difference { path, change: nature, new: sent, .. } = difference;
     let policy = evaluation.context.policy;
     match nature {
-        ChangeKind::Dropped => None,
+        ChangeKind::RemovedExtra => None,
         // A hidden value is nobody's but the controller's that knows it.
-        ChangeKind::Missing if !evaluation.actor.is_person() && is_hidden(difference) => None,
+        ChangeKind::RemovedDeclared if !evaluation.actor.is_person() && is_hidden(difference) => None,
         ChangeKind::Changed if !evaluation.actor.is_person() && is_theirs(difference) => None,
-        ChangeKind::Changed | ChangeKind::Missing => Some(Outcome::Deny),
+        ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
         // What Git leaves open belongs to the controllers; a person's part is in Git.
         _ if !evaluation.actor.is_person() => None,
         // Nobody can say that a first apply of what Git hides is not what it hides.
         ChangeKind::Opaque if creating => None,
         ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
-        ChangeKind::Extra | ChangeKind::Widened => {
+        ChangeKind::Extra | ChangeKind::Extended => {
             let extras =
                 Some(policy.extras_in(namespace_of(evaluation.write))).filter(|hardest| *hardest != Outcome::Allow);
-            if path.is_under(&["metadata", "labels"]) || path.is_under(&["metadata", "annotations"]) {
+            if path.starts_with(&["metadata", "labels"]) || path.starts_with(&["metadata", "annotations"]) {
                 let key = path.last_field().unwrap_or_default();
                 return is_protected(key, &policy.protected, creating).then_some(Outcome::Deny);
             }
-            if path.is_under(&["metadata"]) {
+            if path.starts_with(&["metadata"]) {
                 // A forged owner or finalizer is a delete, or a hold, by the back door.
                 return (!creating || !is_protection(difference)).then_some(Outcome::Deny);
             }
@@ -250,15 +250,15 @@ fn is_hidden(difference: &Difference) -> bool {
 fn grows(path: &Path) -> bool {
     path.is(&["imagePullSecrets"])
         || path.is(&["secrets"])
-        || (path.is_under(&["webhooks"]) && path.last_field() == Some("matchExpressions"))
+        || (path.starts_with(&["webhooks"]) && path.last_field() == Some("matchExpressions"))
 }
 
 /// Whether a changed field is still what Git says, for a writer whose additions
 /// conform: one of these lists that keeps all of Git's items and has more, or a mark by which another tool, or the
 /// same one under another name, knows what is its own.
 fn is_theirs(difference: &Difference) -> bool {
-    let Difference { path, sent, declared, .. } = difference;
-    let is_mark = path.is_under(&["metadata", "labels"]) || path.is_under(&["metadata", "annotations"]);
+    let Difference { path, new: sent, declared, .. } = difference;
+    let is_mark = path.starts_with(&["metadata", "labels"]) || path.starts_with(&["metadata", "annotations"]);
     match (declared, sent) {
         (Some(Value::Array(declared)), Some(Value::Array(sent))) => grows(path) && holds_all(declared, sent),
         _ => is_mark && path.last_field().is_some_and(is_tracking),
@@ -285,7 +285,7 @@ fn holds(declared: &Value, sent: &Value) -> bool {
 
 /// Whether finalizers are Git's and the server's own.
 fn is_protection(difference: &Difference) -> bool {
-    let Difference { path, sent, declared, .. } = difference;
+    let Difference { path, new: sent, declared, .. } = difference;
     let in_git = |name: &Value| declared.as_ref().and_then(Value::as_array).is_some_and(|names| names.contains(name));
     let is_own = |name: &Value| in_git(name) || name.as_str().is_some_and(|name| PROTECTIONS.contains(&name));
     path.is(&["metadata", "finalizers"])
@@ -295,7 +295,7 @@ fn is_protection(difference: &Difference) -> bool {
 /// Whether something that a person's CREATE brings beside Git matters: items of
 /// keyed lists, data keys, `host…` and `privileged`.
 fn reaches_out(evaluation: &Evaluation<'_, '_>, path: &Path, sent: Option<&Value>) -> bool {
-    let of_data = path.is_under(&["data"]) || path.is_under(&["binaryData"]);
+    let of_data = path.starts_with(&["data"]) || path.starts_with(&["binaryData"]);
     let name = path.last_field().unwrap_or_default();
     (path.ends_at_item() && !is_injected(evaluation, path, sent))
         || of_data
@@ -306,7 +306,7 @@ fn reaches_out(evaluation: &Evaluation<'_, '_>, path: &Path, sent: Option<&Value
 fn is_injected(evaluation: &Evaluation<'_, '_>, path: &Path, sent: Option<&Value>) -> bool {
     let text = |field: &str| sent.and_then(|sent| sent[field].as_str()).unwrap_or_default();
     evaluation.kind == "Pod"
-        && (path.is_under(&["spec", "imagePullSecrets"])
+        && (path.starts_with(&["spec", "imagePullSecrets"])
             || text("name").starts_with("kube-api-access-")
             || text("mountPath") == "/var/run/secrets/kubernetes.io/serviceaccount")
 }
@@ -341,11 +341,11 @@ impl Evaluation<'_, '_> {
     }
 
     pub(crate) fn finding(&self, difference: Difference, place: Option<SourceLocation>, hardest: Outcome) -> Finding {
-        let Difference { path, nature, sent, declared: git } = difference;
+        let Difference { path, change: nature, new: sent, declared: git } = difference;
         // Where our own picture is in doubt, nobody is denied by it.
-        let is_doubted = self.context.snapshot.is_doubted(self.key(), &path);
+        let is_doubted = self.context.snapshot.is_disputed(self.key(), &path);
         let hardest = if is_doubted { hardest.min(Outcome::Warn) } else { hardest };
-        let secret = self.kind == "Secret" && self.write.resource.group.is_empty() && !path.is_under(&["metadata"]);
+        let secret = self.kind == "Secret" && self.write.resource.group.is_empty() && !path.starts_with(&["metadata"]);
         Finding { path, nature, sent, declared: git, place, secret, hardest }
     }
 }

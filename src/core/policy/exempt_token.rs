@@ -8,7 +8,7 @@ use super::declared::parsed;
 use super::evaluation::{Assessment, Verdict, Violation};
 use super::{Evaluation, EvaluationContext, EvaluationError};
 use crate::actor::{Actor, Class};
-use crate::admission::{Operation, Text, User, Write};
+use crate::admission::{CowStr, Operation, User, Write};
 
 /// The type of a Secret that is filled with a token, and the annotation that says
 /// whose (`k8s.io/api/core/v1`, `SecretTypeServiceAccountToken`).
@@ -60,7 +60,7 @@ fn of_account<'a>(
     let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
     let bearer = User {
         name: format!("system:serviceaccount:{namespace}:{name}").into(),
-        groups: groups.into_iter().map(|group| Text(group.to_owned().into())).collect(),
+        groups: groups.into_iter().map(|group| CowStr(group.to_owned().into())).collect(),
     };
     let lent = context.actors.classify(&bearer, namespace).class;
     let is_let_through = matches!(lent, Class::Autoscaler | Class::ControlPlane | Class::Controller | Class::Gitops);

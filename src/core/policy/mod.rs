@@ -68,7 +68,7 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
     };
     let (judged, source) = match snapshot.get(evaluation.key()) {
         Some((declared, source)) => {
-            let unsettled = snapshot.is_unsettled(source, declared);
+            let unsettled = snapshot.has_unparsed_change(source, declared);
             (declared::evaluate(&evaluation, declared).map(|assessment| assessment.unsettled(unsettled)), Some(source))
         }
         None => (undeclared::evaluate(&evaluation), None),
@@ -146,17 +146,17 @@ impl<'w, 'a> Evaluation<'w, 'a> {
         then: impl FnOnce(SchemaRef<'_>, Option<&diff::CustomResource>) -> T,
     ) -> Result<T, EvaluationError> {
         let (group, version) = (&*self.write.resource.group, &*self.write.resource.version);
-        if let Some(place) = diff::builtin(group, version, &self.kind) {
+        if let Some(place) = diff::builtin_schema(group, version, &self.kind) {
             return Ok(then(place, None));
         }
         let from_cluster;
-        let custom = if let Some(custom) = self.context.snapshot.custom(group, &self.kind) {
+        let custom = if let Some(custom) = self.context.snapshot.custom_resource(group, &self.kind) {
             Some(custom)
         } else {
             from_cluster = self.context.cluster.custom_resource(group, &self.kind)?;
             from_cluster.as_deref()
         };
-        Ok(then(custom.and_then(|custom| custom.schema(version)).unwrap_or(diff::unknown()), custom))
+        Ok(then(custom.and_then(|custom| custom.schema(version)).unwrap_or(diff::unknown_schema()), custom))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::diff::{ChangeKind, Difference, Path, SchemaRef, Step, differences, object_meta};
+use crate::diff::{ChangeKind, Difference, Path, PathElement, SchemaRef, differences, object_meta_schema};
 
 /// How much of an object a write can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) fn object_differences(
     let mut found = Vec::new();
     for name in ["annotations", "labels"] {
         let [git, before, after] = [git, before, after].map(|metadata| Some(or_empty(metadata?.get(name))));
-        let place = object_meta().field(name);
+        let place = object_meta_schema().field(name);
         found.extend(differences(git, before, after, place, &Path::of(&["metadata", name])));
     }
     if scope == Scope::LabelsAndAnnotations {
@@ -41,11 +41,11 @@ pub(super) fn object_differences(
         let [git, before, after] =
             [git, before, after].map(|metadata| metadata.and_then(|metadata| metadata.get(name)));
         let path = Path::of(&["metadata", name]);
-        let inside = differences(git, before, after, object_meta().field(name), &path);
+        let inside = differences(git, before, after, object_meta_schema().field(name), &path);
         // Items of these lists are named by their list: their keys are uids.
-        let worst = inside.iter().map(|difference| difference.nature).max_by_key(|nature| weight(*nature));
-        let (sent, declared) = (after.cloned(), git.cloned());
-        found.extend(worst.map(|nature| Difference { path, nature, sent, declared }));
+        let worst = inside.iter().map(|difference| difference.change).max_by_key(|change| weight(*change));
+        let (new, declared) = (after.cloned(), git.cloned());
+        found.extend(worst.map(|change| Difference { path, change, new, declared }));
     }
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(content));
     found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), place, &Path::default()));
@@ -66,19 +66,19 @@ fn content(object: &Value) -> Value {
 }
 
 /// Natures by how much they violation to whoever may not add.
-fn weight(nature: ChangeKind) -> u8 {
-    match nature {
-        ChangeKind::Changed | ChangeKind::Missing | ChangeKind::Opaque => 2,
-        ChangeKind::Extra | ChangeKind::Filled | ChangeKind::Widened => 1,
-        ChangeKind::Dropped => 0,
+fn weight(change: ChangeKind) -> u8 {
+    match change {
+        ChangeKind::Changed | ChangeKind::RemovedDeclared | ChangeKind::Opaque => 2,
+        ChangeKind::Extra | ChangeKind::Filled | ChangeKind::Extended => 1,
+        ChangeKind::RemovedExtra => 0,
     }
 }
 
 /// The value at a path of field names.
 pub(super) fn value_at<'v>(object: &'v Value, path: &Path) -> Option<&'v Value> {
-    path.steps().iter().try_fold(object, |at, step| match step {
-        Step::Field(name) => at.get(&**name),
-        Step::Index(index) => at.get(index),
-        Step::Item(_) => None,
+    path.elements().iter().try_fold(object, |at, element| match element {
+        PathElement::Field(name) => at.get(&**name),
+        PathElement::Index(index) => at.get(index),
+        PathElement::Item(_) => None,
     })
 }

@@ -38,18 +38,18 @@ pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> Vec<Disa
     let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return Vec::new() };
     let Ok(Some(new)) = parsed("object", write.object) else { return Vec::new() };
     let is_going = !new["metadata"]["deletionTimestamp"].is_null();
-    if is_going || declared.left_alone.is_some() || declared.version != *write.resource.version {
+    if is_going || declared.opt_out.is_some() || declared.version != *write.resource.version {
         return Vec::new();
     }
     let git = declared.object();
     let found = evaluation.with_schema(|place, _| object_differences(Some(&git), None, &new, place, Scope::Object));
     let is_other = |difference: &Difference| {
-        matches!(difference.nature, ChangeKind::Changed | ChangeKind::Missing)
+        matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared)
             && !is_kept(&difference.path)
             && !context.policy.ignores(evaluation.key(), &difference.path)
     };
     let others = found.unwrap_or_default().into_iter().filter(is_other);
-    let new = others.filter(|difference| context.snapshot.doubt(&source.name, evaluation.key(), &difference.path));
+    let new = others.filter(|difference| context.snapshot.dispute(&source.name, evaluation.key(), &difference.path));
     new.map(|difference| Disagreement {
         source: source.name.clone(),
         object: evaluation.key().to_string(),

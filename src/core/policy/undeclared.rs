@@ -74,10 +74,10 @@ fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
 pub(super) fn taken_along<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<(usize, &'a Source)> {
     let snapshot = evaluation.context.snapshot;
     match (&*evaluation.write.resource.group, evaluation.kind.as_str()) {
-        ("", "Namespace") => snapshot.held_in(&evaluation.name),
+        ("", "Namespace") => snapshot.count_in_namespace(&evaluation.name),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             let spec = &old["spec"];
-            snapshot.held_of(spec["group"].as_str()?, spec["names"]["kind"].as_str()?)
+            snapshot.count_of_kind(spec["group"].as_str()?, spec["names"]["kind"].as_str()?)
         }
         _ => None,
     }
@@ -141,7 +141,7 @@ fn steers<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
         Some((declared, source)) if !is_off(&new) && before.as_ref() != Some(&after) => {
             let path = Path::of(&["spec", field]);
             let sent = Some(new["spec"][field].clone());
-            let difference = Difference { path, nature: ChangeKind::Extra, sent, declared: None };
+            let difference = Difference { path, change: ChangeKind::Extra, new: sent, declared: None };
             if evaluation.may_move(&difference.path) {
                 return Ok(evaluation.verdict(Verdict::Unmanaged));
             }
@@ -228,16 +228,18 @@ fn moved(evaluation: &Evaluation<'_, '_>) -> Result<Vec<(Difference, Outcome)>, 
             let replicas = |scale: &Value| scale["spec"].get("replicas").cloned().unwrap_or_else(|| 0.into());
             let (path, sent) = (Path::of(&["spec", "replicas"]), replicas(&new));
             let moves = old.as_ref().map(replicas) != Some(sent.clone());
-            let difference = Difference { path, nature: ChangeKind::Extra, sent: Some(sent), declared: None };
+            let difference = Difference { path, change: ChangeKind::Extra, new: Some(sent), declared: None };
             if moves { vec![difference] } else { Vec::new() }
         }
-        "status" => object_differences(None, old.as_ref(), &new, crate::diff::unknown(), Scope::LabelsAndAnnotations),
+        "status" => {
+            object_differences(None, old.as_ref(), &new, crate::diff::unknown_schema(), Scope::LabelsAndAnnotations)
+        }
         _ => evaluation.with_schema(|place, _| object_differences(None, old.as_ref(), &new, place, Scope::Object))?,
     };
     let is_soft = |path: &Path| {
-        path.is_under(&["metadata", "annotations"])
-            || path.is_under(&["metadata", "labels"])
-            || path.is_under(&["spec", "ephemeralContainers"])
+        path.starts_with(&["metadata", "annotations"])
+            || path.starts_with(&["metadata", "labels"])
+            || path.starts_with(&["spec", "ephemeralContainers"])
     };
     let weighed =
         moved.into_iter().filter(|difference| !is_kept(&difference.path) && !evaluation.may_move(&difference.path));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::Plurals;
-use crate::desired::{Resource, Snapshot};
+use crate::desired::{DeclaredResource, Snapshot};
 
 type Operations = &'static [&'static str];
 
@@ -101,7 +101,7 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
             ask(group, version, resource.to_owned(), operations);
         }
     }
-    for Resource { group, version, kind, plural, is_defined } in declared {
+    for DeclaredResource { group, version, kind, plural, is_defined } in declared {
         let found = || plurals.get(&(group.to_owned(), kind.to_owned())).cloned();
         // A guess that is wrong would leave the kind unprotected in silence.
         let plural = if is_defined { plural } else { found().unwrap_or_else(|| ANY.to_owned()) };
@@ -122,7 +122,7 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
 /// the version of its own, and what Git declares in another one cannot be held against it.
 pub fn kinds_in_several_versions(snapshot: &Snapshot) -> Vec<String> {
     let mut versions: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for Resource { group, version, kind, .. } in snapshot.resources() {
+    for DeclaredResource { group, version, kind, .. } in snapshot.resources() {
         versions.entry((group, kind)).or_default().insert(version);
     }
     let named = |((group, kind), versions): ((&str, &str), BTreeSet<&str>)| {

@@ -10,7 +10,7 @@ use super::error::RenderError;
 use super::nondeterminism::{Settled, settle};
 use super::tree::{Found, join};
 use super::{Plan, Rendered};
-use driftwall_core::manifest::{Object, Origin, trace, whole_file};
+use driftwall_core::manifest::{Object, RenderInput, at_file_start, trace_to_inputs};
 
 /// How a chart is rendered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl<'t> Comments<'t> {
     }
 
     fn template(&self, object: &Object) -> Option<&'t str> {
-        let start = object.marks.find(&object.value, &[])?.line;
+        let start = object.positions.find(&object.value, &[])?.line;
         let behind = self.0.partition_point(|(line, _)| *line < start);
         self.0.get(behind.checked_sub(1)?).map(|(_, template)| *template)
     }
@@ -152,18 +152,18 @@ fn placed(plan: &Plan<'_, '_>, template: Option<&str>, object: Object) -> Result
     let found = inside.map(|inside| plan.files.find_from(&plan.folder.path, inside)).transpose()?.flatten();
     let Some(found) = found.filter(|found| !found.is_folder) else {
         // Of a dependency in an archive.
-        return Ok((plan.file.as_str().into(), whole_file(object)));
+        return Ok((plan.file.as_str().into(), at_file_start(object)));
     };
     let file: Arc<str> = found.path.as_str().into();
     // Definitions are no templates: they stand in the file as they come out.
     if inside.is_some_and(|inside| inside.split('/').any(|part| part == "crds")) {
         let content = plan.files.read(&found.path, found.id)?;
-        let definitions = driftwall_core::manifest::read(&found.path, &content).objects;
+        let definitions = driftwall_core::manifest::parse(&found.path, &content).objects;
         if let Some(definition) =
             definitions.iter().find(|there| there.name == object.name && there.kind == object.kind)
         {
-            return Ok(trace(object, &[Origin { file: &file, object: definition }], &file));
+            return Ok(trace_to_inputs(object, &[RenderInput { file: &file, object: definition }], &file));
         }
     }
-    Ok((file, whole_file(object)))
+    Ok((file, at_file_start(object)))
 }

@@ -198,7 +198,7 @@ fn texts(list: &Value) -> impl Iterator<Item = &str> {
 /// The objects of a file, and whatever else it holds left out.
 pub(super) fn objects(files: &Files<'_>, found: &Found) -> Result<Vec<manifest::Object>, RenderError> {
     let content = files.read(&found.path, found.id)?;
-    Ok(manifest::read(&found.path, &content).objects)
+    Ok(manifest::parse(&found.path, &content).objects)
 }
 
 #[cfg(test)]

@@ -300,7 +300,7 @@ impl Plan<'_, '_> {
 
     /// The objects in what the program printed.
     fn read(&self, text: &[u8]) -> Result<Vec<manifest::Object>, RenderError> {
-        let manifest::Reading { objects, errors, .. } = manifest::read("its output", text);
+        let manifest::ParsedFile { objects, errors, .. } = manifest::parse("its output", text);
         if errors.is_empty() {
             return Ok(objects);
         }

@@ -82,13 +82,13 @@ fn hide(value: &mut Value, other: &Value, way: &mut String, found: &mut Vec<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use driftwall_core::manifest::read;
+    use driftwall_core::manifest::parse;
 
     fn rendering(secret: &str, job: &str, args: &str) -> Vec<Object> {
         let text = format!(
             "apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\ndata: {{user: dQ==, password: {secret}, {secret}: x}}\n---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: {job}}}\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: b}}\nspec: {{containers: [{{name: c, args: {args}}}]}}\n"
         );
-        read("x", text.as_bytes()).objects
+        parse("x", text.as_bytes()).objects
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::RenderError;
 use super::kustomization::{Sources, objects};
 use super::tree::{Files, Found};
-use driftwall_core::manifest::{Object, Origin, trace};
+use driftwall_core::manifest::{Object, RenderInput, trace_to_inputs};
 
 /// Objects as files of kustomizations have them.
 pub(super) struct Originals<'s> {
@@ -44,11 +44,11 @@ impl<'s> Originals<'s> {
         };
         let mut origins = Vec::new();
         if let Some((file, object)) = one {
-            origins.push(Origin { file, object });
-            origins.extend(self.patches.iter().filter(alike).map(|(file, object)| Origin { file, object }));
+            origins.push(RenderInput { file, object });
+            origins.extend(self.patches.iter().filter(alike).map(|(file, object)| RenderInput { file, object }));
         }
         let otherwise = self.generator(&rendered).unwrap_or(&self.top).clone();
-        trace(rendered, &origins, &otherwise)
+        trace_to_inputs(rendered, &origins, &otherwise)
     }
 
     fn is_from(&self, rendered: &Object, object: &Object) -> bool {

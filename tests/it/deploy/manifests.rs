@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::common::programs;
 
 pub(crate) fn read(name: &str, text: &[u8]) -> Vec<Object> {
-    let reading = manifest::read(name, text);
+    let reading = manifest::parse(name, text);
     assert!(reading.errors.is_empty() && reading.skipped == 0, "{reading:?}");
     reading.objects
 }

@@ -32,7 +32,7 @@ fn every_object_of_a_release_is_found() {
     for (kind, count) in written {
         let groups = ["", "apps", "networking.istio.io", "gateway.networking.k8s.io"];
         let found: usize =
-            groups.iter().filter_map(|group| snapshot.held_of(group, &kind)).map(|(count, _)| count).sum();
+            groups.iter().filter_map(|group| snapshot.count_of_kind(group, &kind)).map(|(count, _)| count).sum();
         assert_eq!(found, count, "{kind}");
     }
 }

@@ -32,7 +32,7 @@ fn the_same_object_twice_is_refused_with_both_places() {
         vec![contents("a", 0, &[&one]), contents("b", 0, &[&two])],
         vec![contents("a", 7, &[&one]), contents("b", 7, &[&two])],
     ] {
-        let Err(DesiredError::Twice { object, first, second }) = Snapshot::new(sources) else {
+        let Err(DesiredError::DuplicateObject { object, first, second }) = Snapshot::new(sources) else {
             panic!("taken");
         };
         assert_eq!(object, "ConfigMap prod/app");
@@ -48,7 +48,7 @@ fn the_source_of_the_higher_priority_counts() {
         let (source, value) = value(&snapshot);
         assert_eq!(source, expected);
         assert_eq!(value, if expected == "a" { "one" } else { "two" });
-        assert_eq!(snapshot.held_in("prod").map(|(count, _)| count), Some(1), "it is one object");
+        assert_eq!(snapshot.count_in_namespace("prod").map(|(count, _)| count), Some(1), "it is one object");
     }
 }
 
@@ -70,12 +70,12 @@ fn a_kind_that_git_does_not_define_claims_no_other_namespace() {
     let key = |namespace| ObjectKey { group: "example.org", kind: "Thing", namespace, name: "db" };
     assert!(snapshot.get(key("prod")).is_some() && snapshot.get(key("")).is_some());
     assert!(snapshot.get_scoped(key("")).is_none(), "an owner is not taken for one without a namespace");
-    assert!(snapshot.held_in("prod").is_none(), "nobody says that it is in this namespace");
+    assert!(snapshot.count_in_namespace("prod").is_none(), "nobody says that it is in this namespace");
 }
 
 #[test]
 fn what_has_a_made_up_name_is_no_object_of_git() {
     let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: migrate-\n  annotations: {argocd.argoproj.io/hook: PreSync}\n";
-    let reading = manifest::read("hook.yaml", hook.as_bytes());
+    let reading = manifest::parse("hook.yaml", hook.as_bytes());
     assert_eq!((reading.objects.len(), reading.errors.len(), reading.skipped), (0, 0, 1));
 }

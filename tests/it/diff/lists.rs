@@ -1,6 +1,6 @@
 //! Every kind of list, wherever the schemas of common kinds have one.
 
-use driftwall_core::diff::Step;
+use driftwall_core::diff::PathElement;
 use serde_json::{Map, Value, json};
 
 use crate::diff::schema_lists::{ListAt, Of, of_builtin, of_custom, widget};
@@ -129,7 +129,7 @@ impl Hold<'_> {
             if !self.list.is_one_value() {
                 path.push(of.step(key));
                 if let Some(field) = field {
-                    path.push(Step::Field(field.into()));
+                    path.push(PathElement::Field(field.into()));
                 }
             }
             path.to_string()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use driftwall_core::diff::{Path, Step};
+use driftwall_core::diff::{Path, PathElement};
 use driftwall_core::manifest;
 use driftwall_core::policy::Verdict;
 use proptest::prelude::*;
@@ -64,7 +64,7 @@ static MANIFESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let mut objects = Vec::new();
     for file in ["app.yaml", "widget.yaml"] {
         let bytes = std::fs::read(format!("tests/data/reviews/git/apps/prod/{file}")).unwrap();
-        objects.extend(manifest::read(file, &bytes).objects.into_iter().map(|object| object.value));
+        objects.extend(manifest::parse(file, &bytes).objects.into_iter().map(|object| object.value));
     }
     objects.retain(|object| object["kind"] != "Namespace");
     objects.push(json!({
@@ -298,7 +298,7 @@ proptest! {
     }
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = PathElement> {
     let field = prop_oneof![
         prop::sample::select(vec![
             "spec",
@@ -323,20 +323,20 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let key = ("[a-zA-Z][a-zA-Z0-9]{0,8}", value).prop_map(|(name, value)| (name.into(), value));
     prop_oneof![
-        3 => field.prop_map(|name| Step::Field(name.into())),
-        1 => any::<usize>().prop_map(Step::Index),
-        1 => prop::collection::vec(key, 1..4).prop_map(Step::Item),
+        3 => field.prop_map(|name| PathElement::Field(name.into())),
+        1 => any::<usize>().prop_map(PathElement::Index),
+        1 => prop::collection::vec(key, 1..4).prop_map(PathElement::Item),
     ]
 }
 
 /// Where a path leads to in an object.
 fn pointer(object: &Value, path: &Path) -> Option<String> {
     let (mut at, mut pointer) = (object, String::new());
-    for step in path.steps() {
+    for step in path.elements() {
         let part = match step {
-            Step::Field(name) => name.replace('~', "~0").replace('/', "~1"),
-            Step::Index(index) => index.to_string(),
-            Step::Item(keys) => {
+            PathElement::Field(name) => name.replace('~', "~0").replace('/', "~1"),
+            PathElement::Index(index) => index.to_string(),
+            PathElement::Item(keys) => {
                 let is = |item: &Value| keys.iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is));
                 at.as_array()?.iter().position(is)?.to_string()
             }

@@ -1,6 +1,6 @@
 //! Every list that the schemas of some kinds tell of, with an object around it.
 
-use driftwall_core::diff::{Path, Step};
+use driftwall_core::diff::{Path, PathElement};
 use serde_json::{Map, Value, json};
 
 use crate::common::recordings;
@@ -50,7 +50,7 @@ impl ListAt {
     pub(crate) fn path(&self) -> Path {
         let mut path = Path::default();
         for (depth, hop) in self.hops.iter().enumerate() {
-            path.push(Step::Field(hop.name.as_str().into()));
+            path.push(PathElement::Field(hop.name.as_str().into()));
             match hop.through.as_ref().filter(|_| depth + 1 < self.hops.len()) {
                 None => {}
                 Some(of @ Of::Keyed(_)) => path.push(of.step("k")),
@@ -90,10 +90,10 @@ impl Of {
     }
 
     /// The step to an item.
-    pub(crate) fn step(&self, key: &str) -> Step {
+    pub(crate) fn step(&self, key: &str) -> PathElement {
         let Self::Keyed(keys) = self else { panic!("{self:?} has no keys") };
         let value = |default: &Option<Value>| default.clone().unwrap_or_else(|| key.into());
-        Step::Item(keys.iter().map(|(name, default)| (name.as_str().into(), value(default))).collect())
+        PathElement::Item(keys.iter().map(|(name, default)| (name.as_str().into(), value(default))).collect())
     }
 }
 

@@ -139,13 +139,13 @@ proptest! {
         let theirs = ParsedQuantity::try_from(text.as_str()).unwrap();
         let canonical = theirs.to_string();
         let (ours, again) = (Quantity::parse(&text).unwrap(), Quantity::parse(&canonical).unwrap());
-        prop_assert!(ours.same(again), "{} and {}", text, canonical);
+        prop_assert!(ours.is_equal(again), "{} and {}", text, canonical);
     }
 
     #[test]
     fn quantities_are_the_same_where_an_independent_reader_has_them_so(a in quantity(), b in quantity()) {
         let parse = |text: &str| ParsedQuantity::try_from(text).unwrap();
-        let ours = Quantity::parse(&a).unwrap().same(Quantity::parse(&b).unwrap());
+        let ours = Quantity::parse(&a).unwrap().is_equal(Quantity::parse(&b).unwrap());
         let theirs = parse(&a) == parse(&b);
         // Thousandths are the finest that a list of resources keeps.
         let fine = |text: &str| text.contains(['n', 'u', 'm', '.', '-']);

@@ -7,7 +7,7 @@ use driftwall_core::manifest::{self, Object};
 
 /// The objects of a YAML text, all of which must be valid.
 pub(crate) fn objects(file: &str, yaml: &str) -> Vec<Object> {
-    let reading = manifest::read(file, yaml.as_bytes());
+    let reading = manifest::parse(file, yaml.as_bytes());
     assert!(reading.errors.is_empty(), "{:?}\n{yaml}", reading.errors);
     reading.objects
 }

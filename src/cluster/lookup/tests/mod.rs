@@ -153,7 +153,7 @@ async fn a_definition_is_read_once_however_many_ask() {
     };
     for asked in (0..30).map(ask).collect::<Vec<_>>() {
         let custom = asked.await.unwrap();
-        assert_eq!(custom.replicas("v1").unwrap().to_string(), "spec.size");
+        assert_eq!(custom.replicas_path("v1").unwrap().to_string(), "spec.size");
     }
     assert_eq!(server.asked("customresourcedefinitions"), 1);
     assert!(live.custom_resource("a.example", "Maker").unwrap().is_none(), "a kind without a definition");
@@ -171,7 +171,7 @@ async fn a_definition_is_read_again_only_where_it_has_changed() {
     assert!(Arc::ptr_eq(&first.custom, &same.custom));
     server.defined("2", ".spec.count");
     let other = live.known.definition(&id, Some(&first)).await.unwrap().unwrap();
-    assert_eq!(other.custom.replicas("v1").unwrap().to_string(), "spec.count");
+    assert_eq!(other.custom.replicas_path("v1").unwrap().to_string(), "spec.count");
     assert_eq!((server.asked("/widgetry.a.example"), server.asked("#/apis/apiextensions")), (4, 2));
 }
 

@@ -23,7 +23,7 @@ spec: {size: 3}
 /// The verdict, and the fields it is about.
 async fn verdict(live: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<String>) {
     let task = tokio::spawn(async move {
-        let objects = manifest::read("git.yaml", GIT.as_bytes()).objects;
+        let objects = manifest::parse("git.yaml", GIT.as_bytes()).objects;
         let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
         let contents = SourceContents::new(Source::default(), vec![Arc::new(file)]);
         let snapshot = Snapshot::new(vec![Arc::new(contents)]).unwrap();

@@ -1,7 +1,7 @@
-//! Tests of the room as a whole: bytes in, objects out.
+//! Tests of the module as a whole: bytes in, objects out.
 
 mod documents;
-mod malice;
+mod hostile;
 mod objects;
 mod positions;
 mod properties;
@@ -9,11 +9,11 @@ mod values;
 
 use serde_json::Value;
 
-use super::{Object, Reading, Reason, Step, read};
+use super::{Object, ParsedFile, Reason, Segment, parse};
 
-/// A file's objects, all of which must be readable.
+/// A file's objects; the file must have no errors.
 fn objects(text: &str) -> Vec<Object> {
-    let Reading { objects, errors, .. } = read("app.yaml", text.as_bytes());
+    let ParsedFile { objects, errors, .. } = parse("app.yaml", text.as_bytes());
     assert!(errors.is_empty(), "{text:.200}: {}", errors[0]);
     objects
 }
@@ -41,28 +41,28 @@ fn x(body: &str) -> Value {
     object.value["x"].take()
 }
 
-/// Why a manifest with this body cannot be read.
+/// Why a manifest with this body is refused.
 fn refused(body: &str) -> Reason {
-    let reading = read("app.yaml", manifest("a", body).as_bytes());
-    assert!(reading.objects.is_empty(), "{body:.200} was read");
-    assert_eq!(reading.errors.len(), 1, "{body:.200}");
-    reading.errors[0].reason.clone()
+    let parsed = parse("app.yaml", manifest("a", body).as_bytes());
+    assert!(parsed.objects.is_empty(), "{body:.200} was parsed");
+    assert_eq!(parsed.errors.len(), 1, "{body:.200}");
+    parsed.errors[0].reason.clone()
 }
 
-/// `spec.ports[0]` as steps.
-fn steps(path: &str) -> Vec<Step<'_>> {
-    let steps = path.split(['.', '[']).filter(|step| !step.is_empty());
-    steps
-        .map(|step| match step.strip_suffix(']') {
-            Some(index) => Step::Index(index.parse().unwrap()),
-            None => Step::Key(step),
+/// `spec.ports[0]` as segments.
+fn segments(path: &str) -> Vec<Segment<'_>> {
+    path.split(['.', '['])
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| match segment.strip_suffix(']') {
+            Some(index) => Segment::Index(index.parse().unwrap()),
+            None => Segment::Key(segment),
         })
         .collect()
 }
 
-/// Where a field stands, as `line:column`.
-fn place(object: &Object, path: &str) -> String {
-    match object.marks.find(&object.value, &steps(path)) {
+/// Where a field is written, as `line:column`.
+fn position(object: &Object, path: &str) -> String {
+    match object.positions.find(&object.value, &segments(path)) {
         Some(position) => position.to_string(),
         None => "nowhere".to_owned(),
     }

@@ -1,10 +1,10 @@
-//! Which objects a document holds.
+//! Which objects a document contains.
 
-use super::super::{Reason, read};
-use super::{manifest, names, object, objects, place};
+use super::super::{Reason, parse};
+use super::{manifest, names, object, objects, position};
 
 #[test]
-fn an_object_knows_what_it_is() {
+fn an_object_has_its_type_namespace_and_name() {
     let object = object("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: prod}\n");
     assert_eq!(object.api_version, "apps/v1");
     assert_eq!(object.kind, "Deployment");
@@ -18,8 +18,8 @@ fn an_object_knows_what_it_is() {
 }
 
 #[test]
-fn what_never_reaches_a_cluster_is_skipped() {
-    let cells = [
+fn documents_that_never_reach_a_cluster_are_skipped() {
+    let cases = [
         "replicas: 3",
         "apiVersion: v2\nname: chart",
         "kind: Deployment",
@@ -36,11 +36,11 @@ fn what_never_reaches_a_cluster_is_skipped() {
         "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration",
         "apiVersion: v1\nkind: Config\nclusters: []",
     ];
-    for text in cells {
-        let reading = read("app.yaml", text.as_bytes());
-        assert!(reading.errors.is_empty(), "{text}: {}", reading.errors[0]);
-        assert!(reading.objects.is_empty(), "{text}");
-        assert_eq!(reading.skipped, 1, "{text}");
+    for text in cases {
+        let parsed = parse("app.yaml", text.as_bytes());
+        assert!(parsed.errors.is_empty(), "{text}: {}", parsed.errors[0]);
+        assert!(parsed.objects.is_empty(), "{text}");
+        assert_eq!(parsed.skipped, 1, "{text}");
     }
     // Flux's own Kustomization is an object of the cluster.
     let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}";
@@ -49,7 +49,7 @@ fn what_never_reaches_a_cluster_is_skipped() {
 
 #[test]
 fn an_object_needs_a_name_that_is_a_string() {
-    let cells = [
+    let cases = [
         ("", Reason::NoName, "1:1"),
         ("metadata:", Reason::NoName, "3:1"),
         ("metadata: {labels: {}}", Reason::NoName, "3:1"),
@@ -61,18 +61,18 @@ fn an_object_needs_a_name_that_is_a_string() {
         ("metadata: {name: [a]}", Reason::NameNotAString, "3:12"),
         ("metadata: {name: a, namespace: 1e3}", Reason::NamespaceNotAString, "3:21"),
     ];
-    for (metadata, reason, position) in cells {
+    for (metadata, reason, position) in cases {
         let text = format!("apiVersion: v1\nkind: C\n{metadata}\n");
-        let reading = read("app.yaml", text.as_bytes());
-        assert!(reading.objects.is_empty(), "{metadata}");
-        assert_eq!(reading.errors[0].reason, reason, "{metadata}");
-        assert_eq!(reading.errors[0].position.unwrap().to_string(), position, "{metadata}");
+        let parsed = parse("app.yaml", text.as_bytes());
+        assert!(parsed.objects.is_empty(), "{metadata}");
+        assert_eq!(parsed.errors[0].reason, reason, "{metadata}");
+        assert_eq!(parsed.errors[0].position.unwrap().to_string(), position, "{metadata}");
     }
     assert_eq!(names(&manifest("'123'", "")), ["123"]);
 }
 
 #[test]
-fn lists_are_opened() {
+fn the_items_of_lists_are_objects_of_their_own() {
     let text = "\
 apiVersion: v1
 kind: List
@@ -92,24 +92,24 @@ items:
   metadata: {labels: {}}
 - {apiVersion: v1, kind: Secret, metadata: {name: c}}
 ";
-    let reading = read("app.yaml", text.as_bytes());
-    let names: Vec<_> = reading.objects.iter().map(|object| &object.name).collect();
+    let parsed = parse("app.yaml", text.as_bytes());
+    let names: Vec<_> = parsed.objects.iter().map(|object| &object.name).collect();
     assert_eq!(names, ["a", "b", "c"]);
-    assert_eq!(reading.skipped, 1);
-    assert_eq!(reading.errors.len(), 1);
-    assert_eq!(reading.errors[0].to_string(), format!("app.yaml:16:3: document 1: {}", Reason::NoName));
-    let [a, b, c] = &reading.objects[..] else { panic!() };
-    assert_eq!(place(a, ""), "5:3");
-    assert_eq!(place(a, "data.x"), "8:10");
-    assert_eq!(place(b, "spec.ports[0].port"), "12:74");
-    assert_eq!(place(c, "metadata.name"), "17:45");
+    assert_eq!(parsed.skipped, 1);
+    assert_eq!(parsed.errors.len(), 1);
+    assert_eq!(parsed.errors[0].to_string(), format!("app.yaml:16:3: document 1: {}", Reason::NoName));
+    let [a, b, c] = &parsed.objects[..] else { panic!() };
+    assert_eq!(position(a, ""), "5:3");
+    assert_eq!(position(a, "data.x"), "8:10");
+    assert_eq!(position(b, "spec.ports[0].port"), "12:74");
+    assert_eq!(position(c, "metadata.name"), "17:45");
     for object in [a, b, c] {
-        assert_eq!(object.marks.len(), super::super::positions::count(&object.value));
+        assert_eq!(object.positions.len(), super::super::positions::count(&object.value));
     }
 }
 
 #[test]
-fn items_are_what_their_list_says() {
+fn items_without_a_type_have_that_of_their_list() {
     let text = "\
 kind: ConfigMapList
 apiVersion: v1
@@ -122,22 +122,22 @@ items:
 - kind: Secret
   metadata: {name: c}
 ";
-    let reading = read("app.yaml", text.as_bytes());
-    assert_eq!(reading.skipped, 1, "half a type is none");
-    let [a, b] = &reading.objects[..] else { panic!() };
+    let parsed = parse("app.yaml", text.as_bytes());
+    assert_eq!(parsed.skipped, 1, "half a type is not a type");
+    let [a, b] = &parsed.objects[..] else { panic!() };
     assert_eq!((a.kind.as_str(), a.api_version.as_str()), ("ConfigMap", "v1"));
     assert_eq!(a.value["kind"], "ConfigMap");
     assert_eq!(a.value["apiVersion"], "v1");
-    assert_eq!(place(a, "apiVersion"), "2:1");
-    assert_eq!(place(a, "kind"), "1:1");
-    assert_eq!(place(a, "data"), "5:3");
-    assert_eq!(place(a, "data.x"), "5:10");
-    assert_eq!(place(a, "metadata.name"), "4:14");
+    assert_eq!(position(a, "apiVersion"), "2:1");
+    assert_eq!(position(a, "kind"), "1:1");
+    assert_eq!(position(a, "data"), "5:3");
+    assert_eq!(position(a, "data.x"), "5:10");
+    assert_eq!(position(a, "metadata.name"), "4:14");
     assert_eq!(b.kind, "Secret");
 }
 
 #[test]
-fn a_list_is_what_has_items() {
+fn a_list_is_known_by_its_items() {
     for items in ["", "items:", "items: []", "items: [1, {}]"] {
         let text = format!("apiVersion: v1\nkind: List\n{items}");
         assert!(objects(&text).is_empty(), "{items}");
@@ -149,7 +149,7 @@ fn a_list_is_what_has_items() {
 }
 
 #[test]
-fn labels_that_are_no_strings_stay_as_they_are() {
+fn labels_that_are_not_strings_are_kept() {
     let text = "apiVersion: v1\nkind: C\nmetadata: {name: a, labels: {ver: 1.0, x: true}}";
     let labels = &object(text).value["metadata"]["labels"];
     assert_eq!(*labels, serde_json::json!({"ver": 1, "x": true}));

@@ -1,12 +1,12 @@
 //! Where each field is written.
 
-use super::{manifest, object, objects, place};
+use super::{manifest, object, objects, position};
 
 #[track_caller]
-fn check(text: &str, places: &[(&str, &str)]) {
+fn check(text: &str, positions: &[(&str, &str)]) {
     let object = object(text);
-    for (path, expected) in places {
-        assert_eq!(place(&object, path), *expected, "{path}");
+    for (path, expected) in positions {
+        assert_eq!(position(&object, path), *expected, "{path}");
     }
 }
 
@@ -33,7 +33,7 @@ spec:
         name: b
 ";
 
-const PLACES: &[(&str, &str)] = &[
+const POSITIONS: &[(&str, &str)] = &[
     ("", "1:1"),
     ("apiVersion", "1:1"),
     ("kind", "2:1"),
@@ -56,24 +56,24 @@ const PLACES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn entries_are_where_their_key_is_and_items_where_they_start() {
-    check(DEPLOYMENT, PLACES);
+fn an_entry_is_where_its_key_is_and_an_item_where_it_starts() {
+    check(DEPLOYMENT, POSITIONS);
 }
 
 #[test]
-fn line_ends_and_marks_do_not_shift_them() {
-    check(&DEPLOYMENT.replace('\n', "\r\n"), PLACES);
-    check(&format!("\u{FEFF}{DEPLOYMENT}"), PLACES);
+fn line_ends_and_byte_order_marks_do_not_shift_positions() {
+    check(&DEPLOYMENT.replace('\n', "\r\n"), POSITIONS);
+    check(&format!("\u{FEFF}{DEPLOYMENT}"), POSITIONS);
 }
 
 #[test]
-fn lines_are_those_of_the_file() {
+fn lines_are_counted_from_the_start_of_the_file() {
     let text = format!("# one\n\n---\n{}--- # two\n{}", manifest("a", ""), manifest("b", "x: 1\n"));
     let objects = objects(&text);
-    assert_eq!(place(&objects[0], "apiVersion"), "4:1");
-    assert_eq!(place(&objects[0], "metadata.name"), "6:12");
-    assert_eq!(place(&objects[1], "apiVersion"), "8:1");
-    assert_eq!(place(&objects[1], "x"), "11:1");
+    assert_eq!(position(&objects[0], "apiVersion"), "4:1");
+    assert_eq!(position(&objects[0], "metadata.name"), "6:12");
+    assert_eq!(position(&objects[1], "apiVersion"), "8:1");
+    assert_eq!(position(&objects[1], "x"), "11:1");
     assert_eq!(objects[1].document, 2);
     check(
         "%YAML 1.1\n--- {apiVersion: v1, kind: C,\n metadata: {name: é, x: 1}}",
@@ -82,7 +82,7 @@ fn lines_are_those_of_the_file() {
 }
 
 #[test]
-fn what_comes_through_an_alias_is_where_it_is_written() {
+fn a_value_that_comes_through_an_alias_is_where_it_is_written() {
     let text = manifest(
         "a",
         "\
@@ -118,13 +118,13 @@ w: [*n, *ports]
 }
 
 #[test]
-fn of_duplicates_the_one_that_counts() {
+fn of_duplicate_keys_the_one_that_counts_has_the_position() {
     let text = manifest("a", "x: {b: 1}\nv: 1\nx: {c: 2, b: 3, c: 4}\n");
     check(&text, &[("x", "6:1"), ("x.b", "6:11"), ("x.c", "6:17"), ("v", "5:1")]);
 }
 
 #[test]
-fn json_has_places_too() {
+fn json_has_positions_too() {
     let text = "{\"apiVersion\":\"v1\",\"kind\":\"C\",\n\t\"metadata\": {\"name\": \"é\\n\", \"x\": [\n1, 2 ,{\"é\":3 ,\"y\": 4}]}}";
     check(
         text,

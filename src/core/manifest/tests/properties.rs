@@ -1,10 +1,10 @@
-//! What holds for every input.
+//! Properties that hold for every input.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::super::parse;
 use super::super::positions::count;
-use super::super::read;
 
 /// Any JSON value.
 fn value() -> impl Strategy<Value = Value> {
@@ -47,8 +47,8 @@ fn stored(value: Value) -> Value {
     }
 }
 
-/// Pieces that a YAML text is made of, well or badly.
-fn pieces() -> impl Strategy<Value = String> {
+/// Text made of pieces of YAML, valid or not.
+fn yaml_like_text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a",
         "b: ",
@@ -96,20 +96,20 @@ fn pieces() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-        read("app.yaml", &bytes);
+    fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
+        parse("app.yaml", &bytes);
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in pieces()) {
-        let reading = read("app.yaml", text.as_bytes());
-        for object in reading.objects {
-            prop_assert_eq!(object.marks.len(), count(&object.value));
+    fn no_text_makes_the_parser_panic_and_each_node_has_a_position(text in yaml_like_text()) {
+        let parsed = parse("app.yaml", text.as_bytes());
+        for object in parsed.objects {
+            prop_assert_eq!(object.positions.len(), count(&object.value));
         }
     }
 
     #[test]
-    fn json_is_read_back_with_a_mark_for_each_node(spec in value(), pretty: bool) {
+    fn json_is_parsed_back_with_a_position_for_each_node(spec in value(), pretty: bool) {
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "spec": spec,
         });
@@ -118,10 +118,10 @@ proptest! {
         } else {
             object.to_string()
         };
-        let reading = read("app.json", text.as_bytes());
-        prop_assert!(reading.errors.is_empty(), "{}", reading.errors[0]);
-        let read = &reading.objects[0];
-        prop_assert_eq!(&read.value, &stored(object));
-        prop_assert_eq!(read.marks.len(), count(&read.value));
+        let parsed = parse("app.json", text.as_bytes());
+        prop_assert!(parsed.errors.is_empty(), "{}", parsed.errors[0]);
+        let read_back = &parsed.objects[0];
+        prop_assert_eq!(&read_back.value, &stored(object));
+        prop_assert_eq!(read_back.positions.len(), count(&read_back.value));
     }
 }

@@ -1,4 +1,4 @@
-//! What scalars, keys, tags and merges mean. Every cell was measured with
+//! What scalars, keys, tags and merge keys mean. Every case was measured with
 //! kubectl 1.37 (`kubectl label --local -o json`).
 
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use super::super::Reason;
 use super::{refused, x};
 
 #[track_caller]
-fn check(cells: &[(&str, Value)]) {
-    for (written, expected) in cells {
+fn check(cases: &[(&str, Value)]) {
+    for (written, expected) in cases {
         assert_eq!(x(&format!("x: {written}")), *expected, "x: {written}");
     }
 }
 
 #[test]
-fn words_are_booleans_in_three_spellings_and_null() {
+fn booleans_and_null_have_three_spellings_each() {
     check(&[
         ("y", json!(true)),
         ("Y", json!(true)),
@@ -94,15 +94,15 @@ fn integers_are_written_as_in_go() {
         ("99999999999999999999999", json!(1e23)),
         ("0xFFFFFFFFFFFFFFFF", json!(18_446_744_073_709_552_000.0)),
         ("0x1FFFFFFFFFFFFFFFF", json!("0x1FFFFFFFFFFFFFFFF")),
-        // An octal number that is none is a float.
+        // What looks like an octal number and is none is a float.
         ("0899", json!(899)),
         ("08", json!(8)),
     ]);
 }
 
-/// One without fraction is written as an integer.
+/// A float without fraction is stored as an integer.
 #[test]
-fn floats_leave_no_trace_of_their_spelling() {
+fn floats_are_stored_without_their_spelling() {
     check(&[
         ("1.0", json!(1)),
         ("1.", json!(1)),
@@ -167,7 +167,7 @@ fn everything_else_is_a_string() {
 }
 
 #[test]
-fn floats_without_a_spelling_in_json_are_refused() {
+fn floats_that_json_does_not_have_are_refused() {
     for written in [".inf", "-.Inf", "+.INF", ".nan", ".NaN"] {
         assert_eq!(refused(&format!("x: {written}")), Reason::NotFinite);
     }
@@ -193,7 +193,7 @@ fn tags_mean_what_kubectl_makes_of_them() {
         ("!!binary |\n  aGVs\n  bG8=\n", json!("hello")),
         ("!!binary /w==", json!("\u{FFFD}")),
         ("!!timestamp 2001-01-01", json!("2001-01-01")),
-        // An unknown tag says nothing but that it is no plain scalar.
+        // An unknown tag only says that the scalar is not a plain one.
         ("!foo 123", json!("123")),
         ("!!string 5", json!("5")),
         ("! 5", json!("5")),
@@ -207,7 +207,7 @@ fn tags_mean_what_kubectl_makes_of_them() {
 
 #[test]
 fn a_value_that_is_not_what_its_tag_says_is_refused() {
-    let cells = [
+    let cases = [
         ("!!int abc", Reason::InvalidTag("int")),
         ("!!int 1.5", Reason::InvalidTag("int")),
         ("!!float abc", Reason::InvalidTag("float")),
@@ -217,14 +217,14 @@ fn a_value_that_is_not_what_its_tag_says_is_refused() {
         ("!!binary \"*\"", Reason::InvalidBase64),
         ("!!binary aGV sbG8=", Reason::InvalidBase64),
     ];
-    for (written, reason) in cells {
+    for (written, reason) in cases {
         assert_eq!(refused(&format!("x: {written}")), reason, "x: {written}");
     }
 }
 
 #[test]
 fn keys_become_strings() {
-    let cells = [
+    let cases = [
         ("y", "true"),
         ("on", "true"),
         ("No", "false"),
@@ -251,31 +251,31 @@ fn keys_become_strings() {
         ("!!binary aGk=", "hi"),
         ("'<<'", "<<"),
     ];
-    for (written, expected) in cells {
+    for (written, expected) in cases {
         let body = format!("x:\n  {written}: 1");
         assert_eq!(x(&body), json!({expected: 1}), "{body}");
     }
 }
 
 #[test]
-fn keys_without_a_string_are_refused() {
+fn keys_that_cannot_become_strings_are_refused() {
     for written in ["~: 1", "null: 1", "12345678901234567890: 1", "{a: 1}: 1", "[1]: 1", "? - a\n  : 1"] {
         assert_eq!(refused(&format!("x:\n  {written}")), Reason::InvalidKey, "{written}");
     }
 }
 
 #[test]
-fn of_duplicate_keys_the_last_wins() {
+fn the_last_of_duplicate_keys_wins() {
     assert_eq!(x("x: {a: 1, b: 2, a: 3, a: 4}"), json!({"a": 4, "b": 2}));
     assert_eq!(x("x: {a: {b: 1}, a: }"), json!({"a": null}));
     assert_eq!(x("x: {yes: 1, true: 2, y: 3}"), json!({"true": 3}));
 }
 
 #[test]
-fn merge_keys_take_effect_where_they_stand() {
-    let cells = [
+fn a_merge_key_overrides_what_is_before_it() {
+    let cases = [
         ("x: {<<: {a: 2}, a: 1}", json!({"a": 1})),
-        // goyaml v2 writes over what came before; YAML would not.
+        // goyaml v2 overwrites what came before; the YAML standard does not.
         ("x: {a: 1, <<: {a: 2, b: 3}}", json!({"a": 2, "b": 3})),
         ("x: {<<: [{a: 1}, {a: 2, b: 2}]}", json!({"a": 1, "b": 2})),
         ("b: &b {c: 1}\nx: {<<: *b, d: 2}", json!({"c": 1, "d": 2})),
@@ -286,7 +286,7 @@ fn merge_keys_take_effect_where_they_stand() {
         ("x: {\"<<\": {a: 1}}", json!({"<<": {"a": 1}})),
         ("x: {!!merge <<: {a: 1}}", json!({"a": 1})),
     ];
-    for (body, expected) in cells {
+    for (body, expected) in cases {
         assert_eq!(x(body), expected, "{body}");
     }
     for body in ["x: {<<: 5}", "x: {<<: ~}", "x: {<<: [5]}", "x: {<<: [[{a: 1}]]}", "b: &b [1]\nx: {<<: *b}"] {
@@ -295,7 +295,7 @@ fn merge_keys_take_effect_where_they_stand() {
 }
 
 #[test]
-fn aliases_repeat_what_was_last_anchored() {
+fn an_alias_repeats_the_last_anchor_of_its_name() {
     assert_eq!(x("b: &b 1\nc: &b 2\nx: *b"), json!(2));
     assert_eq!(x("b: &b {c: [1]}\nx: [*b, *b]"), json!([{"c": [1]}, {"c": [1]}]));
     assert_eq!(x("b: &b\nx: *b"), json!(null));
@@ -304,7 +304,7 @@ fn aliases_repeat_what_was_last_anchored() {
 }
 
 #[test]
-fn json_means_the_same_and_has_no_merge_keys() {
+fn json_values_mean_the_same_and_json_has_no_merge_keys() {
     let text = r#"{"apiVersion": "v1", "kind": "C", "metadata": {"name": "a"},
       "x": [1e3, 1.0, -0, 1.50, 9223372036854775808, true, null, "yes", "<<", "\ud83d\ude00\/\n", {}],
       "<<": {"y": 1}}"#;

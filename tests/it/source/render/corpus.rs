@@ -18,7 +18,7 @@ const CORPUS: &str = "tests/data/corpus/online-boutique";
 fn plain_manifests_are_read_whole() {
     let file = Path::new(CORPUS).join("release/kubernetes-manifests.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let reading = manifest::read("x", text.as_bytes());
+    let reading = manifest::parse("x", text.as_bytes());
     let kinds = text.lines().filter(|line| line.starts_with("kind:")).count();
     assert!(reading.errors.is_empty() && reading.skipped == 0, "{:?}", reading.errors);
     assert_eq!((reading.objects.len(), kinds), (35, 35));
@@ -91,11 +91,11 @@ fn places_are_right(repo: &Repo, rendered: &driftwall::source::render::Rendered,
         let lines: Vec<_> = text.lines().collect();
         if let Some(spec) = object.value["spec"].as_object() {
             for name in spec.keys() {
-                let steps = [manifest::Step::Key("spec"), manifest::Step::Key(name)];
-                if object.marks.file(&object.value, &steps).is_some() || file.ends_with("kustomization.yaml") {
+                let steps = [manifest::Segment::Key("spec"), manifest::Segment::Key(name)];
+                if object.positions.file(&object.value, &steps).is_some() || file.ends_with("kustomization.yaml") {
                     continue;
                 }
-                let line = object.marks.find(&object.value, &steps).unwrap().line;
+                let line = object.positions.find(&object.value, &steps).unwrap().line;
                 let line = lines[usize::try_from(line).unwrap() - 1];
                 assert!(line.contains(&format!("{name}:")), "{components:?} {file}: {name} is not in {line:?}");
                 exact += 1;

@@ -136,7 +136,7 @@ fn what_is_made_anew_every_time_is_opaque() {
         })
         .unwrap();
     assert_eq!(
-        definition.places(&[&driftwall_core::diff::Path::of(&["spec", "group"])])[0].to_string(),
+        definition.locations(&[&driftwall_core::diff::Path::of(&["spec", "group"])])[0].to_string(),
         "c/crds/teams.yaml:7"
     );
 

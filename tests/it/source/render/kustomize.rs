@@ -53,7 +53,7 @@ fn fields_stand_where_they_are_written() {
         (&["spec", "selector", "matchLabels", "app"], "base/web.yaml:8"),
         (&["spec", "paused"], "base/web.yaml:5"),
     ] {
-        assert_eq!(declared.places(&[&driftwall_core::diff::Path::of(path)])[0].to_string(), place, "{path:?}");
+        assert_eq!(declared.locations(&[&driftwall_core::diff::Path::of(path)])[0].to_string(), place, "{path:?}");
     }
 }
 

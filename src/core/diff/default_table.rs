@@ -1,11 +1,11 @@
-//! What the API server fills in where a manifest says nothing, by type: the
-//! defaulting functions of Kubernetes 1.36 (`pkg/apis/*/v1/defaults.go`), of
-//! which `/openapi/v3` tells only a few.
+//! The table of the API server's defaults, by type: those of the defaulting
+//! functions of Kubernetes 1.36 (`pkg/apis/*/v1/defaults.go`), of which
+//! `/openapi/v3` has only a few.
 
 use super::schema::DefaultValue;
 
-/// A default as it is written in the table below.
-pub(super) enum Default {
+/// A default as the table below writes it.
+pub(super) enum TableDefault {
     Allocated,
     Json(&'static str),
     PolicyTypes,
@@ -13,34 +13,38 @@ pub(super) enum Default {
     Sibling(&'static str),
 }
 
-use Default::{Allocated, Json, PolicyTypes, PullPolicy, Sibling};
+use TableDefault::{Allocated, Json, PolicyTypes, PullPolicy, Sibling};
 
-/// Fields that say the same thing twice: the older name, and the one that counts.
+/// Type, then its pairs of fields that say the same thing: the older name, and the one that counts.
 pub(super) const ALIASES: &[(&str, &[(&str, &str)])] = &[
     ("core.v1.PersistentVolumeClaimSpec", &[("dataSource", "dataSourceRef")]),
     ("core.v1.PodSpec", &[("serviceAccount", "serviceAccountName")]),
 ];
 
-const TCP: Default = Json("\"TCP\"");
-const MODE: Default = Json("420");
-const RBAC: Default = Json("\"rbac.authorization.k8s.io\"");
+const TCP: TableDefault = Json("\"TCP\"");
+const FILE_MODE: TableDefault = Json("420");
+const RBAC_GROUP: TableDefault = Json("\"rbac.authorization.k8s.io\"");
 
-const NOTHING: Default = Json("{}");
+const EMPTY_OBJECT: TableDefault = Json("{}");
 
-const WEBHOOK: &[(&str, Default)] = &[
-    ("namespaceSelector", NOTHING),
-    ("objectSelector", NOTHING),
+const WEBHOOK: &[(&str, TableDefault)] = &[
+    ("namespaceSelector", EMPTY_OBJECT),
+    ("objectSelector", EMPTY_OBJECT),
     ("failurePolicy", Json("\"Fail\"")),
     ("matchPolicy", Json("\"Equivalent\"")),
     ("reinvocationPolicy", Json("\"Never\"")),
     ("timeoutSeconds", Json("10")),
 ];
 
-/// Type, then field, then what the server puts there.
-pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
+/// Type, then field, then what the server gives it.
+pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
     (
         "admissionregistration.v1.MatchResources",
-        &[("matchPolicy", Json("\"Equivalent\"")), ("namespaceSelector", NOTHING), ("objectSelector", NOTHING)],
+        &[
+            ("matchPolicy", Json("\"Equivalent\"")),
+            ("namespaceSelector", EMPTY_OBJECT),
+            ("objectSelector", EMPTY_OBJECT),
+        ],
     ),
     ("admissionregistration.v1.MutatingWebhook", WEBHOOK),
     ("admissionregistration.v1.RuleWithOperations", &[("scope", Json("\"*\""))]),
@@ -89,7 +93,7 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
         "apps.v1.StatefulSetUpdateStrategy",
         &[("rollingUpdate", Json(r#"{"partition":0}"#)), ("type", Json("\"RollingUpdate\""))],
     ),
-    // One type for both directions: the policies differ, and either are the server's own.
+    // One type for both directions: the policies differ, and both are the server's own.
     (
         "autoscaling.v2.HPAScalingRules",
         &[("policies", Allocated), ("selectPolicy", Json("\"Max\"")), ("stabilizationWindowSeconds", Json("0"))],
@@ -144,23 +148,23 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
     ),
     ("batch.v1.PodFailurePolicyOnPodConditionsPattern", &[("status", Json("\"True\""))]),
     ("core.v1.AzureDiskVolumeSource", &[("readOnly", Json("false"))]),
-    ("core.v1.ConfigMapVolumeSource", &[("defaultMode", MODE)]),
+    ("core.v1.ConfigMapVolumeSource", &[("defaultMode", FILE_MODE)]),
     (
         "core.v1.Container",
         &[
             ("imagePullPolicy", PullPolicy),
-            ("resources", NOTHING),
+            ("resources", EMPTY_OBJECT),
             ("terminationMessagePath", Json("\"/dev/termination-log\"")),
             ("terminationMessagePolicy", Json("\"File\"")),
         ],
     ),
     ("core.v1.ContainerPort", &[("protocol", TCP)]),
-    ("core.v1.DownwardAPIVolumeSource", &[("defaultMode", MODE)]),
+    ("core.v1.DownwardAPIVolumeSource", &[("defaultMode", FILE_MODE)]),
     (
         "core.v1.EphemeralContainer",
         &[
             ("imagePullPolicy", PullPolicy),
-            ("resources", NOTHING),
+            ("resources", EMPTY_OBJECT),
             ("terminationMessagePath", Json("\"/dev/termination-log\"")),
             ("terminationMessagePolicy", Json("\"File\"")),
         ],
@@ -189,7 +193,7 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("dnsPolicy", Json("\"ClusterFirst\"")),
             ("enableServiceLinks", Json("true")),
             ("restartPolicy", Json("\"Always\"")),
-            ("securityContext", NOTHING),
+            ("securityContext", EMPTY_OBJECT),
             ("schedulerName", Json("\"default-scheduler\"")),
             ("terminationGracePeriodSeconds", Json("30")),
         ],
@@ -203,9 +207,9 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("timeoutSeconds", Json("1")),
         ],
     ),
-    ("core.v1.ProjectedVolumeSource", &[("defaultMode", MODE)]),
+    ("core.v1.ProjectedVolumeSource", &[("defaultMode", FILE_MODE)]),
     ("core.v1.ResourceFieldSelector", &[("divisor", Json("\"0\""))]),
-    ("core.v1.SecretVolumeSource", &[("defaultMode", MODE)]),
+    ("core.v1.SecretVolumeSource", &[("defaultMode", FILE_MODE)]),
     ("core.v1.Secret", &[("type", Json("\"Opaque\""))]),
     ("core.v1.ServiceAccountTokenProjection", &[("expirationSeconds", Json("3600"))]),
     ("core.v1.ServicePort", &[("nodePort", Allocated), ("protocol", TCP), ("targetPort", Sibling("port"))]),
@@ -225,16 +229,16 @@ pub(super) const FILLS: &[(&str, &[(&str, Default)])] = &[
             ("type", Json("\"ClusterIP\"")),
         ],
     ),
-    ("core.v1.Volume", &[("emptyDir", NOTHING)]),
+    ("core.v1.Volume", &[("emptyDir", EMPTY_OBJECT)]),
     ("discovery.v1.EndpointPort", &[("name", Json("\"\"")), ("protocol", TCP)]),
     ("networking.v1.NetworkPolicyPort", &[("protocol", TCP)]),
     ("networking.v1.NetworkPolicySpec", &[("policyTypes", PolicyTypes)]),
-    ("rbac.v1.RoleRef", &[("apiGroup", RBAC)]),
-    ("rbac.v1.Subject", &[("apiGroup", RBAC)]),
+    ("rbac.v1.RoleRef", &[("apiGroup", RBAC_GROUP)]),
+    ("rbac.v1.Subject", &[("apiGroup", RBAC_GROUP)]),
 ];
 
-impl Default {
-    pub(super) fn parse(&self) -> DefaultValue {
+impl TableDefault {
+    pub(super) fn value(&self) -> DefaultValue {
         match *self {
             Allocated => DefaultValue::Allocated,
             Json(text) => DefaultValue::Value(serde_json::from_str(text).expect("the table above is read by a test")),

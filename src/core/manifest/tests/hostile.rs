@@ -1,11 +1,11 @@
-//! What is written to do harm is refused, and soon.
+//! Hostile documents are refused, quickly and within bounds.
 
 use std::fmt::Write as _;
 
-use super::super::{Reason, read};
+use super::super::{Reason, parse};
 use super::{manifest, refused, x};
 
-/// Levels of lists, each of which repeats the one before it `width` times.
+/// A YAML bomb: levels of lists, each of which repeats the one before it `width` times.
 fn bomb(levels: usize, width: usize, item: impl Fn(&str) -> String) -> String {
     let mut text = format!("a0: &a0 {}\n", item("b"));
     for level in 1..levels {
@@ -17,7 +17,7 @@ fn bomb(levels: usize, width: usize, item: impl Fn(&str) -> String) -> String {
 }
 
 #[test]
-fn alias_bombs() {
+fn alias_bombs_are_refused() {
     let list = |inner: &str| format!("[{inner}]");
     let merge = |inner: &str| match inner {
         "b" => "{b: 1}".to_owned(),
@@ -33,20 +33,20 @@ fn alias_bombs() {
 }
 
 #[test]
-fn aliases_in_honest_numbers_are_fine() {
+fn ordinary_numbers_of_aliases_are_fine() {
     let text = format!("b: &b {{c: 1, d: [2]}}\nx: [{}]", "*b, ".repeat(300));
     assert_eq!(x(&text).as_array().unwrap().len(), 300);
 }
 
 #[test]
-fn cycles() {
+fn cyclic_aliases_are_refused() {
     for body in ["x: &x [*x]", "x: &x {y: *x}", "x: &x {<<: *x}", "x: &x [{y: [1, *x]}]"] {
         assert_eq!(refused(body), Reason::CyclicAlias, "{body}");
     }
 }
 
 #[test]
-fn depth() {
+fn deep_nesting_is_refused() {
     let deep = |open: &str, close: &str, levels| format!("x: {}{}", open.repeat(levels), close.repeat(levels));
     x(&deep("[", "]", 199));
     x(&deep("{a: ", "}", 199));
@@ -55,7 +55,7 @@ fn depth() {
         assert_eq!(refused(&deep("{a: ", "}", levels)), Reason::TooDeep);
         assert_eq!(refused(&format!("x:\n{}a", "- ".repeat(levels))), Reason::TooDeep);
         let json = deep("[", "]", levels).replace("x: ", "{\"x\": ") + "}";
-        assert_eq!(read("a.json", json.as_bytes()).errors[0].reason, Reason::TooDeep);
+        assert_eq!(parse("a.json", json.as_bytes()).errors[0].reason, Reason::TooDeep);
     }
     let chain = |item: &dyn Fn(usize) -> String| {
         (1..1000).fold("a0: &a0 {b: 1}\n".to_owned(), |text, level| {
@@ -69,12 +69,12 @@ fn depth() {
 }
 
 #[test]
-fn size() {
+fn large_documents_are_refused() {
     let text = format!("x: {}\n---\n{}", "y".repeat(9 << 20), manifest("b", ""));
-    let reading = read("app.yaml", text.as_bytes());
-    assert_eq!(reading.errors[0].reason, Reason::TooLarge);
-    assert_eq!(reading.objects.len(), 1);
+    let parsed = parse("app.yaml", text.as_bytes());
+    assert_eq!(parsed.errors[0].reason, Reason::TooLarge);
+    assert_eq!(parsed.objects.len(), 1);
 
     let many = format!("{{\"x\": [{}1]}}", "1,".repeat(1_000_000));
-    assert_eq!(read("a.json", many.as_bytes()).errors[0].reason, Reason::TooManyNodes);
+    assert_eq!(parse("a.json", many.as_bytes()).errors[0].reason, Reason::TooManyNodes);
 }

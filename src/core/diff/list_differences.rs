@@ -1,0 +1,107 @@
+//! The part of the walk that compares lists: keyed lists item by item, sets and
+//! atomic lists as one value.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::differences::{ChangeKind, Walk};
+use super::equal::values_equal;
+use super::items::{ItemIndex, ItemKeys};
+use super::opaque::contains_opaque;
+use super::schema::SchemaRef;
+
+impl Walk {
+    /// Compares lists whose items are told apart by keys: item with item.
+    pub(super) fn compare_keyed_list(
+        &mut self,
+        keys: &ItemKeys<'_>,
+        declared: &[Value],
+        old: Option<&[Value]>,
+        new: &[Value],
+        schema: SchemaRef<'_>,
+    ) {
+        let [declared, old, new] = [declared, old.unwrap_or_default(), new].map(|list| ItemIndex::of(list, keys));
+        for id in ItemIndex::union(&[&declared, &new, &old]) {
+            let (declared_item, old_item, new_item) = (declared.get(id), old.get(id), new.get(id));
+            // Git has several items with these keys (a variable named twice):
+            // tools drop one of them, or swap them.
+            let duplicates = declared.duplicates(id);
+            let is_one_of_them = match new_item {
+                Some(item) => duplicates.iter().any(|duplicate| values_equal(duplicate, item, schema.items())),
+                None => new.first(id).is_some(),
+            };
+            if !duplicates.is_empty() && is_one_of_them {
+                continue;
+            }
+            let Some(element) = declared_item.or(new_item).or(old_item).and_then(|item| keys.path_element(item)) else {
+                continue;
+            };
+            self.descend(element, |walk| walk.compare(declared_item, old_item, new_item, schema.items()));
+        }
+    }
+
+    /// Compares sets: one value, whatever the order of its members.
+    pub(super) fn compare_set(
+        &mut self,
+        declared: &[Value],
+        old: Option<&[Value]>,
+        new: &[Value],
+        schema: SchemaRef<'_>,
+    ) {
+        let [declared_items, old_items, new_items] =
+            [declared, old.unwrap_or_default(), new].map(|list| ItemIndex::of(list, &ItemKeys::WholeItem));
+        let is_removed = |id| new_items.get(id).is_none() && (self.creating || old_items.get(id).is_some());
+        let is_added = |id| declared_items.get(id).is_none() && old_items.get(id).is_none();
+        let is_declared_empty = declared.is_empty();
+        let (new, declared) = (Value::from(new), Value::from(declared));
+        let change = if declared_items.iter().any(|(id, _)| is_removed(id)) {
+            ChangeKind::RemovedDeclared
+        } else if new_items.iter().any(|(id, _)| is_added(id)) {
+            if is_declared_empty { ChangeKind::Filled } else { ChangeKind::Extra }
+        } else if !values_equal(&new, &declared, schema) {
+            ChangeKind::RemovedExtra
+        } else {
+            return;
+        };
+        self.report(change, Some(&new), Some(&declared));
+    }
+
+    /// The worst change inside an atomic list whose items all have what Git
+    /// says of them: what Git leaves out of an item is the server's, what the
+    /// write adds to it is an extra. The list is one value, so it is reported once.
+    pub(super) fn worst_change_inside(
+        &self,
+        declared: &[Value],
+        old: Option<&[Value]>,
+        new: &[Value],
+        schema: SchemaRef<'_>,
+    ) -> Option<ChangeKind> {
+        let old_by_index = old.filter(|old| old.len() == new.len());
+        let old_items: HashSet<_> = old.unwrap_or_default().iter().map(Value::to_string).collect();
+        let mut inside = Self { creating: false, path: self.path.clone(), differences: Vec::new() };
+        for (index, (declared_item, new_item)) in declared.iter().zip(new).enumerate() {
+            // An item that only moves up because another one was removed is not changed by this write.
+            if old_items.contains(&new_item.to_string()) {
+                continue;
+            }
+            let old_item = old_by_index.map(|old| &old[index]);
+            // Without a schema nothing tells the server's defaults in a restored item from an extra.
+            let is_certain = old_item.is_some() || !schema.items().is_unknown();
+            if is_certain || contains_opaque(declared_item) {
+                inside.compare(Some(declared_item), old_item, Some(new_item), schema.items());
+                inside.differences.retain(|difference| is_certain || difference.change == ChangeKind::Opaque);
+            }
+        }
+        let worst_first = [
+            ChangeKind::RemovedDeclared,
+            ChangeKind::Changed,
+            ChangeKind::Opaque,
+            ChangeKind::Extra,
+            ChangeKind::Filled,
+            ChangeKind::Extended,
+        ];
+        let is_inside = |change: &ChangeKind| inside.differences.iter().any(|difference| difference.change == *change);
+        worst_first.into_iter().find(is_inside)
+    }
+}
