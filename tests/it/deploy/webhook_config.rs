@@ -178,8 +178,8 @@ fn values_that_would_leave_drift_unjudged_in_silence_are_refused_with_the_way_ou
     for (values, words) in [
         ("tls.mode=certManager", "takes registration.manage=false"),
         ("registration.manage=false", "takes tls.mode=certManager or secret, or webhook.enabled=false"),
-        ("webhook.caBundle=LS0tLS1CRUdJTg==", "driftwall writes its registration itself"),
-        ("webhook.annotations.a=b", "driftwall writes its registration itself"),
+        ("webhook.caBundle=LS0tLS1CRUdJTg==", "driftwall writes its webhook configuration itself"),
+        ("webhook.annotations.a=b", "driftwall writes its webhook configuration itself"),
     ] {
         let run = helm.run(&["template", "driftwall", CHART, "--set", values]);
         let said = String::from_utf8_lossy(&run.stderr);
