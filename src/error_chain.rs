@@ -1,16 +1,17 @@
 //! An error with its causes, as one line.
 
-/// An error with all its causes on one line, none said twice.
+/// The error and all its causes, joined by colons. A cause that is already part of
+/// the text is left out, since some libraries repeat it.
 pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words.push_str(": ");
-            words.push_str(&more);
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
         }
-        cause = error.source();
+        source = cause.source();
     }
-    words
+    text
 }

@@ -1,4 +1,4 @@
-//! What one connection is doing: waiting, sending a head, or being answered.
+//! What one connection is doing: idle, receiving request headers, or being answered.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,50 +9,52 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The state that a connection's stream and its requests write, and its keeper reads.
+/// Written by a connection's stream and its requests, read by its supervisor.
 ///
-/// hyper's own time-out for heads counts the wait between two requests as well,
-/// and would close a connection that the API server is about to use again. This
-/// one starts with a head's first byte.
+/// hyper's own time-out for headers also counts the wait between two requests, and
+/// would close a connection that the API server is about to use again. This one
+/// starts with the first byte of the headers.
 #[derive(Debug)]
 pub(super) struct ConnectionActivity {
-    born: Instant,
+    opened: Instant,
+    /// Requests that are being answered.
     requests: AtomicUsize,
-    /// Milliseconds since `born`, plus one; 0 outside a head.
-    head: AtomicU64,
-    /// When the last request was answered, in milliseconds since `born`.
-    last: AtomicU64,
+    /// When the first byte of the current headers arrived, in milliseconds since
+    /// `opened`, plus one; 0 while none are being received.
+    headers_began: AtomicU64,
+    /// When the last request was answered, in milliseconds since `opened`.
+    last_answer: AtomicU64,
     closing: AtomicBool,
 }
 
 impl ConnectionActivity {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            born: Instant::now(),
+            opened: Instant::now(),
             requests: AtomicUsize::new(0),
-            head: AtomicU64::new(0),
-            last: AtomicU64::new(0),
+            headers_began: AtomicU64::new(0),
+            last_answer: AtomicU64::new(0),
             closing: AtomicBool::new(false),
         })
     }
 
-    /// How long a head has been on its way, where one is.
-    pub(super) fn head_for(&self) -> Option<Duration> {
-        let since = self.head.load(Ordering::Acquire).checked_sub(1)?;
-        Some(Duration::from_millis(self.now().saturating_sub(since)))
+    /// For how long request headers have been arriving, if they are.
+    pub(super) fn receiving_headers_for(&self) -> Option<Duration> {
+        let began = self.headers_began.load(Ordering::Acquire).checked_sub(1)?;
+        Some(Duration::from_millis(self.now().saturating_sub(began)))
     }
 
-    /// How long no request has been answered; none while one is. Bytes alone do
-    /// not count: HTTP/2 answers pings for ever.
+    /// For how long no request has been answered; none while one is. Bytes alone do
+    /// not count: an HTTP/2 client may answer pings for ever.
     pub(super) fn idle_for(&self) -> Option<Duration> {
         if self.requests.load(Ordering::Acquire) > 0 {
             return None;
         }
-        let last = self.last.load(Ordering::Acquire);
+        let last = self.last_answer.load(Ordering::Acquire);
         Some(Duration::from_millis(self.now().saturating_sub(last)))
     }
 
-    /// From now on answers say that the connection closes.
+    /// From now on responses say that the connection closes.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
@@ -61,23 +63,23 @@ impl ConnectionActivity {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// A request's head is complete; dropped with the answer.
-    pub(super) fn request(self: &Arc<Self>) -> RequestGuard {
+    /// Notes that a request's headers are complete. The guard is dropped with the answer.
+    pub(super) fn begin_request(self: &Arc<Self>) -> RequestGuard {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        self.head.store(0, Ordering::Release);
+        self.headers_began.store(0, Ordering::Release);
         RequestGuard(Arc::clone(self))
     }
 
-    fn read(&self) {
+    fn bytes_received(&self) {
         if self.requests.load(Ordering::Acquire) == 0 {
-            // Only the first byte starts a head's clock: trickling must not restart it.
+            // Only the first byte starts the clock, so that sending byte by byte does not restart it.
             let now = self.now() + 1;
-            let _ = self.head.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+            let _ = self.headers_began.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 }
 
@@ -87,36 +89,36 @@ pub(super) struct RequestGuard(Arc<ConnectionActivity>);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.last.store(self.0.now(), Ordering::Release);
+        self.0.last_answer.store(self.0.now(), Ordering::Release);
         self.0.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// A stream that tells its pulse what it reads.
+/// A stream that notes in its connection's activity when bytes arrive.
 #[derive(Debug)]
-pub(super) struct Watched<I> {
+pub(super) struct TrackedStream<I> {
     stream: I,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
 }
 
-impl<I> Watched<I> {
-    pub(super) fn new(stream: I, pulse: Arc<ConnectionActivity>) -> Self {
-        Self { stream, pulse }
+impl<I> TrackedStream<I> {
+    pub(super) fn new(stream: I, activity: Arc<ConnectionActivity>) -> Self {
+        Self { stream, activity }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for TrackedStream<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.pulse.read();
+            self.activity.bytes_received();
         }
         polled
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for TrackedStream<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -1,4 +1,4 @@
-//! The webhook's routes: one review in, one answer out.
+//! The webhook's routes: one request in, one response out.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,97 +19,83 @@ use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
 use super::rejection::{Rejection, json_response};
-use super::{ReviewResponse, Reviewer, body, timeout};
-use crate::telemetry::LogLimiter;
-use crate::telemetry::Metrics;
+use super::reviewer::{ReviewResponse, Reviewer};
+use super::settings::RequestLimits;
+use super::{body, timeout};
+use crate::telemetry::{LogLimiter, Metrics};
 
-/// Bounds of what is read and worked on.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// The largest body in bytes. An update carries two copies of an object.
-    pub body: usize,
-    /// How many reviews may be in flight; more are turned away at once.
-    pub in_flight: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { body: 8 * 1024 * 1024, in_flight: 256 }
-    }
-}
-
-/// The webhook's routes, apart from any connection.
-pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, bounds: Bounds) -> Router {
-    let desk = Arc::new(HandlerState {
+/// The webhook's routes, independent of any connection.
+pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: RequestLimits) -> Router {
+    let state = Arc::new(HandlerState {
         reviewer,
         metrics,
-        limit: bounds.body,
-        places: Arc::new(Semaphore::new(bounds.in_flight.min(Semaphore::MAX_PERMITS))),
+        body_limit: limits.body_bytes,
+        permits: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
         shed_log: LogLimiter::every(Duration::from_secs(5)),
     });
-    Router::new().route("/validate", post(validate).fallback(wrong_method)).fallback(unknown_path).with_state(desk)
+    Router::new().route("/validate", post(validate).fallback(wrong_method)).fallback(unknown_path).with_state(state)
 }
 
 struct HandlerState<R> {
     reviewer: Arc<R>,
     metrics: Arc<Metrics>,
-    limit: usize,
-    places: Arc<Semaphore>,
+    body_limit: usize,
+    permits: Arc<Semaphore>,
     shed_log: LogLimiter,
 }
 
-async fn validate<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
     let arrived = Instant::now();
-    let deadline = arrived + timeout::of(request.uri().query());
+    let deadline = arrived + timeout::review_timeout(request.uri().query());
     if !is_json(request.headers()) {
-        return desk.refuse(Rejection::WrongContentType, request, deadline).await;
+        return state.reject(Rejection::WrongContentType, request, deadline).await;
     }
-    // Waiting for a place would only spend the time-out: the API server can ask
-    // another replica, or pass on, sooner.
-    let Some(place) = Place::take(&desk) else {
-        desk.metrics.shed.inc();
-        if desk.shed_log.allows() {
-            tracing::warn!("Too many reviews in flight, turning some away");
+    // Waiting for a permit would only use up the time-out: turned away at once, the API
+    // server can sooner ask another replica or apply its failurePolicy.
+    let Some(permit) = InFlightPermit::acquire(&state) else {
+        state.metrics.shed.inc();
+        if state.shed_log.allows() {
+            tracing::warn!("Too many reviews in flight, some turned away");
         }
-        return desk.refuse(Rejection::Shed, request, deadline).await;
+        return state.reject(Rejection::Shed, request, deadline).await;
     };
     let (parts, mut unread) = request.into_parts();
-    let body = match body::read(&mut unread, desk.limit, deadline).await {
+    let body = match body::read(&mut unread, state.body_limit, deadline).await {
         Ok(body) => body,
-        Err(refusal) => {
-            drop(place);
+        Err(rejection) => {
+            drop(permit);
             let request = Request::from_parts(parts, unread);
-            return desk.refuse(refusal, request, deadline).await;
+            return state.reject(rejection, request, deadline).await;
         }
     };
-    let response = desk.review(body, deadline, place).await;
-    desk.metrics.observe_latency(arrived.elapsed());
+    let response = state.review(body, deadline, permit).await;
+    state.metrics.observe_latency(arrived.elapsed());
     response
 }
 
-async fn wrong_method<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request: Request) -> Response {
-    let deadline = Instant::now() + timeout::of(request.uri().query());
-    desk.refuse(Rejection::WrongMethod, request, deadline).await
+async fn wrong_method<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+    let deadline = Instant::now() + timeout::review_timeout(request.uri().query());
+    state.reject(Rejection::WrongMethod, request, deadline).await
 }
 
-async fn unknown_path<R: Reviewer>(State(desk): State<Arc<HandlerState<R>>>, request: Request) -> Response {
-    let deadline = Instant::now() + timeout::of(request.uri().query());
-    desk.refuse(Rejection::UnknownPath, request, deadline).await
+async fn unknown_path<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+    let deadline = Instant::now() + timeout::review_timeout(request.uri().query());
+    state.reject(Rejection::UnknownPath, request, deadline).await
 }
 
 impl<R: Reviewer> HandlerState<R> {
-    /// Answers a review that was read whole.
-    async fn review(&self, body: Bytes, deadline: Instant, place: Place) -> Response {
+    /// Answers a review whose body is complete.
+    async fn review(&self, body: Bytes, deadline: Instant, permit: InFlightPermit) -> Response {
         let reviewer = Arc::clone(&self.reviewer);
-        let asked = body.clone();
-        // A task of its own: a panic costs this review only, and a review that
-        // keeps its thread busy cannot keep the deadline from being seen. It
-        // takes the place along, which is free when the work has really ended.
+        let review_body = body.clone();
+        // A task of its own: a panic costs this review only, and a review that keeps its
+        // thread busy cannot delay the answer at the deadline. The permit moves into it,
+        // since the work may go on after that answer.
         let task = async move {
-            let _place = place;
-            reviewer.review(asked, deadline).await
+            let _permit = permit;
+            reviewer.review(review_body, deadline).await
         };
-        let mut task = Aborting(tokio::spawn(task.in_current_span()));
+        let mut task = AbortOnDrop(tokio::spawn(task.in_current_span()));
         match timeout_at(deadline.into(), &mut task.0).await {
             Ok(Ok(answer)) => {
                 if answer.labels.is_none() {
@@ -117,68 +103,68 @@ impl<R: Reviewer> HandlerState<R> {
                 }
                 self.answer(answer)
             }
-            Ok(Err(failed)) => self.panicked(&panic_text(failed)),
+            Ok(Err(error)) => self.panicked(&task_failure(error)),
             Err(_) => {
                 self.metrics.count_rejection("deadline_exceeded");
-                tracing::warn!("Review overdue");
+                tracing::warn!("Review deadline exceeded");
                 match catch_unwind(AssertUnwindSafe(|| self.reviewer.overdue(&body))) {
                     Ok(answer) => self.answer(answer),
-                    Err(payload) => self.panicked(&payload_text(payload.as_ref())),
+                    Err(payload) => self.panicked(&panic_message(payload.as_ref())),
                 }
             }
         }
     }
 
-    fn answer(&self, reviewed: ReviewResponse) -> Response {
-        let ReviewResponse { status, body, labels } = reviewed;
+    fn answer(&self, response: ReviewResponse) -> Response {
+        let ReviewResponse { status, body, labels } = response;
         if let Some(labels) = labels {
             self.metrics.count_review(&labels);
         }
         json_response(status, body)
     }
 
-    fn panicked(&self, text: &str) -> Response {
-        tracing::error!(panic = text, "Review panicked");
+    fn panicked(&self, message: &str) -> Response {
+        tracing::error!(panic = message, "Review panicked");
         self.metrics.count_rejection(Rejection::Panicked.label());
         Rejection::Panicked.into_response()
     }
 
-    async fn refuse(&self, refusal: Rejection, request: Request, deadline: Instant) -> Response {
-        self.metrics.count_rejection(refusal.label());
-        tracing::debug!(reason = refusal.label(), "Request refused");
+    async fn reject(&self, rejection: Rejection, request: Request, deadline: Instant) -> Response {
+        self.metrics.count_rejection(rejection.label());
+        tracing::debug!(reason = rejection.label(), "Request rejected");
         let (parts, unread): (_, Body) = request.into_parts();
-        // A client that waits for the word to go on has not begun to send.
+        // A client that sent `Expect: 100-continue` waits for it and has not begun to send.
         if !parts.headers.contains_key(EXPECT) {
-            body::discard(unread, self.limit, deadline).await;
+            body::discard(unread, self.body_limit, deadline).await;
         }
-        refusal.into_response()
+        rejection.into_response()
     }
 }
 
-/// A review's place among those in flight.
-struct Place {
+/// Allows one review to be in flight, and counts it.
+struct InFlightPermit {
     metrics: Arc<Metrics>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Place {
-    fn take<R>(desk: &HandlerState<R>) -> Option<Self> {
-        let permit = Arc::clone(&desk.places).try_acquire_owned().ok()?;
-        desk.metrics.in_flight.inc();
-        Some(Self { metrics: Arc::clone(&desk.metrics), _permit: permit })
+impl InFlightPermit {
+    fn acquire<R>(state: &HandlerState<R>) -> Option<Self> {
+        let permit = Arc::clone(&state.permits).try_acquire_owned().ok()?;
+        state.metrics.in_flight.inc();
+        Some(Self { metrics: Arc::clone(&state.metrics), _permit: permit })
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.metrics.in_flight.dec();
     }
 }
 
-/// A task that ends with whoever waits for it, such as a client that went away.
-struct Aborting<T>(JoinHandle<T>);
+/// A task that is aborted when nobody waits for it any more, because the client is gone for example.
+struct AbortOnDrop<T>(JoinHandle<T>);
 
-impl<T> Drop for Aborting<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -192,20 +178,20 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn panic_text(failed: JoinError) -> String {
-    match failed.try_into_panic() {
-        Ok(payload) => payload_text(payload.as_ref()),
-        // Nobody else holds the task, so only the runtime's own end cancels it.
+fn task_failure(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(payload) => panic_message(payload.as_ref()),
+        // Nobody else holds the task, so only the end of the runtime cancels it.
         Err(cancelled) => cancelled.to_string(),
     }
 }
 
-fn payload_text(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_default()
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    if let Some(message) = payload.downcast_ref::<&str>() {
+        (*message).to_owned()
+    } else {
+        payload.downcast_ref::<String>().cloned().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -217,38 +203,38 @@ mod tests {
 
     use super::*;
 
-    /// Answers with what it was sent; panics and dawdles on request.
+    /// Answers with the body that it was sent; panics or hangs on request.
     struct Echo;
 
     impl Reviewer for Echo {
         async fn review(&self, body: Bytes, _: Instant) -> ReviewResponse {
             match body.as_ref() {
                 b"\"panic\"" => panic!("as asked"),
-                b"\"dawdle\"" | b"\"dawdle, then panic\"" => std::future::pending().await,
-                _ => reviewed(body.to_vec()),
+                b"\"hang\"" | b"\"hang, then panic\"" => std::future::pending().await,
+                _ => response(body.to_vec()),
             }
         }
 
         fn overdue(&self, body: &Bytes) -> ReviewResponse {
-            assert_ne!(body.as_ref(), b"\"dawdle, then panic\"");
-            reviewed(b"\"overdue\"".to_vec())
+            assert_ne!(body.as_ref(), b"\"hang, then panic\"");
+            response(b"\"overdue\"".to_vec())
         }
     }
 
-    fn reviewed(body: Vec<u8>) -> ReviewResponse {
+    fn response(body: Vec<u8>) -> ReviewResponse {
         ReviewResponse { status: StatusCode::OK, body, labels: None }
     }
 
     fn echo() -> Router {
-        let bounds = Bounds { body: 100, in_flight: 1 };
-        app(Arc::new(Echo), Arc::new(Metrics::new()), bounds)
+        let limits = RequestLimits { body_bytes: 100, in_flight: 1 };
+        app(Arc::new(Echo), Arc::new(Metrics::new()), limits)
     }
 
     fn post_json(uri: &str, body: &str) -> Request {
         Request::post(uri).header(CONTENT_TYPE, "application/json").body(body.to_owned().into()).unwrap()
     }
 
-    async fn ask(request: Request) -> (StatusCode, HeaderMap, Value) {
+    async fn send(request: Request) -> (StatusCode, HeaderMap, Value) {
         let response = echo().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         assert_eq!(parts.headers[header::CONTENT_TYPE], "application/json");
@@ -259,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_review_is_answered_by_the_reviewer() {
-        let (status, _, body) = ask(post_json("/validate?timeout=5s", r#""hi""#)).await;
+        let (status, _, body) = send(post_json("/validate?timeout=5s", r#""hi""#)).await;
         assert_eq!((status, body), (StatusCode::OK, "hi".into()));
     }
 
@@ -275,15 +261,15 @@ mod tests {
             let mut request = post_json("/validate", "1");
             let value = kind.parse().unwrap();
             request.headers_mut().insert(CONTENT_TYPE, value);
-            assert_eq!(ask(request).await.0, want, "{kind:?}");
+            assert_eq!(send(request).await.0, want, "{kind:?}");
         }
         let mut request = post_json("/validate", "1");
         request.headers_mut().remove(CONTENT_TYPE);
-        assert_eq!(ask(request).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(send(request).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 
     #[tokio::test]
-    async fn every_refusal_is_a_status() {
+    async fn every_rejection_is_a_kubernetes_status() {
         let mut get = post_json("/validate", "");
         *get.method_mut() = Method::GET;
         let mut text = post_json("/validate", "1");
@@ -295,9 +281,9 @@ mod tests {
             (post_json("/", "1"), 404, "NotFound"),
             (post_json("/validate", &long), 413, "RequestEntityTooLarge"),
             (post_json("/validate", r#""panic""#), 500, "InternalError"),
-            (post_json("/validate?timeout=10ms", r#""dawdle, then panic""#), 500, "InternalError"),
+            (post_json("/validate?timeout=10ms", r#""hang, then panic""#), 500, "InternalError"),
         ] {
-            let (status, headers, body) = ask(request).await;
+            let (status, headers, body) = send(request).await;
             assert_eq!(status.as_u16(), code, "{reason}");
             assert_eq!(body["kind"], "Status");
             assert_eq!(body["apiVersion"], "v1");
@@ -310,14 +296,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_just_the_limit_is_read() {
+    async fn a_body_of_exactly_the_limit_is_accepted() {
         let body = format!("\"{}\"", "1".repeat(98));
-        assert_eq!(ask(post_json("/validate", &body)).await.0, StatusCode::OK);
+        assert_eq!(send(post_json("/validate", &body)).await.0, StatusCode::OK);
     }
 
     #[tokio::test]
-    async fn an_overdue_review_is_answered_too() {
-        let (status, _, body) = ask(post_json("/validate?timeout=10ms", r#""dawdle""#)).await;
+    async fn a_review_that_misses_its_deadline_is_answered() {
+        let (status, _, body) = send(post_json("/validate?timeout=10ms", r#""hang""#)).await;
         assert_eq!((status, body), (StatusCode::OK, "overdue".into()));
     }
 }

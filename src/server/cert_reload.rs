@@ -1,4 +1,4 @@
-//! Taking over a changed certificate while serving.
+//! Reloads the serving certificate while serving.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,43 +7,44 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::tls::{Identity, Origin, TlsError};
+use super::tls::{TlsError, TlsIdentity, TlsSource};
 use crate::error_chain::error_chain;
 use crate::telemetry::{Metrics, unix_now};
 
-/// Looks at the certificate again and again.
+/// Reads the certificate again and again, and swaps it when it has changed.
 ///
-/// It compares contents rather than waiting for the file system to tell: a
-/// mounted Secret changes by the swap of a symbolic link above the files, which
-/// watchers of the files themselves never hear of.
+/// It compares contents rather than waiting for file system events: Kubernetes
+/// updates a mounted Secret by swapping a symbolic link above the files, of which a
+/// watch on the files themselves is never notified.
 pub(super) struct CertificateReloader {
-    origin: Origin,
-    /// What new connections are served with. The whole of it is swapped, so that
-    /// a new client CA holds as well and no old session gets around it.
+    source: TlsSource,
+    /// What new connections are served with. It is swapped as a whole, so that a new
+    /// client CA applies too and no old TLS session can be resumed under it.
     current: Arc<ArcSwap<ServerConfig>>,
     metrics: Arc<Metrics>,
-    taken: u64,
-    trouble: Option<Trouble>,
+    /// The fingerprint of the files in use.
+    fingerprint: u64,
+    last_failure: Option<ReloadFailure>,
 }
 
-/// Something that cannot be served, as it was seen at the last look.
-struct Trouble {
-    text: String,
-    told: bool,
+/// Why the last reload failed.
+struct ReloadFailure {
+    error: String,
+    is_reported: bool,
 }
 
 impl CertificateReloader {
-    /// Reads what is to be served first; here every error is final.
-    pub(super) async fn begin(mut origin: Origin, metrics: Arc<Metrics>) -> Result<Self, TlsError> {
-        let texts = origin.read().await?;
-        let identity = texts.identity()?;
-        note_end(&metrics, &identity);
+    /// Loads the certificate for the first time; here every error is final.
+    pub(super) async fn load(mut source: TlsSource, metrics: Arc<Metrics>) -> Result<Self, TlsError> {
+        let files = source.read().await?;
+        let identity = files.identity()?;
+        record_expiry(&metrics, &identity);
         Ok(Self {
-            origin,
+            source,
             current: Arc::new(ArcSwap::new(identity.config)),
             metrics,
-            taken: texts.print(),
-            trouble: None,
+            fingerprint: files.fingerprint(),
+            last_failure: None,
         })
     }
 
@@ -52,60 +53,60 @@ impl CertificateReloader {
         Arc::clone(&self.current)
     }
 
-    /// Never ends.
-    pub(super) async fn follow(mut self, every: Duration) {
-        let mut tick = interval(every);
+    /// Reloads on every change. Never ends.
+    pub(super) async fn run(mut self, poll_interval: Duration) {
+        let mut tick = interval(poll_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
-                () = self.origin.changed() => {}
+                () = self.source.changed() => {}
             }
-            match self.look().await {
-                Ok(()) => self.trouble = None,
-                Err(error) => self.refuse(&error),
+            match self.reload_if_changed().await {
+                Ok(()) => self.last_failure = None,
+                Err(error) => self.report_failure(&error),
             }
         }
     }
 
-    async fn look(&mut self) -> Result<(), TlsError> {
-        let texts = self.origin.read().await?;
-        let print = texts.print();
-        if print == self.taken {
+    async fn reload_if_changed(&mut self) -> Result<(), TlsError> {
+        let files = self.source.read().await?;
+        let fingerprint = files.fingerprint();
+        if fingerprint == self.fingerprint {
             return Ok(());
         }
-        let identity = texts.identity()?;
-        note_end(&self.metrics, &identity);
+        let identity = files.identity()?;
+        record_expiry(&self.metrics, &identity);
         self.current.store(identity.config);
-        self.taken = print;
+        self.fingerprint = fingerprint;
         self.metrics.count_certificate_reload(true);
-        tracing::info!("Certificate changed, new connections get it");
+        tracing::info!("Serving certificate reloaded");
         Ok(())
     }
 
-    /// Keeps the old certificate. What is wrong at one look only was a file half
-    /// written, or one of the pair read before the swap and one after; it is
-    /// told when it is still wrong in the same way at the next look, once.
-    fn refuse(&mut self, error: &TlsError) {
-        let text = error_chain(error);
-        match &mut self.trouble {
-            Some(trouble) if trouble.text == text => {
-                if !trouble.told {
-                    trouble.told = true;
+    /// Keeps the old certificate. A failure that is gone at the next attempt was a file
+    /// half written, or one file of the pair read before the swap and the other after
+    /// it. So a failure is reported when it occurs a second time in a row, once.
+    fn report_failure(&mut self, error: &TlsError) {
+        let error = error_chain(error);
+        match &mut self.last_failure {
+            Some(failure) if failure.error == error => {
+                if !failure.is_reported {
+                    failure.is_reported = true;
                     self.metrics.count_certificate_reload(false);
-                    tracing::error!(error = text, "Changed certificate refused, old one kept");
+                    tracing::error!(%error, "Changed certificate rejected, the old one stays in use");
                 }
             }
-            trouble => *trouble = Some(Trouble { text, told: false }),
+            last_failure => *last_failure = Some(ReloadFailure { error, is_reported: false }),
         }
     }
 }
 
-fn note_end(metrics: &Metrics, identity: &Identity) {
-    let Some(until) = identity.until else { return };
-    metrics.set_certificate_expiry(until);
-    if until <= unix_now() {
-        // Served all the same: the clock may be the wrong one of the two.
-        tracing::error!("The serving certificate has ended");
+fn record_expiry(metrics: &Metrics, identity: &TlsIdentity) {
+    let Some(expiry) = identity.expiry else { return };
+    metrics.set_certificate_expiry(expiry);
+    if expiry <= unix_now() {
+        // Served nevertheless: the clock may be what is wrong.
+        tracing::error!("Serving certificate expired");
     }
 }

@@ -1,4 +1,4 @@
-//! One connection's life: its requests, and when it ends.
+//! One connection: its requests, and when it has to end.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher as _, RandomState};
@@ -18,54 +18,59 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tower::ServiceExt as _;
 
-use super::Times;
-use super::activity::{ConnectionActivity, Watched};
-use super::drain::Phase;
+use super::activity::{ConnectionActivity, TrackedStream};
+use super::drain::ServingPhase;
+use super::settings::Timeouts;
 
-/// The protocol that was agreed on in the handshake.
+/// The protocol that the TLS handshake agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
 }
 
-/// After the end of accepting, a new connection gets this long to bring its
-/// request: the client may have been sending it already.
-const LINGER: Duration = Duration::from_secs(1);
-/// A connection that was asked to end is cut off after this long: longer than
-/// the longest review.
-const PARTING: Duration = Duration::from_secs(40);
-/// An HTTP/2 client that answers no ping for this long is gone.
-const PING: Duration = Duration::from_secs(20);
+/// How long a connection stays open after accepting has ended, for a request that
+/// the client may have sent already.
+const STOPPING_GRACE: Duration = Duration::from_secs(1);
+/// How long a connection may take to shut down before it is aborted: longer than the
+/// longest review.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(40);
+/// How often HTTP/2 clients are pinged, and how long they may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Serves a connection until it ends, or has to.
-pub(super) async fn serve<S>(stream: S, protocol: Protocol, app: Router, phase: watch::Receiver<Phase>, times: Times)
-where
+/// Serves a connection until it ends, or its supervisor ends it.
+pub(super) async fn serve<S>(
+    stream: S,
+    protocol: Protocol,
+    app: Router,
+    phase: watch::Receiver<ServingPhase>,
+    timeouts: Timeouts,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = ConnectionActivity::new();
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
-    let answering = Arc::clone(&pulse);
-    let service = service_fn(move |request| answer(app.clone(), request, Arc::clone(&answering)));
+    let activity = ConnectionActivity::new();
+    let io = TokioIo::new(TrackedStream::new(stream, Arc::clone(&activity)));
+    let request_activity = Arc::clone(&activity);
+    let service = service_fn(move |request| answer(app.clone(), request, Arc::clone(&request_activity)));
     let builder = builder(protocol);
     let mut connection = pin!(builder.serve_connection(io, service));
-    let mut keeper = Keeper::new(protocol, pulse, phase, times);
+    let mut supervisor = ConnectionSupervisor::new(protocol, activity, phase, timeouts);
     loop {
         tokio::select! {
-            // What has arrived is served before the connection is judged.
+            // A request that has arrived is served before the supervisor looks at the time.
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "Connection broke off");
+                    tracing::debug!(%error, "Connection failed");
                 }
                 return;
             }
-            step = keeper.step() => match step {
-                Step::CutOff(reason) => {
-                    tracing::debug!(reason, "Connection cut off");
+            action = supervisor.next_action() => match action {
+                SupervisorAction::Abort(reason) => {
+                    tracing::debug!(reason, "Connection aborted");
                     return;
                 }
-                Step::Part => connection.as_mut().graceful_shutdown(),
+                SupervisorAction::ShutDown => connection.as_mut().graceful_shutdown(),
             }
         }
     }
@@ -73,13 +78,13 @@ where
 
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    // The keeper watches over heads; see `ConnectionActivity`.
+    // The supervisor times headers out; see `ConnectionActivity`.
     builder.http1().header_read_timeout(None);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL)
         .max_header_list_size(16 * 1024);
     match protocol {
         Protocol::Http1 => builder.http1_only(),
@@ -90,125 +95,134 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
 async fn answer(
     app: Router,
     request: Request<Incoming>,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
 ) -> Result<axum::response::Response, Infallible> {
-    let _beat = pulse.request();
+    let _guard = activity.begin_request();
     let version = request.version();
     let mut response = app.oneshot(request).await?;
-    if version <= Version::HTTP_11 && pulse.is_closing() {
+    if version <= Version::HTTP_11 && activity.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-/// What a keeper asks for.
-enum Step {
-    /// Drop the connection as it is.
-    CutOff(&'static str),
+/// What a supervisor wants of its connection.
+enum SupervisorAction {
+    /// Drop the connection, whatever it is doing.
+    Abort(&'static str),
     /// Answer what is in flight, then close.
-    Part,
+    ShutDown,
 }
 
-/// Watches over a connection's times.
-struct Keeper {
+/// Ends a connection that is too slow, idle or old, or whose server shuts down.
+struct ConnectionSupervisor {
     protocol: Protocol,
-    pulse: Arc<ConnectionActivity>,
-    phase: watch::Receiver<Phase>,
-    times: Times,
-    born: Instant,
+    activity: Arc<ConnectionActivity>,
+    phase: watch::Receiver<ServingPhase>,
+    timeouts: Timeouts,
+    opened: Instant,
     max_age: Duration,
-    stopping: Option<Instant>,
-    parted: Option<Instant>,
+    /// Since when the server takes no more connections.
+    stopping_since: Option<Instant>,
+    /// Since when this connection shuts down.
+    shutting_down_since: Option<Instant>,
     tick: Interval,
 }
 
-impl Keeper {
-    fn new(protocol: Protocol, pulse: Arc<ConnectionActivity>, phase: watch::Receiver<Phase>, times: Times) -> Self {
-        let shortest = times.head.min(times.idle).min(times.max_age);
-        let every = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        let mut tick = interval(every);
+impl ConnectionSupervisor {
+    fn new(
+        protocol: Protocol,
+        activity: Arc<ConnectionActivity>,
+        phase: watch::Receiver<ServingPhase>,
+        timeouts: Timeouts,
+    ) -> Self {
+        let shortest = timeouts.headers.min(timeouts.idle).min(timeouts.max_connection_age);
+        let check_interval = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let mut tick = interval(check_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut keeper = Self {
+        let mut supervisor = Self {
             protocol,
-            pulse,
+            activity,
             phase,
-            times,
-            born: Instant::now(),
-            max_age: jittered(times.max_age),
-            stopping: None,
-            parted: None,
+            timeouts,
+            opened: Instant::now(),
+            max_age: jittered(timeouts.max_connection_age),
+            stopping_since: None,
+            shutting_down_since: None,
             tick,
         };
-        // The first request's answer must know already.
-        keeper.mark();
-        keeper
+        // Before the first response, which may already have to say that the connection closes.
+        supervisor.follow_phase();
+        supervisor
     }
 
-    /// The next thing that the connection has to do.
-    async fn step(&mut self) -> Step {
+    /// Waits until the connection has to end.
+    async fn next_action(&mut self) -> SupervisorAction {
         loop {
             tokio::select! {
                 changed = self.phase.changed() => if changed.is_err() {
-                    return Step::CutOff("server gone");
+                    return SupervisorAction::Abort("server gone");
                 },
                 _ = self.tick.tick() => {}
             }
-            if let Some(step) = self.look() {
-                return step;
+            if let Some(action) = self.check() {
+                return action;
             }
         }
     }
 
-    fn look(&mut self) -> Option<Step> {
-        self.mark();
-        if let Some(parted) = self.parted {
-            return (parted.elapsed() > PARTING).then_some(Step::CutOff("parting too long"));
+    fn check(&mut self) -> Option<SupervisorAction> {
+        self.follow_phase();
+        if let Some(since) = self.shutting_down_since {
+            let is_overdue = since.elapsed() > SHUTDOWN_TIMEOUT;
+            return is_overdue.then_some(SupervisorAction::Abort("shutdown too slow"));
         }
-        // HTTP/2 has frames between requests, and pings that tell a dead client.
-        let head = match self.protocol {
-            Protocol::Http1 => self.pulse.head_for(),
+        // HTTP/2 sends frames between requests, and pings find a dead client.
+        let receiving_headers_for = match self.protocol {
+            Protocol::Http1 => self.activity.receiving_headers_for(),
             Protocol::Http2 => None,
         };
-        if let Some(head) = head {
-            // Its answer closes the connection where that is due.
-            return (head > self.times.head).then_some(Step::CutOff("head too slow"));
+        if let Some(duration) = receiving_headers_for {
+            // Not shut down in the middle of a request; its response closes the connection if that is due.
+            let is_overdue = duration > self.timeouts.headers;
+            return is_overdue.then_some(SupervisorAction::Abort("headers too slow"));
         }
-        let idle = self.pulse.idle_for().is_some_and(|i| i > self.times.idle);
-        let due = match self.protocol {
-            // Closing between two requests may cross the next one on its way, so
-            // an old connection is left to its next answer, or to the idle time.
-            Protocol::Http1 => idle || self.stopping.is_some_and(|s| s.elapsed() >= LINGER),
-            // A GOAWAY loses nothing.
-            Protocol::Http2 => idle || self.is_old() || self.stopping.is_some(),
+        let is_idle = self.activity.idle_for().is_some_and(|idle| idle > self.timeouts.idle);
+        let is_due = match self.protocol {
+            // Closing between two requests may cross with the next one on its way, so an
+            // old connection is left to its next response, or to the idle time-out.
+            Protocol::Http1 => is_idle || self.stopping_since.is_some_and(|since| since.elapsed() >= STOPPING_GRACE),
+            // With a GOAWAY frame no request gets lost.
+            Protocol::Http2 => is_idle || self.is_old() || self.stopping_since.is_some(),
         };
-        if !due {
+        if !is_due {
             return None;
         }
-        self.pulse.close();
-        self.parted = Some(Instant::now());
-        Some(Step::Part)
+        self.activity.close();
+        self.shutting_down_since = Some(Instant::now());
+        Some(SupervisorAction::ShutDown)
     }
 
-    /// Notes what the coming answers must say.
-    fn mark(&mut self) {
+    /// Makes the next responses close the connection if the server drains or the connection is old.
+    fn follow_phase(&mut self) {
         let phase = *self.phase.borrow_and_update();
-        if phase > Phase::Serving || self.is_old() {
-            self.pulse.close();
+        if phase > ServingPhase::Serving || self.is_old() {
+            self.activity.close();
         }
-        if phase == Phase::Stopping && self.stopping.is_none() {
-            self.stopping = Some(Instant::now());
-            self.tick = interval(LINGER / 10);
+        if phase == ServingPhase::Stopping && self.stopping_since.is_none() {
+            self.stopping_since = Some(Instant::now());
+            self.tick = interval(STOPPING_GRACE / 10);
         }
     }
 
     fn is_old(&self) -> bool {
-        self.born.elapsed() > self.max_age
+        self.opened.elapsed() > self.max_age
     }
 }
 
-/// Up to a tenth less, so that connections made together do not end together.
+/// Up to a tenth less, so that connections that were opened together do not close together.
 fn jittered(age: Duration) -> Duration {
-    let random = RandomState::new().hash_one(()) % 1000;
+    let permille = RandomState::new().hash_one(()) % 1000;
     // Below a thousand, so it fits.
-    age.saturating_sub(age / 10_000 * u32::try_from(random).unwrap_or_default())
+    age.saturating_sub(age / 10_000 * u32::try_from(permille).unwrap_or_default())
 }

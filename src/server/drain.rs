@@ -1,48 +1,49 @@
-//! Ending in order: the phases, and the signals that bring them about.
+//! Graceful shutdown: its phases, and the signals that start it.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Where the server is in its life.
+/// How far the shutdown is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+pub(super) enum ServingPhase {
     /// Taking reviews.
     Serving,
-    /// Still taking reviews, though no longer ready: endpoints need their time
-    /// to spread, and the API server holds on to the connections it has. Each
-    /// answer tells the client to close its connection.
+    /// Still taking reviews, though no longer ready: the Endpoints need time to
+    /// propagate, and the API server keeps using the connections that it has. Each
+    /// response tells the client to close its connection.
     Draining,
     /// Taking no more connections; what is in flight is answered.
     Stopping,
 }
 
-/// Two futures: the first is done at the first SIGTERM or SIGINT, the second at
+/// Two futures: the first completes at the first SIGTERM or SIGINT, the second at
 /// the second. They are what [`super::Server::run`] takes.
 ///
 /// # Errors
 ///
-/// Where the process may not listen for signals.
-pub fn signals() -> io::Result<(impl Future<Output = ()> + Send + use<>, impl Future<Output = ()> + Send + use<>)> {
+/// If the process cannot listen for signals.
+pub fn shutdown_signals()
+-> io::Result<(impl Future<Output = ()> + Send + use<>, impl Future<Output = ()> + Send + use<>)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (count, seen) = watch::channel(0_u8);
+    let (sender, receiver) = watch::channel(0_u8);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            count.send_modify(|count| *count = count.saturating_add(1));
+            sender.send_modify(|count| *count = count.saturating_add(1));
         }
     });
-    Ok((reached(seen.clone(), 1), reached(seen, 2)))
+    Ok((reaches(receiver.clone(), 1), reaches(receiver, 2)))
 }
 
-async fn reached(mut seen: watch::Receiver<u8>, want: u8) {
-    if seen.wait_for(|count| *count >= want).await.is_err() {
-        // The counting task only ends with the runtime; that is no signal.
+async fn reaches(mut received: watch::Receiver<u8>, expected: u8) {
+    if received.wait_for(|count| *count >= expected).await.is_err() {
+        // The counting task ends only with the runtime, which is no signal.
         std::future::pending::<()>().await;
     }
 }

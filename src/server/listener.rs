@@ -1,4 +1,4 @@
-//! Accepting connections: bounded, and never stopped by a failing one.
+//! Accepts connections: a bounded number, and never stopped by one that fails.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,74 +15,73 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::Instrument as _;
 
-use super::Times;
 use super::connection::{self, Protocol};
-use super::drain::Phase;
-use crate::telemetry::LogLimiter;
-use crate::telemetry::Metrics;
+use super::drain::ServingPhase;
+use super::settings::Timeouts;
+use crate::telemetry::{LogLimiter, Metrics};
 
-/// A port that is open, and what is served behind it.
+/// An open port, and what is served there.
 pub(super) struct Listener {
     pub(super) listener: TcpListener,
     pub(super) transport: Transport,
     pub(super) app: Router,
-    pub(super) times: Times,
-    /// How many connections may be open; more wait unaccepted.
-    pub(super) connections: usize,
+    pub(super) timeouts: Timeouts,
+    /// How many connections may be open; further ones wait to be accepted.
+    pub(super) max_connections: usize,
 }
 
 /// How bytes travel.
 #[derive(Clone)]
 pub(super) enum Transport {
     Plain,
-    /// With the configuration of the moment. Its connections are counted.
+    /// With the current configuration. These connections are counted.
     Tls(Arc<ArcSwap<ServerConfig>>, Arc<Metrics>),
 }
 
-/// Where the process is out of file handles, others free some in this time.
-const BACK_OFF: Duration = Duration::from_millis(100);
+/// How long to wait for others to close a file, if the process is out of file handles.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 impl Listener {
-    /// Accepts until the phase is [`Phase::Stopping`], then waits for the
-    /// connections that are open.
-    pub(super) async fn serve(self, phase: watch::Receiver<Phase>) {
-        let Self { listener, transport, app, times, connections } = self;
-        let places = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        let visitor = Arc::new(ConnectionHandler {
+    /// Accepts until the phase is [`ServingPhase::Stopping`], then waits for open
+    /// connections to end.
+    pub(super) async fn serve(self, phase: watch::Receiver<ServingPhase>) {
+        let Self { listener, transport, app, timeouts, max_connections } = self;
+        let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+        let handler = Arc::new(ConnectionHandler {
             transport,
             app,
-            times,
+            timeouts,
             handshake_log: LogLimiter::every(Duration::from_secs(5)),
         });
         let accept_log = LogLimiter::every(Duration::from_secs(5));
         let mut stop = phase.clone();
-        let mut stop = std::pin::pin!(stop.wait_for(|phase| *phase == Phase::Stopping));
-        let mut visits = JoinSet::new();
+        let mut stop = std::pin::pin!(stop.wait_for(|phase| *phase == ServingPhase::Stopping));
+        let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
-                Some(ended) = visits.join_next(), if !visits.is_empty() => report(ended),
-                (stream, peer, place) = accept(&listener, &places, &accept_log) => {
-                    let visitor = Arc::clone(&visitor);
+                Some(ended) = connections.join_next(), if !connections.is_empty() => log_panic(ended),
+                (stream, peer, permit) = accept(&listener, &permits, &accept_log) => {
+                    let handler = Arc::clone(&handler);
                     let phase = phase.clone();
                     let span = tracing::info_span!("connection", client = %peer);
-                    visits.spawn(async move {
-                        visitor.visit(stream, phase).await;
-                        drop(place);
+                    connections.spawn(async move {
+                        handler.handle(stream, phase).await;
+                        drop(permit);
                     }.instrument(span));
                 }
             }
         }
-        // Whoever comes now is refused at once and goes to another replica.
+        // New connections are refused at once now, and go to another replica.
         drop(listener);
-        while let Some(ended) = visits.join_next().await {
-            report(ended);
+        while let Some(ended) = connections.join_next().await {
+            log_panic(ended);
         }
     }
 }
 
-fn report(ended: Result<(), tokio::task::JoinError>) {
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
@@ -92,38 +91,38 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
     log: &LogLimiter,
 ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let place = take_place(places, log).await;
+    let permit = acquire_permit(permits, log).await;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, place),
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
-                if is_of_one_client(&error) {
+                if concerns_one_client(&error) {
                     continue;
                 }
                 if log.allows() {
-                    tracing::warn!(%error, "Failed to accept a connection, trying again");
+                    tracing::warn!(%error, "Connection not accepted, retrying");
                 }
-                sleep(BACK_OFF).await;
+                sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
 }
 
-async fn take_place(places: &Arc<Semaphore>, log: &LogLimiter) -> OwnedSemaphorePermit {
-    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        return place;
+async fn acquire_permit(permits: &Arc<Semaphore>, log: &LogLimiter) -> OwnedSemaphorePermit {
+    if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+        return permit;
     }
     if log.allows() {
-        tracing::warn!("Too many connections, new ones wait");
+        tracing::warn!("Connection limit reached, new ones wait");
     }
-    Arc::clone(places).acquire_owned().await.expect("nobody closes the semaphore")
+    Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed")
 }
 
-/// Whether only the connection being accepted failed, so that the next can follow.
-fn is_of_one_client(error: &io::Error) -> bool {
+/// Whether only the connection being accepted failed, so that the next one can be accepted at once.
+fn concerns_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -133,33 +132,33 @@ fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// What every connection of a door shares.
+/// What all connections of a listener share.
 struct ConnectionHandler {
     transport: Transport,
     app: Router,
-    times: Times,
+    timeouts: Timeouts,
     handshake_log: LogLimiter,
 }
 
 impl ConnectionHandler {
-    async fn visit(&self, stream: TcpStream, phase: watch::Receiver<Phase>) {
-        // Answers are one small write: waiting to fill a packet only delays them.
+    async fn handle(&self, stream: TcpStream, phase: watch::Receiver<ServingPhase>) {
+        // A response is one small write: waiting to fill a packet would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "Failed to set TCP_NODELAY");
         }
         let app = self.app.clone();
         let Transport::Tls(config, metrics) = &self.transport else {
-            return connection::serve(stream, Protocol::Http1, app, phase, self.times).await;
+            return connection::serve(stream, Protocol::Http1, app, phase, self.timeouts).await;
         };
-        let _open = Open::count(Arc::clone(metrics));
+        let _guard = ConnectionGuard::count(Arc::clone(metrics));
         let acceptor = TlsAcceptor::from(config.load_full());
-        match timeout(self.times.handshake, acceptor.accept(stream)).await {
+        match timeout(self.timeouts.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let protocol = match stream.get_ref().1.alpn_protocol() {
                     Some(b"h2") => Protocol::Http2,
                     _ => Protocol::Http1,
                 };
-                connection::serve(stream, protocol, app, phase, self.times).await;
+                connection::serve(stream, protocol, app, phase, self.timeouts).await;
             }
             Ok(Err(error)) => self.handshake_failed(metrics, &error),
             Err(_) => self.handshake_failed(metrics, &io::ErrorKind::TimedOut.into()),
@@ -168,8 +167,8 @@ impl ConnectionHandler {
 
     fn handshake_failed(&self, metrics: &Metrics, error: &io::Error) {
         metrics.handshake_failures.inc();
-        // Port scans and probes just leave; a client that speaks and refuses,
-        // say because of a stale CA bundle, is worth a line.
+        // Port scans and TCP probes just close the connection; a client that answers with
+        // an alert, because of a stale caBundle for example, is worth a log line.
         if error.kind() == io::ErrorKind::InvalidData && self.handshake_log.allows() {
             tracing::warn!(%error, "TLS handshake failed");
         } else {
@@ -178,17 +177,17 @@ impl ConnectionHandler {
     }
 }
 
-/// An open connection of the webhook, as the metrics count it.
-struct Open(Arc<Metrics>);
+/// Counts an open connection to the webhook until it is dropped.
+struct ConnectionGuard(Arc<Metrics>);
 
-impl Open {
+impl ConnectionGuard {
     fn count(metrics: Arc<Metrics>) -> Self {
         metrics.connections.inc();
         Self(metrics)
     }
 }
 
-impl Drop for Open {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.connections.dec();
     }
@@ -199,10 +198,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn running_out_of_file_handles_is_backed_off_from() {
+    fn only_errors_of_one_client_are_retried_without_delay() {
         const EMFILE: i32 = 24;
         const ECONNABORTED: i32 = 103;
-        assert!(!is_of_one_client(&io::Error::from_raw_os_error(EMFILE)));
-        assert!(is_of_one_client(&io::Error::from_raw_os_error(ECONNABORTED)));
+        assert!(!concerns_one_client(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(concerns_one_client(&io::Error::from_raw_os_error(ECONNABORTED)));
     }
 }

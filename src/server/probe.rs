@@ -1,4 +1,4 @@
-//! Dialing a webhook as the API server does, to see whether it would be trusted.
+//! Dials the webhook as an API server does, to find out whether its certificate is trusted.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,46 +13,46 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// Why the API server would not trust what is served.
+/// Why an API server could not call the webhook.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The CAs are no PEM.
-    #[error("failed to parse the registered caBundle as PEM: {0}")]
+    /// The registered `caBundle` is not PEM.
+    #[error("failed to parse the registered caBundle as PEM")]
     Pem(#[from] pem::Error),
-    /// The registered `caBundle` has no certificate, or one that cannot be trusted.
-    #[error("failed to trust the registered caBundle: {0}")]
-    Trust(rustls::Error),
-    /// The name cannot be in a certificate.
-    #[error("failed to dial {name}: {source}")]
+    /// A certificate of the registered `caBundle` is not usable as a trust anchor.
+    #[error("failed to trust the registered caBundle")]
+    Trust(#[source] rustls::Error),
+    /// The name is neither a DNS name nor an IP address.
+    #[error("failed to dial {name}")]
     Name {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         source: InvalidDnsNameError,
     },
-    /// Nobody listens.
-    #[error("failed to dial the webhook at {address}: {source}")]
+    /// No TCP connection.
+    #[error("failed to connect to the webhook at {address}")]
     Connect {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The operating system's reason.
         source: io::Error,
     },
-    /// The certificate is not trusted, most often.
-    #[error("failed to make a TLS connection to the webhook by the name {name}: {source}")]
+    /// No TLS connection, most often because the certificate is not trusted.
+    #[error("failed to make a TLS connection to the webhook by the name {name}")]
     Handshake {
         /// The name.
         name: String,
-        /// What is wrong.
+        /// The reason.
         source: io::Error,
     },
-    /// No answer.
+    /// No TLS connection in time.
     #[error("failed to make a TLS connection to the webhook within {0:?}")]
-    Slow(Duration),
+    TimedOut(Duration),
 }
 
-/// Longer than any API server waits.
-const LONGEST: Duration = Duration::from_secs(10);
+/// How long a probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes a TLS connection to a webhook by a name, trusting exactly these CAs (PEM).
 pub async fn probe(address: SocketAddr, server_name: &str, ca_pem: &str) -> Result<(), ProbeError> {
@@ -64,11 +64,11 @@ pub async fn probe(address: SocketAddr, server_name: &str, ca_pem: &str) -> Resu
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(ProbeError::Trust)?.with_root_certificates(roots).with_no_client_auth();
     let name = || server_name.to_owned();
-    let dialed = ServerName::try_from(name()).map_err(|source| ProbeError::Name { name: name(), source })?;
+    let tls_name = ServerName::try_from(name()).map_err(|source| ProbeError::Name { name: name(), source })?;
     let handshake = async {
         let stream = TcpStream::connect(address).await.map_err(|source| ProbeError::Connect { address, source })?;
-        let made = TlsConnector::from(Arc::new(config)).connect(dialed, stream).await;
-        made.map(drop).map_err(|source| ProbeError::Handshake { name: name(), source })
+        let connected = TlsConnector::from(Arc::new(config)).connect(tls_name, stream).await;
+        connected.map(drop).map_err(|source| ProbeError::Handshake { name: name(), source })
     };
-    timeout(LONGEST, handshake).await.unwrap_or(Err(ProbeError::Slow(LONGEST)))
+    timeout(PROBE_TIMEOUT, handshake).await.unwrap_or(Err(ProbeError::TimedOut(PROBE_TIMEOUT)))
 }

@@ -1,22 +1,22 @@
-//! The answers to requests that are not judged: Kubernetes `Status` objects.
+//! The responses to requests that are not evaluated: Kubernetes `Status` objects.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request is not judged.
+/// Why a request is not evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rejection {
-    /// The body ended early or broke off.
-    Broken,
+    /// The body ended early.
+    IncompleteBody,
     /// The handler panicked.
     Panicked,
-    /// More reviews are in flight than the bound allows.
+    /// The limit of reviews in flight is reached.
     Shed,
     /// The body did not arrive within the time-out.
-    Slow,
-    /// The body is above this many bytes.
+    SlowBody,
+    /// The body is larger than this many bytes.
     TooLarge(usize),
     /// There is no such path.
     UnknownPath,
@@ -27,13 +27,13 @@ pub(super) enum Rejection {
 }
 
 impl Rejection {
-    /// The label it is counted under.
+    /// The value of the metric's `reason` label.
     pub(super) fn label(self) -> &'static str {
         match self {
-            Self::Broken => "broken_body",
+            Self::IncompleteBody => "incomplete_body",
             Self::Panicked => "panic",
             Self::Shed => "shed",
-            Self::Slow => "slow_body",
+            Self::SlowBody => "slow_body",
             Self::TooLarge(_) => "too_large",
             Self::UnknownPath => "unknown_path",
             Self::WrongContentType => "wrong_content_type",
@@ -43,10 +43,10 @@ impl Rejection {
 
     fn status(self) -> StatusCode {
         match self {
-            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::IncompleteBody => StatusCode::BAD_REQUEST,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Shed => StatusCode::TOO_MANY_REQUESTS,
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::WrongContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -54,13 +54,13 @@ impl Rejection {
         }
     }
 
-    /// The reason, in the words of Kubernetes' `metav1.StatusReason`.
+    /// The reason, as Kubernetes' `metav1.StatusReason` has it.
     fn reason(self) -> &'static str {
         match self {
-            Self::Broken => "BadRequest",
+            Self::IncompleteBody => "BadRequest",
             Self::Panicked => "InternalError",
             Self::Shed => "TooManyRequests",
-            Self::Slow => "Timeout",
+            Self::SlowBody => "Timeout",
             Self::TooLarge(_) => "RequestEntityTooLarge",
             Self::UnknownPath => "NotFound",
             Self::WrongContentType => "UnsupportedMediaType",
@@ -70,14 +70,14 @@ impl Rejection {
 
     fn message(self) -> String {
         match self {
-            Self::Broken => "the request's body broke off".into(),
-            Self::Panicked => "the review failed inside driftwall; its log tells why".into(),
+            Self::IncompleteBody => "the request's body is incomplete".into(),
+            Self::Panicked => "the review failed inside driftwall; its log says why".into(),
             Self::Shed => "too many reviews are in flight; try again".into(),
-            Self::Slow => "the request's body did not arrive within the time-out".into(),
-            Self::TooLarge(limit) => format!("the request's body is above {limit} bytes"),
+            Self::SlowBody => "the request's body did not arrive within the time-out".into(),
+            Self::TooLarge(limit) => format!("the request's body is larger than {limit} bytes"),
             Self::UnknownPath => "no such path; reviews go to /validate".into(),
             Self::WrongContentType => "the content type must be application/json".into(),
-            Self::WrongMethod => "reviews are sent by POST".into(),
+            Self::WrongMethod => "reviews must be sent with POST".into(),
         }
     }
 }
@@ -112,7 +112,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// An answer whose body is JSON already.
+/// A response whose body is JSON already.
 pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
     let json = HeaderValue::from_static("application/json");
     (status, [(CONTENT_TYPE, json)], body).into_response()

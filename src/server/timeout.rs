@@ -2,30 +2,30 @@
 
 use std::time::Duration;
 
-/// The API server's own default, and what holds where it sends none.
-const DEFAULT: Duration = Duration::from_secs(10);
+/// The API server's own default, used if the request names no time-out.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time-out that can be registered.
-const LONGEST: Duration = Duration::from_secs(30);
-/// The answer has to travel back: a tenth, though never more than this.
-const MARGIN: Duration = Duration::from_millis(500);
+const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+/// The response has to travel back: a tenth of the time-out is kept for that, but not more than this.
+const MAX_RESPONSE_MARGIN: Duration = Duration::from_millis(500);
 
-/// The time within which a review must be answered, from its request's query.
+/// How long the answer to a review may take, by the query of its request.
 ///
-/// The API server appends the registered time-out, `?timeout=5s`; what cannot be
-/// read counts as absent. The margin for the way back is taken off.
-pub(super) fn of(query: Option<&str>) -> Duration {
+/// The API server appends the registered time-out, `?timeout=5s`; one that cannot be
+/// parsed counts as absent. The margin for the response is already subtracted.
+pub(super) fn review_timeout(query: Option<&str>) -> Duration {
     let granted = query
         .unwrap_or_default()
         .split('&')
         .find_map(|pair| pair.strip_prefix("timeout="))
-        .and_then(parse)
-        .map_or(DEFAULT, |asked| asked.min(LONGEST));
-    granted.saturating_sub((granted / 10).min(MARGIN))
+        .and_then(parse_go_duration)
+        .map_or(DEFAULT_TIMEOUT, |timeout| timeout.min(MAX_TIMEOUT));
+    granted.saturating_sub((granted / 10).min(MAX_RESPONSE_MARGIN))
 }
 
-/// Reads Go's text of a duration (`5s`, `1m30s`, `1.5h`); none where it is
-/// garbage or not above zero.
-fn parse(text: &str) -> Option<Duration> {
+/// Parses a duration as Go writes it (`5s`, `1m30s`, `1.5h`); none if the text is
+/// anything else, or not above zero.
+fn parse_go_duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut seconds = 0.0_f64;
     while !rest.is_empty() {
@@ -39,7 +39,7 @@ fn parse(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
 }
 
-/// Longer names before the names they begin with.
+/// `ms` before `m`: the first that matches is taken.
 const UNITS: [(&str, f64); 8] =
     [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_go_writes_them() {
+    fn durations_are_parsed_as_go_writes_them() {
         for (text, millis) in [
             ("5s", 5_000),
             ("1m30s", 90_000),
@@ -61,13 +61,13 @@ mod tests {
             ("1h", 3_600_000),
             (".5s", 500),
         ] {
-            let want = Duration::from_millis(millis);
-            assert_eq!(parse(text), Some(want), "{text}");
+            let expected = Duration::from_millis(millis);
+            assert_eq!(parse_go_duration(text), Some(expected), "{text}");
         }
     }
 
     #[test]
-    fn garbage_is_no_duration() {
+    fn other_texts_are_no_durations() {
         for text in [
             "",
             "+",
@@ -86,12 +86,12 @@ mod tests {
             "99999999999999999999999h",
             "5s5",
         ] {
-            assert_eq!(parse(text), None, "{text:?}");
+            assert_eq!(parse_go_duration(text), None, "{text:?}");
         }
     }
 
     #[test]
-    fn a_margin_is_left_for_the_way_back() {
+    fn a_margin_is_kept_for_the_response() {
         for (query, millis) in [
             (None, 9_500),
             (Some(""), 9_500),
@@ -102,7 +102,7 @@ mod tests {
             (Some("timeout=soon"), 9_500),
             (Some("xtimeout=1s"), 9_500),
         ] {
-            assert_eq!(of(query), Duration::from_millis(millis), "{query:?}");
+            assert_eq!(review_timeout(query), Duration::from_millis(millis), "{query:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From PEM texts to what TLS serves with.
+//! Makes the TLS configuration from PEM files.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -19,43 +19,43 @@ use crate::certs::ServingCertificate;
 /// Where the serving certificate comes from.
 #[derive(Clone, Debug)]
 pub enum CertificateSource {
-    /// Two PEM files, read again when they change.
+    /// Two PEM files, reloaded when they change.
     Files {
-        /// The certificate, then what leads to its authority.
+        /// The certificate, followed by its intermediate CAs.
         cert: PathBuf,
         /// Its key.
         key: PathBuf,
     },
-    /// Held by the owner, who sends the next before this one ends.
-    Held(watch::Receiver<Arc<ServingCertificate>>),
+    /// Managed by the program, which sends a new pair before the current one expires.
+    Managed(watch::Receiver<Arc<ServingCertificate>>),
 }
 
 /// Why a certificate cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file is missing or closed to us.
+    /// The file cannot be read.
     #[error("failed to read {name}")]
     Read {
         /// The file.
         name: String,
-        /// What the system says.
+        /// The operating system's reason.
         source: io::Error,
     },
-    /// The text is not PEM.
+    /// The file is not PEM.
     #[error("failed to parse {name} as PEM")]
     Pem {
         /// The file.
         name: String,
-        /// What is wrong.
+        /// The reason.
         source: pem::Error,
     },
-    /// There is PEM, but no certificate in it.
+    /// The PEM holds no certificate.
     #[error("failed to find a certificate in {0}")]
     NoCertificate(String),
-    /// There is PEM, but no private key in it.
+    /// The PEM holds no private key.
     #[error("failed to find a private key in {0}")]
     NoKey(String),
-    /// Each is well, but they are not of one pair.
+    /// Each is valid, but they do not belong together.
     #[error("failed to pair {cert} with {key}: the key does not match the certificate")]
     Mismatch {
         /// The certificate's file.
@@ -63,81 +63,81 @@ pub enum TlsError {
         /// The key's file.
         key: String,
     },
-    /// TLS does not take the certificate or the key.
+    /// The TLS library rejects the certificate or the key.
     #[error("failed to serve with {cert} and {key}")]
-    Unusable {
+    Rejected {
         /// The certificate's file.
         cert: String,
         /// The key's file.
         key: String,
-        /// What is wrong.
+        /// The reason.
         source: rustls::Error,
     },
-    /// A client CA is no certificate that could be trusted.
-    #[error("failed to trust a certificate of {name}")]
+    /// A client CA is not usable as a trust anchor.
+    #[error("failed to trust a certificate in {name}")]
     ClientCa {
         /// The file.
         name: String,
-        /// What is wrong.
+        /// The reason.
         source: rustls::Error,
     },
-    /// No verifier can be made of the client CAs.
-    #[error("failed to verify clients by {name}")]
+    /// The TLS library cannot verify clients by these CAs.
+    #[error("failed to verify clients by the CAs in {name}")]
     ClientVerifier {
         /// The file.
         name: String,
-        /// What is wrong.
+        /// The reason.
         source: VerifierBuilderError,
     },
 }
 
-/// Where everything is that TLS serves with.
+/// Where the certificate and the client CAs come from.
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub(super) struct TlsSource {
     pub(super) certificate: CertificateSource,
     pub(super) client_ca: Option<PathBuf>,
 }
 
-/// A text and how errors call it.
-struct Named {
+/// A PEM file's content, and its name in errors.
+struct PemFile {
     name: String,
-    text: Vec<u8>,
+    content: Vec<u8>,
 }
 
-/// What was read, before it is believed.
-pub(super) struct Texts {
-    cert: Named,
-    key: Named,
-    client_ca: Option<Named>,
+/// The files as they were read, not yet validated.
+pub(super) struct PemFiles {
+    cert: PemFile,
+    key: PemFile,
+    client_ca: Option<PemFile>,
 }
 
-/// What TLS serves with.
-pub(super) struct Identity {
+/// A validated certificate and key, ready to serve with.
+pub(super) struct TlsIdentity {
     pub(super) config: Arc<ServerConfig>,
-    /// Unix time at which the first certificate of the chain to end ends.
-    pub(super) until: Option<i64>,
+    /// When the first certificate of the chain expires, in Unix time.
+    pub(super) expiry: Option<i64>,
 }
 
-impl Origin {
-    pub(super) async fn read(&mut self) -> Result<Texts, TlsError> {
+impl TlsSource {
+    pub(super) async fn read(&mut self) -> Result<PemFiles, TlsError> {
         let (cert, key) = match &mut self.certificate {
-            CertificateSource::Files { cert, key } => (file(cert).await?, file(key).await?),
-            CertificateSource::Held(pair) => {
+            CertificateSource::Files { cert, key } => (read_file(cert).await?, read_file(key).await?),
+            CertificateSource::Managed(pair) => {
                 let pair = pair.borrow_and_update().clone();
-                let named = |name: &str, text: &str| Named { name: name.into(), text: text.into() };
-                (named("the held certificate", &pair.cert), named("the held key", &pair.key))
+                let managed = |name: &str, pem: &str| PemFile { name: name.into(), content: pem.into() };
+                (managed("the managed certificate", &pair.cert), managed("the managed key", &pair.key))
             }
         };
         let client_ca = match &self.client_ca {
-            Some(path) => Some(file(path).await?),
+            Some(path) => Some(read_file(path).await?),
             None => None,
         };
-        Ok(Texts { cert, key, client_ca })
+        Ok(PemFiles { cert, key, client_ca })
     }
 
-    /// Returns when the owner sends another pair; files say nothing.
+    /// Completes when a managed pair is replaced. For files it never does: they are polled.
     pub(super) async fn changed(&mut self) {
-        if let CertificateSource::Held(pair) = &mut self.certificate
+        if let CertificateSource::Managed(pair) = &mut self.certificate
             && pair.changed().await.is_ok()
         {
             return;
@@ -146,56 +146,56 @@ impl Origin {
     }
 }
 
-async fn file(path: &PathBuf) -> Result<Named, TlsError> {
+async fn read_file(path: &PathBuf) -> Result<PemFile, TlsError> {
     let name = path.display().to_string();
     match tokio::fs::read(path).await {
-        Ok(text) => Ok(Named { name, text }),
+        Ok(content) => Ok(PemFile { name, content }),
         Err(source) => Err(TlsError::Read { name, source }),
     }
 }
 
-impl Texts {
-    /// Tells one content from another.
-    pub(super) fn print(&self) -> u64 {
+impl PemFiles {
+    /// Differs whenever the contents differ.
+    pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.cert.text.hash(&mut hasher);
-        self.key.text.hash(&mut hasher);
-        self.client_ca.as_ref().map(|ca| &ca.text).hash(&mut hasher);
+        self.cert.content.hash(&mut hasher);
+        self.key.content.hash(&mut hasher);
+        self.client_ca.as_ref().map(|ca| &ca.content).hash(&mut hasher);
         hasher.finish()
     }
 
-    /// Believes the texts, or tells what is wrong with which.
-    pub(super) fn identity(&self) -> Result<Identity, TlsError> {
+    /// Validates the files and makes the TLS configuration.
+    pub(super) fn identity(&self) -> Result<TlsIdentity, TlsError> {
         let Self { cert, key, client_ca } = self;
         let chain = cert.certificates()?;
-        let until = chain.iter().filter_map(ends).min();
+        let expiry = chain.iter().filter_map(not_after).min();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(|source| self.unusable(source))?;
+            .map_err(|source| self.rejected(source))?;
         let builder = match client_ca {
             None => builder.with_no_client_auth(),
             Some(ca) => builder.with_client_cert_verifier(ca.verifier(provider)?),
         };
-        let mut config = builder.with_single_cert(chain, key.private_key()?).map_err(|source| self.unusable(source))?;
+        let mut config = builder.with_single_cert(chain, key.private_key()?).map_err(|source| self.rejected(source))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Identity { config: Arc::new(config), until })
+        Ok(TlsIdentity { config: Arc::new(config), expiry })
     }
 
-    fn unusable(&self, source: rustls::Error) -> TlsError {
+    fn rejected(&self, source: rustls::Error) -> TlsError {
         let (cert, key) = (self.cert.name.clone(), self.key.name.clone());
         if source == rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
             return TlsError::Mismatch { cert, key };
         }
-        TlsError::Unusable { cert, key, source }
+        TlsError::Rejected { cert, key, source }
     }
 }
 
-impl Named {
+impl PemFile {
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(&self.text)
+        let chain = CertificateDer::pem_slice_iter(&self.content)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| self.no_pem(source))?;
+            .map_err(|source| self.invalid_pem(source))?;
         if chain.is_empty() {
             return Err(TlsError::NoCertificate(self.name.clone()));
         }
@@ -203,9 +203,9 @@ impl Named {
     }
 
     fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
-        PrivateKeyDer::from_pem_slice(&self.text).map_err(|source| match source {
+        PrivateKeyDer::from_pem_slice(&self.content).map_err(|source| match source {
             pem::Error::NoItemsFound => TlsError::NoKey(self.name.clone()),
-            source => self.no_pem(source),
+            source => self.invalid_pem(source),
         })
     }
 
@@ -222,12 +222,12 @@ impl Named {
             .map_err(|source| TlsError::ClientVerifier { name: self.name.clone(), source })
     }
 
-    fn no_pem(&self, source: pem::Error) -> TlsError {
+    fn invalid_pem(&self, source: pem::Error) -> TlsError {
         TlsError::Pem { name: self.name.clone(), source }
     }
 }
 
-fn ends(der: &CertificateDer<'_>) -> Option<i64> {
+fn not_after(der: &CertificateDer<'_>) -> Option<i64> {
     let (_, cert) = x509_parser::parse_x509_certificate(der).ok()?;
     Some(cert.validity().not_after.timestamp())
 }

@@ -11,7 +11,7 @@ use crate::server::harness::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_probes_follow_the_server_through_its_life() {
     let server = start_server_with(|settings, _| {
-        settings.times.drain = HANG;
+        settings.timeouts.drain = HANG;
     })
     .await;
     let live = async || assert_eq!(server.get("/livez").await.2, "ok");
@@ -24,7 +24,7 @@ async fn the_probes_follow_the_server_through_its_life() {
 
     server.sources.waiting.lock().unwrap().clear();
     let (status, _, text) = server.get("/readyz").await;
-    assert_eq!((status, text.as_str()), (StatusCode::OK, "ok\nprod: main @ c0ffee, seen 2 s ago\n"));
+    assert_eq!((status, text.as_str()), (StatusCode::OK, "ok\nprod: main @ c0ffee, synced 2 s ago\n"));
 
     server.signal_once();
     eventually("unready", async || server.get("/readyz").await.0 == StatusCode::SERVICE_UNAVAILABLE).await;

@@ -59,7 +59,7 @@ async fn keep_asking(address: SocketAddr, config: ClientConfig, seen: Arc<Seen>)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_lost_when_the_server_ends_under_load() {
     let server = start_server_with(|settings, _| {
-        settings.times.drain = Duration::from_secs(1);
+        settings.timeouts.drain = Duration::from_secs(1);
     })
     .await;
     let seen = Arc::new(Seen::default());
@@ -87,7 +87,7 @@ async fn no_answer_is_lost_when_the_server_ends_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_flight_is_finished_and_nobody_new_let_in() {
-    let server = start_server_with(|settings, _| settings.times.drain = Duration::ZERO).await;
+    let server = start_server_with(|settings, _| settings.timeouts.drain = Duration::ZERO).await;
     let mut held = JoinSet::new();
     for mut client in [server.http1().await, server.http2().await] {
         held.spawn(async move {
@@ -110,7 +110,7 @@ async fn what_is_in_flight_is_finished_and_nobody_new_let_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_made_just_before_the_end_is_still_answered() {
-    let server = start_server_with(|settings, _| settings.times.drain = Duration::ZERO).await;
+    let server = start_server_with(|settings, _| settings.timeouts.drain = Duration::ZERO).await;
     let mut http1 = server.http1().await;
     http1.expect_answer(simple_review("a")).await;
     let mut fresh = server.http1().await;
@@ -128,8 +128,8 @@ async fn a_connection_made_just_before_the_end_is_still_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_does_not_wait_for_ever() {
     let server = start_server_with(|settings, _| {
-        settings.times.drain = Duration::ZERO;
-        settings.times.finish = Duration::from_millis(200);
+        settings.timeouts.drain = Duration::ZERO;
+        settings.timeouts.finish = Duration::from_millis(200);
     })
     .await;
     let mut client = server.http1().await;
@@ -146,7 +146,7 @@ async fn the_end_does_not_wait_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
-    let server = start_server_with(|settings, _| settings.times.drain = HANG).await;
+    let server = start_server_with(|settings, _| settings.timeouts.drain = HANG).await;
     server.signal_once();
     eventually("unready", async || !server.get("/readyz").await.0.is_success()).await;
     server.signal_twice();

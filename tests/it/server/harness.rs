@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::ServingCertificate;
 use driftwall::server::{
-    CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, ServeError, Server, Settings, SourceHealth,
+    CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, Server, ServerError, ServerSettings, SourceHealth,
 };
 use driftwall::telemetry::Metrics;
 use rustls::ClientConfig;
@@ -135,7 +135,7 @@ pub(crate) struct TestServer {
     pub(crate) mount: MountedSecret,
     shutdown: Signal,
     at_once: Signal,
-    pub(crate) task: JoinHandle<Result<(), ServeError>>,
+    pub(crate) task: JoinHandle<Result<(), ServerError>>,
 }
 
 /// Starts a server with the usual settings.
@@ -144,7 +144,7 @@ pub(crate) async fn start_server() -> TestServer {
 }
 
 /// Starts a server whose settings a test changes first.
-pub(crate) async fn start_server_with(tune: impl FnOnce(&mut Settings, &MountedSecret)) -> TestServer {
+pub(crate) async fn start_server_with(tune: impl FnOnce(&mut ServerSettings, &MountedSecret)) -> TestServer {
     let pair = localhost_pair();
     let mount = MountedSecret::new(&pair_files(&pair));
     let mut settings = settings(&mount);
@@ -177,12 +177,12 @@ pub(crate) async fn start_server_with(tune: impl FnOnce(&mut Settings, &MountedS
 }
 
 /// Free ports, the mounted certificate, and frequent checks for a new one.
-pub(crate) fn settings(mount: &MountedSecret) -> Settings {
+pub(crate) fn settings(mount: &MountedSecret) -> ServerSettings {
     let mut settings =
-        Settings::new(CertificateSource::Files { cert: mount.path("tls.crt"), key: mount.path("tls.key") });
+        ServerSettings::new(CertificateSource::Files { cert: mount.path("tls.crt"), key: mount.path("tls.key") });
     settings.listen = (Ipv4Addr::LOCALHOST, 0).into();
     settings.admin = (Ipv4Addr::LOCALHOST, 0).into();
-    settings.times.certificate_look = Duration::from_millis(50);
+    settings.timeouts.certificate_poll = Duration::from_millis(50);
     settings
 }
 

@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_open_connections_block_nobody_and_are_given_up() {
-    let server = start_server_with(|settings, _| settings.times.handshake = Duration::from_secs(2)).await;
+    let server = start_server_with(|settings, _| settings.timeouts.handshake = Duration::from_secs(2)).await;
     let mut silent = Vec::new();
     for turn in 0..60 {
         let mut stream = TcpStream::connect(server.webhook).await.unwrap();
@@ -33,7 +33,7 @@ async fn half_open_connections_block_nobody_and_are_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
-    let server = start_server_with(|settings, _| settings.times.head = SHORT).await;
+    let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream.write_all(b"POST /validate HT").await.unwrap();
     let _ = in_time(stream.read_to_end(&mut Vec::new())).await;
@@ -42,7 +42,7 @@ async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trickling_a_head_does_not_stretch_its_time() {
-    let server = start_server_with(|settings, _| settings.times.head = SHORT).await;
+    let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     in_time(async {
         stream.write_all(b"POST /validate HTTP/1.1\r\n").await.unwrap();
@@ -55,7 +55,7 @@ async fn trickling_a_head_does_not_stretch_its_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_of_a_head_does_not_count_the_wait_for_it() {
-    let server = start_server_with(|settings, _| settings.times.head = SHORT).await;
+    let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     // Before its first request, and between two.
     for mut client in [server.http1().await, server.http2().await] {
         tokio::time::sleep(4 * SHORT).await;
@@ -67,14 +67,14 @@ async fn the_time_of_a_head_does_not_count_the_wait_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_connection_ends() {
-    let server = start_server_with(|settings, _| settings.times.idle = SHORT).await;
+    let server = start_server_with(|settings, _| settings.timeouts.idle = SHORT).await;
     in_time(server.http1().await.connection).await.unwrap();
     in_time(server.http2().await.connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_bound_wait_for_one_to_end() {
-    let server = start_server_with(|settings, _| settings.connections = 1).await;
+    let server = start_server_with(|settings, _| settings.max_connections = 1).await;
     let mut first = server.http1().await;
     first.expect_answer(simple_review("a")).await.assert_answers("a");
     let mut second = tokio::spawn(connect(server.webhook, server.trusting_client()));
@@ -88,7 +88,7 @@ async fn connections_beyond_the_bound_wait_for_one_to_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_http1_connection_is_closed_with_an_answer() {
-    let server = start_server_with(|settings, _| settings.times.max_age = SHORT).await;
+    let server = start_server_with(|settings, _| settings.timeouts.max_connection_age = SHORT).await;
     let mut client = server.http1().await;
     tokio::time::sleep(2 * SHORT).await;
     // Not while it waits: its client might be sending.
@@ -101,7 +101,7 @@ async fn an_old_http1_connection_is_closed_with_an_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_http2_connection_is_told_to_go_and_finishes() {
-    let server = start_server_with(|settings, _| settings.times.max_age = 4 * SHORT).await;
+    let server = start_server_with(|settings, _| settings.timeouts.max_connection_age = 4 * SHORT).await;
     let client = server.http2().await;
     let mut held = client.stream();
     let held = tokio::spawn(async move {

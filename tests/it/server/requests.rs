@@ -164,7 +164,7 @@ async fn a_body_that_does_not_come_is_not_waited_for_beyond_the_time_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reviews_beyond_the_bound_are_turned_away_at_once() {
-    let server = start_server_with(|settings, _| settings.bounds.in_flight = 2).await;
+    let server = start_server_with(|settings, _| settings.limits.in_flight = 2).await;
     let mut held = JoinSet::new();
     for _ in 0..2 {
         let mut client = server.http1().await;
@@ -194,7 +194,7 @@ async fn reviews_beyond_the_bound_are_turned_away_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_review_whose_client_left_gives_its_place_back() {
-    let server = start_server_with(|settings, _| settings.bounds.in_flight = 1).await;
+    let server = start_server_with(|settings, _| settings.limits.in_flight = 1).await;
     let mut client = server.http1().await;
     let connection = client.connection.abort_handle();
     let left = tokio::spawn(async move {

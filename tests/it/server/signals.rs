@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use driftwall::server::signals;
+use driftwall::server::shutdown_signals;
 use tokio::time::timeout;
 
 #[test]
@@ -23,7 +23,7 @@ async fn in_a_process_of_its_own() {
         let sent = Command::new("kill").args([signal, &me]).status();
         assert!(sent.unwrap().success());
     };
-    let (first, second) = signals().unwrap();
+    let (first, second) = shutdown_signals().unwrap();
     let (mut first, mut second) = (Box::pin(first), Box::pin(second));
     let short = Duration::from_millis(100);
     assert!(timeout(short, &mut first).await.is_err());

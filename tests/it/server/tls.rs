@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use driftwall::certs::ServingCertificate;
-use driftwall::server::{CertificateSource, ServeError, Server};
+use driftwall::server::{CertificateSource, ServerError, Server};
 use driftwall::telemetry::Metrics;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::ClientConfig;
@@ -82,7 +82,7 @@ async fn a_held_certificate_is_followed_as_well() {
     let (first, next) = (localhost_pair(), localhost_pair());
     let (sender, receiver) = watch::channel(held(&first));
     let server = start_server_with(|settings, _| {
-        settings.certificate = CertificateSource::Held(receiver);
+        settings.certificate = CertificateSource::Managed(receiver);
     })
     .await;
     assert_eq!(shown(&server, trusting(&[&first])).await, certificate_der(&first));
@@ -110,7 +110,7 @@ async fn refused_at_start(mount: &MountedSecret, client_ca: Option<&str>) -> Str
     let sources = Arc::new(StubHealth::default());
     let metrics = Arc::new(Metrics::new());
     let bound = Server::bind(settings, stub, sources, metrics).await;
-    let Err(ServeError::Tls(error)) = bound else {
+    let Err(ServerError::Tls(error)) = bound else {
         panic!("it began to serve");
     };
     error.to_string()
@@ -150,7 +150,7 @@ async fn a_port_that_is_taken_is_told_at_the_start() {
     let stub = Arc::new(StubReviewer { started: 0.into(), gate: Semaphore::new(0) });
     let metrics = Arc::new(Metrics::new());
     let bound = Server::bind(settings, stub, Arc::new(StubHealth::default()), metrics).await;
-    assert!(matches!(bound, Err(ServeError::Listen { .. })));
+    assert!(matches!(bound, Err(ServerError::Listen { .. })));
 }
 
 /// A client's certificate and key, and the CA that signed it.

@@ -1,0 +1,27 @@
+//! What the server asks of the admission handler.
+
+use std::time::Instant;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+
+use crate::telemetry::ReviewLabels;
+
+/// Answers reviews. Never fails: a review that cannot be evaluated gets an answer too.
+pub trait Reviewer: Send + Sync + 'static {
+    /// Answers the review in `body` before the deadline.
+    fn review(&self, body: Bytes, deadline: Instant) -> impl Future<Output = ReviewResponse> + Send;
+    /// The answer if `review` did not finish before the deadline.
+    fn overdue(&self, body: &Bytes) -> ReviewResponse;
+}
+
+/// The answer to a review.
+#[derive(Clone, Debug)]
+pub struct ReviewResponse {
+    /// 200 whenever the body is an `AdmissionReview`.
+    pub status: StatusCode,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// The labels that it is counted under; none if the request was no review.
+    pub labels: Option<ReviewLabels>,
+}

@@ -1,0 +1,117 @@
+//! How a server is configured, with the defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::tls::CertificateSource;
+
+/// How a server is configured.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Where the webhook listens; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Where probes and metrics are served, without TLS.
+    pub admin: SocketAddr,
+    /// The serving certificate.
+    pub certificate: CertificateSource,
+    /// A PEM file of CAs, one of which must have signed a client's certificate.
+    /// Without it every client is served.
+    pub client_ca: Option<PathBuf>,
+    /// Limits for requests.
+    pub limits: RequestLimits,
+    /// How many connections to the webhook may be open; further ones wait.
+    pub max_connections: usize,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+}
+
+impl ServerSettings {
+    /// Every setting at its default.
+    pub fn new(certificate: CertificateSource) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443)),
+            admin: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            certificate,
+            client_ca: None,
+            limits: RequestLimits::default(),
+            max_connections: 4096,
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// The name of a setting that is zero and must not be: nothing would be served.
+    pub(super) fn zero_setting(&self) -> Option<&'static str> {
+        let Self { limits, max_connections, timeouts, .. } = self;
+        let Timeouts {
+            handshake,
+            headers,
+            idle,
+            max_connection_age,
+            // Without these, the shutdown only is sooner.
+            drain: _,
+            finish: _,
+            certificate_poll,
+        } = timeouts;
+        let checks = [
+            ("the body limit", limits.body_bytes == 0),
+            ("the number of reviews in flight", limits.in_flight == 0),
+            ("the number of connections", *max_connections == 0),
+            ("the handshake time-out", handshake.is_zero()),
+            ("the header time-out", headers.is_zero()),
+            ("the idle time-out", idle.is_zero()),
+            ("the maximum age of a connection", max_connection_age.is_zero()),
+            ("the certificate's poll interval", certificate_poll.is_zero()),
+        ];
+        checks.into_iter().find(|(_, is_zero)| *is_zero).map(|(name, _)| name)
+    }
+}
+
+/// Limits for requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// The largest body in bytes. An update carries two copies of an object.
+    pub body_bytes: usize,
+    /// How many reviews may be in flight; further ones are turned away at once.
+    pub in_flight: usize,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self { body_bytes: 8 * 1024 * 1024, in_flight: 256 }
+    }
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// A TLS handshake.
+    pub handshake: Duration,
+    /// A request's headers, from their first byte.
+    pub headers: Duration,
+    /// A connection without a request. The API server closes its own after 90
+    /// seconds; closing before it does could cross with a review on its way.
+    pub idle: Duration,
+    /// A connection altogether, so that new replicas get their share of the load.
+    pub max_connection_age: Duration,
+    /// Serving on after the signal to shut down.
+    pub drain: Duration,
+    /// Answering what is in flight after that.
+    pub finish: Duration,
+    /// Between two reads of the certificate.
+    pub certificate_poll: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            headers: Duration::from_secs(10),
+            idle: Duration::from_mins(3),
+            max_connection_age: Duration::from_mins(10),
+            drain: Duration::from_secs(10),
+            finish: Duration::from_secs(20),
+            certificate_poll: Duration::from_secs(2),
+        }
+    }
+}
