@@ -1,4 +1,4 @@
-//! What is noted of a review beside its answer: a line in the log, and an Event on the object.
+//! What a review leaves beside its answer: a log line, and an Event on the object.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,13 +8,9 @@ use driftwall_core::admission::Write;
 use driftwall_core::decision::Decision;
 use driftwall_core::policy::{Assessment, Outcome, Verdict};
 
-/// One line a review that matters: never a value, for it may be a secret.
+/// Logs one line per review. It names fields but never a value, which may be a secret.
 pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
     let resource = &write.resource;
-    let fields = || {
-        let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
-        paths.join(", ")
-    };
     macro_rules! line {
         ($level:ident, $message:literal) => {
             tracing::$level!(
@@ -31,7 +27,7 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
                 answer = decision.outcome.as_str(),
                 mode = decision.mode.as_str(),
                 dry_run = write.dry_run,
-                fields = %fields(),
+                fields = %field_paths(assessment),
                 break_glass = decision.glass.as_deref().unwrap_or_default(),
                 commit = assessment.source.map_or("", |source| &source.commit),
                 reason = assessment.reason().unwrap_or_default(),
@@ -40,7 +36,7 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
         };
     }
     match (assessment.verdict, decision.outcome) {
-        (Verdict::Error, _) => line!(warn, "Review not judged"),
+        (Verdict::Error, _) => line!(warn, "Review not evaluated"),
         (_, Outcome::Deny) => line!(info, "Denied"),
         (_, Outcome::Warn) => line!(info, "Warned"),
         (Verdict::Drift, Outcome::Allow) => line!(info, "Drift recorded"),
@@ -48,19 +44,25 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
     }
 }
 
-/// What an Event says of a review: of a denial, and of drift that broken glass let
-/// pass. Nothing of a dry run, which changes nothing.
-pub(crate) fn happening(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Option<EventRecord> {
+/// The paths of the fields that drift, joined by commas.
+fn field_paths(assessment: &Assessment<'_>) -> String {
+    let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
+    paths.join(", ")
+}
+
+/// The Event for a denial, or for drift that a `BreakGlass` allowed. A dry run
+/// changes nothing and gets none.
+pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Option<EventRecord> {
     if write.dry_run {
         return None;
     }
     let user = &write.user.name;
     let (reason, action, note) = match (&decision.answer.denial, &decision.glass) {
-        (Some(denial), _) => ("Denied", "Deny", format!("{user} was refused: {}", denial.message)),
+        (Some(denial), _) => ("Denied", "Deny", format!("{user} was denied: {}", denial.message)),
         (None, Some(glass)) => {
-            let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
-            let what = if paths.is_empty() { write.operation.to_string() } else { paths.join(", ") };
-            ("BreakGlassUsed", "Allow", format!("{user} drifted from Git by BreakGlass {glass}: {what}"))
+            let paths = field_paths(assessment);
+            let what = if paths.is_empty() { write.operation.to_string() } else { paths };
+            ("BreakGlassUsed", "Allow", format!("BreakGlass {glass} allowed {user} to drift from Git: {what}"))
         }
         (None, None) => return None,
     };
@@ -77,11 +79,11 @@ pub(crate) fn happening(write: &Write<'_>, assessment: &Assessment<'_>, decision
         name: assessment.name.clone(),
         uid: uid_of(write.old_object.or(write.object)),
     };
-    // One that the server is still to name cannot be found by anybody.
+    // With `generateName` the API server picks the name after admission: nothing to refer to yet.
     (!object.name.is_empty()).then_some(EventRecord { object, reason, action, note })
 }
 
-/// The uid in an object's metadata; empty where it has none yet.
+/// The uid in an object's metadata; empty while it has none.
 fn uid_of(raw: Option<&RawValue>) -> String {
     #[derive(Default, Deserialize)]
     #[serde(default)]

@@ -1,5 +1,5 @@
-//! The wall itself: a review's bytes in, an answer's bytes out, by the snapshot
-//! and the terms of this moment.
+//! The admission handler: a review's bytes in, an answer's bytes out, by the
+//! current snapshot and the current settings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::events::{happening, log};
+use super::events::{event_for, log};
 use crate::cluster::Recorder;
 use crate::server::{Health, ReviewLabels, ReviewResponse, Reviewer, SourceHealth};
 use crate::source::{SnapshotStore, SourcePoller, SourceState};
@@ -22,213 +22,220 @@ use driftwall_core::policy::{
     Policy, Verdict, Violation, evaluate, is_to_check, self_check,
 };
 
-/// Judges reviews.
+/// Answers reviews.
 pub(crate) struct AdmissionHandler {
     pub(crate) store: Arc<SnapshotStore>,
-    follower: ArcSwap<SourcePoller>,
-    terms: ArcSwap<Terms>,
-    cluster: Box<dyn ClusterLookup>,
+    poller: ArcSwap<SourcePoller>,
+    settings: ArcSwap<ReviewSettings>,
+    lookup: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<ActiveBreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
-    /// Writes of Git's own hand, to be held against the snapshot off the way of reviews.
-    checks: mpsc::Sender<Bytes>,
-    unchecked: Mutex<Option<mpsc::Receiver<Bytes>>>,
+    /// Writes of GitOps tools, compared with the snapshot after they were answered.
+    self_checks: mpsc::Sender<Bytes>,
+    /// The other end, until [`AdmissionHandler::run_self_checks`] takes it.
+    queued_self_checks: Mutex<Option<mpsc::Receiver<Bytes>>>,
 }
 
-/// Writes that may wait for the self-check; more are not checked, for the next sync brings them again.
-const CHECKS: usize = 256;
+/// How many writes may wait for the self-check. Further ones are skipped: the
+/// GitOps tool's next sync writes the same again.
+const SELF_CHECK_QUEUE: usize = 256;
 
-/// A new look at a source, or at all where nobody says which one it is.
-struct Owed {
-    source: Option<String>,
-}
+/// How much of the deadline is kept for the answer itself when a source is refreshed first.
+const ANSWER_MARGIN: Duration = Duration::from_millis(100);
 
-/// What is left of the deadline for the answer itself.
-const ANSWERING: Duration = Duration::from_millis(100);
-
-/// What a configuration asks of writers; it can change between two reviews.
+/// How reviews are answered; it can change between two of them.
 #[derive(Debug)]
-pub(crate) struct Terms {
+pub(crate) struct ReviewSettings {
     pub(crate) actors: Actors,
     pub(crate) policy: Policy,
-    pub(crate) freshness: Duration,
-    pub(crate) longest_look: Duration,
+    /// A denial by a snapshot that is older than this refreshes the source first.
+    pub(crate) refresh_after: Duration,
+    /// How long a review waits for that refresh at most.
+    pub(crate) refresh_timeout: Duration,
+    /// A snapshot that is older than this denies nothing.
     pub(crate) max_staleness: Duration,
-    /// How long a `BreakGlass` may last.
-    pub(crate) longest_glass: Duration,
+    /// How long a `BreakGlass` may last at most.
+    pub(crate) max_break_glass: Duration,
 }
 
-/// A review's answer.
-struct Answered {
-    reviewed: ReviewResponse,
-    /// The look that a denial is owed before it is given.
-    owed: Option<Owed>,
+/// One evaluation of a review.
+struct Attempt {
+    response: ReviewResponse,
+    /// Set for a denial by a snapshot that may be outdated.
+    refresh_first: Option<RefreshFirst>,
+}
+
+/// What to refresh before a denial is given.
+struct RefreshFirst {
+    /// The source's name; every source where none declares the object.
+    source: Option<String>,
 }
 
 impl AdmissionHandler {
     pub(crate) fn new(
         store: Arc<SnapshotStore>,
-        follower: SourcePoller,
-        terms: Terms,
-        cluster: Box<dyn ClusterLookup>,
+        poller: SourcePoller,
+        settings: ReviewSettings,
+        lookup: Box<dyn ClusterLookup>,
     ) -> Self {
-        let (checks, unchecked) = mpsc::channel(CHECKS);
-        let (follower, terms) = (ArcSwap::from_pointee(follower), ArcSwap::from_pointee(terms));
-        let (break_glasses, recorder) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        let (self_checks, queued) = mpsc::channel(SELF_CHECK_QUEUE);
         Self {
             store,
-            follower,
-            terms,
-            cluster,
-            break_glasses,
-            recorder,
-            checks,
-            unchecked: Mutex::new(Some(unchecked)),
+            poller: ArcSwap::from_pointee(poller),
+            settings: ArcSwap::from_pointee(settings),
+            lookup,
+            break_glasses: ArcSwapOption::empty(),
+            recorder: ArcSwapOption::empty(),
+            self_checks,
+            queued_self_checks: Mutex::new(Some(queued)),
         }
     }
 
-    pub(crate) fn follower(&self) -> Arc<SourcePoller> {
-        self.follower.load_full()
+    pub(crate) fn poller(&self) -> Arc<SourcePoller> {
+        self.poller.load_full()
     }
 
-    /// From here on other sources are followed.
-    pub(crate) fn follow(&self, follower: SourcePoller) {
-        self.follower.store(Arc::new(follower));
+    /// Replaces the sources that are polled.
+    pub(crate) fn set_poller(&self, poller: SourcePoller) {
+        self.poller.store(Arc::new(poller));
     }
 
-    /// From here on other terms hold.
-    pub(crate) fn hold(&self, terms: Terms) {
-        self.terms.store(Arc::new(terms));
+    pub(crate) fn set_settings(&self, settings: ReviewSettings) {
+        self.settings.store(Arc::new(settings));
     }
 
-    /// From here on this glass is broken; with `None` there is none to break.
-    pub(crate) fn break_glass(&self, break_glasses: Option<ActiveBreakGlasses>) {
+    /// Replaces the `BreakGlass` objects that count; with `None` none does.
+    pub(crate) fn set_break_glasses(&self, break_glasses: Option<ActiveBreakGlasses>) {
         self.break_glasses.store(break_glasses.map(Arc::new));
     }
 
-    /// From here on denials are recorded there, or nowhere.
-    pub(crate) fn record(&self, recorder: Option<Recorder>) {
+    /// Replaces where Events are recorded; with `None` nowhere.
+    pub(crate) fn set_recorder(&self, recorder: Option<Recorder>) {
         self.recorder.store(recorder.map(Arc::new));
     }
 
-    /// Answers a review by the snapshot of this moment. Where `last` is not set, a
-    /// denial by an old look is not counted yet: it may not stand.
-    fn answer(&self, body: &Bytes, last: bool) -> Answered {
-        let terms = self.terms.load();
+    /// Evaluates a review by the current snapshot. Unless this is the final attempt,
+    /// a denial by an outdated snapshot is neither logged nor recorded as an Event:
+    /// the refresh may turn it into another answer.
+    fn evaluate(&self, body: &Bytes, is_final: bool) -> Attempt {
+        let settings = self.settings.load();
         let snapshot = self.store.snapshot();
+        let policy = &settings.policy;
         let write = match admission::decode(body) {
             Ok(write) => write,
-            Err(error) => return Answered { reviewed: refused(&error, &terms.policy), owed: None },
+            Err(error) => return Attempt { response: error_response(&error, policy), refresh_first: None },
         };
-        if let Some(decision) = validate_break_glass(&write, Timestamp::now(), terms.longest_glass, &terms.policy) {
-            let actor = terms.actors.classify(&write.user, &write.namespace).class.as_str();
-            let labels = Some(labels(Verdict::Unmanaged, actor, &decision));
-            let body = admission::encode(&write.uid, &decision.answer);
-            return Answered { reviewed: ReviewResponse { status: StatusCode::OK, body, labels }, owed: None };
+        if let Some(decision) = validate_break_glass(&write, Timestamp::now(), settings.max_break_glass, policy) {
+            let actor = settings.actors.classify(&write.user, &write.namespace).class.as_str();
+            let response = response(&write.uid, Verdict::Unmanaged, actor, &decision);
+            return Attempt { response, refresh_first: None };
         }
-        let cluster = &*self.cluster;
-        let context = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
+
+        let lookup = &*self.lookup;
+        let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: lookup };
         let assessment = evaluate(&write, context);
-        if is_to_check(&write, assessment.class, context) && self.checks.try_send(body.clone()).is_err() {
-            tracing::debug!("Too many writes of Git's own hand to check them all");
+        if is_to_check(&write, assessment.class, context) && self.self_checks.try_send(body.clone()).is_err() {
+            tracing::debug!("Self-check queue full, write skipped");
         }
+
+        // The age takes a lock, the break-glass a clock: only where the answer may depend on them.
         let source = assessment.source.map(|source| source.name.as_str());
-        // How old the picture is takes a lock, and matters only where somebody is told something by it.
-        let matters = source.is_some() || assessment.violation == Violation::CreateUndeclared;
-        let age = if matters { self.store.age(source) } else { None };
-        let is_older = |than| age.is_some_and(|age| age > than);
-        // The clock is asked only where somebody is told something.
+        let depends_on_git = source.is_some() || assessment.violation == Violation::CreateUndeclared;
+        let age = if depends_on_git { self.store.age(source) } else { None };
+        let is_older_than = |limit| age.is_some_and(|age| age > limit);
         let break_glasses =
-            if matters || assessment.verdict == Verdict::Drift { self.break_glasses.load_full() } else { None };
+            if depends_on_git || assessment.verdict == Verdict::Drift { self.break_glasses.load_full() } else { None };
         let emergency =
             break_glasses.as_deref().map(|break_glasses| BreakGlassContext { break_glasses, now: Timestamp::now() });
-        let context = DecisionContext { stale: is_older(terms.max_staleness), age, emergency };
-        let decision = decide(&write, &assessment, &terms.policy, context);
-        let denies = decision.outcome == Outcome::Deny && assessment.verdict != Verdict::Error;
-        let owed = (denies && is_older(terms.freshness)).then(|| Owed { source: source.map(str::to_owned) });
-        if last || owed.is_none() {
+        let stale = is_older_than(settings.max_staleness);
+        let decision = decide(&write, &assessment, policy, DecisionContext { stale, age, emergency });
+
+        let is_denied_by_git = decision.outcome == Outcome::Deny && assessment.verdict != Verdict::Error;
+        let is_outdated = is_denied_by_git && is_older_than(settings.refresh_after);
+        if is_final || !is_outdated {
             log(&write, &assessment, &decision);
             if let Some(recorder) = &*self.recorder.load()
-                && let Some(happening) = happening(&write, &assessment, &decision)
+                && let Some(event) = event_for(&write, &assessment, &decision)
             {
-                recorder.record(happening);
+                recorder.record(event);
             }
         }
-        let reviewed = ReviewResponse {
-            status: StatusCode::OK,
-            body: admission::encode(&write.uid, &decision.answer),
-            labels: Some(labels(assessment.verdict, assessment.class.as_str(), &decision)),
-        };
-        Answered { reviewed, owed }
+        Attempt {
+            response: response(&write.uid, assessment.verdict, assessment.class.as_str(), &decision),
+            refresh_first: is_outdated.then(|| RefreshFirst { source: source.map(str::to_owned) }),
+        }
     }
 
-    /// Checks what Git's own hand writes, one write after another, for as long as it is polled.
-    pub(crate) async fn check(self: Arc<Self>) {
-        let unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut unchecked) = unchecked else { return };
-        while let Some(body) = unchecked.recv().await {
-            let wall = Arc::clone(&self);
-            // An object can be large, and this is nobody's deadline.
-            let done = tokio::task::spawn_blocking(move || wall.check_one(&body)).await;
+    /// Compares writes of GitOps tools with the snapshot, one after another, for as
+    /// long as it is polled. Where they differ, driftwall reads Git wrongly.
+    pub(crate) async fn run_self_checks(self: Arc<Self>) {
+        let queued = self.queued_self_checks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut queued) = queued else { return };
+        while let Some(body) = queued.recv().await {
+            let handler = Arc::clone(&self);
+            // An object can be large, and no deadline waits for this.
+            let done = tokio::task::spawn_blocking(move || handler.run_self_check(&body)).await;
             if done.is_err() {
-                tracing::error!("A self-check panicked");
+                tracing::error!("Self-check panicked");
             }
         }
     }
 
-    fn check_one(&self, body: &[u8]) {
-        let (terms, snapshot) = (self.terms.load(), self.store.snapshot());
-        let cluster = &*self.cluster;
-        let context = EvaluationContext { snapshot: &snapshot, actors: &terms.actors, policy: &terms.policy, cluster };
+    fn run_self_check(&self, body: &[u8]) {
+        let (settings, snapshot) = (self.settings.load(), self.store.snapshot());
+        let ReviewSettings { actors, policy, .. } = &**settings;
+        let context = EvaluationContext { snapshot: &snapshot, actors, policy, cluster: &*self.lookup };
         let Ok(write) = admission::decode(body) else { return };
         for Disagreement { source, object, field } in self_check(&write, context) {
             let user = &write.user.name;
-            tracing::warn!(%source, %object, %field, %user, "Git's own hand writes this otherwise: no denial by it");
+            tracing::warn!(%source, %object, %field, %user, "Field disputed by a GitOps tool, no denial by it");
         }
     }
 }
 
 impl Reviewer for AdmissionHandler {
     async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
-        let since = Instant::now();
-        let first = self.answer(&body, false);
-        let Some(Owed { source }) = first.owed else { return first.reviewed };
-        // Nobody is denied for what they pushed a moment ago.
-        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWERING);
-        let longest = self.terms.load().longest_look;
-        self.follower().look_now(source.as_deref(), since, longest.min(left)).await;
-        self.answer(&body, true).reviewed
+        let arrived = Instant::now();
+        let first = self.evaluate(&body, false);
+        let Some(RefreshFirst { source }) = first.refresh_first else { return first.response };
+        // Nobody is denied for a change that they pushed a moment ago.
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_MARGIN);
+        let timeout = self.settings.load().refresh_timeout.min(left);
+        self.poller().look_now(source.as_deref(), arrived, timeout).await;
+        self.evaluate(&body, true).response
     }
 
     fn overdue(&self, body: &Bytes) -> ReviewResponse {
-        let policy = &self.terms.load().policy;
+        let policy = &self.settings.load().policy;
         match admission::decode(body) {
             Ok(write) => {
-                let reason = "judging it took too long".to_owned();
-                refused(&ReviewError::Request { uid: write.uid.into_owned(), reason }, policy)
+                let reason = "the evaluation took too long".to_owned();
+                error_response(&ReviewError::Request { uid: write.uid.into_owned(), reason }, policy)
             }
-            Err(error) => refused(&error, policy),
+            Err(error) => error_response(&error, policy),
         }
     }
 }
 
-/// What becomes of a review that cannot be judged.
-fn refused(error: &ReviewError, policy: &Policy) -> ReviewResponse {
-    tracing::warn!(%error, "Review not judged");
+/// The answer to a review that cannot be evaluated, by the policy's `onError`.
+fn error_response(error: &ReviewError, policy: &Policy) -> ReviewResponse {
+    tracing::warn!(%error, "Review not evaluated");
     let Some(uid) = error.uid() else {
         let message = error.to_string();
         let status = Status::failure(400, "BadRequest", &message);
         let body = serde_json::to_vec(&status).expect("a status holds only texts and a number");
         return ReviewResponse { status: StatusCode::BAD_REQUEST, body, labels: None };
     };
-    let decision = decide_unreadable_review(error, policy);
-    let labels = labels(Verdict::Error, "unknown", &decision);
-    ReviewResponse { status: StatusCode::OK, body: admission::encode(uid, &decision.answer), labels: Some(labels) }
+    response(uid, Verdict::Error, "unknown", &decide_unreadable_review(error, policy))
 }
 
-fn labels(verdict: Verdict, actor: &'static str, decision: &Decision) -> ReviewLabels {
+fn response(uid: &str, verdict: Verdict, actor: &'static str, decision: &Decision) -> ReviewResponse {
     let mode = if decision.glass.is_some() { "break-glass" } else { decision.mode.as_str() };
-    ReviewLabels { verdict: verdict.as_str(), actor, answer: decision.outcome.as_str(), mode }
+    ReviewResponse {
+        status: StatusCode::OK,
+        body: admission::encode(uid, &decision.answer),
+        labels: Some(ReviewLabels { verdict: verdict.as_str(), actor, answer: decision.outcome.as_str(), mode }),
+    }
 }
 
 impl Health for AdmissionHandler {
@@ -239,15 +246,12 @@ impl Health for AdmissionHandler {
 
     fn sources(&self) -> Vec<SourceHealth> {
         let snapshot = self.store.snapshot();
-        let health = |state: SourceState| {
-            let disputed_fields = snapshot.disputed_fields_of(&state.name).collect();
-            health(state, disputed_fields)
-        };
-        self.store.states().into_iter().map(health).collect()
+        let states = self.store.states().into_iter();
+        states.map(|state| source_health(snapshot.disputed_fields_of(&state.name).collect(), state)).collect()
     }
 }
 
-fn health(state: SourceState, disputed_fields: Vec<String>) -> SourceHealth {
+fn source_health(disputed_fields: Vec<String>, state: SourceState) -> SourceHealth {
     let SourceState { name, repo, revision, commit, objects, seen, looks, error } = state;
     SourceHealth {
         name,

@@ -3,4 +3,4 @@
 mod events;
 mod handler;
 
-pub(crate) use handler::{AdmissionHandler, Terms};
+pub(crate) use handler::{AdmissionHandler, ReviewSettings};

@@ -1,4 +1,4 @@
-//! `driftwall certs`: a CA and a serving certificate for tests and first steps.
+//! `driftwall certs`: a CA and a serving certificate, for tests and first steps.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -6,48 +6,47 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::Failure;
 use crate::certs::{ServingCertificate, generate};
 
 #[derive(Args, Debug)]
 pub(super) struct Certs {
-    /// The folder for ca.crt, tls.crt and tls.key
+    /// Folder for ca.crt, tls.crt and tls.key
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// A name under which the server is reached, such as driftwall.driftwall.svc; an IP address will do
+    /// DNS name or IP address of the server, such as driftwall.driftwall.svc
     #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
     dns: Vec<String>,
-    /// How many days the certificates are good for
+    /// How many days the certificates are valid
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     days: u32,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }
 
 impl Certs {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { out, dns, days, force } = self;
         let ServingCertificate { ca, cert, key } = generate(&dns, days)?;
-        std::fs::create_dir_all(&out)
-            .map_err(|error| format!("failed to make the folder {}: {error}", out.display()))?;
+        std::fs::create_dir_all(&out).with_context(|| format!("failed to create the folder {}", out.display()))?;
         let files = [("ca.crt", &ca, 0o644), ("tls.crt", &cert, 0o644), ("tls.key", &key, 0o600)];
         if let Some((name, ..)) = files.iter().find(|(name, ..)| !force && out.join(name).exists()) {
-            return Err(format!("{} is there already; --force replaces it", out.join(name).display()).into());
+            bail!("failed to write {}: it exists already; --force replaces it", out.join(name).display());
         }
         for (name, content, mode) in files {
             let file = out.join(name);
-            write(&file, content, mode).map_err(|error| format!("failed to write {}: {error}", file.display()))?;
+            write_new(&file, content, mode).with_context(|| format!("failed to write {}", file.display()))?;
             anstream::println!("{}", file.display());
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Writes a new file: an old one could be open to others.
-fn write(file: &Path, content: &str, mode: u32) -> std::io::Result<()> {
+/// Writes a new file: an existing one keeps its mode, so a key in it could be readable by others.
+fn write_new(file: &Path, content: &str, mode: u32) -> std::io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}

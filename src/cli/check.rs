@@ -1,51 +1,50 @@
-//! `driftwall check`: recorded AdmissionReviews, judged offline by the same
-//! code that serves.
+//! `driftwall check`: evaluates recorded AdmissionReviews offline, by the code that serves.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::input::{read, values};
-use super::{FAILED, Failure};
+use super::FAILED;
+use super::input::{for_each_value, read};
+use super::snapshot::load_snapshot;
 use crate::cluster::OfflineLookup;
 use crate::config::Config;
-use crate::source;
+use crate::error_chain::error_chain;
 use driftwall_core::admission::{self, Write};
 use driftwall_core::decision::{Decision, decide};
-use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{Assessment, DecisionContext, EvaluationContext, Outcome, Verdict, Violation, evaluate};
 
 #[derive(Args, Debug)]
 pub(super) struct Check {
-    /// The configuration
+    /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The cluster's objects (JSON, JSON lines or a List): owners and CustomResourceDefinitions;
-    /// once for each file
+    /// File of cluster objects (JSON, JSON lines or a List), for owners and CustomResourceDefinitions;
+    /// may be repeated
     #[arg(long, value_name = "FILE")]
     objects: Vec<PathBuf>,
-    /// How to print
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-    /// AdmissionReviews (JSON or JSON lines); `-` is standard input
+    /// Files of AdmissionReviews (JSON or JSON lines); `-` is standard input
     #[arg(required = true, value_name = "REVIEWS")]
     reviews: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// JSON lines
+    /// One JSON object per review
     Json,
-    /// A line a review
+    /// One line per review
     Text,
 }
 
-/// A line of `-o json`. These names are a contract.
+/// A line of `-o json`. Scripts rely on these names.
 #[derive(Serialize)]
 struct Line<'a> {
     uid: &'a str,
@@ -59,21 +58,19 @@ struct Line<'a> {
 }
 
 impl Check {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { config, objects, output, reviews } = self;
         let config = Config::read(&config)?;
-        let snapshot = snapshot(&config)?;
+        let snapshot = load_snapshot(&config)?;
         let mut cluster = OfflineLookup::default();
         for file in &objects {
-            let mut bad = None;
-            values(file, &read(file)?, |text| {
-                let taken = serde_json::from_str(text).map_err(Failure::from);
-                let taken = taken.and_then(|object| cluster.insert(&object).map_err(Failure::from));
-                bad = bad.take().or(taken.err());
+            let mut inserted = Ok(());
+            for_each_value(file, &read(file)?, |text| {
+                if inserted.is_ok() {
+                    inserted = insert_object(&mut cluster, text);
+                }
             })?;
-            if let Some(error) = bad {
-                return Err(format!("{}: {error}", file.display()).into());
-            }
+            inserted.with_context(|| format!("failed to use the objects of {}", file.display()))?;
         }
         let context = EvaluationContext {
             snapshot: &snapshot,
@@ -81,36 +78,32 @@ impl Check {
             policy: &config.policy,
             cluster: &cluster,
         };
-        let mut report = Report { output, denied: false, unjudged: false };
+        let mut report = Report { output, any_denied: false, any_error: false };
         for file in &reviews {
             let content = read(file)?;
-            if let Err(error) = values(file, &content, |text| report.evaluate(text, context)) {
-                anstream::eprintln!("driftwall: {error}");
-                report.unjudged = true;
+            if let Err(error) = for_each_value(file, &content, |text| report.evaluate(text, context)) {
+                anstream::eprintln!("driftwall: {}", error_chain(&error));
+                report.any_error = true;
             }
         }
         Ok(match report {
-            Report { unjudged: true, .. } => ExitCode::from(FAILED),
-            Report { denied: true, .. } => ExitCode::from(1),
+            Report { any_error: true, .. } => ExitCode::from(FAILED),
+            Report { any_denied: true, .. } => ExitCode::from(1),
             Report { .. } => ExitCode::SUCCESS,
         })
     }
 }
 
-/// Reads every source once.
-pub(super) fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
-    let contents = config.sources.iter().map(|source| {
-        let cancel = Arc::default();
-        let contents = source::tip(source, &cancel).and_then(|commit| source::read(source, &commit, None, &cancel));
-        contents.map(|reading| reading.contents).map_err(|error| format!("source {}: {error}", source.name))
-    });
-    Ok(Snapshot::new(contents.collect::<Result<_, _>>()?)?)
+fn insert_object(cluster: &mut OfflineLookup, text: &str) -> anyhow::Result<()> {
+    cluster.insert(&serde_json::from_str(text)?)?;
+    Ok(())
 }
 
 struct Report {
     output: Format,
-    denied: bool,
-    unjudged: bool,
+    any_denied: bool,
+    /// Whether any review could not be evaluated.
+    any_error: bool,
 }
 
 impl Report {
@@ -118,22 +111,22 @@ impl Report {
         let write = match admission::decode(text.as_bytes()) {
             Ok(write) => write,
             Err(error) => {
-                self.unjudged = true;
+                self.any_error = true;
                 let uid = error.uid().unwrap_or_default();
-                return self.unreadable(uid, &error.to_string());
+                return self.print_error(uid, &error.to_string());
             }
         };
         let assessment = evaluate(&write, context);
         let decision = decide(&write, &assessment, context.policy, DecisionContext::default());
-        self.denied |= decision.outcome == Outcome::Deny;
-        self.unjudged |= assessment.verdict == Verdict::Error;
+        self.any_denied |= decision.outcome == Outcome::Deny;
+        self.any_error |= assessment.verdict == Verdict::Error;
         match self.output {
             Format::Json => print(&line(&write, &assessment, &decision)),
             Format::Text => print_text(&write, &assessment, &decision),
         }
     }
 
-    fn unreadable(&self, uid: &str, message: &str) {
+    fn print_error(&self, uid: &str, message: &str) {
         match self.output {
             Format::Json => print(&Line {
                 uid,
@@ -168,7 +161,7 @@ fn line<'a>(write: &'a Write<'_>, assessment: &Assessment<'_>, decision: &Decisi
     }
 }
 
-/// A reader of the output that goes away is no error of ours.
+/// Prints to standard output. That its reader went away (`| head`) is no error.
 fn print(line: &Line<'_>) {
     let text = serde_json::to_string(line).expect("a line holds only texts");
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -201,7 +194,7 @@ fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decisio
         resource.group,
         write.namespace.escape_debug(),
         write.name.escape_debug(),
-        // A name is the client's: it must not write a line of its own.
+        // The client chose the name: it must not be able to forge a line of its own.
         write.user.name.escape_debug(),
     );
 }

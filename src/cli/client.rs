@@ -1,8 +1,9 @@
-//! A small client: the API server's part in the demo, and for the admin port.
+//! A small HTTP client: the API server's part in the demo, and for the admin port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::bail;
 use axum::http::{Request, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -14,15 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::Failure;
-
 pub(super) struct Client {
     tls: TlsConnector,
 }
 
 impl Client {
-    /// A client that trusts certificates under this CA (PEM) alone.
-    pub(super) fn new(ca: &str) -> Result<Self, Failure> {
+    /// A client that trusts only certificates of this CA (PEM).
+    pub(super) fn new(ca: &str) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -31,21 +30,21 @@ impl Client {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
 
-    /// Posts JSON over TLS; the body of the answer.
-    pub(super) async fn post(&self, to: SocketAddr, path: &str, json: &str) -> Result<Vec<u8>, Failure> {
+    /// Posts JSON over TLS, and returns the response's body.
+    pub(super) async fn post(&self, to: SocketAddr, path: &str, json: &str) -> anyhow::Result<Vec<u8>> {
         let stream = TcpStream::connect(to).await?;
         let stream = self.tls.connect(ServerName::from(to.ip()), stream).await?;
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
         exchange(stream, to, request.body(json.to_owned().into())?).await
     }
 
-    /// Gets a page in the clear.
-    pub(super) async fn get(from: SocketAddr, path: &str) -> Result<Vec<u8>, Failure> {
+    /// Gets a page without TLS, and returns its body.
+    pub(super) async fn get(from: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
         exchange(TcpStream::connect(from).await?, from, Request::get(path).body(Full::default())?).await
     }
 }
 
-async fn exchange<S>(stream: S, to: SocketAddr, mut request: Request<Full<Bytes>>) -> Result<Vec<u8>, Failure>
+async fn exchange<S>(stream: S, to: SocketAddr, mut request: Request<Full<Bytes>>) -> anyhow::Result<Vec<u8>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -58,7 +57,7 @@ where
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
-        return Err(format!("the server answered {status}: {}", String::from_utf8_lossy(&body)).into());
+        bail!("the server answered {status}: {}", String::from_utf8_lossy(&body));
     }
     Ok(body.to_vec())
 }

@@ -1,4 +1,4 @@
-//! The commands: one file for each.
+//! The command line: one file per command.
 
 mod break_glass;
 mod certs;
@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod input;
 mod serve;
+mod snapshot;
 mod sources;
 mod webhook;
 
@@ -15,10 +16,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error_chain::error_chain;
-pub(crate) use crate::serve::Failure;
 
-/// A wall against configuration drift in Kubernetes: holds every write against
-/// what Git declares.
+/// Blocks configuration drift in Kubernetes: an admission webhook that compares
+/// every write with what Git declares.
 #[derive(Debug, Parser)]
 #[command(name = "driftwall", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -28,29 +28,29 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// In an emergency, let drift of some objects pass for a while
+    /// In an emergency, allow drift of some objects for a limited time
     BreakGlass(break_glass::BreakGlass),
-    /// Make a CA and a serving certificate, for tests and first steps
+    /// Create a CA and a serving certificate, for tests and first steps
     Certs(certs::Certs),
-    /// Judge recorded AdmissionReviews, offline
+    /// Evaluate recorded AdmissionReviews offline
     Check(check::Check),
-    /// Show on this machine, without a cluster, what driftwall does
+    /// Show what driftwall does, on this machine and without a cluster
     Demo(demo::Demo),
     /// Serve the admission webhook
     Serve(serve::Serve),
-    /// Show how the sources of a running server stand
+    /// Show the status of a running server's sources
     Sources(sources::Sources),
-    /// Print the webhook's registration for what Git declares, as JSON for `kubectl apply`
+    /// Print the webhook configuration for what Git declares, as JSON for `kubectl apply`
     Webhook(webhook::Webhook),
 }
 
-/// The exit status where something was done wrong, or could not be done.
+/// The exit status of a command that failed.
 const FAILED: u8 = 2;
 
 /// Reads the command line and runs the command.
 pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
-    let done = match command {
+    let result = match command {
         Command::BreakGlass(break_glass) => break_glass.run(),
         Command::Certs(certs) => certs.run(),
         Command::Check(check) => check.run(),
@@ -59,8 +59,11 @@ pub fn run() -> ExitCode {
         Command::Sources(sources) => sources.run(),
         Command::Webhook(webhook) => webhook.run(),
     };
-    done.unwrap_or_else(|error| {
-        anstream::eprintln!("driftwall: {}", error_chain(&*error));
-        ExitCode::from(FAILED)
-    })
+    match result {
+        Ok(status) => status,
+        Err(error) => {
+            anstream::eprintln!("driftwall: {}", error_chain(&*error));
+            ExitCode::from(FAILED)
+        }
+    }
 }

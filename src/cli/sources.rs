@@ -1,22 +1,23 @@
-//! `driftwall sources`: how the sources of a running server stand.
+//! `driftwall sources`: the status of a running server's sources.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Effects, Style};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::Failure;
 use super::client::Client;
 
 #[derive(Args, Debug)]
 pub(super) struct Sources {
-    /// The server's admin port
+    /// Address of the server's admin port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     admin: SocketAddr,
-    /// How to print
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
@@ -29,54 +30,67 @@ enum Format {
     Text,
 }
 
+/// What the admin port says of a source. A server of another version may leave
+/// fields out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct SourceStatus {
+    name: String,
+    repo: String,
+    revision: String,
+    commit: String,
+    objects: u64,
+    age_seconds: Option<f64>,
+    error: Option<String>,
+    disputed_fields: Vec<String>,
+}
+
 impl Sources {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { admin, output } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let page = runtime.block_on(Client::get(admin, "/sources"));
-        let page = page.map_err(|error| format!("failed to ask the admin port {admin}: {error}"))?;
-        let sources: Vec<Value> = serde_json::from_slice(&page)?;
+        let page = page.with_context(|| format!("failed to ask the admin port {admin}"))?;
+        let sources: Vec<SourceStatus> = serde_json::from_slice(&page)?;
         let mut out = anstream::stdout();
         match output {
-            Format::Json => writeln!(out, "{:#}", Value::from(sources.clone()))?,
-            Format::Text => table(&mut out, &sources)?,
+            Format::Json => writeln!(out, "{:#}", serde_json::from_slice::<Value>(&page)?)?,
+            Format::Text => print_table(&mut out, &sources)?,
         }
-        let is_well = |source: &Value| source["error"].is_null() && source["commit"] != "";
-        Ok(if sources.iter().all(is_well) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        let all_healthy = sources.iter().all(|source| source.error.is_none() && !source.commit.is_empty());
+        Ok(if all_healthy { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
 
-fn table(out: &mut impl std::io::Write, sources: &[Value]) -> std::io::Result<()> {
-    let text = |source: &Value, field: &str| source[field].as_str().unwrap_or_default().to_owned();
-    let rows = sources.iter().map(|source| {
-        let age = source["ageSeconds"].as_f64().map_or("never".to_owned(), |age| format!("{age:.0}s"));
-        let commit = text(source, "commit");
-        let commit = commit.get(..7).unwrap_or("none").to_owned();
-        [
-            text(source, "name"),
-            text(source, "revision"),
-            commit,
-            age,
-            source["objects"].to_string(),
-            text(source, "repo"),
-        ]
-    });
-    let titles = ["NAME", "REVISION", "COMMIT", "SEEN", "OBJECTS", "REPO"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();
+fn print_table(out: &mut impl std::io::Write, sources: &[SourceStatus]) -> std::io::Result<()> {
+    let mut rows = vec![["NAME", "REVISION", "COMMIT", "SYNCED", "OBJECTS", "REPO"].map(str::to_owned)];
+    for source in sources {
+        let synced = source.age_seconds.map_or("never".to_owned(), |age| format!("{age:.0}s ago"));
+        let commit = source.commit.get(..7).unwrap_or("none").to_owned();
+        let objects = source.objects.to_string();
+        rows.push([source.name.clone(), source.revision.clone(), commit, synced, objects, source.repo.clone()]);
+    }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; 6] = std::array::from_fn(width);
-    for (number, row) in rows.iter().enumerate() {
-        let style = if number == 0 { Style::new().effects(Effects::BOLD) } else { Style::new() };
+    for (index, row) in rows.iter().enumerate() {
+        let is_header = index == 0;
+        let style = if is_header { Style::new().effects(Effects::BOLD) } else { Style::new() };
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{style}{}{style:#}", cells.join("  ").trim_end())?;
-        let Some(source) = number.checked_sub(1).and_then(|index| sources.get(index)) else { continue };
-        let (red, yellow) = (AnsiColor::Red.on_default(), AnsiColor::Yellow.on_default());
-        if let Some(error) = source["error"].as_str() {
-            writeln!(out, "  {red}error{red:#}  {error}")?;
+        if !is_header {
+            print_problems(out, &sources[index - 1])?;
         }
-        for doubt in source["disputedFields"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            writeln!(out, "  {yellow}doubt{yellow:#}  Git's own hand writes {doubt} otherwise")?;
-        }
+    }
+    Ok(())
+}
+
+fn print_problems(out: &mut impl std::io::Write, source: &SourceStatus) -> std::io::Result<()> {
+    let (red, yellow) = (AnsiColor::Red.on_default(), AnsiColor::Yellow.on_default());
+    if let Some(error) = &source.error {
+        writeln!(out, "  {red}error{red:#}  {error}")?;
+    }
+    for field in &source.disputed_fields {
+        writeln!(out, "  {yellow}disputed{yellow:#}  a GitOps tool writes another value to {field}")?;
     }
     Ok(())
 }

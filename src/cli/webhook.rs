@@ -1,75 +1,81 @@
-//! `driftwall webhook`: the registration for what Git declares.
+//! `driftwall webhook`: the webhook configuration for what Git declares.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::Failure;
-use super::check::snapshot;
+use super::snapshot::load_snapshot;
 use crate::certs::Certificate;
 use crate::config::Config;
-use crate::serve::webhook_config::asked;
+use crate::serve::webhook_config::desired_webhook_config;
 use driftwall_core::webhook_config::{WebhookParameters, build};
 
 #[derive(Args, Debug)]
 pub(super) struct Webhook {
-    /// The configuration
+    /// Configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The CA of the serving certificate, PEM
+    /// CA of the serving certificate, PEM
     #[arg(long, value_name = "FILE")]
     ca: PathBuf,
-    /// The name of the configuration that is registered, in place of `registration.name`
+    /// Name of the webhook configuration, instead of `registration.name`
     #[arg(long)]
     name: Option<String>,
-    /// The Service in front of the webhook, in place of `registration.service`
+    /// Service in front of the webhook, instead of `registration.service`
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "url")]
     service: Option<String>,
-    /// Where the API server reaches the webhook without a Service, in place of `registration.url`
+    /// URL of the webhook for an API server that does not use the Service, instead of `registration.url`
     #[arg(long)]
     url: Option<String>,
-    /// For an API server before 1.28, which drops matchConditions in silence
+    /// Leave out matchConditions: for API servers before 1.28, which ignore them silently
     #[arg(long)]
     no_conditions: bool,
 }
 
-/// Where the manifests that driftwall comes with put it.
-const NAMESPACE: &str = "driftwall";
+/// The namespace of the manifests that driftwall ships.
+const DEFAULT_NAMESPACE: &str = "driftwall";
 
 impl Webhook {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { config, ca, name, service, url, no_conditions } = self;
-        let authority =
-            std::fs::read_to_string(&ca).map_err(|error| format!("failed to read {}: {error}", ca.display()))?;
-        // The API server would say no more than that it cannot use the configuration.
-        let certificates = Certificate::parse_pem(&authority);
-        if certificates.map_err(|error| format!("failed to use {}: {error}", ca.display()))?.is_empty() {
-            return Err(format!("failed to use {}: it holds no certificate; give the CA's, PEM", ca.display()).into());
+        let ca_pem = std::fs::read_to_string(&ca).with_context(|| format!("failed to read {}", ca.display()))?;
+        // Checked here because the API server would only say that the webhook configuration is invalid.
+        let certificates =
+            Certificate::parse_pem(&ca_pem).with_context(|| format!("failed to use {}", ca.display()))?;
+        if certificates.is_empty() {
+            bail!("failed to use {}: it holds no certificate; give the CA's, PEM", ca.display());
         }
         let mut config = Config::read(&config)?;
-        let snapshot = snapshot(&config)?;
-        let named = &mut config.registration;
-        let mut namespace = NAMESPACE.to_owned();
+        let snapshot = load_snapshot(&config)?;
+        let registration = &mut config.registration;
+        let mut namespace = DEFAULT_NAMESPACE.to_owned();
         if let Some(service) = service {
-            let (of, service) = service
-                .split_once('/')
-                .ok_or_else(|| format!("failed to use the service `{service}`: write namespace/name"))?;
-            (namespace, named.service, named.url) = (of.to_owned(), service.to_owned(), None);
+            let Some((service_namespace, service_name)) = service.split_once('/') else {
+                bail!("failed to use the service `{service}`: write namespace/name");
+            };
+            service_namespace.clone_into(&mut namespace);
+            service_name.clone_into(&mut registration.service);
+            registration.url = None;
         }
-        named.name = name.unwrap_or_else(|| named.name.clone());
-        named.url = url.or_else(|| named.url.take());
-        let strict = config.policy.strict_namespaces();
-        let made = WebhookParameters {
-            ca_bundle: Some(STANDARD.encode(authority)),
+        if let Some(name) = name {
+            registration.name = name;
+        }
+        if url.is_some() {
+            registration.url = url;
+        }
+        let strict_namespaces = config.policy.strict_namespaces();
+        let parameters = WebhookParameters {
+            ca_bundle: Some(STANDARD.encode(ca_pem)),
             match_conditions: !no_conditions,
-            ..asked(&config.registration, config.break_glass, strict, &namespace)
+            ..desired_webhook_config(&config.registration, config.break_glass, strict_namespaces, &namespace)
         };
-        let text = serde_json::to_string_pretty(&build(&snapshot, &made))?;
-        // A reader of the output that goes away is no error of ours.
+        let text = serde_json::to_string_pretty(&build(&snapshot, &parameters))?;
+        // That the reader of the output went away (`| head`) is no error.
         let _ = writeln!(std::io::stdout(), "{text}");
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
-//! What a cluster is asked for, and told, while reviews are judged: broken glass, and Events.
+//! Keeps the admission handler's `BreakGlass` objects and its Event recorder as the
+//! cluster and the configuration have them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch::{self, Receiver};
 
@@ -9,31 +9,32 @@ use super::reload::ClusterSettings;
 use crate::admission::AdmissionHandler;
 use crate::cluster::{self, ClusterContext, Recorder};
 
-/// Follows what glass is broken, and records what happens, as the configuration has
-/// it at any moment; for as long as it is polled.
-pub(crate) async fn stand_by(
-    home: ClusterContext,
-    wall: Arc<AdmissionHandler>,
-    mut in_cluster: Receiver<ClusterSettings>,
+/// Watches `BreakGlass` objects and switches Events on and off, for as long as it is polled.
+pub(crate) async fn run_watch(
+    context: ClusterContext,
+    handler: Arc<AdmissionHandler>,
+    mut settings: Receiver<ClusterSettings>,
 ) {
-    let recorder = Recorder::spawn(&home);
-    let (longest, longest_now) = watch::channel(None);
-    let broken = Arc::clone(&wall);
-    let following =
-        cluster::break_glass::watch(home, longest_now, move |break_glasses| broken.break_glass(break_glasses));
-    let renewing = async {
+    let recorder = Recorder::spawn(&context);
+    let (max_duration, max_duration_receiver) = watch::channel(None);
+    let receiving_handler = Arc::clone(&handler);
+    let watch = cluster::break_glass::watch(context, max_duration_receiver, move |break_glasses| {
+        receiving_handler.set_break_glasses(break_glasses);
+    });
+    let apply_settings = async {
         loop {
-            let ClusterSettings { break_glass, events, .. } = in_cluster.borrow_and_update().clone();
-            let is_new = |now: &mut Option<Duration>| {
-                let next = break_glass.enabled.then_some(break_glass.max_duration);
-                std::mem::replace(now, next) != next
-            };
-            longest.send_if_modified(is_new);
-            wall.record(events.then(|| recorder.clone()));
-            if in_cluster.changed().await.is_err() {
+            let ClusterSettings { break_glass, events, .. } = settings.borrow_and_update().clone();
+            let configured = break_glass.enabled.then_some(break_glass.max_duration);
+            max_duration.send_if_modified(|current| {
+                let changed = *current != configured;
+                *current = configured;
+                changed
+            });
+            handler.set_recorder(events.then(|| recorder.clone()));
+            if settings.changed().await.is_err() {
                 return;
             }
         }
     };
-    tokio::join!(following, renewing);
+    tokio::join!(watch, apply_settings);
 }

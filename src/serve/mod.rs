@@ -12,127 +12,137 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow};
 use driftwall_core::policy::{ClusterLookup, NoCluster};
 use tokio::task::JoinSet;
 
-use self::break_glass::stand_by;
+use self::break_glass::run_watch;
 use self::identity::ServingIdentity;
-use self::reload::{ConfigReloader, Fixed};
+use self::reload::{ConfigReloader, StartupSettings};
 use self::webhook_config::register;
 use crate::cluster::{ApiLookup, ClusterContext};
 use crate::config::{CertificateSettings, ClusterAccess, TlsSettings};
-use crate::server::{CertificateSource, Server, Settings, signals};
+use crate::error_chain::error_chain;
+use crate::server::{CertificateSource, Server, ServerSettings, shutdown_signals};
 use crate::telemetry::Metrics;
 
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// How often the configuration file is read. A mounted ConfigMap takes up to a
+/// minute to change anyway.
+const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the configuration's file is looked at. A mounted ConfigMap takes
-/// up to a minute to change anyway.
-const CONFIG_LOOK: Duration = Duration::from_secs(1);
-
-/// Serves until a signal; every failure to start is an error.
-pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> Result<ExitCode, Failure> {
-    let mut home = None;
-    let (mut running, fixed) = ConfigReloader::begin(&file, audit_only, async |access| {
-        home = find(access).await;
-        look_ups(home.as_ref())
+/// Serves until a signal. Everything that can fail at the start fails before the port opens.
+pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<ExitCode> {
+    let mut cluster = None;
+    let (mut reloader, startup) = ConfigReloader::start(&file, audit_only, async |access| {
+        cluster = connect(access).await;
+        cluster_lookup(cluster.as_ref())
     })
     .await?;
     let metrics = Arc::new(Metrics::new());
-    let tls = tls(&fixed, &file)?;
-    let (shutdown, at_once) = signals()?;
+    let tls = tls_settings(&startup, &file)?;
+    let (shutdown, at_once) = shutdown_signals()?;
     let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
-    let household = ServingIdentity::new(home.clone(), &tls.certificate, &running.in_cluster().borrow())?;
-    let household = Arc::new(household);
-    // What runs as long as the server; dropping the set ends it.
-    let mut helpers = JoinSet::new();
-    let keeping = Box::pin(Arc::clone(&household).keep(Arc::clone(&metrics)));
-    helpers.spawn(async { match keeping.await {} });
+    let cluster_settings = reloader.cluster_settings().borrow().clone();
+    let identity = Arc::new(ServingIdentity::new(cluster.clone(), &tls.certificate, &cluster_settings)?);
+    // Tasks that run as long as the server; dropping the set ends them.
+    let mut tasks = JoinSet::new();
+    let run_identity = Box::pin(Arc::clone(&identity).run(Arc::clone(&metrics)));
+    tasks.spawn(async { match run_identity.await {} });
     let certificate = match tls.certificate {
         CertificateSettings::Files { cert, key } => CertificateSource::Files { cert, key },
         CertificateSettings::SelfManaged(_) => tokio::select! {
-            pair = household.pair() => CertificateSource::Held(pair),
+            pair = identity.serving_pair() => CertificateSource::Managed(pair),
             () = &mut shutdown => return Ok(ExitCode::SUCCESS),
             () = &mut at_once => return Ok(ExitCode::SUCCESS),
         },
     };
-    let mut settings = Settings::new(certificate);
-    settings.listen = fixed.listen;
-    settings.admin = fixed.admin;
+
+    let mut settings = ServerSettings::new(certificate);
+    settings.listen = startup.listen;
+    settings.admin = startup.admin;
     settings.client_ca = tls.client_ca;
-    settings.times.drain = fixed.drain;
-    let wall = Arc::clone(&running.wall);
-    let server = Server::bind(settings, Arc::clone(&wall), wall, Arc::clone(&metrics)).await?;
-    household.serves_at(server.webhook_address());
-    running.follow();
-    helpers.spawn(Arc::clone(&running.wall).check());
-    if let Some(home) = home {
-        let (leads, bundle) = (household.leads(), household.bundle());
-        let (registering, _) = register(&home, &running, leads, bundle, Arc::clone(&metrics));
-        helpers.spawn(async { match registering.await {} });
-        helpers.spawn(stand_by(home, Arc::clone(&running.wall), running.in_cluster()));
+    settings.timeouts.drain = startup.drain;
+    let handler = Arc::clone(&reloader.handler);
+    let health = Arc::clone(&handler);
+    let server = Server::bind(settings, Arc::clone(&handler), health, Arc::clone(&metrics)).await?;
+    identity.set_address(server.webhook_address());
+    reloader.start_polling();
+    tasks.spawn(Arc::clone(&handler).run_self_checks());
+    if let Some(cluster) = cluster {
+        let (is_leader, ca_bundle) = (identity.is_leader(), identity.ca_bundle());
+        let registration = register(&cluster, &reloader, is_leader, ca_bundle, Arc::clone(&metrics));
+        tasks.spawn(async { match registration.await {} });
+        tasks.spawn(run_watch(cluster, handler, reloader.cluster_settings()));
     }
+
     tokio::select! {
         ended = server.run(shutdown, at_once) => ended?,
-        never = renew(running, fixed, metrics) => match never {},
-        // Better a new start than a wall of which a part is missing.
-        Some(ended) = helpers.join_next() => {
-            let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
-            return Err(format!("failed to keep serving: a part of the program is gone: {why}").into());
+        never = run_reloads(reloader, startup, metrics) => match never {},
+        // A restart is better than serving on without one of them.
+        Some(ended) = tasks.join_next() => {
+            let cause = ended.err().map_or_else(|| anyhow!("it ended"), anyhow::Error::from);
+            return Err(cause.context("failed to keep serving: a background task is gone"));
         }
     }
-    helpers.shutdown().await;
-    household.farewell().await;
+    tasks.shutdown().await;
+    identity.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The cluster that driftwall is in, where it may be asked.
-async fn find(access: ClusterAccess) -> Option<ClusterContext> {
-    match access {
-        ClusterAccess::Off => tracing::info!("The cluster is not asked for owners and definitions: cluster is off"),
+/// The cluster that driftwall runs in, if it runs in one and may use it.
+async fn connect(access: ClusterAccess) -> Option<ClusterContext> {
+    let reason = match access {
+        ClusterAccess::Off => "cluster is off in the configuration".to_owned(),
         ClusterAccess::Auto => match ClusterContext::from_env().await {
-            Ok(Some(home)) => return Some(home),
-            Ok(None) => tracing::info!("The cluster is not asked for owners and definitions: there is none here"),
-            Err(error) => tracing::warn!(%error, "The cluster is not asked for owners and definitions"),
+            Ok(Some(cluster)) => return Some(cluster),
+            Ok(None) => "driftwall runs outside a cluster".to_owned(),
+            Err(error) => {
+                tracing::warn!(error = %error_chain(&error), "No cluster access: owners and CRDs stay unknown");
+                return None;
+            }
         },
-    }
+    };
+    tracing::info!(%reason, "No cluster access: owners and CRDs stay unknown");
     None
 }
 
-/// What only the cluster knows, where it can be asked.
-fn look_ups(home: Option<&ClusterContext>) -> Box<dyn ClusterLookup> {
-    match home {
-        Some(home) => Box::new(ApiLookup::from_context(home)),
+/// Answers what only the cluster knows, if there is access to one.
+fn cluster_lookup(cluster: Option<&ClusterContext>) -> Box<dyn ClusterLookup> {
+    match cluster {
+        Some(cluster) => Box::new(ApiLookup::from_context(cluster)),
         None => Box::new(NoCluster),
     }
 }
 
-fn tls(fixed: &Fixed, file: &Path) -> Result<TlsSettings, Failure> {
-    fixed.tls.clone().ok_or_else(|| {
-        let words = "it is missing; give certFile and keyFile (`driftwall certs` makes both), or selfManaged: true";
-        format!("failed to use tls of the configuration {}: {words}", file.display()).into()
+fn tls_settings(startup: &StartupSettings, file: &Path) -> anyhow::Result<TlsSettings> {
+    startup.tls.clone().with_context(|| {
+        format!(
+            "failed to use tls of the configuration {}: it is missing; give certFile and keyFile \
+             (`driftwall certs` makes both), or selfManaged: true",
+            file.display()
+        )
     })
 }
 
-/// Keeps the configuration new, for as long as it serves.
-async fn renew(mut running: ConfigReloader, fixed: Fixed, metrics: Arc<Metrics>) -> Infallible {
+/// Applies every change of the configuration file. Never ends.
+async fn run_reloads(mut reloader: ConfigReloader, startup: StartupSettings, metrics: Arc<Metrics>) -> Infallible {
     loop {
-        tokio::time::sleep(CONFIG_LOOK).await;
-        match running.reload() {
+        tokio::time::sleep(CONFIG_POLL_INTERVAL).await;
+        match reloader.reload() {
             None => {}
-            Some(Ok(now)) => {
+            Some(Ok(reloaded)) => {
                 metrics.count_config_reload(true);
-                tracing::info!("Configuration taken over");
-                if now != fixed {
+                tracing::info!("Configuration reloaded");
+                if reloaded != startup {
                     tracing::warn!(
-                        "A change of listen, admin, tls, cluster, drain or of the registration's name, service, \
-                         port or url takes a new start"
+                        "Restart needed: a change of listen, admin, tls, cluster, drain or of the registration's \
+                         name, service, port or url has no effect before"
                     );
                 }
             }
             Some(Err(error)) => {
                 metrics.count_config_reload(false);
-                tracing::error!(%error, "Configuration refused, the old one stays");
+                tracing::error!(error = %error_chain(&*error), "Configuration rejected, the old one stays in force");
             }
         }
     }

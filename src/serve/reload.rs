@@ -1,54 +1,54 @@
-//! What runs behind the server: the configuration in force and the sources,
-//! both renewed while it serves.
+//! The configuration file: read at the start and again whenever it changes, and
+//! applied to the admission handler, the source poller and the work in the cluster.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 
-use super::Failure;
-use crate::admission::{AdmissionHandler, Terms};
+use crate::admission::{AdmissionHandler, ReviewSettings};
 use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, WebhookSettings};
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
 use driftwall_core::policy::{ClusterLookup, Mode};
 
-/// A wall with what keeps it true.
+/// The admission handler, and what keeps its configuration current.
 pub(crate) struct ConfigReloader {
-    pub(crate) wall: Arc<AdmissionHandler>,
+    pub(crate) handler: Arc<AdmissionHandler>,
     file: PathBuf,
     audit_only: bool,
-    /// The text that was read last, good or bad.
+    /// The text that was read last, valid or not.
     text: String,
     sources: Vec<SourceSpec>,
-    poll: Duration,
-    begun: bool,
-    in_cluster: watch::Sender<ClusterSettings>,
+    poll_interval: Duration,
+    is_polling: bool,
+    cluster_settings: watch::Sender<ClusterSettings>,
 }
 
-/// What driftwall does in a cluster beside judging; it can change while it serves.
+/// What driftwall does in the cluster besides answering reviews; it can change while it serves.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClusterSettings {
     pub(crate) registration: WebhookSettings,
     pub(crate) break_glass: BreakGlassSettings,
     pub(crate) events: bool,
-    /// Namespaces in which all that is new is asked about; `None` where it may be any.
-    pub(crate) strict: Option<Vec<String>>,
+    /// Namespaces in which every new object is to be reviewed; `None` if that may be any namespace.
+    pub(crate) strict_namespaces: Option<Vec<String>>,
 }
 
-/// What only a new start can change.
+/// Settings that only a restart can change.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Fixed {
+pub(crate) struct StartupSettings {
     pub(crate) listen: std::net::SocketAddr,
     pub(crate) admin: std::net::SocketAddr,
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) cluster: ClusterAccess,
     pub(crate) drain: Duration,
-    pub(crate) called: InstanceNames,
+    pub(crate) names: InstanceNames,
 }
 
-/// What driftwall and its registration are called, and where: certificate, Lease and probe go by
-/// it for as long as they live.
+/// What driftwall and its webhook configuration are called, and where they are
+/// reached. Certificate, Lease and probe use these for as long as they live.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InstanceNames {
     name: String,
@@ -63,112 +63,153 @@ impl InstanceNames {
         Self { name, service, port, url }
     }
 
-    fn held_in(self, registration: WebhookSettings) -> WebhookSettings {
+    /// The registration with these names in place of its own.
+    fn pin_names(self, registration: WebhookSettings) -> WebhookSettings {
         let Self { name, service, port, url } = self;
         WebhookSettings { name, service, port, url, ..registration }
     }
 }
 
+/// A configuration, by who uses it.
+struct Partition {
+    review: ReviewSettings,
+    sources: Vec<SourceSpec>,
+    poll_interval: Duration,
+    startup: StartupSettings,
+    cluster: ClusterSettings,
+}
+
 impl ConfigReloader {
-    /// Reads the configuration, which must be good; `cluster` makes what it asks for.
-    pub(crate) async fn begin(
+    /// Reads the configuration, which must be valid; `lookup` makes what answers
+    /// questions about the cluster.
+    pub(crate) async fn start(
         file: &Path,
         audit_only: bool,
-        cluster: impl AsyncFnOnce(ClusterAccess) -> Box<dyn ClusterLookup>,
-    ) -> Result<(Self, Fixed), Failure> {
+        lookup: impl AsyncFnOnce(ClusterAccess) -> Box<dyn ClusterLookup>,
+    ) -> anyhow::Result<(Self, StartupSettings)> {
         let config = Config::read(file)?;
         let text = std::fs::read_to_string(file)?;
-        let (terms, sources, poll, fixed, in_cluster) = split(config, audit_only);
+        let Partition { review, sources, poll_interval, startup, cluster } = partition(config, audit_only);
         for source in &sources {
-            let program = source.render.program();
-            let program = program.map_err(|error| format!("failed to prepare the source {}: {error}", source.name))?;
-            if let Some(program) = program {
-                tracing::info!(source = %source.name, %program, "Renders");
+            let renderer = source.render.program();
+            let renderer = renderer.with_context(|| format!("failed to prepare the source {}", source.name))?;
+            if let Some(renderer) = renderer {
+                tracing::info!(source = %source.name, %renderer, "Renderer found");
             }
         }
         let store = Arc::new(SnapshotStore::default());
-        let follower = SourcePoller::new(&store, &sources);
-        let cluster = cluster(fixed.cluster).await;
-        let wall = Arc::new(AdmissionHandler::new(store, follower, terms, cluster));
-        let in_cluster = watch::Sender::new(in_cluster);
-        Ok((Self { wall, file: file.to_owned(), audit_only, text, sources, poll, begun: false, in_cluster }, fixed))
+        let poller = SourcePoller::new(&store, &sources);
+        let lookup = lookup(startup.cluster).await;
+        let reloader = Self {
+            handler: Arc::new(AdmissionHandler::new(store, poller, review, lookup)),
+            file: file.to_owned(),
+            audit_only,
+            text,
+            sources,
+            poll_interval,
+            is_polling: false,
+            cluster_settings: watch::Sender::new(cluster),
+        };
+        Ok((reloader, startup))
     }
 
-    /// Looks at every source once; blocks on it.
-    pub(crate) fn look(&self) {
-        self.wall.follower().look();
+    /// Syncs every source once, and blocks until that is done.
+    pub(crate) fn sync_sources(&self) {
+        self.handler.poller().look();
     }
 
-    /// Follows the sources from now on; needs a runtime.
-    pub(crate) fn follow(&mut self) {
-        self.begun = true;
-        self.wall.follower().begin(self.poll);
+    /// Polls the sources from now on. Must be called on a runtime.
+    pub(crate) fn start_polling(&mut self) {
+        self.is_polling = true;
+        self.handler.poller().begin(self.poll_interval);
     }
 
-    /// Takes the configuration over if its file has changed; `None` where it has
-    /// not, the fixed part where it is good. A bad one changes nothing.
-    pub(crate) fn reload(&mut self) -> Option<Result<Fixed, Failure>> {
+    /// Applies the configuration if its file has changed; `None` if it has not, the
+    /// startup settings if it is valid. An invalid one changes nothing.
+    pub(crate) fn reload(&mut self) -> Option<anyhow::Result<StartupSettings>> {
         let text = match std::fs::read_to_string(&self.file) {
             Ok(text) if text == self.text => return None,
             Ok(text) => text,
-            // Between the two halves of a swap; the next look tells.
+            // Kubernetes replaces a mounted ConfigMap by swapping a link; the file is there at the next poll.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => return Some(Err(error.into())),
         };
         let config = Config::parse(&text, &self.file);
         self.text = text;
-        Some(config.map_err(Failure::from).map(|config| self.take(config)))
+        match config {
+            Ok(config) => Some(Ok(self.apply(config))),
+            Err(error) => Some(Err(error.into())),
+        }
     }
 
-    fn take(&mut self, config: Config) -> Fixed {
-        let (terms, sources, poll, fixed, mut in_cluster) = split(config, self.audit_only);
-        // Else API servers would be sent where no certificate fits and no other replica's Lease is.
-        let called = InstanceNames::of(&self.in_cluster.borrow().registration);
-        in_cluster.registration = called.held_in(in_cluster.registration);
-        let other_sources = sources != self.sources;
-        if other_sources {
-            self.wall.follow(SourcePoller::new(&self.wall.store, &sources));
+    fn apply(&mut self, config: Config) -> StartupSettings {
+        let Partition { review, sources, poll_interval, startup, mut cluster } = partition(config, self.audit_only);
+        // With new names API servers would call a Service that the certificate does not
+        // name, and this replica would compete for another Lease than the others do.
+        let names = InstanceNames::of(&self.cluster_settings.borrow().registration);
+        cluster.registration = names.pin_names(cluster.registration);
+
+        let sources_changed = sources != self.sources;
+        if sources_changed {
+            self.handler.set_poller(SourcePoller::new(&self.handler.store, &sources));
             self.sources = sources;
         }
-        let other_pace = std::mem::replace(&mut self.poll, poll) != poll;
-        if self.begun && (other_sources || other_pace) {
-            self.follow();
+        let interval_changed = poll_interval != self.poll_interval;
+        self.poll_interval = poll_interval;
+        if self.is_polling && (sources_changed || interval_changed) {
+            self.start_polling();
         }
-        self.wall.hold(terms);
-        self.in_cluster.send_if_modified(|now| std::mem::replace(now, in_cluster.clone()) != in_cluster);
-        fixed
+        self.handler.set_settings(review);
+        self.cluster_settings.send_if_modified(|current| {
+            let changed = *current != cluster;
+            *current = cluster;
+            changed
+        });
+        startup
     }
 
-    /// What is to be done in the cluster, now and whenever the configuration says otherwise.
-    pub(crate) fn in_cluster(&self) -> watch::Receiver<ClusterSettings> {
-        self.in_cluster.subscribe()
+    /// What to do in the cluster, now and after every reload.
+    pub(crate) fn cluster_settings(&self) -> watch::Receiver<ClusterSettings> {
+        self.cluster_settings.subscribe()
     }
 }
 
-fn split(config: Config, audit_only: bool) -> (Terms, Vec<SourceSpec>, Duration, Fixed, ClusterSettings) {
-    let Config { listen, admin, tls, cluster, sources, actors, mut policy, .. } = config;
+fn partition(config: Config, audit_only: bool) -> Partition {
     let Config {
-        poll_interval: poll,
-        refresh_after: freshness,
-        refresh_timeout: longest_look,
-        max_staleness,
-        drain,
+        listen,
+        admin,
+        tls,
+        cluster,
         registration,
         break_glass,
         events,
-        ..
+        sources,
+        actors,
+        mut policy,
+        poll_interval,
+        refresh_after,
+        refresh_timeout,
+        max_staleness,
+        drain,
     } = config;
     if audit_only {
         policy.mode = Mode::Audit;
     }
-    let strict = policy.strict_namespaces();
-    (
-        Terms { actors, policy, freshness, longest_look, max_staleness, longest_glass: break_glass.max_duration },
+    let strict_namespaces = policy.strict_namespaces();
+    Partition {
+        review: ReviewSettings {
+            actors,
+            policy,
+            refresh_after,
+            refresh_timeout,
+            max_staleness,
+            max_break_glass: break_glass.max_duration,
+        },
         sources,
-        poll,
-        Fixed { listen, admin, tls, cluster, drain, called: InstanceNames::of(&registration) },
-        ClusterSettings { registration, break_glass, events, strict },
-    )
+        poll_interval,
+        startup: StartupSettings { listen, admin, tls, cluster, drain, names: InstanceNames::of(&registration) },
+        cluster: ClusterSettings { registration, break_glass, events, strict_namespaces },
+    }
 }
 
 #[cfg(test)]
@@ -178,30 +219,31 @@ mod tests {
     use driftwall_core::policy::NoCluster;
 
     #[tokio::test]
-    async fn what_driftwall_is_called_stays_what_it_was_at_the_start() {
+    async fn a_reload_applies_everything_but_the_names() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("driftwall.yaml");
         let write = |registration: &str| {
-            let git = format!("git: {{dataDir: {}}}", folder.path().display());
+            let git = format!("git: {{data: {}}}", folder.path().display());
             std::fs::write(&file, format!("sources: [{{name: a, repo: /nowhere}}]\n{git}\n{registration}\n")).unwrap();
         };
         write("registration: {manage: true, name: wall, service: wall, port: 443}");
-        let begun = ConfigReloader::begin(&file, false, async |_| Box::new(NoCluster) as Box<dyn ClusterLookup>).await;
-        let (mut running, fixed) = begun.map_err(|error| error.to_string()).unwrap();
-        let begun = running.in_cluster().borrow().registration.clone();
-        for (changed, is_fixed) in [
+        let started =
+            ConfigReloader::start(&file, false, async |_| Box::new(NoCluster) as Box<dyn ClusterLookup>).await;
+        let (mut reloader, startup) = started.unwrap();
+        let at_start = reloader.cluster_settings().borrow().registration.clone();
+        for (changed, keeps_startup_settings) in [
             ("name: other, service: wall, port: 443", false),
             ("name: wall, service: other, port: 443", false),
             ("name: wall, service: wall, port: 8443", false),
             ("name: wall, service: wall, port: 443, url: 'https://wall.example'", false),
-            ("name: wall, service: wall, port: 443, selfHeal: true", true),
+            ("name: wall, service: wall, port: 443, restore: true", true),
         ] {
             write(&format!("registration: {{manage: true, failurePolicy: Fail, {changed}}}"));
-            let now = running.reload().unwrap().map_err(|error| error.to_string()).unwrap();
-            assert_eq!(now == fixed, is_fixed, "{changed}");
-            let held = running.in_cluster().borrow().registration.clone();
-            assert_eq!(held.failure_policy, FailurePolicy::Fail, "the rest applies");
-            assert_eq!(InstanceNames::of(&held), InstanceNames::of(&begun), "{changed}");
+            let reloaded = reloader.reload().unwrap().unwrap();
+            assert_eq!(reloaded == startup, keeps_startup_settings, "{changed}");
+            let current = reloader.cluster_settings().borrow().registration.clone();
+            assert_eq!(current.failure_policy, FailurePolicy::Fail, "the rest applies");
+            assert_eq!(InstanceNames::of(&current), InstanceNames::of(&at_start), "{changed}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The registration with the API server, kept by what Git declares and by the
-//! configuration, for as long as driftwall serves.
+//! The webhook configuration that driftwall registers with the API server: what it
+//! should be, from the configuration and from what Git declares.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,16 +17,16 @@ use crate::source::SnapshotStore;
 use crate::telemetry::Metrics;
 use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters};
 
-/// What a configuration asks to register.
-pub(crate) fn asked(
+/// The webhook configuration that the settings ask for.
+pub(crate) fn desired_webhook_config(
     settings: &WebhookSettings,
     break_glass: BreakGlassSettings,
-    strict: Option<Vec<String>>,
+    strict_namespaces: Option<Vec<String>>,
     namespace: &str,
 ) -> WebhookParameters {
     let WebhookSettings { name, service, port, url, failure_policy, timeout_seconds, exclude_namespaces, .. } =
         settings.clone();
-    // driftwall never depends on driftwall.
+    // Else a driftwall that is down could block its own start.
     let mut excluded_namespaces = vec![namespace.to_owned()];
     excluded_namespaces.extend(exclude_namespaces.into_iter().filter(|other| other != namespace));
     WebhookParameters {
@@ -40,42 +40,44 @@ pub(crate) fn asked(
         failure_policy: failure_policy.as_str(),
         timeout_seconds,
         excluded_namespaces,
-        strict_namespaces: strict,
+        strict_namespaces,
         break_glass: break_glass.enabled,
         match_conditions: false,
         plurals: Plurals::new(),
     }
 }
 
-/// Registers, where the configuration says so, for as long as it is polled. Without
-/// `bundle` the `caBundle` is left to whoever keeps it. Beside it the
-/// `caBundle` that the API server goes by.
+/// Keeps the webhook configuration, if driftwall is to manage it, for as long as it
+/// is polled. Without `ca_bundle` that field is left to others.
 pub(crate) fn register(
-    home: &ClusterContext,
-    running: &ConfigReloader,
-    leading: watch::Receiver<bool>,
-    bundle: Option<watch::Receiver<Option<String>>>,
+    cluster: &ClusterContext,
+    reloader: &ConfigReloader,
+    is_leader: watch::Receiver<bool>,
+    ca_bundle: Option<watch::Receiver<Option<String>>>,
     metrics: Arc<Metrics>,
-) -> (impl Future<Output = Infallible> + use<>, watch::Receiver<Option<String>>) {
-    let (plans, plan) = watch::channel(Desired::Unknown);
-    let inputs = ControllerInputs { leading, plan, bundle };
-    let (recorder, settings) = (Recorder::spawn(home), running.in_cluster());
-    let outlook = Outlook { metrics, recorder, settings, namespace: home.namespace().to_owned() };
-    let registrar = WebhookConfigController::new(home, inputs, Arc::new(outlook));
-    let live = registrar.bundle();
-    let planning = plan_on(plans, Arc::clone(&running.wall.store), running.in_cluster(), home.namespace().to_owned());
-    let work = async move {
-        tokio::select! {
-            never = planning => never,
-            never = registrar.run() => never,
-        }
+) -> impl Future<Output = Infallible> + use<> {
+    let namespace = cluster.namespace().to_owned();
+    let (specs, spec_receiver) = watch::channel(Desired::Unknown);
+    let reporter = RegistrationReporter {
+        metrics,
+        recorder: Recorder::spawn(cluster),
+        settings: reloader.cluster_settings(),
+        namespace: namespace.clone(),
     };
-    (work, live)
+    let inputs = ControllerInputs { leading: is_leader, plan: spec_receiver, bundle: ca_bundle };
+    let controller = WebhookConfigController::new(cluster, inputs, Arc::new(reporter));
+    let publish = publish_specs(specs, Arc::clone(&reloader.handler.store), reloader.cluster_settings(), namespace);
+    async move {
+        tokio::select! {
+            never = publish => never,
+            never = controller.run() => never,
+        }
+    }
 }
 
-/// Makes a plan of every snapshot and every configuration.
-async fn plan_on(
-    plans: watch::Sender<Desired>,
+/// Publishes what to register, for every snapshot and every configuration.
+async fn publish_specs(
+    specs: watch::Sender<Desired>,
     store: Arc<SnapshotStore>,
     mut settings: watch::Receiver<ClusterSettings>,
     namespace: String,
@@ -83,39 +85,40 @@ async fn plan_on(
     let mut renewals = store.renewals();
     loop {
         let has_snapshot = *renewals.borrow_and_update() > 0;
-        let ClusterSettings { registration, break_glass, strict, .. } = settings.borrow_and_update().clone();
-        let plan = || WebhookSpec {
-            snapshot: store.snapshot(),
-            registration: asked(&registration, break_glass, strict, &namespace),
-            service: registration.service.clone(),
-            restore: registration.self_heal,
+        let ClusterSettings { registration, break_glass, strict_namespaces, .. } = settings.borrow_and_update().clone();
+        let spec = if !registration.manage {
+            Desired::Off
+        } else if !has_snapshot {
+            Desired::Unknown
+        } else {
+            Desired::Managed(Box::new(WebhookSpec {
+                snapshot: store.snapshot(),
+                registration: desired_webhook_config(&registration, break_glass, strict_namespaces, &namespace),
+                service: registration.service,
+                restore: registration.self_heal,
+            }))
         };
-        let order = match (registration.manage, has_snapshot) {
-            (false, _) => Desired::Off,
-            (true, false) => Desired::Unknown,
-            (true, true) => Desired::Managed(Box::new(plan())),
-        };
-        plans.send_replace(order);
+        specs.send_replace(spec);
         let changed = tokio::select! {
             changed = renewals.changed() => changed,
             changed = settings.changed() => changed,
         };
         if changed.is_err() {
-            // The program is about to end.
+            // The senders only go when the program is about to end.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Metrics, and Events on the Deployment.
-struct Outlook {
+/// Reports on the registration: metrics, and Events on driftwall's Deployment.
+struct RegistrationReporter {
     metrics: Arc<Metrics>,
     recorder: Recorder,
     settings: watch::Receiver<ClusterSettings>,
     namespace: String,
 }
 
-impl Observer for Outlook {
+impl Observer for RegistrationReporter {
     fn set_state(&self, state: WebhookConfigState, failure_policy: Option<&str>) {
         self.metrics.set_registration_state(state.as_str(), failure_policy);
     }

@@ -131,12 +131,11 @@ fn a_denial_leaves_an_event_and_a_dry_run_none() {
     assert!(!dry.contains("spec.replicas: 8"), "{dry}");
     let refused = stage.alice("kubectl patch deployment web -n prod -p '{\"spec\": {\"paused\": true}}'");
     assert_eq!(refused.answer(), "deny", "{refused:?}");
-    stage
-        .until("the denial is recorded", &denied, |notes| notes.contains("alice was refused: deployment.apps \"web\""));
+    stage.until("the denial is recorded", &denied, |notes| notes.contains("alice was denied: deployment.apps \"web\""));
     let described = "kubectl describe deployment web -n prod";
-    stage.until("people see it", described, |shown| shown.contains("alice was refused"));
+    stage.until("people see it", described, |shown| shown.contains("alice was denied"));
     // What has no namespace has its Events in the default one.
     assert_eq!(stage.alice("kubectl delete namespace prod").answer(), "deny");
     let events = "kubectl get events -n default -o jsonpath='{.items[*].message}'";
-    stage.until("that too", events, |notes| notes.contains("alice was refused: namespace \"prod\" holds"));
+    stage.until("that too", events, |notes| notes.contains("alice was denied: namespace \"prod\" holds"));
 }

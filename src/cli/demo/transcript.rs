@@ -1,12 +1,12 @@
-//! The story on the terminal, as kubectl and the API server would print it.
+//! The demo on the terminal, as kubectl and the API server would print it.
 
 use anstream::println;
 use anstyle::{AnsiColor, Effects, Style};
 use serde_json::Value;
 
-use super::stage::Stage;
+use super::cluster::DemoCluster;
 
-/// The webhook's name, which the API server puts before a denial.
+/// The webhook's name, which the API server prints before a denial.
 const WEBHOOK: &str = "writes.driftwall.io";
 
 const BOLD: Style = Style::new().effects(Effects::BOLD);
@@ -15,17 +15,17 @@ const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 
-pub(super) fn opening(stage: &Stage) {
+pub(super) fn opening(cluster: &DemoCluster) {
     println!("{BOLD}Git declares the Deployment prod/python-app-prod with replicas: 3.{BOLD:#}");
-    println!("{DIM}repository  {}, branch main", stage.repository().display());
-    println!("server      https://{}/validate{DIM:#}", stage.webhook);
+    println!("{DIM}repository  {}, branch main", cluster.repository().display());
+    println!("server      https://{}/validate{DIM:#}", cluster.webhook);
 }
 
-pub(super) fn chapter(mode: &str, what: &str) {
-    println!("\n{BOLD}mode: {mode}{BOLD:#}  {DIM}{what}{DIM:#}");
+pub(super) fn chapter(mode: &str, title: &str) {
+    println!("\n{BOLD}mode: {mode}{BOLD:#}  {DIM}{title}{DIM:#}");
 }
 
-/// A person's command, and what they see.
+/// A user's command, and its output.
 pub(super) fn command(command: &str, response: &Value) {
     println!("\n{BOLD}$ {command}{BOLD:#}");
     let status = &response["status"];
@@ -33,7 +33,7 @@ pub(super) fn command(command: &str, response: &Value) {
         println!("{YELLOW}Warning:{YELLOW:#} {}", text(warning));
     }
     if response["allowed"] == true {
-        println!("{GREEN}allowed{GREEN:#}{}", notes(response));
+        println!("{GREEN}allowed{GREEN:#}{}", annotations(response));
     } else {
         let (reason, message) = (text(&status["reason"]), text(&status["message"]));
         println!(
@@ -42,30 +42,30 @@ pub(super) fn command(command: &str, response: &Value) {
     }
 }
 
-/// A controller's work.
-pub(super) fn event(what: &str, response: &Value) {
+/// What a controller does, and the answer that it gets.
+pub(super) fn event(description: &str, response: &Value) {
     let (style, answer) = if response["allowed"] == true { (GREEN, "allowed") } else { (RED, "denied") };
-    println!("\n{BOLD}# {what}{BOLD:#}\n{style}{answer}{style:#}{}", notes(response));
+    println!("\n{BOLD}# {description}{BOLD:#}\n{style}{answer}{style:#}{}", annotations(response));
 }
 
-/// A command that driftwall has no part in.
+/// A command that driftwall is not asked about.
 pub(super) fn done(command: &str, output: &str) {
     println!("\n{BOLD}$ {command}{BOLD:#}\n{output}");
 }
 
-/// What the server counted meanwhile.
-pub(super) fn counted(metrics: &str) {
-    println!("\n{BOLD}counted{BOLD:#}  {DIM}at /metrics{DIM:#}");
+/// The reviews by verdict, as the server counted them.
+pub(super) fn counters(metrics: &str) {
+    println!("\n{BOLD}The same as metrics{BOLD:#}  {DIM}on the admin port, /metrics{DIM:#}");
     for line in metrics.lines().filter(|line| line.starts_with("driftwall_reviews_total{")) {
         println!("{line}");
     }
 }
 
 /// The audit annotations, under the keys that the API server gives them.
-fn notes(response: &Value) -> String {
-    let notes = response["auditAnnotations"].as_object().into_iter().flatten();
-    let notes: Vec<_> = notes.map(|(key, value)| format!("{WEBHOOK}/{key}={}", text(value))).collect();
-    if notes.is_empty() { String::new() } else { format!("   {DIM}{}{DIM:#}", notes.join(" ")) }
+fn annotations(response: &Value) -> String {
+    let annotations = response["auditAnnotations"].as_object().into_iter().flatten();
+    let texts: Vec<_> = annotations.map(|(key, value)| format!("{WEBHOOK}/{key}={}", text(value))).collect();
+    if texts.is_empty() { String::new() } else { format!("   {DIM}{}{DIM:#}", texts.join(" ")) }
 }
 
 fn text(value: &Value) -> &str {

@@ -26,7 +26,7 @@ fn certs_makes_a_pair_and_keeps_what_is_there() {
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let again = make(&[]);
     assert_eq!(again.status.code(), Some(2));
-    assert!(text(&again.stderr).contains("ca.crt is there already"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("ca.crt: it exists already"), "{}", text(&again.stderr));
     assert_eq!(std::fs::read_to_string(&key).unwrap(), first);
     assert!(make(&["--force"]).status.success());
     assert_ne!(std::fs::read_to_string(&key).unwrap(), first);
@@ -49,7 +49,7 @@ fn the_demo_tells_the_story() {
         "  spec.replicas: 5, Git says 3   apps/prod/app.yaml:18",
         "$ kubectl delete pod",
         "allowed",
-        "# its ReplicaSet makes a new pod\nallowed",
+        "# the ReplicaSet creates a new pod\nallowed",
         "# the HorizontalPodAutoscaler scales `web` from 2 to 4\nallowed",
         "# Argo CD syncs `python-app-prod`\nallowed",
         "mode: warn",

@@ -12,7 +12,8 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::ServingCertificate;
 use driftwall::server::{
-    CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, Server, ServerError, ServerSettings, SourceHealth,
+    CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, Server, ServerError, ServerSettings,
+    SourceHealth,
 };
 use driftwall::telemetry::Metrics;
 use rustls::ClientConfig;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use driftwall::certs::ServingCertificate;
-use driftwall::server::{CertificateSource, ServerError, Server};
+use driftwall::server::{CertificateSource, Server, ServerError};
 use driftwall::telemetry::Metrics;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::ClientConfig;

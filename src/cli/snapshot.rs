@@ -1,0 +1,21 @@
+//! What Git declares, read once for the commands that need no server.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::config::Config;
+use crate::source;
+use driftwall_core::desired::Snapshot;
+
+/// Reads every source once.
+pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
+    let mut contents = Vec::new();
+    for spec in &config.sources {
+        let cancel = Arc::default();
+        let loaded = source::tip(spec, &cancel).and_then(|commit| source::read(spec, &commit, None, &cancel));
+        let loaded = loaded.with_context(|| format!("failed to read the source {}", spec.name))?;
+        contents.push(loaded.contents);
+    }
+    Ok(Snapshot::new(contents)?)
+}
