@@ -40,7 +40,7 @@ impl Replicas {
             "admin": "127.0.0.1:0",
             "presets": ["argocd", "flux"],
             "sources": [{"name": "prod", "repo": "git", "revision": "main", "path": "apps/prod", "namespace": "prod"}],
-            "git": {"poll": "200ms", "data": "mirrors"},
+            "git": {"poll": "200ms", "dataDir": "mirrors"},
             // Shorter than 10 s, and many looks of the balancer.
             "drain": "2s",
         });

@@ -36,7 +36,7 @@ fn wait_for_event(stage: &Stage, reason: &str) {
 
 fn restoring(stage: &mut Stage, is: bool) {
     let mut config = stage.cluster.replicas.config();
-    config["registration"]["restore"] = is.into();
+    config["registration"]["selfHeal"] = is.into();
     stage.cluster.replicas.configure(config);
 }
 

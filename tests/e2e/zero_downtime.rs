@@ -84,7 +84,7 @@ impl Certificates {
 }
 
 /// Long enough for every step of a renewal: a third of a life is left when it begins.
-const SHORT: [(&str, &str); 2] = [("authorityLife", "60s"), ("certificateLife", "30s")];
+const SHORT: [(&str, &str); 2] = [("caValidity", "60s"), ("certificateValidity", "30s")];
 
 #[test]
 fn certificates_are_renewed_by_time_and_nobody_notices() {

@@ -34,11 +34,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{- /* `registration` under the names of today: values of before keep theirs. */ -}}
+{{- define "driftwall.registration" -}}
+{{- $registration := deepCopy .Values.registration -}}
+{{- range $old, $new := dict "leaveOut" "excludeNamespaces" "restore" "selfHeal" -}}
+{{- if hasKey $registration $old -}}
+{{- $_ := set $registration $new (get $registration $old) -}}
+{{- $_ := unset $registration $old -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $registration -}}
+{{- end }}
+
 {{- /* driftwall.yaml: what this chart sets takes precedence over `config`. */ -}}
 {{- define "driftwall.config" -}}
 {{- $tls := dict "certFile" "/tls/tls.crt" "keyFile" "/tls/tls.key" -}}
 {{- if eq .Values.tls.mode "selfManaged" -}}
-{{- $tls = dict "selfManaged" true "authorityLife" .Values.tls.authorityLife "certificateLife" .Values.tls.certificateLife -}}
+{{- $tls = dict "selfManaged" true "caValidity" (.Values.tls.authorityLife | default .Values.tls.caValidity) "certificateValidity" (.Values.tls.certificateLife | default .Values.tls.certificateValidity) -}}
 {{- end -}}
 {{- with .Values.tls.clientCaFile }}{{ $_ := set $tls "clientCaFile" . }}{{ end -}}
 {{- $name := include "driftwall.name" . -}}
@@ -49,10 +61,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   "listen" "0.0.0.0:8443"
   "admin" "0.0.0.0:8080"
   "tls" $tls
-  "registration" (merge (dict "name" $name "service" $name) .Values.registration)
-  "breakGlass" (pick .Values.breakGlass "enabled" "longest")
+  "registration" (merge (dict "name" $name "service" $name) (include "driftwall.registration" . | fromYaml))
+  "breakGlass" (dict "enabled" .Values.breakGlass.enabled "maxDuration" (.Values.breakGlass.longest | default .Values.breakGlass.maxDuration))
   "events" .Values.events
-  "git" (dict "data" "/data")
+  "git" (dict "dataDir" "/data")
   "drain" (printf "%ds" (int .Values.drainSeconds))
 -}}
 {{- merge $own (deepCopy .Values.config) | toYaml -}}

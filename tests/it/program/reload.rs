@@ -86,7 +86,7 @@ async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_denied_for_what_was_pushed_a_moment_ago() {
-    let config = format!("git: {{poll: 1h, freshness: 0s}}\n{PROD_SOURCE}");
+    let config = format!("git: {{poll: 1h, refreshAfter: 0s}}\n{PROD_SOURCE}");
     let server = ServeProcess::with_config(&config).until_ready().await;
     assert!(!is_allowed(&server).await);
     edit(&server, "replicas: 3", "replicas: 7");
@@ -114,7 +114,7 @@ async fn what_a_broken_commit_changes_is_warned_about_and_the_rest_denied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_denials_at_once_cost_one_look() {
     let server =
-        ServeProcess::with_config(&format!("git: {{poll: 1h, freshness: 3s}}\n{PROD_SOURCE}")).until_ready().await;
+        ServeProcess::with_config(&format!("git: {{poll: 1h, refreshAfter: 3s}}\n{PROD_SOURCE}")).until_ready().await;
     let polls = "driftwall_source_polls_total{source=\"prod\"}";
     server.until(async |server| server.metric("driftwall_source_age_seconds{source=\"prod\"}").await > 3.0).await;
     assert_eq!(server.metric(polls).await, 1.0);
