@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driftwall_core::actor::Actors;
-use driftwall_core::decision::decide;
+use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
-use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Policy, Verdict, evaluate};
+use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
 use driftwall_core::{admission, manifest};
 use serde_json::Value;
 

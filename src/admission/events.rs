@@ -28,9 +28,9 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
                 mode = decision.mode.as_str(),
                 dry_run = write.dry_run,
                 fields = %field_paths(assessment),
-                break_glass = decision.glass.as_deref().unwrap_or_default(),
+                break_glass = decision.break_glass.as_deref().unwrap_or_default(),
                 commit = assessment.source.map_or("", |source| &source.commit),
-                reason = assessment.reason().unwrap_or_default(),
+                reason = assessment.error_reason().unwrap_or_default(),
                 $message
             )
         };
@@ -57,7 +57,7 @@ pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision
         return None;
     }
     let user = &write.user.name;
-    let (reason, action, note) = match (&decision.answer.denial, &decision.glass) {
+    let (reason, action, note) = match (&decision.answer.denial, &decision.break_glass) {
         (Some(denial), _) => ("Denied", "Deny", format!("{user} was denied: {}", denial.message)),
         (None, Some(glass)) => {
             let paths = field_paths(assessment);

@@ -16,10 +16,12 @@ use crate::server::{Health, ReviewLabels, ReviewResponse, Reviewer, SourceHealth
 use crate::source::{SnapshotStore, SourcePoller, SourceState};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission::{self, ReviewError, Status};
-use driftwall_core::decision::{Decision, decide, decide_unreadable_review, validate_break_glass};
+use driftwall_core::decision::{
+    BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
+};
 use driftwall_core::policy::{
-    ActiveBreakGlasses, BreakGlassContext, ClusterLookup, DecisionContext, Disagreement, EvaluationContext, Outcome,
-    Policy, Verdict, Violation, evaluate, is_to_check, self_check,
+    ActiveBreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
+    needs_self_check, self_check,
 };
 
 /// Answers reviews.
@@ -134,7 +136,7 @@ impl AdmissionHandler {
         let lookup = &*self.lookup;
         let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: lookup };
         let assessment = evaluate(&write, context);
-        if is_to_check(&write, assessment.class, context) && self.self_checks.try_send(body.clone()).is_err() {
+        if needs_self_check(&write, assessment.class, context) && self.self_checks.try_send(body.clone()).is_err() {
             tracing::debug!("Self-check queue full, write skipped");
         }
 
@@ -145,10 +147,9 @@ impl AdmissionHandler {
         let is_older_than = |limit| age.is_some_and(|age| age > limit);
         let break_glasses =
             if depends_on_git || assessment.verdict == Verdict::Drift { self.break_glasses.load_full() } else { None };
-        let emergency =
-            break_glasses.as_deref().map(|break_glasses| BreakGlassContext { break_glasses, now: Timestamp::now() });
-        let stale = is_older_than(settings.max_staleness);
-        let decision = decide(&write, &assessment, policy, DecisionContext { stale, age, emergency });
+        let break_glass = break_glasses.as_deref().map(|active| BreakGlassContext { active, now: Timestamp::now() });
+        let is_stale = is_older_than(settings.max_staleness);
+        let decision = decide(&write, &assessment, policy, DecisionContext { is_stale, age, break_glass });
 
         let is_denied_by_git = decision.outcome == Outcome::Deny && assessment.verdict != Verdict::Error;
         let is_outdated = is_denied_by_git && is_older_than(settings.refresh_after);
@@ -230,7 +231,7 @@ fn error_response(error: &ReviewError, policy: &Policy) -> ReviewResponse {
 }
 
 fn response(uid: &str, verdict: Verdict, actor: &'static str, decision: &Decision) -> ReviewResponse {
-    let mode = if decision.glass.is_some() { "break-glass" } else { decision.mode.as_str() };
+    let mode = if decision.break_glass.is_some() { "break-glass" } else { decision.mode.as_str() };
     ReviewResponse {
         status: StatusCode::OK,
         body: admission::encode(uid, &decision.answer),

@@ -16,8 +16,8 @@ use crate::cluster::OfflineLookup;
 use crate::config::Config;
 use crate::error_chain::error_chain;
 use driftwall_core::admission::{self, Write};
-use driftwall_core::decision::{Decision, decide};
-use driftwall_core::policy::{Assessment, DecisionContext, EvaluationContext, Outcome, Verdict, Violation, evaluate};
+use driftwall_core::decision::{Decision, DecisionContext, decide};
+use driftwall_core::policy::{Assessment, EvaluationContext, Outcome, Verdict, Violation, evaluate};
 
 #[derive(Args, Debug)]
 pub(super) struct Check {

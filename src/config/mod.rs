@@ -162,7 +162,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         ..Policy::default()
     };
     if let Some(keys) = &protected_keys {
-        policy.protect(keys).map_err(|error| ("protectedKeys".to_owned(), error.to_string()))?;
+        policy.set_protected_keys(keys).map_err(|error| ("protectedKeys".to_owned(), error.to_string()))?;
     }
     for source in &sources {
         policy.source_modes.extend(source.mode.map(|mode| (source.name.clone(), Mode::from(mode))));

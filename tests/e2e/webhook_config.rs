@@ -132,7 +132,7 @@ fn in_a_strict_namespace_only_what_git_declares_is_made_by_hand() {
     // Git declares none of its kind: of another kind two webhooks are asked, and the first to answer is quoted.
     let create = "kubectl create quota note -n strict --hard=pods=9";
     let refused = stage.until("the namespace is strict", &format!("{create} --dry-run=server 2>&1"), |out| {
-        out.contains("driftwall: resourcequota \"note\" is not declared in Git, and the namespace takes only what is.")
+        out.contains("driftwall: resourcequota \"note\" is not declared in Git, and this namespace accepts only objects that are.")
     });
     assert!(!refused.contains("denied"), "{refused}");
     let denied = stage.alice(create);
@@ -163,7 +163,10 @@ fn a_token_of_who_is_let_through_is_not_for_people() {
     stage.alice(&format!("{}{}", account("argocd-application-controller"), account("other"))).must();
     let denied = stage.alice("kubectl create token argocd-application-controller -n argocd");
     assert_eq!(denied.answer(), "deny", "{denied:?}");
-    assert!(denied.err.contains("Git's own hand") && denied.err.contains("Nothing was issued."), "{denied:?}");
+    assert!(
+        denied.err.contains("is exempt as a GitOps tool") && denied.err.contains("Nothing was issued."),
+        "{denied:?}"
+    );
     let other = stage.alice("kubectl create token other -n argocd");
     assert_eq!(other.answer(), "allow", "{other:?}");
 }

@@ -118,7 +118,7 @@ impl Seen {
     /// Those that count.
     fn break_glasses(&self, home: &str, longest: Duration) -> ActiveBreakGlasses {
         let broken = self.now.iter().filter_map(|((namespace, name), object)| {
-            let glass = serde_json::to_value(object).map(|object| BreakGlass::stored(&object, longest));
+            let glass = serde_json::to_value(object).map(|object| BreakGlass::from_stored(&object, longest));
             match glass {
                 Ok(Ok(glass)) => Some(glass),
                 Ok(Err(error)) => {
@@ -131,7 +131,7 @@ impl Seen {
                 }
             }
         });
-        ActiveBreakGlasses { home: home.to_owned(), broken: broken.collect() }
+        ActiveBreakGlasses { driftwall_namespace: home.to_owned(), break_glasses: broken.collect() }
     }
 }
 

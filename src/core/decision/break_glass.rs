@@ -1,19 +1,24 @@
-//! A review of a `BreakGlass` itself: one that would not count is refused with the
-//! words for what is missing, in every mode.
+//! The answer to a write to a `BreakGlass` itself: one that is not valid is
+//! denied, in every mode, with what is missing.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Decision;
 use crate::admission::{Answer, Cause, Denial, Operation, Write};
-use crate::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BreakGlass, BreakGlassError, Outcome, Policy, parsed};
+use crate::policy::{
+    BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BreakGlass, BreakGlassError, Outcome, Policy, parse_object,
+};
 use crate::text::sanitize;
 
 /// Answers a write to a `BreakGlass` at `now`; `None` where it is a write to anything else.
 pub fn validate_break_glass(
     write: &Write<'_>,
     now: Timestamp,
-    longest: std::time::Duration,
+    max_duration: Duration,
     policy: &Policy,
 ) -> Option<Decision> {
     let resource = &write.resource;
@@ -21,37 +26,44 @@ pub fn validate_break_glass(
     {
         return None;
     }
-    let fault = match write.operation {
-        Operation::Create => form(write.object).and_then(|object| {
-            let glass = BreakGlass::read(&object, now, longest)?;
-            if glass.until <= now { Err(BreakGlassError::Past(glass.until)) } else { Ok(()) }
-        }),
-        Operation::Update => form(write.object).and_then(|object| {
-            let is_same = form(write.old_object)?["spec"] == object["spec"];
-            if is_same { Ok(()) } else { Err(BreakGlassError::Changed) }
-        }),
+    let validated = match write.operation {
+        Operation::Create => validate_create(write, now, max_duration),
+        Operation::Update => validate_update(write),
         Operation::Connect | Operation::Delete => Ok(()),
     };
-    let (outcome, answer) = match fault {
-        Ok(()) => (Outcome::Allow, Answer::default()),
-        Err(error) => (Outcome::Deny, Answer { denial: Some(refusal(write, &error)), ..Answer::default() }),
+    let (outcome, denial) = match validated {
+        Ok(()) => (Outcome::Allow, None),
+        Err(error) => (Outcome::Deny, Some(denial(write, &error))),
     };
-    Some(Decision { mode: policy.mode, outcome, answer, glass: None })
+    let answer = Answer { denial, ..Answer::default() };
+    Some(Decision { mode: policy.mode, outcome, answer, break_glass: None })
 }
 
-fn form(raw: Option<&serde_json::value::RawValue>) -> Result<Value, BreakGlassError> {
-    let read = parsed("object", raw).map_err(|error| BreakGlassError::Form(error.to_string()))?;
-    Ok(read.unwrap_or_default())
+fn validate_create(write: &Write<'_>, now: Timestamp, max_duration: Duration) -> Result<(), BreakGlassError> {
+    let break_glass = BreakGlass::parse(&parse(write.object)?, now, max_duration)?;
+    if break_glass.until <= now { Err(BreakGlassError::Past(break_glass.until)) } else { Ok(()) }
 }
 
-fn refusal(write: &Write<'_>, error: &BreakGlassError) -> Denial {
-    let (field, words) = (error.field(), sanitize(&error.to_string()));
+fn validate_update(write: &Write<'_>) -> Result<(), BreakGlassError> {
+    let (new, old) = (parse(write.object)?, parse(write.old_object)?);
+    if old["spec"] == new["spec"] { Ok(()) } else { Err(BreakGlassError::Changed) }
+}
+
+fn parse(raw: Option<&RawValue>) -> Result<Value, BreakGlassError> {
+    match parse_object("object", raw) {
+        Ok(object) => Ok(object.unwrap_or_default()),
+        Err(error) => Err(BreakGlassError::Malformed(error.to_string())),
+    }
+}
+
+fn denial(write: &Write<'_>, error: &BreakGlassError) -> Denial {
+    let (field, reason) = (error.field(), sanitize(&error.to_string()));
     let done = if write.operation == Operation::Create { "created" } else { "changed" };
     Denial {
-        message: format!("this BreakGlass would let nothing pass:\n  {field}: {words}\nNothing was {done}."),
+        message: format!("this BreakGlass is not valid:\n  {field}: {reason}\nNothing was {done}."),
         name: write.name.to_string(),
         group: BREAK_GLASS_GROUP.to_owned(),
         kind: "BreakGlass".to_owned(),
-        causes: vec![Cause { reason: "Invalid", message: words, field: field.to_owned() }],
+        causes: vec![Cause { reason: "Invalid", message: reason, field: field.to_owned() }],
     }
 }

@@ -1,17 +1,18 @@
-//! From a verdict to an answer: here the mode comes in, and nothing before.
+//! From a verdict to an answer. This is where the mode comes in: the verdict
+//! knows nothing of it.
 
+mod audit_annotations;
 mod break_glass;
-
-use std::collections::BTreeMap;
+mod context;
 
 use crate::admission::{Answer, Denial, ReviewError, Write};
 use crate::message;
-use crate::policy::{
-    Assessment, BreakGlass, BreakGlassContext, DecisionContext, Mode, Outcome, Policy, Verdict, Violation, namespace_of,
-};
-use crate::text::{sanitize, truncate};
+use crate::policy::{Assessment, BreakGlass, Mode, Outcome, Policy, Verdict, Violation};
+use crate::text::sanitize;
+use audit_annotations::audit_annotations;
 
 pub use break_glass::validate_break_glass;
+pub use context::{BreakGlassContext, DecisionContext};
 
 /// An answer and how it came about.
 #[derive(Debug)]
@@ -22,34 +23,27 @@ pub struct Decision {
     pub outcome: Outcome,
     /// For the API server.
     pub answer: Answer,
-    /// The `BreakGlass` that let the write pass: its namespace and name.
-    pub glass: Option<String>,
+    /// The `BreakGlass` that covers the write: its namespace and name.
+    pub break_glass: Option<String>,
 }
 
-/// The answer to a review whose request could not even be read, so that
-/// nothing is known of it but its uid.
+/// The answer to a review that could not be read, so that nothing is known of
+/// it but its uid.
 pub fn decide_unreadable_review(error: &ReviewError, policy: &Policy) -> Decision {
     let outcome = policy.on_error.max(Outcome::Warn).min(policy.mode.outcome());
     let mut answer = Answer::default();
     answer.annotations.insert("verdict", Verdict::Error.to_string());
     match outcome {
         Outcome::Allow => {}
-        Outcome::Warn => answer.warnings = vec![message::one_line(&format!("driftwall: not judged: {error}"))],
+        Outcome::Warn => answer.warnings = vec![message::one_line(&format!("driftwall: not evaluated: {error}"))],
         Outcome::Deny => {
-            let message = format!(
-                "{}\nErrors are denied here (onError: deny). Nothing was changed.",
-                sanitize(&error.to_string())
-            );
+            let reason = sanitize(&error.to_string());
+            let message = format!("{reason}\nErrors are denied here (onError: deny). Nothing was changed.");
             answer.denial = Some(Denial { message, ..Denial::default() });
         }
     }
-    Decision { mode: policy.mode, outcome, answer, glass: None }
+    Decision { mode: policy.mode, outcome, answer, break_glass: None }
 }
-
-/// Audit annotations are kept by the API server with every event.
-const MAX_FIELDS_NOTE: usize = 1024;
-/// Characters of a reason that are kept there.
-const MAX_REASON_NOTE: usize = 256;
 
 /// Turns a verdict into an answer.
 pub fn decide(
@@ -58,70 +52,41 @@ pub fn decide(
     policy: &Policy,
     context: DecisionContext<'_>,
 ) -> Decision {
-    let namespace = namespace_of(write);
+    // For a Namespace, the API server sends its own name here.
+    let namespace = &write.namespace;
     let mode = policy.mode_of(namespace, assessment.class, assessment.source.map(|source| source.name.as_str()));
-    let asked = match assessment.verdict {
-        Verdict::Drift if context.stale || assessment.unsettled => assessment.hardest().min(Outcome::Warn),
-        Verdict::Drift => assessment.hardest(),
-        // Nobody can say that the write is right; it passes, but not unseen.
-        Verdict::Error => policy.on_error.max(Outcome::Warn),
-        Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => policy.unmanaged_in(namespace),
-        Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
-    };
-    let glass = context
-        .emergency
-        .and_then(|BreakGlassContext { break_glasses, now }| break_glasses.covering(write, assessment, now));
-    let in_emergency = if glass.is_some() { Outcome::Warn } else { Outcome::Deny };
-    let in_dry_run = if write.dry_run { policy.dry_run } else { Outcome::Deny };
-    let outcome = asked.min(mode.outcome()).min(in_dry_run).min(in_emergency);
-    let mut answer = Answer { annotations: annotations(assessment, context, glass), ..Answer::default() };
+    let break_glass = context.break_glass.and_then(|context| context.active.covering(write, assessment, context.now));
+    let mut outcome = deserved_outcome(assessment, policy, namespace, context.is_stale).min(mode.outcome());
+    if write.dry_run {
+        outcome = outcome.min(policy.dry_run);
+    }
+    if break_glass.is_some() {
+        outcome = outcome.min(Outcome::Warn);
+    }
+    let mut answer =
+        Answer { annotations: audit_annotations(assessment, context.age, break_glass), ..Answer::default() };
     match outcome {
         Outcome::Allow => {}
-        Outcome::Warn => answer.warnings = message::warnings(write, assessment, context, glass),
-        Outcome::Deny => answer.denial = Some(message::denial(write, assessment, context)),
+        Outcome::Warn => answer.warnings = message::warnings(write, assessment, context.is_stale, break_glass),
+        Outcome::Deny => {
+            let driftwall_namespace = context.break_glass.map(|context| &*context.active.driftwall_namespace);
+            answer.denial = Some(message::denial(write, assessment, driftwall_namespace));
+        }
     }
-    let glass = glass.map(|BreakGlass { namespace, name, .. }| format!("{namespace}/{name}"));
-    Decision { mode, outcome, answer, glass }
+    let break_glass = break_glass.map(|BreakGlass { namespace, name, .. }| format!("{namespace}/{name}"));
+    Decision { mode, outcome, answer, break_glass }
 }
 
-fn annotations(
-    assessment: &Assessment<'_>,
-    context: DecisionContext<'_>,
-    glass: Option<&BreakGlass>,
-) -> BTreeMap<&'static str, String> {
-    let mut notes = BTreeMap::new();
-    if matches!(assessment.verdict, Verdict::Exempt)
-        || (assessment.verdict == Verdict::Unmanaged && assessment.source.is_none() && !assessment.tells())
-    {
-        // Most writes of a cluster: nothing that the audit log does not have already.
-        return notes;
-    }
-    notes.insert("verdict", assessment.verdict.to_string());
-    notes.insert("actor", assessment.class.to_string());
-    if let Some(source) = assessment.source {
-        notes.insert("commit", source.commit.clone());
-        if let Some(age) = context.age {
-            notes.insert("age", format!("{}s", age.as_secs()));
+/// The answer that a verdict deserves, before mode, dry run and break-glass soften it.
+fn deserved_outcome(assessment: &Assessment<'_>, policy: &Policy, namespace: &str, is_stale: bool) -> Outcome {
+    match assessment.verdict {
+        Verdict::Drift if is_stale || assessment.newer_commit_unreadable => assessment.max_outcome().min(Outcome::Warn),
+        Verdict::Drift => assessment.max_outcome(),
+        // Whether the write is right, nobody can say; it is warned about at least.
+        Verdict::Error => policy.on_error.max(Outcome::Warn),
+        Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => {
+            policy.unmanaged_outcome(namespace)
         }
+        Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
     }
-    if let Some(BreakGlass { namespace, name, reason, .. }) = glass {
-        notes.insert("break-glass", format!("{namespace}/{name}"));
-        notes.insert("break-glass-reason", truncate(reason, MAX_REASON_NOTE));
-    }
-    if !assessment.findings.is_empty() {
-        let mut fields = String::new();
-        for finding in &assessment.findings {
-            let path = sanitize(&finding.path.to_string());
-            let comma = if fields.is_empty() { "" } else { ", " };
-            if fields.len() + path.len() > MAX_FIELDS_NOTE {
-                fields.push_str(comma);
-                fields.push('…');
-                break;
-            }
-            fields.push_str(comma);
-            fields.push_str(&path);
-        }
-        notes.insert("fields", fields);
-    }
-    notes
 }

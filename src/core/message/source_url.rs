@@ -1,13 +1,13 @@
-//! Where to change something: a link that opens the file at the commit, on
-//! hosts whose pages are known, else the repository.
+//! Where to change something in Git: a URL that opens the file at the commit, on
+//! hosts whose URLs are known, else the repository.
 
 use crate::desired::{Source, SourceLocation};
 
-/// The link to a place in a source.
-pub(crate) fn link(source: &Source, place: Option<&SourceLocation>) -> String {
-    let Some((page, host)) = page(&source.repo) else { return source.repo.clone() };
-    let Some(SourceLocation { file, line }) = place else { return page };
-    let (commit, file) = (&source.commit, escaped(file));
+/// The URL of a location in a source; of the repository, where there is no location.
+pub(super) fn source_url(source: &Source, location: Option<&SourceLocation>) -> String {
+    let Some((page, host)) = repository_page(&source.repo) else { return source.repo.clone() };
+    let Some(SourceLocation { file, line }) = location else { return page };
+    let (commit, file) = (&source.commit, percent_encoded(file));
     match host {
         Host::Azure => format!("{page}?path=/{file}&version=GC{commit}&line={line}"),
         Host::Bitbucket => format!("{page}/src/{commit}/{file}#lines-{line}"),
@@ -26,8 +26,8 @@ enum Host {
     GitLab,
 }
 
-/// The web page of a repository on a host that is known.
-fn page(repo: &str) -> Option<(String, Host)> {
+/// The web page of a repository, on a host whose URLs are known.
+fn repository_page(repo: &str) -> Option<(String, Host)> {
     let repo = repo.trim_end_matches('/');
     let repo = repo.strip_suffix(".git").unwrap_or(repo);
     let (host, path) = match repo.split_once("://") {
@@ -36,8 +36,8 @@ fn page(repo: &str) -> Option<(String, Host)> {
         // The form of scp: git@host:path.
         None => repo.split_once(':').filter(|(host, _)| !host.contains('/'))?,
     };
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let without_user = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = without_user.split_once(':').map_or(without_user, |(host, _port)| host);
     let known = match host {
         "bitbucket.org" => Host::Bitbucket,
         "codeberg.org" | "gitea.com" => Host::Gitea,
@@ -50,7 +50,7 @@ fn page(repo: &str) -> Option<(String, Host)> {
 }
 
 /// Escapes what would end or change the path of a URL.
-fn escaped(file: &str) -> String {
+fn percent_encoded(file: &str) -> String {
     let mut path = String::with_capacity(file.len());
     for byte in file.bytes() {
         match byte {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_hosts_open_the_file_at_the_commit() {
+    fn urls_open_the_file_at_the_commit_on_known_hosts() {
         for (repo, expected) in [
             ("https://github.com/acme/gitops", "https://github.com/acme/gitops/blob/5c56d97/a%20b/app.yaml#L18"),
             ("git@github.com:acme/gitops.git", "https://github.com/acme/gitops/blob/5c56d97/a%20b/app.yaml#L18"),
@@ -91,8 +91,8 @@ mod tests {
             ("C:/git", "C:/git"),
         ] {
             let source = Source { repo: repo.into(), commit: "5c56d97".into(), ..Source::default() };
-            let place = SourceLocation { file: "a b/app.yaml".into(), line: 18 };
-            assert_eq!(link(&source, Some(&place)), expected);
+            let location = SourceLocation { file: "a b/app.yaml".into(), line: 18 };
+            assert_eq!(source_url(&source, Some(&location)), expected);
         }
     }
 }

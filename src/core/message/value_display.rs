@@ -1,5 +1,5 @@
-//! Values as people can read them: short, on one line, and the part in which
-//! two of them differ.
+//! Values as people can read them: short, on one line, and of two values the
+//! part in which they differ.
 
 use serde_json::Value;
 
@@ -7,135 +7,152 @@ use crate::text::{sanitize, truncate, truncate_start};
 
 /// Two values, side by side.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Pair {
+pub(super) struct ValuePair {
     /// Where inside of both they differ, if not as a whole: `[0].verbs `.
-    pub(crate) at: String,
-    /// What was sent.
-    pub(crate) sent: String,
+    pub(super) at: String,
+    /// What the write brings.
+    pub(super) new: String,
     /// What Git says.
-    pub(crate) declared: String,
+    pub(super) declared: String,
+}
+
+/// A part of two values, with the path element that leads to it.
+struct Part<'v> {
+    element: String,
+    new: Option<&'v Value>,
+    declared: Option<&'v Value>,
 }
 
 /// Shows two values in at most `limit` characters each: of long ones the first
-/// part, line or stretch in which they differ.
-pub(crate) fn pair(sent: Option<&Value>, declared: Option<&Value>, limit: usize) -> Pair {
-    let (mut sent, mut declared, mut at) = (sent, declared, String::new());
-    // Two lists or maps of that length are read side by side no more.
+/// part, line or excerpt in which they differ.
+pub(super) fn show_pair(new: Option<&Value>, declared: Option<&Value>, limit: usize) -> ValuePair {
+    let (mut new, mut declared) = (new, declared);
+    let mut at = String::new();
+    // Longer lists or maps cannot be compared at a glance.
     let is_short = |value: &Value| value.to_string().chars().count() <= limit / 2;
-    while let (Some(ours), Some(theirs)) = (sent, declared) {
+    while let (Some(new_value), Some(declared_value)) = (new, declared) {
         // Once inside, go on to the field that differs; a short list stays whole.
-        let is_whole = at.is_empty() || !(ours.is_object() && theirs.is_object());
-        if is_whole && is_short(ours) && is_short(theirs) {
+        let may_stop = at.is_empty() || !(new_value.is_object() && declared_value.is_object());
+        if may_stop && is_short(new_value) && is_short(declared_value) {
             break;
         }
-        let Some((step, ours, theirs)) = first_difference(ours, theirs) else { break };
-        at.push_str(&step);
-        (sent, declared) = (ours, theirs);
+        let Some(part) = first_difference(new_value, declared_value) else { break };
+        at.push_str(&part.element);
+        (new, declared) = (part.new, part.declared);
     }
-    let (sent, declared) = match (sent, declared) {
-        (Some(Value::String(sent)), Some(Value::String(declared))) => texts(sent, declared, limit),
-        _ => (one(sent, limit), one(declared, limit)),
+    let (new, declared) = match (new, declared) {
+        (Some(Value::String(new)), Some(Value::String(declared))) => show_texts(new, declared, limit),
+        _ => (show_value(new, limit), show_value(declared, limit)),
     };
-    let at = at.strip_prefix('.').unwrap_or(&at);
-    let at = if at.is_empty() { String::new() } else { truncate_start(at, limit) + " " };
-    Pair { at, sent, declared }
+    let at = match at.strip_prefix('.').unwrap_or(&at) {
+        "" => String::new(),
+        at => truncate_start(at, limit) + " ",
+    };
+    ValuePair { at, new, declared }
 }
 
-/// One value in at most `limit` characters.
-pub(crate) fn one(value: Option<&Value>, limit: usize) -> String {
-    value.map_or_else(|| "nothing".into(), |value| truncate(&value.to_string(), limit))
+/// Shows one value in at most `limit` characters.
+pub(super) fn show_value(value: Option<&Value>, limit: usize) -> String {
+    match value {
+        Some(value) => truncate(&value.to_string(), limit),
+        None => "nothing".into(),
+    }
 }
 
-/// The first part of two maps or two lists that is not as Git says, with the
-/// step that leads there; what Git leaves out comes last, for it may be the server's.
-fn first_difference<'v>(
-    sent: &'v Value,
-    declared: &'v Value,
-) -> Option<(String, Option<&'v Value>, Option<&'v Value>)> {
-    let parts: Vec<(String, Option<&Value>, Option<&Value>)> = match (sent, declared) {
-        (Value::Object(sent), Value::Object(declared)) => {
-            let added = sent.iter().filter(|(name, _)| !declared.contains_key(*name));
-            let of_git = declared.iter().map(|(name, value)| (name, sent.get(name), Some(value)));
-            let all = of_git.chain(added.map(|(name, value)| (name, Some(value), None)));
-            all.map(|(name, sent, declared)| (format!(".{name}"), sent, declared)).collect()
+/// The first part of two maps or two lists that is not as Git says. What Git
+/// leaves out comes last, for it may be the server's.
+fn first_difference<'v>(new: &'v Value, declared: &'v Value) -> Option<Part<'v>> {
+    let mut parts = Vec::new();
+    match (new, declared) {
+        (Value::Object(new), Value::Object(declared)) => {
+            for (name, value) in declared {
+                parts.push(Part { element: format!(".{name}"), new: new.get(name), declared: Some(value) });
+            }
+            for (name, value) in new.iter().filter(|(name, _)| !declared.contains_key(*name)) {
+                parts.push(Part { element: format!(".{name}"), new: Some(value), declared: None });
+            }
         }
-        (Value::Array(sent), Value::Array(declared)) => (0..sent.len().max(declared.len()))
-            .map(|index| (format!("[{index}]"), sent.get(index), declared.get(index)))
-            .collect(),
+        (Value::Array(new), Value::Array(declared)) => {
+            for index in 0..new.len().max(declared.len()) {
+                parts.push(Part { element: format!("[{index}]"), new: new.get(index), declared: declared.get(index) });
+            }
+        }
         _ => return None,
+    }
+    let is_not_as_declared = |part: &Part<'_>| match (part.new, part.declared) {
+        (Some(new), Some(declared)) => !covers(new, declared),
+        (None, Some(_)) => true,
+        (_, None) => false,
     };
-    let is_git = |sent: Option<&Value>, declared: Option<&Value>| match (sent, declared) {
-        (Some(sent), Some(declared)) => covers(sent, declared),
-        (sent, declared) => sent.is_none() && declared.is_none(),
+    let index = match parts.iter().position(is_not_as_declared) {
+        Some(index) => index,
+        None => parts.iter().position(|part| part.new != part.declared)?,
     };
-    let by = |differs: &dyn Fn(Option<&Value>, Option<&Value>) -> bool| {
-        parts.iter().position(|(_, sent, declared)| differs(*sent, *declared))
-    };
-    let index = by(&|sent, declared| declared.is_some() && !is_git(sent, declared))
-        .or_else(|| by(&|sent, declared| sent != declared))?;
-    parts.into_iter().nth(index)
+    Some(parts.swap_remove(index))
 }
 
-/// Whether `sent` has all that Git says.
-fn covers(sent: &Value, declared: &Value) -> bool {
-    match (sent, declared) {
-        (Value::Object(sent), Value::Object(declared)) => {
-            declared.iter().all(|(name, value)| sent.get(name).is_some_and(|there| covers(there, value)))
+/// Whether `new` has all that Git says.
+fn covers(new: &Value, declared: &Value) -> bool {
+    match (new, declared) {
+        (Value::Object(new), Value::Object(declared)) => {
+            declared.iter().all(|(name, value)| new.get(name).is_some_and(|new| covers(new, value)))
         }
-        (Value::Array(sent), Value::Array(declared)) => {
-            sent.len() == declared.len() && sent.iter().zip(declared).all(|(sent, declared)| covers(sent, declared))
+        (Value::Array(new), Value::Array(declared)) => {
+            new.len() == declared.len() && new.iter().zip(declared).all(|(new, declared)| covers(new, declared))
         }
-        _ => sent == declared,
+        _ => new == declared,
     }
 }
 
 /// Two texts: the first line in which they differ, where there are several.
-fn texts(sent: &str, declared: &str, limit: usize) -> (String, String) {
+fn show_texts(new: &str, declared: &str, limit: usize) -> (String, String) {
     let is_long = |text: &str| text.contains('\n') || text.chars().count() + 2 > limit;
-    if !is_long(sent) && !is_long(declared) {
-        return (quoted(sent, limit), quoted(declared, limit));
+    if !is_long(new) && !is_long(declared) {
+        return (quoted(new, limit), quoted(declared, limit));
     }
-    let (ours, theirs) = (sent.trim_end_matches('\n'), declared.trim_end_matches('\n'));
-    if ours == theirs {
-        return (end(sent.len() - ours.len()), end(declared.len() - theirs.len()));
+    let (new_trimmed, declared_trimmed) = (new.trim_end_matches('\n'), declared.trim_end_matches('\n'));
+    if new_trimmed == declared_trimmed {
+        let new_breaks = new.len() - new_trimmed.len();
+        let declared_breaks = declared.len() - declared_trimmed.len();
+        return (line_breaks_at_end(new_breaks), line_breaks_at_end(declared_breaks));
     }
-    let (mut ours, mut theirs) = (ours.split('\n'), theirs.split('\n'));
+    let (mut new_lines, mut declared_lines) = (new_trimmed.split('\n'), declared_trimmed.split('\n'));
     let mut number = 1;
-    let (ours, theirs) = loop {
-        match (ours.next(), theirs.next()) {
+    let (new_line, declared_line) = loop {
+        match (new_lines.next(), declared_lines.next()) {
             (Some(a), Some(b)) if a == b => number += 1,
-            pair => break pair,
+            lines => break lines,
         }
     };
-    let common = ours.unwrap_or_default().chars().zip(theirs.unwrap_or_default().chars());
-    let common = common.take_while(|(a, b)| a == b).count();
-    let name = if sent.contains('\n') || declared.contains('\n') { format!("line {number} ") } else { String::new() };
-    let shown = |line: Option<&str>| match line {
-        Some(line) => name.clone() + &stretch(line, common, limit),
+    let pairs = new_line.unwrap_or_default().chars().zip(declared_line.unwrap_or_default().chars());
+    let differs_at = pairs.take_while(|(a, b)| a == b).count();
+    let has_lines = new.contains('\n') || declared.contains('\n');
+    let label = if has_lines { format!("line {number} ") } else { String::new() };
+    let show = |line: Option<&str>| match line {
+        Some(line) => format!("{label}{}", excerpt(line, differs_at, limit)),
         None => format!("no line {number}"),
     };
-    (shown(ours), shown(theirs))
+    (show(new_line), show(declared_line))
 }
 
 /// How a text ends, where that is all that differs.
-fn end(breaks: usize) -> String {
-    match breaks {
+fn line_breaks_at_end(count: usize) -> String {
+    match count {
         0 => "no line break at the end".into(),
         1 => "a line break at the end".into(),
-        _ => format!("{breaks} line breaks at the end"),
+        _ => format!("{count} line breaks at the end"),
     }
 }
 
-/// The stretch of a long line around the character at which it differs.
-fn stretch(line: &str, differs_at: usize, limit: usize) -> String {
+/// The part of a long line around the character at which it differs.
+fn excerpt(line: &str, differs_at: usize, limit: usize) -> String {
     let room = limit.saturating_sub(2);
-    let length = line.chars().count();
-    if length <= room || differs_at < room / 2 {
+    if line.chars().count() <= room || differs_at < room / 2 {
         return quoted(line, limit);
     }
     let start = differs_at - room / 4;
-    let piece: String = line.chars().skip(start).collect();
-    quoted(&format!("…{piece}"), limit)
+    let rest: String = line.chars().skip(start).collect();
+    quoted(&format!("…{rest}"), limit)
 }
 
 /// A text in quotes, which stay closed where it is cut.
@@ -144,9 +161,9 @@ fn quoted(text: &str, limit: usize) -> String {
     if whole.chars().count() <= limit {
         return sanitize(&whole);
     }
-    let mut inside = truncate(&whole, limit.saturating_sub(1));
-    inside.push('"');
-    inside
+    let mut shortened = truncate(&whole, limit.saturating_sub(1));
+    shortened.push('"');
+    shortened
 }
 
 #[cfg(test)]
@@ -155,14 +172,14 @@ mod tests {
 
     use super::*;
 
-    fn shown(sent: &Value, declared: &Value) -> String {
-        let Pair { at, sent, declared } = pair(Some(sent), Some(declared), 80);
-        format!("{at}{sent}, Git says {declared}")
+    fn shown(new: &Value, declared: &Value) -> String {
+        let ValuePair { at, new, declared } = show_pair(Some(new), Some(declared), 80);
+        format!("{at}{new}, Git says {declared}")
     }
 
     #[test]
     fn short_values_are_shown_whole() {
-        for (sent, declared, words) in [
+        for (new, declared, expected) in [
             (json!(7), json!(3), "7, Git says 3"),
             (json!("a"), json!("b"), r#""a", Git says "b""#),
             (json!("7"), json!(7), r#""7", Git says 7"#),
@@ -171,9 +188,9 @@ mod tests {
             (json!("a "), json!("a"), r#""a ", Git says "a""#),
             (json!("a\r"), json!("a"), r#""a\r", Git says "a""#),
         ] {
-            assert_eq!(shown(&sent, &declared), words);
+            assert_eq!(shown(&new, &declared), expected);
         }
-        assert_eq!(one(None, 80), "nothing");
+        assert_eq!(show_value(None, 80), "nothing");
     }
 
     #[test]
@@ -187,7 +204,7 @@ mod tests {
         let line = |left: char, right: char| {
             json!(format!("{}{left}{}", "x".repeat(300), "y".repeat(300))).to_string().replace(left, &right.to_string())
         };
-        for (sent, words) in [
+        for (new, expected) in [
             (
                 file(|lines| lines[120] = "key-121 = other".into()),
                 r#"line 121 "key-121 = other", Git says line 121 "key-121 = value""#,
@@ -198,13 +215,13 @@ mod tests {
             (file(|lines| lines[4].push('\r')), r#"line 5 "key-5 = value\r", Git says line 5 "key-5 = value""#),
             (json!("one"), r#"line 1 "one", Git says line 1 "key-1 = value""#),
         ] {
-            assert_eq!(shown(&sent, &git), words);
+            assert_eq!(shown(&new, &git), expected);
         }
         assert_eq!(shown(&json!("a"), &json!("a\n")), "no line break at the end, Git says a line break at the end");
         let (a, b) = (line('1', '1'), line('1', '2'));
-        let words = shown(&json!(a), &json!(b));
-        assert!(words.contains("xxx1yyy") && words.contains("xxx2yyy"), "{words}");
-        assert!(words.chars().count() <= 80 + 80 + 11, "{words}");
+        let text = shown(&json!(a), &json!(b));
+        assert!(text.contains("xxx1yyy") && text.contains("xxx2yyy"), "{text}");
+        assert!(text.chars().count() <= 80 + 80 + 11, "{text}");
     }
 
     #[test]

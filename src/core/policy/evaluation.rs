@@ -1,184 +1,126 @@
-//! The verdict: what a write is, whatever the mode.
+//! One write on its way to a verdict, with all that the verdict is made from.
 
-use std::fmt;
+use super::assessment::{Assessment, Finding, Verdict};
+use super::error::EvaluationError;
+use super::lookup::ClusterLookup;
+use super::metadata::name_of;
+use super::settings::{Outcome, Policy};
+use crate::actor::{Actor, Actors};
+use crate::admission::Write;
+use crate::desired::{ObjectKey, Snapshot, SourceLocation};
+use crate::diff::{self, CustomResource, Difference, Path, SchemaRef};
 
-use serde_json::Value;
-
-use super::EvaluationError;
-use super::settings::Outcome;
-use crate::actor::Class;
-use crate::desired::{Source, SourceLocation};
-use crate::diff::{ChangeKind, Path};
-
-/// What a write is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// It moves nothing away from Git.
-    Conforms,
-    /// It moves something away from Git.
-    Drift,
-    /// It could not be judged.
-    Error,
-    /// The writer is let through by identity.
-    Exempt,
-    /// It is an event of running, not a change of configuration.
-    Runtime,
-    /// Git does not know the object.
-    Unmanaged,
+/// All that a verdict is made from, beside the write.
+#[derive(Clone, Copy)]
+pub struct EvaluationContext<'a> {
+    /// What Git declares.
+    pub snapshot: &'a Snapshot,
+    /// Who is who.
+    pub actors: &'a Actors,
+    /// The configured rules.
+    pub policy: &'a Policy,
+    /// What only the cluster knows.
+    pub cluster: &'a dyn ClusterLookup,
 }
 
-/// A verdict, and what is needed to say why.
-#[derive(Debug)]
-pub struct Assessment<'a> {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Who wrote.
-    pub class: Class,
-    /// What the write does.
-    pub violation: Violation,
-    /// The fields that drift.
-    pub findings: Vec<Finding>,
-    /// The source that declares what is drifted from.
-    pub source: Option<&'a Source>,
-    /// A newer commit changes what is declared here, and cannot be read.
-    pub unsettled: bool,
-    /// The object's kind, where something is to be said of it: that of the
-    /// object itself, also where the review brings a `Scale` of it.
-    pub kind: String,
-    /// The object's name, as `kind`.
-    pub name: String,
+/// One write on its way to a verdict.
+pub(super) struct Evaluation<'w, 'a> {
+    pub(super) write: &'w Write<'w>,
+    pub(super) actor: Actor<'a>,
+    pub(super) context: EvaluationContext<'a>,
+    /// The kind of the object itself, also where the review brings a `Scale` of it.
+    pub(super) kind: String,
+    pub(super) namespace: &'w str,
+    pub(super) name: String,
 }
 
-/// What a write does, apart from the fields that it moves.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Violation {
-    /// It asks for a token whose bearer is let through.
-    ExemptToken {
-        /// The service account whose token it is.
-        account: String,
-        /// As what the bearer is let through.
-        class: Class,
-    },
-    /// It creates a declared object, unlike Git says.
-    CreateDiffers,
-    /// It deletes a declared object.
-    DeleteDeclared(SourceLocation),
-    /// It changes what belongs to a declared object.
-    ChangeDerived {
-        /// The declared object, as kubectl would name it.
-        owner: String,
-    },
-    /// It moves fields of a declared object.
-    #[default]
-    ChangeDeclared,
-    /// It deletes what holds declared objects: a Namespace, a CustomResourceDefinition.
-    CascadingDelete {
-        /// How many.
-        objects: usize,
-    },
-    /// It aims a controller at a declared object.
-    TargetDeclared {
-        /// The declared object, as kubectl would name it.
-        target: String,
-    },
-    /// It could not be judged, and why.
-    NotEvaluated(String),
-    /// It brings an object that Git does not know.
-    CreateUndeclared,
-}
+impl<'w, 'a> Evaluation<'w, 'a> {
+    pub(super) fn new(
+        write: &'w Write<'w>,
+        actor: Actor<'a>,
+        context: EvaluationContext<'a>,
+    ) -> Result<Self, EvaluationError> {
+        let resource = &write.resource;
+        let kind = match &*resource.subresource {
+            "scale" => match context.snapshot.kind_of(&resource.group, &resource.plural) {
+                Some(kind) => kind.to_owned(),
+                // A person may scale an object of any kind that a declared object owns.
+                None if actor.is_person() || context.snapshot.has_group(&resource.group) => {
+                    context.cluster.kind_of(&resource.group, &resource.plural)?.unwrap_or_default()
+                }
+                None => String::new(),
+            },
+            _ => resource.kind.to_string(),
+        };
+        let name = match &*write.name {
+            // The reviews of a deletecollection name their objects only in `oldObject`.
+            "" => name_of(write.old_object.or(write.object))?,
+            name => name.to_owned(),
+        };
+        // A Namespace is reviewed as if it were inside itself.
+        let namespace = if resource.group.is_empty() && kind == "Namespace" { "" } else { &*write.namespace };
+        Ok(Self { write, actor, context, kind, namespace, name })
+    }
 
-/// One field that a write moves away from Git.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// The field.
-    pub path: Path,
-    /// How it is moved.
-    pub nature: ChangeKind,
-    /// The value that the write brings.
-    pub sent: Option<Value>,
-    /// Git's value.
-    pub declared: Option<Value>,
-    /// Where Git says so.
-    pub place: Option<SourceLocation>,
-    /// Whether the values are secret.
-    pub secret: bool,
-    /// The hardest answer that the field alone deserves.
-    pub hardest: Outcome,
-}
+    pub(super) fn key(&self) -> ObjectKey<'_> {
+        ObjectKey { group: &self.write.resource.group, kind: &self.kind, namespace: self.namespace, name: &self.name }
+    }
 
-impl Verdict {
-    /// The verdict's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Conforms => "conforms",
-            Self::Drift => "drift",
-            Self::Error => "error",
-            Self::Exempt => "exempt",
-            Self::Runtime => "runtime",
-            Self::Unmanaged => "unmanaged",
+    pub(super) fn is_kind(&self, group: &str, kind: &str) -> bool {
+        *self.write.resource.group == *group && self.kind == kind
+    }
+
+    pub(super) fn verdict(&self, verdict: Verdict) -> Assessment<'a> {
+        Assessment::new(verdict, self.actor.class)
+    }
+
+    /// Calls `with` with the schema of the object's kind, and its
+    /// CustomResourceDefinition where it has one.
+    pub(super) fn with_schema<T>(
+        &self,
+        with: impl FnOnce(SchemaRef<'_>, Option<&CustomResource>) -> T,
+    ) -> Result<T, EvaluationError> {
+        let (group, version) = (&*self.write.resource.group, &*self.write.resource.version);
+        if let Some(schema) = diff::builtin_schema(group, version, &self.kind) {
+            return Ok(with(schema, None));
         }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl<'a> Assessment<'a> {
-    pub(crate) fn new(verdict: Verdict, class: Class) -> Self {
-        let (kind, name) = (String::new(), String::new());
-        let (violation, findings) = (Violation::default(), Vec::new());
-        Self { verdict, class, violation, findings, source: None, unsettled: false, kind, name }
+        let from_cluster;
+        let definition = match self.context.snapshot.custom_resource(group, &self.kind) {
+            Some(from_git) => Some(from_git),
+            None => {
+                from_cluster = self.context.cluster.custom_resource(group, &self.kind)?;
+                from_cluster.as_deref()
+            }
+        };
+        let schema = definition.and_then(|definition| definition.schema(version)).unwrap_or(diff::unknown_schema());
+        Ok(with(schema, definition))
     }
 
-    pub(crate) fn error(class: Class, error: &EvaluationError) -> Self {
-        let words = error.to_string();
-        Self::new(Verdict::Error, class).about(Violation::NotEvaluated(words))
-    }
-
-    pub(crate) fn about(mut self, violation: Violation) -> Self {
-        self.violation = violation;
-        self
-    }
-
-    pub(crate) fn finding(mut self, findings: Vec<Finding>) -> Self {
-        self.findings = findings;
-        self
-    }
-
-    pub(crate) fn named(mut self, kind: String, name: String) -> Self {
-        (self.kind, self.name) = (kind, name);
-        self
-    }
-
-    pub(crate) fn of(mut self, source: &'a Source) -> Self {
-        self.source = Some(source);
-        self
-    }
-
-    pub(crate) fn unsettled(mut self, is: bool) -> Self {
-        self.unsettled = is;
-        self
-    }
-
-    /// Why the write could not be judged.
-    pub fn reason(&self) -> Option<&str> {
-        match &self.violation {
-            Violation::NotEvaluated(reason) => Some(reason),
-            _ => None,
+    /// Whether a change of the field is no drift: the configuration ignores the
+    /// field, or grants it to this controller.
+    pub(super) fn is_permitted(&self, path: &Path) -> bool {
+        let group = &self.write.resource.group;
+        if self.context.policy.ignores(self.key(), path) || self.actor.may_change(group, &self.kind, path) {
+            return true;
         }
+        // A kind may have another name for its replicas field. Who scales writes
+        // `spec.replicas` of a `Scale`, and this is the field that is granted.
+        self.write.resource.subresource == "scale"
+            && self.actor.may_change(group, &self.kind, &Path::of(&["spec", "replicas"]))
     }
 
-    /// Whether there is something to say of the object.
-    pub(crate) fn tells(&self) -> bool {
-        matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.violation == Violation::CreateUndeclared
-    }
-
-    /// The hardest answer that the drift deserves: that of its hardest field,
-    /// or a denial where it is not about fields.
-    pub(crate) fn hardest(&self) -> Outcome {
-        self.findings.iter().map(|finding| finding.hardest).max().unwrap_or(Outcome::Deny)
+    pub(super) fn finding(
+        &self,
+        difference: Difference,
+        location: Option<SourceLocation>,
+        max_outcome: Outcome,
+    ) -> Finding {
+        let Difference { path, change, new, declared } = difference;
+        // A GitOps tool wrote something else than the snapshot says: nobody is
+        // denied by a field that is in dispute.
+        let is_disputed = self.context.snapshot.is_disputed(self.key(), &path);
+        let max_outcome = if is_disputed { max_outcome.min(Outcome::Warn) } else { max_outcome };
+        let is_secret = self.is_kind("", "Secret") && !path.starts_with(&["metadata"]);
+        Finding { path, change, new, declared, location, is_secret, max_outcome }
     }
 }

@@ -1,36 +1,36 @@
-//! What only the cluster knows, behind one small trait: a live cluster answers
-//! it, or the objects given to `check`, or nothing.
+//! What only the cluster knows, behind one small trait. A live cluster answers
+//! it, or the objects given to `driftwall check`, or nothing does.
 
 use std::sync::Arc;
 
 use crate::desired::ObjectKey;
 use crate::diff::CustomResource;
 
-/// Looks things up in the cluster. Asked only for writes that identity and Git
-/// have not settled.
+/// Looks things up in the cluster. It is asked only about writes whose verdict
+/// is not settled by the writer's identity and by Git.
 pub trait ClusterLookup: Send + Sync {
-    /// The controller owner of an object; `None` where it has none, or is not there.
+    /// The controller owner of an object; `None` where it has none, or does not exist.
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError>;
 
-    /// A kind that a CustomResourceDefinition defines.
+    /// The definition of a kind; `None` where no CustomResourceDefinition defines it.
     fn custom_resource(&self, group: &str, kind: &str) -> Result<Option<Arc<CustomResource>>, LookupError>;
 
-    /// The kind behind a plural.
+    /// The kind with this plural; `None` where there is none.
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookupError>;
 }
 
-/// The controller owner that an object names.
+/// An owner reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The owner's API group.
     pub group: String,
     /// The owner's kind.
     pub kind: String,
-    /// The owner's name; it is in the same namespace, or in none.
+    /// The owner's name; it is in the namespace of the object, or in none.
     pub name: String,
 }
 
-/// A look-up that failed, in words for the log.
+/// A look-up that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to look up {what}: {reason}")]
 pub struct LookupError {

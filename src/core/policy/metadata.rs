@@ -1,9 +1,10 @@
-//! The little of an object's metadata that decides before the object is parsed.
+//! The few fields of an object's metadata that are read before the object is
+//! parsed whole.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::EvaluationError;
+use super::error::EvaluationError;
 use super::lookup::Owner;
 
 /// Metadata of an object in a review.
@@ -15,9 +16,8 @@ pub(super) struct Metadata {
     owner_references: Option<Vec<OwnerReference>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct OwnerReference {
     api_version: String,
     kind: String,
@@ -46,7 +46,7 @@ pub(super) fn metadata_of(raw: Option<&RawValue>) -> Result<Metadata, Evaluation
     Ok(object.metadata)
 }
 
-/// The name in an object's metadata; empty where the server is still to make one up.
+/// The name in an object's metadata; empty where the server is still to generate one.
 pub(super) fn name_of(raw: Option<&RawValue>) -> Result<String, EvaluationError> {
     Ok(metadata_of(raw)?.name.unwrap_or_default())
 }

@@ -1,5 +1,5 @@
-//! A whole object's differences: its content by schema, its metadata by the
-//! rules that metadata has.
+//! The differences of a whole object: its content by schema, its metadata by
+//! the rules for metadata.
 
 use std::sync::LazyLock;
 
@@ -12,27 +12,27 @@ use crate::diff::{ChangeKind, Difference, Path, PathElement, SchemaRef, differen
 pub(super) enum Scope {
     /// All but the status.
     Object,
-    /// Labels and annotations: what the `status` subresource lets through besides the status.
+    /// Labels and annotations: what the `status` subresource accepts besides the status.
     LabelsAndAnnotations,
 }
 
-/// Fields of an object's root that are no content.
-const NO_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
+/// Top-level fields that are not content.
+const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 
-/// What a write does to an object, held against what Git declares of it.
+/// What a write changes in an object, compared with what Git declares of it.
 pub(super) fn object_differences(
     declared: Option<&Value>,
     old: Option<&Value>,
     new: &Value,
-    place: SchemaRef<'_>,
+    schema: SchemaRef<'_>,
     scope: Scope,
 ) -> Vec<Difference> {
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(|object| &object["metadata"]));
     let mut found = Vec::new();
     for name in ["annotations", "labels"] {
         let [git, before, after] = [git, before, after].map(|metadata| Some(or_empty(metadata?.get(name))));
-        let place = object_meta_schema().field(name);
-        found.extend(differences(git, before, after, place, &Path::of(&["metadata", name])));
+        let path = Path::of(&["metadata", name]);
+        found.extend(differences(git, before, after, object_meta_schema().field(name), &path));
     }
     if scope == Scope::LabelsAndAnnotations {
         return found;
@@ -41,14 +41,14 @@ pub(super) fn object_differences(
         let [git, before, after] =
             [git, before, after].map(|metadata| metadata.and_then(|metadata| metadata.get(name)));
         let path = Path::of(&["metadata", name]);
-        let inside = differences(git, before, after, object_meta_schema().field(name), &path);
-        // Items of these lists are named by their list: their keys are uids.
-        let worst = inside.iter().map(|difference| difference.change).max_by_key(|change| weight(*change));
-        let (new, declared) = (after.cloned(), git.cloned());
-        found.extend(worst.map(|change| Difference { path, change, new, declared }));
+        let of_items = differences(git, before, after, object_meta_schema().field(name), &path);
+        // The list is named instead of its items, whose keys are uids.
+        if let Some(change) = of_items.iter().map(|difference| difference.change).max_by_key(|kind| severity(*kind)) {
+            found.push(Difference { path, change, new: after.cloned(), declared: git.cloned() });
+        }
     }
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(content));
-    found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), place, &Path::default()));
+    found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default()));
     found
 }
 
@@ -61,13 +61,13 @@ fn or_empty(value: Option<&Value>) -> &Value {
 
 fn content(object: &Value) -> Value {
     let mut fields = object.as_object().cloned().unwrap_or_default();
-    fields.retain(|name, _| !NO_CONTENT.contains(&name.as_str()));
+    fields.retain(|name, _| !NOT_CONTENT.contains(&name.as_str()));
     Value::Object(fields)
 }
 
-/// Natures by how much they violation to whoever may not add.
-fn weight(change: ChangeKind) -> u8 {
-    match change {
+/// How much a kind of change matters to a writer who may not add anything.
+fn severity(kind: ChangeKind) -> u8 {
+    match kind {
         ChangeKind::Changed | ChangeKind::RemovedDeclared | ChangeKind::Opaque => 2,
         ChangeKind::Extra | ChangeKind::Filled | ChangeKind::Extended => 1,
         ChangeKind::RemovedExtra => 0,
@@ -76,9 +76,13 @@ fn weight(change: ChangeKind) -> u8 {
 
 /// The value at a path of field names.
 pub(super) fn value_at<'v>(object: &'v Value, path: &Path) -> Option<&'v Value> {
-    path.elements().iter().try_fold(object, |at, element| match element {
-        PathElement::Field(name) => at.get(&**name),
-        PathElement::Index(index) => at.get(index),
-        PathElement::Item(_) => None,
-    })
+    let mut value = object;
+    for element in path.elements() {
+        value = match element {
+            PathElement::Field(name) => value.get(&**name)?,
+            PathElement::Index(index) => value.get(index)?,
+            PathElement::Item(_) => return None,
+        };
+    }
+    Some(value)
 }

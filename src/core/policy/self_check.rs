@@ -1,16 +1,18 @@
-//! The self-check: what Git's own hand writes must be what the snapshot says.
+//! The self-check: what a GitOps tool writes must be what the snapshot says. A
+//! difference means that driftwall reads the source otherwise than the tool does.
 
-use super::declared::{is_kept, parsed};
+use super::evaluation::{Evaluation, EvaluationContext};
 use super::object_diff::{Scope, object_differences};
-use super::{Evaluation, EvaluationContext};
+use super::review_object::{is_being_deleted, parse_object};
+use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
-use crate::diff::{ChangeKind, Difference};
+use crate::diff::ChangeKind;
 
-/// A field that Git's own hand writes otherwise than the snapshot has it.
+/// A field that a GitOps tool writes with another value than the snapshot has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {
-    /// The source whose picture is in doubt.
+    /// The source that may have been read wrongly.
     pub source: String,
     /// The object.
     pub object: String,
@@ -18,42 +20,51 @@ pub struct Disagreement {
     pub field: String,
 }
 
-/// Whether a write is one to check: by Git's own hand, of a whole object that
-/// Git declares. Nothing is parsed for it.
-pub fn is_to_check(write: &Write<'_>, class: Class, context: EvaluationContext<'_>) -> bool {
-    let changes = matches!(write.operation, Operation::Create | Operation::Update);
-    class == Class::Gitops
-        && changes
-        && write.resource.subresource.is_empty()
-        && Evaluation::new(write, context.actors.classify(&write.user, &write.namespace), context)
-            .is_ok_and(|evaluation| context.snapshot.get(evaluation.key()).is_some())
+/// Whether a write is one to check: by a GitOps tool, of a whole object that
+/// Git declares. No object is parsed for it.
+pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationContext<'_>) -> bool {
+    let is_whole_object =
+        matches!(write.operation, Operation::Create | Operation::Update) && write.resource.subresource.is_empty();
+    if class != Class::Gitops || !is_whole_object {
+        return false;
+    }
+    let actor = context.actors.classify(&write.user, &write.namespace);
+    match Evaluation::new(write, actor, context) {
+        Ok(evaluation) => context.snapshot.get(evaluation.key()).is_some(),
+        Err(_) => false,
+    }
 }
 
-/// Holds a write of Git's own hand against the snapshot. What differs is
-/// doubted from here on; what was not doubted before is returned. A write that
+/// Compares a GitOps tool's write with the snapshot. Fields that differ are
+/// disputed from here on; those that were not before are returned. A write that
 /// cannot be compared says nothing.
 pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> Vec<Disagreement> {
     let actor = context.actors.classify(&write.user, &write.namespace);
     let Ok(evaluation) = Evaluation::new(write, actor, context) else { return Vec::new() };
     let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return Vec::new() };
-    let Ok(Some(new)) = parsed("object", write.object) else { return Vec::new() };
-    let is_going = !new["metadata"]["deletionTimestamp"].is_null();
-    if is_going || declared.opt_out.is_some() || declared.version != *write.resource.version {
+    let Ok(Some(new)) = parse_object("object", write.object) else { return Vec::new() };
+    if is_being_deleted(&new) || declared.opt_out.is_some() || declared.version != *write.resource.version {
         return Vec::new();
     }
     let git = declared.object();
-    let found = evaluation.with_schema(|place, _| object_differences(Some(&git), None, &new, place, Scope::Object));
-    let is_other = |difference: &Difference| {
-        matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared)
-            && !is_kept(&difference.path)
-            && !context.policy.ignores(evaluation.key(), &difference.path)
-    };
-    let others = found.unwrap_or_default().into_iter().filter(is_other);
-    let new = others.filter(|difference| context.snapshot.dispute(&source.name, evaluation.key(), &difference.path));
-    new.map(|difference| Disagreement {
-        source: source.name.clone(),
-        object: evaluation.key().to_string(),
-        field: difference.path.to_string(),
-    })
-    .collect()
+    let differences =
+        evaluation.with_schema(|schema, _| object_differences(Some(&git), None, &new, schema, Scope::Object));
+    let mut disagreements = Vec::new();
+    for difference in differences.unwrap_or_default() {
+        let path = &difference.path;
+        if !matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared)
+            || is_runtime_field(path)
+            || context.policy.ignores(evaluation.key(), path)
+        {
+            continue;
+        }
+        if context.snapshot.dispute(&source.name, evaluation.key(), path) {
+            disagreements.push(Disagreement {
+                source: source.name.clone(),
+                object: evaluation.key().to_string(),
+                field: path.to_string(),
+            });
+        }
+    }
+    disagreements
 }

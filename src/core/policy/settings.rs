@@ -1,59 +1,60 @@
-//! What is asked of writers, and how hard: the configuration, made usable.
+//! The configured rules: modes, what is ignored, what is protected, and how strictly
+//! each verdict may be answered.
 
 use std::collections::HashMap;
 
 use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
 
-use super::protected;
+use super::protected_keys::DEFAULT_PROTECTED_KEYS;
 use crate::actor::Class;
 use crate::desired::ObjectKey;
 use crate::diff::{Path, PathError, Pattern};
 
-/// What becomes of drift.
+/// What drift is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// It passes in silence, counted and logged.
+    /// It is allowed in silence, counted and logged.
     Audit,
-    /// It passes, and the client is warned.
+    /// It is allowed with a warning.
     Warn,
     /// It is denied.
     #[default]
     Enforce,
 }
 
-/// What a write is answered.
+/// What a write is answered, from the softest to the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// It passes.
+    /// It is allowed.
     #[default]
     Allow,
-    /// It passes, and the client is warned.
+    /// It is allowed with a warning.
     Warn,
-    /// It is refused.
+    /// It is denied.
     Deny,
 }
 
 /// The rules by which verdicts become answers.
 #[derive(Debug)]
 pub struct Policy {
-    /// The mode where nothing softer is said.
+    /// The mode where no rule says a softer one.
     pub mode: Mode,
-    /// Softer modes of sources, by name.
+    /// Softer modes of sources, by the name of the source.
     pub source_modes: HashMap<String, Mode>,
     /// Softer modes by namespace and class; the softest that matches wins.
     pub modes: Vec<ModeRule>,
-    /// Fields that are nobody's business.
+    /// Fields whose changes are ignored.
     pub ignore: Vec<IgnoreRule>,
-    /// What a person's additions to declared objects are answered at most.
+    /// How strictly a person's additions to declared objects may be answered.
     pub extras: Vec<NamespaceRule>,
-    /// What a new object that Git does not know is answered.
+    /// What the creation of an object that Git does not declare is answered.
     pub unmanaged: Vec<NamespaceRule>,
-    /// What a write that cannot be judged is answered.
+    /// What a write that cannot be evaluated is answered.
     pub on_error: Outcome,
-    /// What drift in a dry run is answered at most.
+    /// How strictly drift in a dry run may be answered.
     pub dry_run: Outcome,
-    /// Keys of labels and annotations that grant rights: no person may set them beside Git.
-    pub protected: GlobSet,
+    /// Keys of labels and annotations that grant rights: no person may set them other than in Git.
+    pub protected_keys: GlobSet,
 }
 
 /// A softer mode for some namespaces and classes.
@@ -64,16 +65,16 @@ pub struct ModeRule {
     mode: Mode,
 }
 
-/// An outcome for some namespaces.
+/// An answer for some namespaces.
 #[derive(Debug)]
 pub struct NamespaceRule {
     namespaces: Option<GlobSet>,
-    /// The globs as they are written.
+    /// The globs as they are configured.
     patterns: Vec<String>,
     answer: Outcome,
 }
 
-/// Fields of some objects that are not judged.
+/// Fields of some objects whose changes are ignored.
 #[derive(Debug)]
 pub struct IgnoreRule {
     group: GlobMatcher,
@@ -86,10 +87,10 @@ pub struct IgnoreRule {
 /// A rule that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// Not a pattern for names.
+    /// A glob for names is not valid.
     #[error("failed to read the pattern: {0}")]
     Glob(#[from] globset::Error),
-    /// Not a path to a field.
+    /// A path to a field is not valid.
     #[error(transparent)]
     Path(#[from] PathError),
 }
@@ -136,35 +137,42 @@ impl Default for Policy {
             unmanaged: Vec::new(),
             on_error: Outcome::Allow,
             dry_run: Outcome::Warn,
-            protected: globs(&protected::GRANTING).expect("the default keys are checked by a test"),
+            protected_keys: glob_set(&DEFAULT_PROTECTED_KEYS).expect("the default keys are checked by a test"),
         }
     }
 }
 
 impl Policy {
-    /// The mode for drift of an object: the softest that is said for it.
+    /// The mode for drift of an object: the softest that is configured for it.
     pub fn mode_of(&self, namespace: &str, class: Class, source: Option<&str>) -> Mode {
-        let of_source = source.and_then(|name| self.source_modes.get(name).copied());
-        let of_rules = self.modes.iter().filter(|rule| rule.matches(namespace, class)).map(|rule| rule.mode);
-        of_rules.chain(of_source).fold(self.mode, Mode::min)
+        let mut mode = self.mode;
+        for rule in &self.modes {
+            if rule.matches(namespace, class) {
+                mode = mode.min(rule.mode);
+            }
+        }
+        match source.and_then(|name| self.source_modes.get(name)) {
+            Some(of_source) => mode.min(*of_source),
+            None => mode,
+        }
     }
 
-    /// What a new object that Git does not know is answered in a namespace.
-    pub fn unmanaged_in(&self, namespace: &str) -> Outcome {
-        scoped(&self.unmanaged, namespace).unwrap_or(Outcome::Allow)
+    /// What the creation of an object that Git does not declare is answered in a namespace.
+    pub fn unmanaged_outcome(&self, namespace: &str) -> Outcome {
+        first_match(&self.unmanaged, namespace).unwrap_or(Outcome::Allow)
     }
 
-    /// The namespaces that take only what Git declares, or warn; `None` where
-    /// they are not named one by one, so that it may be any.
+    /// The namespaces that deny or warn about objects that Git does not declare;
+    /// `None` where they are not named one by one, so that it may be any.
     pub fn strict_namespaces(&self) -> Option<Vec<String>> {
         let mut named = Vec::new();
         for NamespaceRule { patterns, answer, .. } in &self.unmanaged {
             let is_for_all = patterns.is_empty();
             if *answer != Outcome::Allow {
-                if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB)) {
+                if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB_CHARACTERS)) {
                     return None;
                 }
-                named.extend(patterns.iter().filter(|name| self.unmanaged_in(name) != Outcome::Allow).cloned());
+                named.extend(patterns.iter().filter(|name| self.unmanaged_outcome(name) != Outcome::Allow).cloned());
             }
             if is_for_all {
                 // The rules below it never apply.
@@ -176,9 +184,15 @@ impl Policy {
         Some(named)
     }
 
-    /// What a person's additions are answered at most in a namespace.
-    pub fn extras_in(&self, namespace: &str) -> Outcome {
-        scoped(&self.extras, namespace).unwrap_or(Outcome::Deny)
+    /// How strictly a person's additions may be answered in a namespace.
+    pub fn extras_outcome(&self, namespace: &str) -> Outcome {
+        first_match(&self.extras, namespace).unwrap_or(Outcome::Deny)
+    }
+
+    /// Replaces the keys that grant rights.
+    pub fn set_protected_keys(&mut self, keys: &[String]) -> Result<(), PolicyError> {
+        self.protected_keys = glob_set(keys)?;
+        Ok(())
     }
 
     pub(super) fn ignores(&self, object: ObjectKey<'_>, path: &Path) -> bool {
@@ -190,7 +204,7 @@ impl ModeRule {
     /// A mode for the namespaces that the globs name (all, where there are
     /// none) and the classes (all, where there are none).
     pub fn new(namespaces: &[String], actors: Vec<Class>, mode: Mode) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: some_globs(namespaces)?, actors, mode })
+        Ok(Self { namespaces: optional_glob_set(namespaces)?, actors, mode })
     }
 
     fn matches(&self, namespace: &str, class: Class) -> bool {
@@ -202,7 +216,11 @@ impl ModeRule {
 impl NamespaceRule {
     /// An answer for the namespaces that the globs name; for all, where there are none.
     pub fn new(namespaces: &[String], answer: Outcome) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: some_globs(namespaces)?, patterns: namespaces.to_vec(), answer })
+        Ok(Self { namespaces: optional_glob_set(namespaces)?, patterns: namespaces.to_vec(), answer })
+    }
+
+    fn matches(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
     }
 }
 
@@ -228,20 +246,20 @@ impl IgnoreRule {
     }
 }
 
-/// What makes a name a pattern of several.
-const GLOB: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+/// Characters that make a name a pattern for several.
+const GLOB_CHARACTERS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
-fn scoped(rules: &[NamespaceRule], namespace: &str) -> Option<Outcome> {
-    let names = |rule: &&NamespaceRule| rule.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace));
-    rules.iter().find(names).map(|rule| rule.answer)
+/// The answer of the first rule that names the namespace.
+fn first_match(rules: &[NamespaceRule], namespace: &str) -> Option<Outcome> {
+    rules.iter().find(|rule| rule.matches(namespace)).map(|rule| rule.answer)
 }
 
-fn some_globs(patterns: &[String]) -> Result<Option<GlobSet>, PolicyError> {
-    Ok(if patterns.is_empty() { None } else { Some(globs(patterns)?) })
+/// A set of globs; `None` where there are none, so that every name matches.
+fn optional_glob_set(patterns: &[String]) -> Result<Option<GlobSet>, PolicyError> {
+    Ok(if patterns.is_empty() { None } else { Some(glob_set(patterns)?) })
 }
 
-/// A set of globs.
-pub(super) fn globs(patterns: &[impl AsRef<str>]) -> Result<GlobSet, PolicyError> {
+fn glob_set(patterns: &[impl AsRef<str>]) -> Result<GlobSet, PolicyError> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         set.add(Glob::new(pattern.as_ref())?);
@@ -249,20 +267,12 @@ pub(super) fn globs(patterns: &[impl AsRef<str>]) -> Result<GlobSet, PolicyError
     Ok(set.build()?)
 }
 
-impl Policy {
-    /// Replaces the keys that grant rights.
-    pub fn protect(&mut self, keys: &[String]) -> Result<(), PolicyError> {
-        self.protected = globs(keys)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn strict_namespaces_are_named_or_may_be_any() {
+    fn strict_namespaces_are_listed_unless_a_rule_may_match_any() {
         use Outcome::{Allow, Deny, Warn};
         type Rules = &'static [(&'static [&'static str], Outcome)];
         let cases: [(Rules, Option<&[&str]>); 9] = [

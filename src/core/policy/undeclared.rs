@@ -1,281 +1,106 @@
-//! A write to an object that Git does not declare: it may belong to one that
-//! Git declares, hold some, or steer one.
+//! A write to an object that Git does not declare. It may belong to a declared
+//! object, hold some, point a controller at one, or ask for an exempt account's
+//! token.
 
-use serde::Deserialize as _;
-use serde_json::Value;
-
-use super::declared::{is_kept, parsed};
-use super::evaluation::{Assessment, Verdict, Violation};
-use super::lookup::Owner;
-use super::metadata::{Metadata, metadata_of};
-use super::object_diff::{Scope, object_differences};
-use super::{Evaluation, EvaluationError, Outcome, exempt_token};
+use super::assessment::{Assessment, Verdict, Violation};
+use super::cascade::{declared_objects_in, holds_objects};
+use super::derived::evaluate_derived;
+use super::error::EvaluationError;
+use super::evaluation::Evaluation;
+use super::exempt_token::evaluate_token_secret;
+use super::metadata::metadata_of;
+use super::owners::declared_owner;
+use super::review_object::{is_being_deleted, parse_old};
+use super::settings::Outcome;
+use super::target::evaluate_target;
 use crate::admission::Operation;
-use crate::desired::{Declared, ObjectKey, Source};
-use crate::diff::{ChangeKind, Difference, Path};
 
-/// Kinds that aim a controller at another object: group, kind, and the field that aims.
-const STEERING: [(&str, &str, &str); 5] = [
-    ("argoproj.io", "Rollout", "workloadRef"),
-    ("autoscaling", "HorizontalPodAutoscaler", "scaleTargetRef"),
-    ("autoscaling.k8s.io", "VerticalPodAutoscaler", "targetRef"),
-    ("flagger.app", "Canary", "targetRef"),
-    ("keda.sh", "ScaledObject", "scaleTargetRef"),
-];
+/// Groups whose objects record what runs, and configure nothing.
+const RUNTIME_RECORD_GROUPS: [&str; 4] =
+    ["authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io", "events.k8s.io"];
 
-/// Owner chains are followed this far: the longest that is known (Application →
-/// operator → StatefulSet → Pod) is half of it.
-const CHAIN: usize = 8;
-
-/// Groups whose objects are notes of what runs, not configuration.
-const NOTES: [&str; 4] = ["authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io", "events.k8s.io"];
-
-pub(super) fn evaluate<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
+/// The verdict on a write to an object that Git does not declare.
+pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let write = evaluation.write;
-    if !write.resource.subresource.is_empty() {
-        return if evaluation.actor.is_person() {
-            derived(evaluation)
-        } else {
-            Ok(evaluation.verdict(Verdict::Unmanaged))
-        };
-    }
-    if let Some(assessment) = exempt_token::secret(evaluation)? {
-        return Ok(assessment);
-    }
-    match write.operation {
-        Operation::Delete if holds_objects(evaluation) => {
-            let old = parsed("oldObject", write.old_object)?.unwrap_or_default();
-            match taken_along(evaluation, &old) {
-                Some((objects, source)) if old["metadata"]["deletionTimestamp"].is_null() => {
-                    Ok(evaluation.verdict(Verdict::Drift).about(Violation::CascadingDelete { objects }).of(source))
-                }
-                _ => Ok(evaluation.verdict(Verdict::Unmanaged)),
-            }
+    let is_person = evaluation.actor.is_person();
+    if write.resource.subresource.is_empty() {
+        if let Some(assessment) = evaluate_token_secret(evaluation)? {
+            return Ok(assessment);
         }
-        Operation::Create | Operation::Update if evaluation.actor.is_person() && steering(evaluation).is_some() => {
-            steers(evaluation)
+        if write.operation == Operation::Delete && holds_objects(evaluation) {
+            return delete_with_objects(evaluation);
         }
-        Operation::Create => create(evaluation),
-        _ if evaluation.actor.is_person() => derived(evaluation),
+        if write.operation != Operation::Delete
+            && is_person
+            && let Some(assessment) = evaluate_target(evaluation)?
+        {
+            return Ok(assessment);
+        }
+        if write.operation == Operation::Create {
+            return create(evaluation);
+        }
+    }
+    if is_person { evaluate_derived(evaluation) } else { Ok(evaluation.verdict(Verdict::Unmanaged)) }
+}
+
+/// The deletion of an object that may hold declared ones.
+fn delete_with_objects<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
+    let old = parse_old(evaluation.write)?.unwrap_or_default();
+    match declared_objects_in(evaluation, &old) {
+        Some((objects, source)) if !is_being_deleted(&old) => {
+            let violation = Violation::CascadingDelete { objects };
+            Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_source(source))
+        }
         _ => Ok(evaluation.verdict(Verdict::Unmanaged)),
     }
 }
 
-fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
-    matches!(
-        (&*evaluation.write.resource.group, evaluation.kind.as_str()),
-        ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition")
-    )
-}
-
-/// How many objects of Git a deletion takes along, and a source that declares
-/// some: those of a Namespace, or of the kind that a CustomResourceDefinition
-/// defines. `None` where there are none.
-pub(super) fn taken_along<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<(usize, &'a Source)> {
-    let snapshot = evaluation.context.snapshot;
-    match (&*evaluation.write.resource.group, evaluation.kind.as_str()) {
-        ("", "Namespace") => snapshot.count_in_namespace(&evaluation.name),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            let spec = &old["spec"];
-            snapshot.count_of_kind(spec["group"].as_str()?, spec["names"]["kind"].as_str()?)
-        }
-        _ => None,
-    }
-}
-
-/// A new object: a strict namespace asks for a reason to let it in.
+/// A new object. Where a namespace is configured to take declared objects only,
+/// it needs a reason to be let in.
 fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
     if evaluation.namespace.is_empty()
-        || is_note(&evaluation.write.resource.group, &evaluation.kind)
-        || evaluation.context.policy.unmanaged_in(evaluation.namespace) == Outcome::Allow
+        || is_runtime_record(evaluation)
+        || evaluation.context.policy.unmanaged_outcome(evaluation.namespace) == Outcome::Allow
     {
         return Ok(unmanaged);
     }
     if !evaluation.actor.is_person() {
-        if is_address(&evaluation.write.resource.group, &evaluation.kind) {
+        if is_endpoint(evaluation) {
             return Ok(unmanaged);
         }
-        // What a controller makes for an object of Git is that object's. Not
-        // every operator calls itself the controller of what it makes.
-        let owners = metadata_of(evaluation.write.object)?.owners();
-        let found: Vec<_> = owners.map(|owner| declared_above(evaluation, owner)).collect();
-        if found.iter().any(|found| matches!(found, Ok(Some(_)))) {
+        if is_owned_by_declared(evaluation)? {
             return Ok(evaluation.verdict(Verdict::Conforms));
         }
-        found.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
-    Ok(unmanaged.about(Violation::CreateUndeclared))
+    Ok(unmanaged.with_violation(Violation::CreateUndeclared))
 }
 
-/// Whether objects of a kind say where something runs: controllers and meshes
-/// write them, and leaders are elected by them.
-fn is_address(group: &str, kind: &str) -> bool {
-    matches!((group, kind), ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice"))
-}
-
-/// Whether objects of a kind are notes of what runs: no namespace is too strict for them.
-fn is_note(group: &str, kind: &str) -> bool {
-    NOTES.contains(&group) || (group.is_empty() && kind == "Event")
-}
-
-// === steering ===
-
-fn steering(evaluation: &Evaluation<'_, '_>) -> Option<&'static str> {
-    let is =
-        |(group, kind, _): &&(&str, &str, &str)| *group == evaluation.write.resource.group && *kind == evaluation.kind;
-    STEERING.iter().find(is).map(|(_, _, field)| *field)
-}
-
-fn steers<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
-    let Some(field) = steering(evaluation) else { return Ok(evaluation.verdict(Verdict::Unmanaged)) };
-    let old = parsed("oldObject", evaluation.write.old_object)?;
-    let new = parsed("object", evaluation.write.object)?.ok_or(EvaluationError::Absent("object"))?;
-    // A recommender that changes nothing steers nothing.
-    let is_off = |object: &Value| object["spec"]["updatePolicy"]["updateMode"] == "Off";
-    let aim = |object: &Value| Aim::deserialize(&object["spec"][field]).unwrap_or_default();
-    let (before, after) = (old.as_ref().filter(|old| !is_off(old)).map(aim), aim(&new));
-    let (group, kind) = after.target();
-    let target = ObjectKey { group, kind, namespace: evaluation.namespace, name: &after.name };
-    match evaluation.context.snapshot.get(target) {
-        Some((declared, source)) if !is_off(&new) && before.as_ref() != Some(&after) => {
-            let path = Path::of(&["spec", field]);
-            let sent = Some(new["spec"][field].clone());
-            let difference = Difference { path, change: ChangeKind::Extra, new: sent, declared: None };
-            if evaluation.may_move(&difference.path) {
-                return Ok(evaluation.verdict(Verdict::Unmanaged));
-            }
-            let mut finding = evaluation.finding(difference, None, Outcome::Deny);
-            finding.place = Some(declared.start());
-            let violation = Violation::TargetDeclared { target: target.kubectl_name() };
-            Ok(evaluation.verdict(Verdict::Drift).about(violation).finding(vec![finding]).of(source))
+/// Whether the new object belongs to a declared one. All owners count, for not
+/// every operator calls itself the controller of what it makes. One owner that
+/// is declared settles it, also where another cannot be looked up.
+fn is_owned_by_declared(evaluation: &Evaluation<'_, '_>) -> Result<bool, EvaluationError> {
+    let mut failed = None;
+    for owner in metadata_of(evaluation.write.object)?.owners() {
+        match declared_owner(evaluation, owner) {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) => {}
+            Err(error) => failed = failed.or(Some(error)),
         }
-        _ if evaluation.write.operation == Operation::Create => create(evaluation),
-        _ => derived(evaluation),
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(false),
     }
 }
 
-/// The object that a `scaleTargetRef` names.
-#[derive(Default, PartialEq, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Aim {
-    api_version: String,
-    kind: String,
-    name: String,
+/// Whether the object says where something runs: controllers and meshes write
+/// them, and leaders are elected by them.
+fn is_endpoint(evaluation: &Evaluation<'_, '_>) -> bool {
+    evaluation.is_kind("", "Endpoints") || evaluation.is_kind("discovery.k8s.io", "EndpointSlice")
 }
 
-impl Aim {
-    /// Group and kind; KEDA's default is a Deployment.
-    fn target(&self) -> (&str, &str) {
-        match (self.api_version.split_once('/'), self.kind.as_str()) {
-            (_, "") => ("apps", "Deployment"),
-            (Some((group, _)), kind) => (group, kind),
-            (None, kind @ ("Deployment" | "ReplicaSet" | "StatefulSet")) if self.api_version.is_empty() => {
-                ("apps", kind)
-            }
-            (None, kind) => ("", kind),
-        }
-    }
-}
-
-// === what belongs to an object of Git ===
-
-/// A person's write to an object that may belong to one that Git declares.
-fn derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
-    let write = evaluation.write;
-    let metadata = match &*write.resource.subresource {
-        // A Scale does not name the owner of what it scales.
-        "scale" => None,
-        _ => Some(metadata_of(write.old_object.or(write.object))?),
-    };
-    let is_going = metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some());
-    let found = match metadata {
-        Some(metadata) => ancestor(evaluation, metadata),
-        None => match evaluation.context.cluster.owner(evaluation.key()) {
-            Ok(owner) => owner.map_or(Ok(None), |owner| declared_above(evaluation, owner)),
-            Err(error) => Err(error.into()),
-        },
-    };
-    let passing = match write.operation {
-        Operation::Delete => Some(Verdict::Runtime),
-        _ => is_going.then_some(Verdict::Conforms),
-    };
-    if let Some(verdict) = passing {
-        // Whatever it belongs to it passes, also where that cannot be looked up.
-        let is_of_git = found.is_ok_and(|found| found.is_some());
-        return Ok(evaluation.verdict(if is_of_git { verdict } else { Verdict::Unmanaged }));
-    }
-    let Some((declared, source)) = found? else { return Ok(evaluation.verdict(Verdict::Unmanaged)) };
-    let findings = moved(evaluation)?;
-    if findings.is_empty() {
-        return Ok(evaluation.verdict(Verdict::Conforms));
-    }
-    let findings = findings.into_iter().map(|(difference, hardest)| {
-        let mut finding = evaluation.finding(difference, None, hardest);
-        finding.place = Some(declared.start());
-        finding
-    });
-    let violation = Violation::ChangeDerived { owner: declared.key().kubectl_name() };
-    Ok(evaluation.verdict(Verdict::Drift).about(violation).finding(findings.collect()).of(source))
-}
-
-/// The fields of a derived object that a write moves, each with its hardest answer.
-fn moved(evaluation: &Evaluation<'_, '_>) -> Result<Vec<(Difference, Outcome)>, EvaluationError> {
-    let old = parsed("oldObject", evaluation.write.old_object)?;
-    let new = parsed("object", evaluation.write.object)?.ok_or(EvaluationError::Absent("object"))?;
-    let moved = match &*evaluation.write.resource.subresource {
-        "scale" => {
-            let replicas = |scale: &Value| scale["spec"].get("replicas").cloned().unwrap_or_else(|| 0.into());
-            let (path, sent) = (Path::of(&["spec", "replicas"]), replicas(&new));
-            let moves = old.as_ref().map(replicas) != Some(sent.clone());
-            let difference = Difference { path, change: ChangeKind::Extra, new: Some(sent), declared: None };
-            if moves { vec![difference] } else { Vec::new() }
-        }
-        "status" => {
-            object_differences(None, old.as_ref(), &new, crate::diff::unknown_schema(), Scope::LabelsAndAnnotations)
-        }
-        _ => evaluation.with_schema(|place, _| object_differences(None, old.as_ref(), &new, place, Scope::Object))?,
-    };
-    let is_soft = |path: &Path| {
-        path.starts_with(&["metadata", "annotations"])
-            || path.starts_with(&["metadata", "labels"])
-            || path.starts_with(&["spec", "ephemeralContainers"])
-    };
-    let weighed =
-        moved.into_iter().filter(|difference| !is_kept(&difference.path) && !evaluation.may_move(&difference.path));
-    Ok(weighed
-        .map(|difference| {
-            let hardest = if is_soft(&difference.path) { Outcome::Warn } else { Outcome::Deny };
-            (difference, hardest)
-        })
-        .collect())
-}
-
-/// The object of Git that an object's owner chain leads to.
-fn ancestor<'a>(
-    evaluation: &Evaluation<'_, 'a>,
-    metadata: Metadata,
-) -> Result<Option<(&'a Declared, &'a Source)>, EvaluationError> {
-    metadata.controller().map_or(Ok(None), |owner| declared_above(evaluation, owner))
-}
-
-fn declared_above<'a>(
-    evaluation: &Evaluation<'_, 'a>,
-    first: Owner,
-) -> Result<Option<(&'a Declared, &'a Source)>, EvaluationError> {
-    let mut owner = first;
-    for _ in 0..CHAIN {
-        let in_namespace =
-            ObjectKey { group: &owner.group, kind: &owner.kind, namespace: evaluation.namespace, name: &owner.name };
-        let cluster_wide = ObjectKey { namespace: "", ..in_namespace };
-        let snapshot = evaluation.context.snapshot;
-        if let Some(found) = snapshot.get_scoped(in_namespace).or_else(|| snapshot.get_scoped(cluster_wide)) {
-            return Ok(Some(found));
-        }
-        match evaluation.context.cluster.owner(in_namespace)? {
-            Some(above) => owner = above,
-            None => break,
-        }
-    }
-    Ok(None)
+/// Whether the object records what runs: these are never unwanted.
+fn is_runtime_record(evaluation: &Evaluation<'_, '_>) -> bool {
+    evaluation.is_kind("", "Event") || RUNTIME_RECORD_GROUPS.contains(&&*evaluation.write.resource.group)
 }

@@ -2,9 +2,9 @@
 
 use driftwall_core::actor::Actors;
 use driftwall_core::admission;
-use driftwall_core::decision::decide;
+use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{ObjectKey, Snapshot};
-use driftwall_core::policy::{DecisionContext, EvaluationContext, NoCluster, Outcome, Policy, Verdict, evaluate};
+use driftwall_core::policy::{EvaluationContext, NoCluster, Outcome, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
 use crate::harness::snapshots::{objects, snapshot};

@@ -6,11 +6,9 @@ use std::sync::{Arc, LazyLock};
 use driftwall::cluster::OfflineLookup;
 use driftwall_core::actor::{Actors, Class};
 use driftwall_core::admission;
-use driftwall_core::decision::decide;
+use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{Snapshot, Source, SourceContents};
-use driftwall_core::policy::{
-    ClusterLookup, DecisionContext, EvaluationContext, Mode, Outcome, Policy, Verdict, evaluate,
-};
+use driftwall_core::policy::{ClusterLookup, EvaluationContext, Mode, Outcome, Policy, Verdict, evaluate};
 use serde_json::Value;
 
 use crate::common::recordings;
@@ -66,7 +64,7 @@ impl Evaluator {
             verdict: assessment.verdict,
             class: assessment.class,
             fields: assessment.findings.iter().map(|finding| finding.path.to_string()).collect(),
-            reason: assessment.reason().unwrap_or_default().to_owned(),
+            reason: assessment.error_reason().unwrap_or_default().to_owned(),
             mode: decision.mode,
             outcome: decision.outcome,
             response: sent["response"].take(),

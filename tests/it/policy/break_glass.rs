@@ -1,14 +1,12 @@
-//! Broken glass: which one counts, what it covers, and what is said of it.
+//! Break-glass: which BreakGlass is valid, what it covers, and what users are told of it.
 
 use std::time::Duration;
 
 use crate::harness::evaluator::{Evaluated, Evaluator};
 use crate::harness::reviews::{Review, recorded_action, review_of_yaml};
 use driftwall_core::admission;
-use driftwall_core::decision::validate_break_glass;
-use driftwall_core::policy::{
-    ActiveBreakGlasses, BreakGlass, BreakGlassContext, DecisionContext, Mode, NamespaceRule, Outcome, Policy, Verdict,
-};
+use driftwall_core::decision::{BreakGlassContext, DecisionContext, validate_break_glass};
+use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass, Mode, NamespaceRule, Outcome, Policy, Verdict};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -41,25 +39,25 @@ fn object(namespace: &str, spec: &Value) -> Value {
 
 fn no_edit(_: &mut Value) {}
 
-/// What a review is answered while this glass is broken, at this time.
+/// What a review is answered while this BreakGlass exists, at this time.
 fn ask(review: &Review, namespace: &str, spec: &Value, now: &str, edit: impl FnOnce(&mut Policy)) -> Evaluated {
-    let glass = BreakGlass::stored(&object(namespace, spec), FOUR_HOURS).unwrap();
-    let break_glasses = ActiveBreakGlasses { home: "driftwall".into(), broken: vec![glass] };
+    let glass = BreakGlass::from_stored(&object(namespace, spec), FOUR_HOURS).unwrap();
+    let break_glasses = ActiveBreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses: vec![glass] };
     let mut evaluator = Evaluator::new("", &[]);
     edit(&mut evaluator.policy);
-    let emergency = BreakGlassContext { break_glasses: Box::leak(Box::new(break_glasses)), now: time(now) };
-    evaluator.context = DecisionContext { emergency: Some(emergency), ..DecisionContext::default() };
+    let break_glass = BreakGlassContext { active: Box::leak(Box::new(break_glasses)), now: time(now) };
+    evaluator.context = DecisionContext { break_glass: Some(break_glass), ..DecisionContext::default() };
     evaluator.evaluate(review)
 }
 
 #[test]
-fn drift_that_it_covers_passes_with_a_warning_and_is_noted() {
+fn drift_that_it_covers_is_allowed_with_a_warning_and_audited() {
     let got = ask(&recorded_action("patch-replicas-7"), "prod", &spec(no_edit), "2026-11-23T12:30:00Z", |_| ());
     assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
     assert_eq!(
         got.warnings(),
         [
-            "driftwall: let through by BreakGlass incident, until 2026-11-23T13:00:00Z",
+            "driftwall: allowed by BreakGlass incident, until 2026-11-23T13:00:00Z",
             "driftwall: deployment.apps \"python-app-prod\": spec.replicas: 7, Git says 3   apps/prod/app.yaml:18",
         ]
     );
@@ -70,7 +68,7 @@ fn drift_that_it_covers_passes_with_a_warning_and_is_noted() {
 }
 
 #[test]
-fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
+fn it_covers_the_named_objects_for_the_named_users_until_it_ends() {
     let of = |objects: Value| spec(|spec| spec["objects"] = objects);
     let (usual, now) = (spec(no_edit), "2026-11-23T12:30:00Z");
     let drifts = recorded_action("patch-replicas-7");
@@ -145,7 +143,7 @@ fn it_covers_what_it_names_for_whom_it_names_until_it_ends() {
 }
 
 #[test]
-fn it_opens_a_strict_namespace_and_hardens_nothing() {
+fn it_allows_creation_in_a_strict_namespace_and_never_makes_an_answer_stricter() {
     let strict =
         |policy: &mut Policy| policy.unmanaged = vec![NamespaceRule::new(&["prod".to_owned()], Outcome::Deny).unwrap()];
     let everything = spec(|spec| spec["objects"] = json!([{}]));
@@ -162,7 +160,7 @@ fn it_opens_a_strict_namespace_and_hardens_nothing() {
 }
 
 #[test]
-fn a_denial_tells_how_where_there_is_glass_to_break() {
+fn a_denial_names_the_command_where_break_glass_is_in_use() {
     let none = spec(|spec| spec["users"] = json!(["nobody"]));
     let now = "2026-11-23T12:30:00Z";
     for (id, expected) in [
@@ -180,7 +178,7 @@ fn a_denial_tells_how_where_there_is_glass_to_break() {
 }
 
 #[test]
-fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing() {
+fn one_that_is_not_valid_is_denied_with_what_is_missing() {
     let drop = |key: &'static str| spec(move |spec| std::mem::drop(spec.as_object_mut().unwrap().remove(key)));
     let with = |key: &'static str, value: Value| spec(move |spec| spec[key] = value);
     let nobody = spec(|spec| (spec["users"], spec["groups"]) = (json!([]), json!([""])));
@@ -190,20 +188,23 @@ fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing
         (drop("users"), None),
         (with("until", json!("2026-11-23T16:00:00Z")), None),
         (with("until", json!("2026-11-23T17:00:00+01:00")), None),
-        (drop("reason"), Some("spec.reason: it is missing: say why, for whoever reads it later")),
+        (drop("reason"), Some("spec.reason: it is missing: say why, for those who read it later")),
         (with("reason", json!(" ")), Some("spec.reason: it is missing")),
-        (nobody, Some("spec.users: it names nobody: say for whom, users or groups")),
+        (nobody, Some("spec.users: it names nobody: give users or groups")),
         (drop("objects"), Some("spec.objects: it names no object: give kinds and names")),
         (with("objects", json!([])), Some("spec.objects: it names no object")),
-        (with("objects", json!([{"name": "a["}])), Some("spec.objects: `a[` is no pattern for names")),
+        (with("objects", json!([{"name": "a["}])), Some("spec.objects: `a[` is not a valid pattern for names")),
         (with("objects", json!("all")), Some("spec: ")),
         (drop("until"), Some("spec.until: it is missing: say when it ends, such as 2026-11-23T16:00:00Z")),
-        (with("until", json!("tomorrow")), Some("spec.until: `tomorrow` is no time: write one such as 2026-11-23T16")),
+        (
+            with("until", json!("tomorrow")),
+            Some("spec.until: `tomorrow` is not a time: write one such as 2026-11-23T16"),
+        ),
         (
             with("until", json!("2026-11-23T16:00:01Z")),
             Some("spec.until: 2026-11-23T16:00:01Z is too far ahead: 2026-11-23T16:00:00Z is the latest"),
         ),
-        (with("until", json!("2026-11-23T12:00:00Z")), Some("spec.until: 2026-11-23T12:00:00Z is past")),
+        (with("until", json!("2026-11-23T12:00:00Z")), Some("spec.until: 2026-11-23T12:00:00Z is in the past")),
         (Value::Null, Some("spec.reason: it is missing")),
     ] {
         let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
@@ -214,7 +215,7 @@ fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing
             match (got, expected) {
                 (None, None) => {}
                 (Some(got), Some(expected)) => {
-                    assert!(got.starts_with("this BreakGlass would let nothing pass:\n  "), "{got}");
+                    assert!(got.starts_with("this BreakGlass is not valid:\n  "), "{got}");
                     assert!(got.contains(expected) && got.ends_with("\nNothing was created."), "{got}\n{expected}");
                 }
                 (got, expected) => panic!("{got:?} and not {expected:?}: {spec}"),
@@ -224,22 +225,24 @@ fn one_that_would_let_nothing_pass_is_refused_with_the_words_for_what_is_missing
 }
 
 #[test]
-fn one_is_not_changed_after_it_was_made_and_may_be_taken_back() {
+fn its_spec_cannot_be_changed_and_it_can_be_deleted() {
     let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
     let made = review_of_yaml("breakglasses", yaml).with_both(|object| object["spec"] = spec(no_edit));
     let policy = Policy::default();
     let labelled = made.clone().with_object(|object| object["metadata"]["labels"] = json!({"a": "b"}));
     assert_eq!(refusal(&labelled, &policy), None);
     let longer = made.clone().with_object(|object| object["spec"]["until"] = "2026-11-23T14:00:00Z".into());
-    assert!(refusal(&longer, &policy).unwrap().contains("a BreakGlass is not changed: delete it, and make another"));
+    assert!(
+        refusal(&longer, &policy).unwrap().contains("a BreakGlass cannot be changed: delete it and create another")
+    );
     assert_eq!(refusal(&made.as_delete(), &policy), None);
 }
 
 #[test]
-fn one_that_was_stored_unseen_is_held_against_the_time_at_which_it_was_made() {
+fn the_duration_of_a_stored_one_counts_from_its_creation() {
     let stored = |until: &str| {
         let spec = spec(|spec| spec["until"] = until.into());
-        BreakGlass::stored(&object("prod", &spec), FOUR_HOURS)
+        BreakGlass::from_stored(&object("prod", &spec), FOUR_HOURS)
             .map(|glass| glass.until)
             .map_err(|error| error.to_string())
     };
@@ -247,7 +250,7 @@ fn one_that_was_stored_unseen_is_held_against_the_time_at_which_it_was_made() {
     assert!(stored("2026-11-23T16:00:01Z").unwrap_err().contains("too far ahead"));
     let mut unmade = object("prod", &spec(no_edit));
     unmade["metadata"]["creationTimestamp"] = Value::Null;
-    assert!(BreakGlass::stored(&unmade, FOUR_HOURS).is_err());
+    assert!(BreakGlass::from_stored(&unmade, FOUR_HOURS).is_err());
 }
 
 /// Why a write to a `BreakGlass` is refused at noon.

@@ -1,12 +1,11 @@
-//! Requests for tokens of service accounts: a token of one that is let through is
-//! a way past Git.
+//! Requests for tokens of service accounts: with the token of an exempt account,
+//! writes would bypass Git.
 
 use crate::harness::evaluator::{Evaluated, Evaluator};
 use crate::harness::reviews::{Review, review_of, review_of_yaml};
 use driftwall_core::actor::{Actors, Class, Rule};
-use driftwall_core::policy::{
-    ActiveBreakGlasses, BreakGlass, BreakGlassContext, DecisionContext, Mode, Outcome, Verdict,
-};
+use driftwall_core::decision::{BreakGlassContext, DecisionContext};
+use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass, Mode, Outcome, Verdict};
 use serde_json::json;
 
 /// A request for the token of `namespace/name`, by the API server's own form.
@@ -30,27 +29,27 @@ fn evaluator() -> Evaluator {
 }
 
 #[test]
-fn a_person_gets_no_token_of_who_is_let_through() {
+fn a_person_gets_no_token_of_an_exempt_account() {
     let evaluator = evaluator();
     for (account, whom) in [
-        ("argocd/argocd-application-controller", "Git's own hand"),
-        ("robots/any", "Git's own hand"),
+        ("argocd/argocd-application-controller", "a GitOps tool"),
+        ("robots/any", "a GitOps tool"),
         ("kube-system/deployment-controller", "part of the control plane"),
         ("kube-system/horizontal-pod-autoscaler", "the autoscaler"),
-        ("keda/keda-operator", "a controller of fields of its own"),
+        ("keda/keda-operator", "a controller with fields of its own"),
     ] {
         let answered = evaluator.evaluate(&request(account));
         let (_, name) = account.split_once('/').unwrap();
         let words = format!(
-            "token of serviceaccount \"{name}\": its bearer is let through as {whom}, so this would be a way past Git.\n\
-             Change in Git what it is needed for. Nothing was issued."
+            "serviceaccount \"{name}\" is exempt as {whom}: with its token, writes would bypass Git.\n\
+             Change in Git what you need it for. Nothing was issued."
         );
         assert_eq!((answered.verdict, answered.outcome, answered.message()), (Verdict::Drift, Outcome::Deny, &*words));
     }
 }
 
 #[test]
-fn other_tokens_are_events_of_running() {
+fn requests_for_other_tokens_are_runtime_operations() {
     let evaluator = evaluator();
     let argocd = "argocd/argocd-application-controller";
     for (review, verdict) in [
@@ -115,25 +114,25 @@ fn a_secret_that_would_be_filled_with_such_a_token_is_one_too() {
     ] {
         let answered = evaluator.evaluate(&review);
         assert_eq!(answered.verdict, verdict, "{case}: {answered:?}");
-        let names_it = answered.message().starts_with("token of serviceaccount \"argocd-application-controller\": its");
+        let names_it = answered.message().starts_with("serviceaccount \"argocd-application-controller\" is exempt as");
         assert_eq!(names_it, verdict == Verdict::Drift, "{case}: {answered:?}");
     }
 }
 
 #[test]
-fn no_glass_is_broken_for_what_would_outlast_it() {
+fn break_glass_does_not_cover_tokens_which_would_outlast_it() {
     let object = json!({
         "metadata": {"namespace": "argocd", "name": "all", "creationTimestamp": "2026-11-23T12:00:00Z"},
         "spec": {"objects": [{}], "users": ["alice"], "reason": "INC-42", "until": "2026-11-23T13:00:00Z"},
     });
     let hour = std::time::Duration::from_hours(1);
-    let broken = vec![BreakGlass::stored(&object, hour).unwrap()];
-    let break_glasses: &ActiveBreakGlasses =
-        Box::leak(Box::new(ActiveBreakGlasses { home: "driftwall".into(), broken }));
+    let break_glasses = vec![BreakGlass::from_stored(&object, hour).unwrap()];
+    let active: &ActiveBreakGlasses =
+        Box::leak(Box::new(ActiveBreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses }));
     let now = "2026-11-23T12:30:00Z".parse().unwrap();
     let mut evaluator = evaluator();
     evaluator.context =
-        DecisionContext { emergency: Some(BreakGlassContext { break_glasses, now }), ..DecisionContext::default() };
+        DecisionContext { break_glass: Some(BreakGlassContext { active, now }), ..DecisionContext::default() };
     let answered = evaluator.evaluate(&request("argocd/argocd-application-controller"));
     assert_eq!(answered.outcome, Outcome::Deny);
     assert!(!answered.message().contains("emergency"), "{answered:?}");

@@ -51,6 +51,6 @@ fn a_judge_who_does_look_says_that_there_is_nothing_to_read() {
     let review = without_objects(crate::harness::reviews::recorded_review("patch-replicas-7", "alice"));
     judged(&review, |assessment| {
         assert_eq!(assessment.verdict, Verdict::Error);
-        assert!(assessment.reason().unwrap().starts_with("failed to read"), "{assessment:?}");
+        assert!(assessment.error_reason().unwrap().starts_with("failed to read"), "{assessment:?}");
     });
 }

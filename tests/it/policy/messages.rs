@@ -94,7 +94,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
         ),
         (
             recorded_action("annotate-remove"),
-            vec![r#"  metadata.annotations["owner"]: taken away, Git says "platform"   apps/prod/app.yaml:16"#],
+            vec![r#"  metadata.annotations["owner"]: removed, Git says "platform"   apps/prod/app.yaml:16"#],
         ),
         (
             recorded_action("scale-widget"),
@@ -132,7 +132,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
                 "Remove them in Git first: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
             ],
         ),
-        (recorded_action("create-unlike-git"), vec!["would create it unlike Git says:", "Nothing was created."]),
+        (recorded_action("create-unlike-git"), vec!["would create it differently:", "Nothing was created."]),
         (
             recorded_action("image-pod"),
             vec![
@@ -143,7 +143,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
         (
             recorded_action("autoscale-declared"),
             vec![
-                r#"is not declared in Git, and would steer deployment.apps "python-app-prod", which is:"#,
+                r#"is not declared in Git, and would control deployment.apps "python-app-prod", which is:"#,
                 r#"  spec.scaleTargetRef: {"apiVersion":"apps/v1","kind":"Deployment","name":"python-app-prod"}   apps/prod/app.yaml:8"#,
                 "Declare it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was created.",
             ],
@@ -305,7 +305,7 @@ fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
     let answered = strict.evaluate(&pod);
     assert_eq!(
         answered.message(),
-        "pod is not declared in Git, and the namespace takes only what is.\nDeclare it in Git. Nothing was created."
+        "pod is not declared in Git, and this namespace accepts only objects that are.\nDeclare it in Git. Nothing was created."
     );
     assert_eq!(answered.response["auditAnnotations"], json!({"verdict": "unmanaged", "actor": "person"}));
 }

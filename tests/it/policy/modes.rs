@@ -5,12 +5,11 @@ use std::sync::Arc;
 use crate::harness::evaluator::{Evaluated, Evaluator, contents};
 use crate::harness::reviews::{Review, recorded_action, review_of, review_of_yaml, set_at};
 use driftwall_core::actor::Class;
-use driftwall_core::decision::decide_unreadable_review;
+use driftwall_core::decision::{DecisionContext, decide_unreadable_review};
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
 use driftwall_core::policy::{
-    ClusterLookup, DecisionContext, IgnoreRule, LookupError, Mode, ModeRule, NamespaceRule, Outcome, Owner, Policy,
-    Verdict,
+    ClusterLookup, IgnoreRule, LookupError, Mode, ModeRule, NamespaceRule, Outcome, Owner, Policy, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -178,7 +177,7 @@ fn the_verdict_is_the_same_in_every_mode() {
             assert_eq!(told(evaluator(policy)), expected, "review {index}");
         }
         let mut stale = evaluator(|_| ());
-        stale.context.stale = true;
+        stale.context.is_stale = true;
         assert_eq!(told(stale), expected, "review {index}");
     }
 }
@@ -263,7 +262,7 @@ fn keys_that_grant_rights_can_be_named() {
         set_at(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into());
     });
     let plain = evaluator(|_| ());
-    let named = evaluator(|policy| policy.protect(&globs(&["acme.org/*"])).unwrap());
+    let named = evaluator(|policy| policy.set_protected_keys(&globs(&["acme.org/*"])).unwrap());
     assert_eq!((plain.evaluate(&labelled).outcome, plain.evaluate(&role).outcome), (Outcome::Allow, Outcome::Deny));
     assert_eq!((named.evaluate(&labelled).outcome, named.evaluate(&role).outcome), (Outcome::Deny, Outcome::Allow));
     assert_eq!(named.evaluate(&recorded_action("namespace-mode")).outcome, Outcome::Deny, "driftwall's own stay");
@@ -314,7 +313,7 @@ fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
     let schema_away = || recorded_action("widget-color");
     let scale_away = || recorded_action("scale-widget");
     let cases: [(&str, Review, bool, &str); 6] = [
-        ("no object", unparseable(), false, "it is no object"),
+        ("no object", unparseable(), false, "it is not an object"),
         (
             "no old object",
             drifts().with_old_object(|old| *old = Value::Null),
@@ -407,7 +406,7 @@ fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
 #[test]
 fn an_old_truth_denies_nothing() {
     let mut evaluator = evaluator(|_| ());
-    evaluator.context = DecisionContext { stale: true, ..DecisionContext::default() };
+    evaluator.context = DecisionContext { is_stale: true, ..DecisionContext::default() };
     for review in [
         drifts(),
         adds(),
@@ -417,7 +416,7 @@ fn an_old_truth_denies_nothing() {
     ] {
         let got = evaluator.evaluate(&review);
         assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
-        assert!(got.warnings()[0].contains("has not seen Git for too long"), "{:?}", got.warnings());
+        assert!(got.warnings()[0].contains("the last sync with Git is too old"), "{:?}", got.warnings());
     }
     evaluator.policy.mode = Mode::Audit;
     assert_eq!(evaluator.evaluate(&drifts()).outcome, Outcome::Allow, "audit stays silent");

@@ -6,10 +6,10 @@ use driftwall::cluster::OfflineLookup;
 use driftwall::source::render::{HelmOptions, Kind, Programs, RenderOptions, detect};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission;
-use driftwall_core::decision::decide;
+use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{ObjectKey, Snapshot};
 use driftwall_core::diff::OPAQUE;
-use driftwall_core::policy::{DecisionContext, EvaluationContext, Policy, Verdict, evaluate};
+use driftwall_core::policy::{EvaluationContext, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
 use crate::source::render::fixtures::{Repo, objects, real_programs, snapshot};

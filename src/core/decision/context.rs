@@ -1,0 +1,28 @@
+//! What softens an answer, whatever the write.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::policy::ActiveBreakGlasses;
+
+/// What softens an answer, whatever the write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DecisionContext<'a> {
+    /// The last successful sync with Git is older than `maxStaleness`, so that
+    /// nobody may be denied by what it brought.
+    pub is_stale: bool,
+    /// How long ago that sync was.
+    pub age: Option<Duration>,
+    /// What break-glass allows; `None` where it is not in use.
+    pub break_glass: Option<BreakGlassContext<'a>>,
+}
+
+/// Which `BreakGlass` objects there are, at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct BreakGlassContext<'a> {
+    /// All of them.
+    pub active: &'a ActiveBreakGlasses,
+    /// The moment.
+    pub now: Timestamp,
+}

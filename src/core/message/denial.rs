@@ -1,0 +1,99 @@
+//! The text of a denial: what is wrong, which fields, and what to do instead.
+
+use super::finding::{describe, location_suffix};
+use super::source_url::source_url;
+use super::summary::{kind_name, summary};
+use crate::admission::{Cause, Denial, Operation, Write};
+use crate::desired::Source;
+use crate::policy::{Assessment, Finding, Violation, break_glass_namespace};
+use crate::text::{sanitize, truncate_start};
+
+/// Fields that the message names; `details.causes` carries more.
+const MAX_FIELDS: usize = 10;
+/// Fields that `details.causes` carries: more would make an answer of many megabytes.
+const MAX_CAUSES: usize = 1000;
+/// Characters of a path that are shown: Kubernetes' own fields and keys fit.
+const MAX_PATH_CHARS: usize = 400;
+/// Characters of a value that are shown.
+const MAX_VALUE_CHARS: usize = 80;
+
+/// The denial of a write. Where break-glass is in use, `driftwall_namespace` is
+/// driftwall's own namespace, and the denial says how to use it.
+pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_namespace: Option<&str>) -> Denial {
+    let findings = &assessment.findings;
+    let mut lines = vec![summary(write, assessment)];
+    for finding in findings.iter().take(MAX_FIELDS) {
+        let path = truncate_start(&finding.path.to_string(), MAX_PATH_CHARS);
+        let description = describe(finding, &assessment.violation, MAX_VALUE_CHARS);
+        lines.push(format!("  {path}: {description}{}", location_suffix(finding)));
+    }
+    if findings.len() > MAX_FIELDS {
+        lines.push(format!("  … and {} more", findings.len() - MAX_FIELDS));
+    }
+    lines.push(remedy(write, assessment));
+    if let Some(driftwall_namespace) = driftwall_namespace {
+        lines.extend(break_glass_hint(write, assessment, driftwall_namespace));
+    }
+    let lines: Vec<String> = lines.iter().map(|line| sanitize(line)).collect();
+    Denial {
+        message: lines.join("\n"),
+        name: assessment.name.clone(),
+        group: write.resource.group.to_string(),
+        kind: kind_name(write, assessment),
+        causes: findings.iter().take(MAX_CAUSES).map(|finding| cause(finding, &assessment.violation)).collect(),
+    }
+}
+
+/// What to do instead.
+fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
+    let at = assessment.source.map(|source| source_reference(source, assessment)).unwrap_or_default();
+    match &assessment.violation {
+        Violation::CascadingDelete { .. } => format!("Remove them in Git first{at}. Nothing was deleted."),
+        Violation::ChangeDeclared | Violation::ChangeDerived { .. } => {
+            format!("Change it in Git{at}. This object was not changed.")
+        }
+        Violation::CreateDiffers => format!("Change it in Git{at}. Nothing was created."),
+        Violation::CreateUndeclared => format!("Declare it in Git{at}. Nothing was created."),
+        Violation::DeleteDeclared(_) => format!("Remove it in Git{at}. Nothing was deleted."),
+        Violation::ExemptToken { .. } => "Change in Git what you need it for. Nothing was issued.".into(),
+        Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
+        Violation::TargetDeclared { .. } if write.operation == Operation::Create => {
+            format!("Declare it in Git{at}. Nothing was created.")
+        }
+        Violation::TargetDeclared { .. } => format!("Declare it in Git{at}. This object was not changed."),
+    }
+}
+
+/// `: <where> (main @ 5c56d97)`
+fn source_reference(source: &Source, assessment: &Assessment<'_>) -> String {
+    let location = match &assessment.violation {
+        Violation::DeleteDeclared(location) => Some(location),
+        _ => assessment.findings.iter().find_map(|finding| finding.location.as_ref()),
+    };
+    let commit = source.commit.get(..7).unwrap_or(&source.commit);
+    format!(": {} ({} @ {commit})", source_url(source, location), source.revision)
+}
+
+/// The command that breaks the glass, where it would help and can be pasted into a shell.
+fn break_glass_hint(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_namespace: &str) -> Option<String> {
+    if matches!(assessment.violation, Violation::ExemptToken { .. }) || assessment.name.is_empty() {
+        return None;
+    }
+    let kind = kind_name(write, assessment);
+    let namespace = break_glass_namespace(write, &kind, driftwall_namespace);
+    let object = format!("{}/{}", kind.to_lowercase(), assessment.name);
+    let needs_no_quotes = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-.:/".contains(c));
+    if needs_no_quotes(&object) && needs_no_quotes(namespace) {
+        Some(format!("In an emergency: driftwall break-glass -n {namespace} {object} --reason '…'"))
+    } else {
+        None
+    }
+}
+
+fn cause(finding: &Finding, violation: &Violation) -> Cause {
+    let mut message = describe(finding, violation, MAX_VALUE_CHARS);
+    if let Some(location) = &finding.location {
+        message.push_str(&sanitize(&format!(" ({location})")));
+    }
+    Cause { reason: "Drift", message, field: sanitize(&finding.path.to_string()) }
+}

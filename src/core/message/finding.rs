@@ -1,0 +1,43 @@
+//! What happens to one field, in words.
+
+use super::value_display::{ValuePair, show_pair, show_value};
+use crate::diff::ChangeKind;
+use crate::policy::{Finding, Violation};
+use crate::text::sanitize;
+
+/// What happens to the field, each value in at most `limit` characters.
+pub(super) fn describe(finding: &Finding, violation: &Violation, limit: usize) -> String {
+    if finding.is_secret {
+        return "not as Git says (a Secret's values are not shown)".into();
+    }
+    let both = || {
+        let ValuePair { at, new, declared } = show_pair(finding.new.as_ref(), finding.declared.as_ref(), limit);
+        format!("{at}{new}, Git says {declared}")
+    };
+    let new = || show_value(finding.new.as_ref(), limit);
+    let declared = || show_value(finding.declared.as_ref(), limit);
+    match finding.change {
+        ChangeKind::Changed | ChangeKind::Filled => both(),
+        ChangeKind::RemovedExtra => "removed".into(),
+        ChangeKind::Extra | ChangeKind::Extended => match violation {
+            _ if finding.declared.is_some() => both(),
+            // Git declares another object than the one that the write changes.
+            Violation::ChangeDerived { .. } | Violation::TargetDeclared { .. } => new(),
+            _ => format!("{}, Git has none", new()),
+        },
+        ChangeKind::RemovedDeclared => match violation {
+            _ if finding.new.is_some() => both(),
+            Violation::CreateDiffers => format!("left out, Git says {}", declared()),
+            _ => format!("removed, Git says {}", declared()),
+        },
+        ChangeKind::Opaque => "changed, Git holds it encrypted or as a placeholder".into(),
+    }
+}
+
+/// Where Git declares the field, to follow its description.
+pub(super) fn location_suffix(finding: &Finding) -> String {
+    match &finding.location {
+        Some(location) => sanitize(&format!("   {location}")),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,67 @@
+//! The first line of a denial or warning: what is wrong, up to the fields.
+
+use crate::actor::Class;
+use crate::admission::Write;
+use crate::desired::ObjectKey;
+use crate::policy::{Assessment, Violation};
+
+/// What is wrong, up to the fields.
+pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
+    let object = object_name(write, assessment);
+    match &assessment.violation {
+        Violation::CascadingDelete { objects: 1 } => {
+            format!("{object} holds 1 object that Git declares, and this write would delete it too.")
+        }
+        Violation::CascadingDelete { objects } => {
+            format!("{object} holds {objects} objects that Git declares, and this write would delete them too.")
+        }
+        Violation::ChangeDeclared => format!("{object} is declared in Git, and this write would drift from it:"),
+        Violation::ChangeDerived { owner } => {
+            format!("{object} belongs to {owner}, which is declared in Git, and this write would drift from it:")
+        }
+        Violation::CreateDiffers => {
+            format!("{object} is declared in Git, and this write would create it differently:")
+        }
+        Violation::CreateUndeclared => {
+            format!("{object} is not declared in Git, and this namespace accepts only objects that are.")
+        }
+        Violation::DeleteDeclared(location) => {
+            format!("{object} is declared in Git, and this write would delete it.   {location}")
+        }
+        Violation::ExemptToken { account, class } => {
+            let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
+            let exempt_as = exempt_class(*class);
+            format!("{account} is exempt as {exempt_as}: with its token, writes would bypass Git.")
+        }
+        Violation::NotEvaluated(reason) => format!("{object} could not be compared with Git: {reason}"),
+        Violation::TargetDeclared { target } => {
+            format!("{object} is not declared in Git, and would control {target}, which is:")
+        }
+    }
+}
+
+/// What an exempt account counts as.
+fn exempt_class(class: Class) -> &'static str {
+    match class {
+        Class::Autoscaler => "the autoscaler",
+        Class::ControlPlane => "part of the control plane",
+        Class::Controller => "a controller with fields of its own",
+        Class::Gitops => "a GitOps tool",
+        Class::Person => "a person",
+        Class::Workload => "a workload",
+    }
+}
+
+/// The object, as kubectl would name it.
+pub(super) fn object_name(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
+    let (group, kind) = (&*write.resource.group, kind_name(write, assessment));
+    ObjectKey { group, kind: &kind, namespace: &write.namespace, name: &assessment.name }.kubectl_name()
+}
+
+/// The object's kind; a review of a Scale may bring no more than the plural of its parent.
+pub(super) fn kind_name(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
+    match &*assessment.kind {
+        "" => write.resource.plural.strip_suffix('s').unwrap_or(&write.resource.plural).to_owned(),
+        kind => kind.to_owned(),
+    }
+}

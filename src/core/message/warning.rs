@@ -1,0 +1,92 @@
+//! The texts of warnings, each short enough for a client to show whole.
+
+use jiff::Unit;
+
+use super::finding::{describe, location_suffix};
+use super::summary::{object_name, summary};
+use crate::admission::Write;
+use crate::policy::{Assessment, BreakGlass, Finding, Verdict, Violation};
+use crate::text::{sanitize, truncate, truncate_start};
+
+/// Fields that are named.
+const MAX_FIELDS: usize = 10;
+/// Characters of a value that are shown.
+const MAX_VALUE_CHARS: usize = 80;
+/// Characters of a value in a warning that would be too long otherwise.
+const MAX_VALUE_CHARS_IF_LONG: usize = 20;
+/// Characters of an object's name in a warning that would be too long otherwise.
+const MAX_NAME_CHARS_IF_LONG: usize = 48;
+/// A warning stays under 120 characters
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
+const MAX_WARNING_CHARS: usize = 119;
+/// All warnings of one answer stay under 4096 bytes, or the API server cuts them.
+const MAX_WARNINGS_BYTES: usize = 3500;
+
+/// The warnings about a write: a line for each field, as many as a client shows.
+pub(crate) fn warnings(
+    write: &Write<'_>,
+    assessment: &Assessment<'_>,
+    is_stale: bool,
+    break_glass: Option<&BreakGlass>,
+) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(BreakGlass { name, until, .. }) = break_glass {
+        let (name, until) = (truncate(name, MAX_NAME_CHARS_IF_LONG), until.round(Unit::Second).unwrap_or(*until));
+        lines.push(format!("driftwall: allowed by BreakGlass {name}, until {until}"));
+    }
+    if is_stale && assessment.verdict == Verdict::Drift {
+        lines.push(
+            "driftwall: allowed, because the last sync with Git is too old; the write differs from what Git said then"
+                .into(),
+        );
+    }
+    let object = object_name(write, assessment);
+    match &assessment.violation {
+        _ if !assessment.findings.is_empty() => {}
+        Violation::NotEvaluated(reason) => {
+            let object = truncate(&object, MAX_NAME_CHARS_IF_LONG);
+            lines.push(format!("driftwall: {object} could not be compared with Git:"));
+            lines.push(format!("driftwall: {reason}"));
+        }
+        _ => lines.push(format!("driftwall: {}", summary(write, assessment))),
+    }
+    for finding in assessment.findings.iter().take(MAX_FIELDS) {
+        lines.push(field_warning(finding, &object, &assessment.violation));
+    }
+    let mut warnings = Vec::new();
+    let mut bytes = 0;
+    for line in &lines {
+        let line = one_line(line);
+        bytes += line.len();
+        if bytes > MAX_WARNINGS_BYTES {
+            break;
+        }
+        warnings.push(line);
+    }
+    let named = warnings.len().min(MAX_FIELDS).min(assessment.findings.len());
+    if named < assessment.findings.len() {
+        warnings.push(format!("driftwall: … and {} more fields", assessment.findings.len() - named));
+    }
+    warnings
+}
+
+/// A text as one warning.
+pub(crate) fn one_line(text: &str) -> String {
+    truncate(text, MAX_WARNING_CHARS)
+}
+
+/// One field as a warning: what is needed least goes first where it is too long.
+fn field_warning(finding: &Finding, object: &str, violation: &Violation) -> String {
+    let (path, location) = (sanitize(&finding.path.to_string()), location_suffix(finding));
+    for (limit, location) in [(MAX_VALUE_CHARS, &*location), (MAX_VALUE_CHARS, ""), (MAX_VALUE_CHARS_IF_LONG, "")] {
+        let line = format!("driftwall: {object}: {path}: {}{location}", describe(finding, violation, limit));
+        if line.chars().count() <= MAX_WARNING_CHARS {
+            return line;
+        }
+    }
+    let object = truncate(object, MAX_NAME_CHARS_IF_LONG);
+    let description = describe(finding, violation, MAX_VALUE_CHARS_IF_LONG);
+    let without_path = format!("driftwall: {object}: : {description}").chars().count();
+    let path_limit = MAX_WARNING_CHARS.saturating_sub(without_path).max(MAX_VALUE_CHARS_IF_LONG);
+    format!("driftwall: {object}: {}: {description}", truncate_start(&path, path_limit))
+}

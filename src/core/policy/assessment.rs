@@ -1,0 +1,187 @@
+//! What the evaluation of a write comes to: a verdict, and what is needed to
+//! explain it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::error::EvaluationError;
+use super::settings::Outcome;
+use crate::actor::Class;
+use crate::desired::{Source, SourceLocation};
+use crate::diff::{ChangeKind, Path};
+
+/// What a write is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It moves nothing away from Git.
+    Conforms,
+    /// It moves something away from Git.
+    Drift,
+    /// It could not be evaluated.
+    Error,
+    /// The writer's identity is exempt: the write was not compared.
+    Exempt,
+    /// It is a runtime operation, not a change of configuration.
+    Runtime,
+    /// Git does not declare the object.
+    Unmanaged,
+}
+
+/// A verdict, and what is needed to explain it.
+#[derive(Debug)]
+pub struct Assessment<'a> {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who wrote.
+    pub class: Class,
+    /// What the write does.
+    pub violation: Violation,
+    /// The fields that drift.
+    pub findings: Vec<Finding>,
+    /// The source that declares what the write drifts from.
+    pub source: Option<&'a Source>,
+    /// A newer commit changes what is declared here, and could not be read.
+    pub newer_commit_unreadable: bool,
+    /// The object's kind, where there is something to report of it: that of the
+    /// object itself, also where the review brings a `Scale` of it.
+    pub kind: String,
+    /// The object's name, as `kind`.
+    pub name: String,
+}
+
+/// What a write does, apart from the fields that it changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Violation {
+    /// It deletes an object that holds declared ones: a Namespace, a CustomResourceDefinition.
+    CascadingDelete {
+        /// How many declared objects it holds.
+        objects: usize,
+    },
+    /// It changes fields of a declared object.
+    #[default]
+    ChangeDeclared,
+    /// It changes an object that a declared object owns.
+    ChangeDerived {
+        /// The declared object, as kubectl would name it.
+        owner: String,
+    },
+    /// It creates a declared object with other content than Git's.
+    CreateDiffers,
+    /// It creates an object that Git does not declare, where only declared ones are wanted.
+    CreateUndeclared,
+    /// It deletes a declared object, which Git declares here.
+    DeleteDeclared(SourceLocation),
+    /// It asks for a token of a service account that is exempt.
+    ExemptToken {
+        /// The service account.
+        account: String,
+        /// The class in which it is exempt.
+        class: Class,
+    },
+    /// It could not be evaluated, and why.
+    NotEvaluated(String),
+    /// It points a controller, such as an autoscaler, at a declared object.
+    TargetDeclared {
+        /// The declared object, as kubectl would name it.
+        target: String,
+    },
+}
+
+/// One field that a write moves away from Git.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The field.
+    pub path: Path,
+    /// How it changes.
+    pub change: ChangeKind,
+    /// The value that the write brings.
+    pub new: Option<Value>,
+    /// Git's value.
+    pub declared: Option<Value>,
+    /// Where Git declares it.
+    pub location: Option<SourceLocation>,
+    /// Whether the values are secret, so that they must not be shown.
+    pub is_secret: bool,
+    /// The strictest answer that this field alone may get.
+    pub max_outcome: Outcome,
+}
+
+impl Verdict {
+    /// The verdict's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conforms => "conforms",
+            Self::Drift => "drift",
+            Self::Error => "error",
+            Self::Exempt => "exempt",
+            Self::Runtime => "runtime",
+            Self::Unmanaged => "unmanaged",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<'a> Assessment<'a> {
+    pub(super) fn new(verdict: Verdict, class: Class) -> Self {
+        Self {
+            verdict,
+            class,
+            violation: Violation::default(),
+            findings: Vec::new(),
+            source: None,
+            newer_commit_unreadable: false,
+            kind: String::new(),
+            name: String::new(),
+        }
+    }
+
+    pub(super) fn error(class: Class, error: &EvaluationError) -> Self {
+        Self::new(Verdict::Error, class).with_violation(Violation::NotEvaluated(error.to_string()))
+    }
+
+    pub(super) fn with_violation(mut self, violation: Violation) -> Self {
+        self.violation = violation;
+        self
+    }
+
+    pub(super) fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+
+    pub(super) fn with_object(mut self, kind: String, name: String) -> Self {
+        self.kind = kind;
+        self.name = name;
+        self
+    }
+
+    pub(super) fn with_source(mut self, source: &'a Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Why the write could not be evaluated.
+    pub fn error_reason(&self) -> Option<&str> {
+        match &self.violation {
+            Violation::NotEvaluated(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether anybody is told of the write: its object is named only then.
+    pub(crate) fn is_reportable(&self) -> bool {
+        matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.violation == Violation::CreateUndeclared
+    }
+
+    /// The strictest answer that the drift may get: the strictest of its fields,
+    /// or a denial where the drift is not about fields.
+    pub(crate) fn max_outcome(&self) -> Outcome {
+        self.findings.iter().map(|finding| finding.max_outcome).max().unwrap_or(Outcome::Deny)
+    }
+}

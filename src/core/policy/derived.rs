@@ -1,0 +1,78 @@
+//! A person's write to an object that may belong to a declared one: a Pod or a
+//! ReplicaSet of a Deployment, or what an operator made of a custom resource.
+
+use super::assessment::{Assessment, Verdict, Violation};
+use super::error::EvaluationError;
+use super::evaluation::Evaluation;
+use super::metadata::metadata_of;
+use super::object_diff::{Scope, object_differences};
+use super::owners::declared_owner;
+use super::review_object::{parse_new, parse_old};
+use super::runtime_fields::is_runtime_field;
+use super::scale::scale_of_derived;
+use super::settings::Outcome;
+use crate::admission::Operation;
+use crate::diff::{self, Difference, Path};
+
+/// The verdict on a person's write to an object that Git does not declare, by
+/// the declared object that owns it, if one does.
+pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
+    let write = evaluation.write;
+    let (owner, is_being_deleted) = match &*write.resource.subresource {
+        // A Scale does not name the owner of what it scales.
+        "scale" => (evaluation.context.cluster.owner(evaluation.key()).map_err(EvaluationError::from), false),
+        _ => {
+            let metadata = metadata_of(write.old_object.or(write.object))?;
+            let is_being_deleted = metadata.deletion_timestamp.is_some();
+            (Ok(metadata.controller()), is_being_deleted)
+        }
+    };
+    let declared = match owner {
+        Ok(Some(owner)) => declared_owner(evaluation, owner),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let passes_as = match write.operation {
+        Operation::Delete => Some(Verdict::Runtime),
+        _ if is_being_deleted => Some(Verdict::Conforms),
+        _ => None,
+    };
+    if let Some(verdict) = passes_as {
+        // The write passes whatever the owner is, also where it cannot be looked up.
+        let is_derived = matches!(declared, Ok(Some(_)));
+        return Ok(evaluation.verdict(if is_derived { verdict } else { Verdict::Unmanaged }));
+    }
+    let Some((declared, source)) = declared? else { return Ok(evaluation.verdict(Verdict::Unmanaged)) };
+    let mut findings = Vec::new();
+    for difference in derived_differences(evaluation)? {
+        if is_runtime_field(&difference.path) || evaluation.is_permitted(&difference.path) {
+            continue;
+        }
+        let max_outcome = if is_minor(&difference.path) { Outcome::Warn } else { Outcome::Deny };
+        findings.push(evaluation.finding(difference, Some(declared.start()), max_outcome));
+    }
+    if findings.is_empty() {
+        return Ok(evaluation.verdict(Verdict::Conforms));
+    }
+    let violation = Violation::ChangeDerived { owner: declared.key().kubectl_name() };
+    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings).with_source(source))
+}
+
+/// What the write changes in the object.
+fn derived_differences(evaluation: &Evaluation<'_, '_>) -> Result<Vec<Difference>, EvaluationError> {
+    let old = parse_old(evaluation.write)?;
+    let new = parse_new(evaluation.write)?;
+    Ok(match &*evaluation.write.resource.subresource {
+        "scale" => scale_of_derived(old.as_ref(), &new),
+        "status" => object_differences(None, old.as_ref(), &new, diff::unknown_schema(), Scope::LabelsAndAnnotations),
+        _ => evaluation.with_schema(|schema, _| object_differences(None, old.as_ref(), &new, schema, Scope::Object))?,
+    })
+}
+
+/// Whether a change of the field is warned about at most: labels take a Pod out
+/// of its Service, an ephemeral container looks into one.
+fn is_minor(path: &Path) -> bool {
+    path.starts_with(&["metadata", "annotations"])
+        || path.starts_with(&["metadata", "labels"])
+        || path.starts_with(&["spec", "ephemeralContainers"])
+}

@@ -1,0 +1,163 @@
+//! Which of the differences that a write makes in a declared object are drift
+//! for this writer, and how strictly each may be answered.
+
+use serde_json::Value;
+
+use super::assessment::Finding;
+use super::evaluation::Evaluation;
+use super::extras::{is_sensitive_extra, is_server_finalizer};
+use super::protected_keys::{is_protected, is_tracking};
+use super::runtime_fields::{is_restart, is_tool_managed};
+use super::settings::Outcome;
+use crate::admission::Operation;
+use crate::desired::Declared;
+use crate::diff::{ChangeKind, Difference, Path, is_opaque};
+
+/// Findings whose line in Git is looked up: each costs a walk over the manifest,
+/// and nobody reads more.
+const MAX_LOCATIONS: usize = 100;
+
+/// What is left of the differences of a write.
+pub(super) struct Drift {
+    pub(super) findings: Vec<Finding>,
+    /// Whether the write also does something that is a runtime operation.
+    pub(super) has_runtime_operation: bool,
+}
+
+/// Keeps the differences that are drift for this writer.
+pub(super) fn filter_drift(
+    evaluation: &Evaluation<'_, '_>,
+    differences: Vec<Difference>,
+    declared: &Declared,
+) -> Drift {
+    let mut has_runtime_operation = false;
+    let mut drifting = Vec::new();
+    for difference in differences {
+        let path = &difference.path;
+        if is_runtime_operation(evaluation, path) {
+            has_runtime_operation = true;
+            continue;
+        }
+        if is_tool_managed(path) || evaluation.is_permitted(path) {
+            continue;
+        }
+        if let Some(max_outcome) = max_outcome_for(evaluation, &difference) {
+            drifting.push((difference, max_outcome));
+        }
+    }
+    let paths: Vec<_> = drifting.iter().take(MAX_LOCATIONS).map(|(difference, _)| &difference.path).collect();
+    let mut locations = declared.locations(&paths).into_iter();
+    let mut findings = Vec::new();
+    for (difference, max_outcome) in drifting {
+        findings.push(evaluation.finding(difference, locations.next(), max_outcome));
+    }
+    Drift { findings, has_runtime_operation }
+}
+
+/// Whether a field runs something: a restart, or a sync that Argo CD is asked
+/// for on an Application.
+fn is_runtime_operation(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
+    is_restart(path) || (evaluation.write.resource.group == "argoproj.io" && path.starts_with(&["operation"]))
+}
+
+/// The strictest answer that one difference may get; `None` where it is no drift for this writer.
+fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> Option<Outcome> {
+    let is_create = evaluation.write.operation == Operation::Create;
+    let is_person = evaluation.actor.is_person();
+    match difference.change {
+        ChangeKind::RemovedExtra => None,
+        // Only the controller that knows a hidden value can say what it is.
+        ChangeKind::RemovedDeclared if !is_person && is_hidden_in_git(difference) => None,
+        ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
+        ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
+        // What Git leaves open belongs to the controllers; what a person wants belongs in Git.
+        _ if !is_person => None,
+        // Whether a first apply brings the value that Git hides, nobody can tell.
+        ChangeKind::Opaque if is_create => None,
+        ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
+        ChangeKind::Extra | ChangeKind::Extended => max_outcome_for_extra(evaluation, difference, is_create),
+    }
+}
+
+/// The strictest answer to what a person adds to a declared object.
+fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Difference, is_create: bool) -> Option<Outcome> {
+    let path = &difference.path;
+    let policy = evaluation.context.policy;
+    if is_label_or_annotation(path) {
+        let key = path.last_field().unwrap_or_default();
+        return is_protected(key, &policy.protected_keys, is_create).then_some(Outcome::Deny);
+    }
+    if path.starts_with(&["metadata"]) {
+        // A forged owner makes the garbage collector delete the object, a forged
+        // finalizer keeps it from being deleted.
+        let is_allowed = is_create && is_server_finalizer(difference);
+        return if is_allowed { None } else { Some(Outcome::Deny) };
+    }
+    let configured = match policy.extras_outcome(&evaluation.write.namespace) {
+        Outcome::Allow => return None,
+        outcome => outcome,
+    };
+    if is_create {
+        return is_sensitive_extra(evaluation, path, difference.new.as_ref()).then_some(configured);
+    }
+    // Git leaves the count to an autoscaler; a person who changes it by hand is
+    // warned, not stopped.
+    if path.is(&["spec", "replicas"]) || evaluation.write.resource.subresource == "scale" {
+        return Some(configured.min(Outcome::Warn));
+    }
+    Some(configured)
+}
+
+/// Whether Git holds the value encrypted, or a placeholder for it.
+fn is_hidden_in_git(difference: &Difference) -> bool {
+    difference.declared.as_ref().and_then(Value::as_str).is_some_and(is_opaque)
+}
+
+fn is_label_or_annotation(path: &Path) -> bool {
+    path.starts_with(&["metadata", "labels"]) || path.starts_with(&["metadata", "annotations"])
+}
+
+/// Whether a changed field still holds what Git says, for a writer whose
+/// additions conform: a list to which machines append, with all of Git's items;
+/// or a mark by which another tool, or the same one under another name, knows
+/// its own objects.
+fn is_machine_addition(difference: &Difference) -> bool {
+    let Difference { path, new, declared, .. } = difference;
+    match (declared, new) {
+        (Some(Value::Array(declared)), Some(Value::Array(new))) => {
+            allows_appended_items(path) && has_all_items(new, declared)
+        }
+        _ => is_label_or_annotation(path) && path.last_field().is_some_and(is_tracking),
+    }
+}
+
+/// Whether machines append to an atomic list that Git declares: a cloud's pull
+/// secrets to a ServiceAccount (`OpenShift`), a provider's selector to webhooks
+/// (AKS). Not `rules` or `args`: whoever appends there bypasses Git.
+fn allows_appended_items(path: &Path) -> bool {
+    path.is(&["imagePullSecrets"])
+        || path.is(&["secrets"])
+        || (path.starts_with(&["webhooks"]) && path.last_field() == Some("matchExpressions"))
+}
+
+/// Whether each declared item has a counterpart of its own.
+fn has_all_items(new: &[Value], declared: &[Value]) -> bool {
+    let mut unmatched: Vec<&Value> = new.iter().collect();
+    for item in declared {
+        match unmatched.iter().position(|candidate| has_all_fields(candidate, item)) {
+            Some(index) => drop(unmatched.swap_remove(index)),
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Whether an item is as Git has it, but for the fields that the server fills in.
+fn has_all_fields(new: &Value, declared: &Value) -> bool {
+    match (declared, new) {
+        (Value::Object(declared), Value::Object(new)) => {
+            declared.iter().all(|(name, value)| new.get(name).is_some_and(|new| has_all_fields(new, value)))
+        }
+        _ => declared == new,
+    }
+}

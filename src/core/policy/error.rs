@@ -1,0 +1,33 @@
+//! Why a write cannot be evaluated.
+
+use super::lookup::LookupError;
+
+/// Why a write cannot be evaluated. The texts are shown to users, so they never
+/// quote an object: it may be a Secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EvaluationError {
+    /// The cluster could not be asked.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The metadata has another shape than Kubernetes gives it. The parser's own
+    /// words would quote what it found.
+    #[error("failed to read the metadata of the object: it is not as Kubernetes writes it (column {0})")]
+    Metadata(usize),
+    /// The review has no `object` or `oldObject` where its operation needs one.
+    #[error("the {0} of the review is missing")]
+    MissingObject(&'static str),
+    /// `object` or `oldObject` is not a JSON object.
+    #[error("failed to read the {0} of the review: {1}")]
+    Object(&'static str, serde_json::Error),
+    /// No schema says which field of the object its `scale` subresource writes.
+    #[error("the field that `scale` writes is not known: there is no CustomResourceDefinition of {0}")]
+    UnknownReplicasField(String),
+    /// Content cannot be compared across API versions.
+    #[error("the write is in version {sent}, Git in {declared}, and the two cannot be compared")]
+    Version {
+        /// The version of the write.
+        sent: String,
+        /// The version that Git declares.
+        declared: String,
+    },
+}
