@@ -1,16 +1,16 @@
-//! etcd, kube-apiserver and kube-controller-manager.
+//! etcd, kube-apiserver and kube-controller-manager, of whichever version they are.
 
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::kubectl::{Proof, Shell, configure};
-use crate::pki::{self, Authority};
-use crate::process::{Process, free_port, until};
+use crate::kubectl::{Credential, Shell, write_kubeconfig};
+use crate::pki::{self, CertificateAuthority};
+use crate::process::{Process, free_port, wait_for};
 
-pub(crate) struct Plane {
+pub(crate) struct ControlPlane {
     pub(crate) folder: TempDir,
     pub(crate) shell: Shell,
     /// Where the API server listens.
@@ -18,125 +18,146 @@ pub(crate) struct Plane {
     processes: Vec<Process>,
 }
 
-impl Plane {
-    /// Starts them; `kubectl` is where its folder says.
+/// A command-line flag and its value.
+type Flag<'a> = (&'a str, &'a str);
+
+impl ControlPlane {
+    /// Starts the programs in a folder; `kubectl` is the folder of that program.
     pub(crate) fn start(programs: &Path, kubectl: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().to_owned();
-        let at = |name: &str| home.join(name).display().to_string();
-        let authority = Authority::new(folder.path());
-        authority.issue(folder.path(), "server", "kube-apiserver", None);
-        authority.issue(folder.path(), "admin", "admin", Some("system:masters"));
-        authority.issue(folder.path(), "alice", "alice", Some("developers"));
-        authority.issue(folder.path(), "manager", "system:kube-controller-manager", None);
-        // As which the API server calls the APIs that others serve.
-        authority.issue(folder.path(), "proxy", "front-proxy", None);
-        pki::tokens(folder.path());
-        let [etcd, peer, server, manager] = [(); 4].map(|()| free_port());
-        for user in ["admin", "alice", "manager"] {
-            configure(folder.path(), user, server, "default", &Proof::Certificate);
-        }
+        let [etcd, peer, api_server, controller_manager] = [(); 4].map(|()| free_port());
+        write_credentials(folder.path(), api_server);
         let path = format!("{}:{}", kubectl.display(), std::env::var("PATH").unwrap());
         let shell = Shell { path, folder: folder.path().to_owned() };
-        let mut plane = Self { folder, shell, port: server, processes: Vec::new() };
-
-        let client = format!("http://127.0.0.1:{etcd}");
-        let peer = format!("http://127.0.0.1:{peer}");
-        plane.run(
-            &programs.join("etcd"),
-            &[],
-            &[
-                ("data-dir", &at("etcd")),
-                ("listen-client-urls", &client),
-                ("advertise-client-urls", &client),
-                ("listen-peer-urls", &peer),
-                ("initial-advertise-peer-urls", &peer),
-                ("initial-cluster", &format!("default={peer}")),
-            ],
-        );
-        until("etcd is there", || TcpStream::connect(("127.0.0.1", etcd)).ok());
-        let insecure = if is_old(programs) { vec![("insecure-port", "0")] } else { Vec::new() };
-        plane.run(
-            &programs.join("kube-apiserver"),
-            &insecure,
-            &[
-                ("etcd-servers", &client),
-                ("bind-address", "127.0.0.1"),
-                ("advertise-address", "127.0.0.1"),
-                ("secure-port", &server.to_string()),
-                ("endpoint-reconciler-type", "none"),
-                ("cert-dir", &at("")),
-                ("authorization-mode", "RBAC"),
-                ("client-ca-file", &at("ca.crt")),
-                ("tls-cert-file", &at("server.crt")),
-                ("tls-private-key-file", &at("server.key")),
-                ("service-account-issuer", "https://kubernetes.default.svc"),
-                ("service-account-signing-key-file", &at("tokens.key")),
-                ("service-account-key-file", &at("tokens.pub")),
-                ("service-cluster-ip-range", "10.0.0.0/16"),
-                ("requestheader-client-ca-file", &at("ca.crt")),
-                ("requestheader-allowed-names", "front-proxy"),
-                ("requestheader-username-headers", "X-Remote-User"),
-                ("requestheader-group-headers", "X-Remote-Group"),
-                ("requestheader-extra-headers-prefix", "X-Remote-Extra-"),
-                ("proxy-client-cert-file", &at("proxy.crt")),
-                ("proxy-client-key-file", &at("proxy.key")),
-            ],
-        );
-        plane.wait("the API server is ready", "kubectl get --raw /readyz");
-        let insecure = if is_old(programs) { vec![("port", "0")] } else { Vec::new() };
-        plane.run(
-            &programs.join("kube-controller-manager"),
-            &insecure,
-            &[
-                ("kubeconfig", &at("manager.config")),
-                ("use-service-account-credentials", "true"),
-                ("service-account-private-key-file", &at("tokens.key")),
-                ("root-ca-file", &at("ca.crt")),
-                ("leader-elect", "false"),
-                ("bind-address", "127.0.0.1"),
-                ("cert-dir", &at("")),
-                ("secure-port", &manager.to_string()),
-                ("controllers", "*,-nodelifecycle"),
-                // An autoscaler in a hurry.
-                ("horizontal-pod-autoscaler-sync-period", "2s"),
-                ("horizontal-pod-autoscaler-downscale-stabilization", "5s"),
-                ("horizontal-pod-autoscaler-initial-readiness-delay", "1s"),
-                ("horizontal-pod-autoscaler-cpu-initialization-period", "1s"),
-            ],
-        );
-        plane.wait("controllers work", "kubectl get serviceaccount default -n default");
-        let machines = ["argocd", "flux-system", "ci"].map(|name| format!(" --group=system:serviceaccounts:{name}"));
-        let everyone = format!("--group=developers{}", machines.concat());
-        plane.admin(&format!("kubectl create clusterrolebinding everyone --clusterrole=cluster-admin {everyone}"));
-        plane
+        let mut control_plane = Self { folder, shell, port: api_server, processes: Vec::new() };
+        control_plane.start_etcd(programs, etcd, peer);
+        control_plane.start_api_server(programs, etcd);
+        control_plane.start_controller_manager(programs, controller_manager);
+        let accounts = ["argocd", "flux-system", "ci"].map(|name| format!(" --group=system:serviceaccounts:{name}"));
+        let everyone = format!("--group=developers{}", accounts.concat());
+        control_plane
+            .admin(&format!("kubectl create clusterrolebinding everyone --clusterrole=cluster-admin {everyone}"));
+        control_plane
     }
 
-    fn run(&mut self, program: &Path, first: &[(&str, &str)], flags: &[(&str, &str)]) {
-        let flags = first.iter().chain(flags);
-        let flags: Vec<_> = flags.map(|(name, value)| format!("--{name}={value}")).collect();
+    fn start_etcd(&mut self, programs: &Path, port: u16, peer: u16) {
+        let client = format!("http://127.0.0.1:{port}");
+        let peer = format!("http://127.0.0.1:{peer}");
+        let flags = [
+            ("data-dir", &*self.file("etcd")),
+            ("listen-client-urls", &client),
+            ("advertise-client-urls", &client),
+            ("listen-peer-urls", &peer),
+            ("initial-advertise-peer-urls", &peer),
+            ("initial-cluster", &format!("default={peer}")),
+        ];
+        self.run(&programs.join("etcd"), &flags, &[]);
+        wait_for("etcd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+    }
+
+    fn start_api_server(&mut self, programs: &Path, etcd: u16) {
+        let flags = [
+            ("etcd-servers", &*format!("http://127.0.0.1:{etcd}")),
+            ("bind-address", "127.0.0.1"),
+            ("advertise-address", "127.0.0.1"),
+            ("secure-port", &self.port.to_string()),
+            ("endpoint-reconciler-type", "none"),
+            ("cert-dir", &self.file("")),
+            ("authorization-mode", "RBAC"),
+            ("client-ca-file", &self.file("ca.crt")),
+            ("tls-cert-file", &self.file("server.crt")),
+            ("tls-private-key-file", &self.file("server.key")),
+            ("service-account-issuer", "https://kubernetes.default.svc"),
+            ("service-account-signing-key-file", &self.file("tokens.key")),
+            ("service-account-key-file", &self.file("tokens.pub")),
+            ("service-cluster-ip-range", "10.0.0.0/16"),
+            ("requestheader-client-ca-file", &self.file("ca.crt")),
+            ("requestheader-allowed-names", "front-proxy"),
+            ("requestheader-username-headers", "X-Remote-User"),
+            ("requestheader-group-headers", "X-Remote-Group"),
+            ("requestheader-extra-headers-prefix", "X-Remote-Extra-"),
+            ("proxy-client-cert-file", &self.file("proxy.crt")),
+            ("proxy-client-key-file", &self.file("proxy.key")),
+        ];
+        // Until 1.23 it has a port without TLS.
+        self.run(&programs.join("kube-apiserver"), &flags, &[("insecure-port", "0")]);
+        self.wait("the API server is ready", "kubectl get --raw /readyz");
+    }
+
+    fn start_controller_manager(&mut self, programs: &Path, port: u16) {
+        let flags = [
+            ("kubeconfig", &*self.file("manager.config")),
+            ("use-service-account-credentials", "true"),
+            ("service-account-private-key-file", &self.file("tokens.key")),
+            ("root-ca-file", &self.file("ca.crt")),
+            ("leader-elect", "false"),
+            ("bind-address", "127.0.0.1"),
+            ("cert-dir", &self.file("")),
+            ("secure-port", &port.to_string()),
+            ("controllers", "*,-nodelifecycle"),
+        ];
+        let optional = [
+            // Until 1.23 it has a port without TLS.
+            ("port", "0"),
+            // An autoscaler that tests need not wait for.
+            ("horizontal-pod-autoscaler-sync-period", "2s"),
+            ("horizontal-pod-autoscaler-downscale-stabilization", "5s"),
+            ("horizontal-pod-autoscaler-initial-readiness-delay", "1s"),
+            ("horizontal-pod-autoscaler-cpu-initialization-period", "1s"),
+        ];
+        self.run(&programs.join("kube-controller-manager"), &flags, &optional);
+        self.wait("controllers work", "kubectl get serviceaccount default -n default");
+    }
+
+    /// Runs a program with these flags, and with those of the optional ones that it knows.
+    fn run(&mut self, program: &Path, flags: &[Flag<'_>], optional: &[Flag<'_>]) {
+        let known = optional.iter().filter(|flag| knows_flag(program, flag));
+        let flags: Vec<_> = flags.iter().chain(known).map(format_flag).collect();
         let name = program.file_name().unwrap().to_str().unwrap();
         let folder = self.folder.path();
         self.processes.push(Process::start(name, folder, &folder.join("admin.config"), program, &flags));
     }
 
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
     /// Waits until a command of the administrator succeeds.
     pub(crate) fn wait(&mut self, what: &str, script: &str) {
-        until(what, || {
-            self.processes.iter_mut().for_each(Process::must_run);
+        wait_for(what, || {
+            self.processes.iter_mut().for_each(Process::assert_running);
             self.shell.run("admin", script).succeeded.then_some(())
         });
     }
 
+    /// What a script of the administrator prints; it must succeed.
     pub(crate) fn admin(&self, script: &str) -> String {
-        self.shell.run("admin", script).must()
+        self.shell.run("admin", script).expect_success()
     }
 }
 
-/// Whether the programs still open ports without TLS that they must be told not to: 1.24 took the flags away.
-fn is_old(programs: &Path) -> bool {
-    let said = Command::new(programs.join("kube-apiserver")).arg("--version").output().unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    let minor = said.trim().strip_prefix("Kubernetes v1.").and_then(|version| version.split('.').next());
-    minor.and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor < 24)
+/// The certificates and keys of the control plane, and the kubeconfig of each of its users.
+fn write_credentials(folder: &Path, api_server: u16) {
+    let ca = CertificateAuthority::new(folder);
+    ca.issue(folder, "server", "kube-apiserver", None);
+    ca.issue(folder, "admin", "admin", Some("system:masters"));
+    ca.issue(folder, "alice", "alice", Some("developers"));
+    ca.issue(folder, "manager", "system:kube-controller-manager", None);
+    // The identity with which the API server calls aggregated APIs.
+    ca.issue(folder, "proxy", "front-proxy", None);
+    pki::write_token_keys(folder);
+    for user in ["admin", "alice", "manager"] {
+        write_kubeconfig(folder, user, api_server, "default", &Credential::Certificate);
+    }
+}
+
+fn format_flag((name, value): &Flag<'_>) -> String {
+    format!("--{name}={value}")
+}
+
+/// Asks a program for its help with a flag: one that it does not know is an error.
+fn knows_flag(program: &Path, flag: &Flag<'_>) -> bool {
+    let mut help = Command::new(program);
+    help.arg(format_flag(flag)).arg("--help").stdout(Stdio::null()).stderr(Stdio::null());
+    help.status().unwrap().success()
 }

@@ -1,43 +1,46 @@
-//! What controllers do after a person's write that is allowed.
+//! Controllers finish what a person has started.
 
-use crate::cluster::stage;
+use crate::cluster::test_cluster;
+use crate::kubectl::create_deployment;
 
 #[test]
-fn a_namespace_that_git_does_not_know_is_deleted_with_all_that_it_holds() {
-    let Some(stage) = stage() else { return };
-    stage.alice("kubectl create namespace scratch").must();
-    stage.alice("kubectl create deployment -n scratch shadow --image=nginx --replicas=2").must();
-    stage.alice("kubectl create configmap -n scratch shadow --from-literal=a=b").must();
+fn a_namespace_that_git_does_not_declare_is_deleted_with_its_contents() {
+    let Some(cluster) = test_cluster() else { return };
+    cluster.alice("kubectl create namespace scratch").expect_success();
+    cluster.alice(&create_deployment("shadow", "scratch", 2)).expect_success();
+    cluster.alice("kubectl create configmap -n scratch shadow --from-literal=a=b").expect_success();
     let pods = "kubectl get pods -n scratch -o name";
-    stage.until("its pods are there", pods, |pods| pods.lines().count() == 2);
-    let deleted = stage.alice("kubectl delete namespace scratch --wait=false");
+    cluster.wait_for("its pods are there", pods, |pods| pods.lines().count() == 2);
+    let deleted = cluster.alice("kubectl delete namespace scratch --wait=false");
     assert_eq!(deleted.answer(), "allow", "{deleted:?}");
-    stage.until("it is gone", "kubectl get namespace -o name", |names| !names.contains("scratch"));
+    cluster.wait_for("it is gone", "kubectl get namespace -o name", |names| !names.contains("scratch"));
 }
 
 #[test]
-fn what_belonged_to_a_deleted_object_is_collected() {
-    let Some(stage) = stage() else { return };
-    stage.alice("kubectl create deployment -n prod shadow --image=nginx").must();
+fn the_dependents_of_a_deleted_object_are_garbage_collected() {
+    let Some(cluster) = test_cluster() else { return };
+    cluster.alice(&create_deployment("shadow", "prod", 1)).expect_success();
     let owned = "kubectl get replicasets,pods -n prod -l app=shadow -o name";
-    stage.until("its pod is there", owned, |names| names.lines().count() == 2);
-    let deleted = stage.alice("kubectl delete deployment -n prod shadow");
+    cluster.wait_for("its pod is there", owned, |names| names.lines().count() == 2);
+    let deleted = cluster.alice("kubectl delete deployment -n prod shadow");
     assert_eq!(deleted.answer(), "allow", "{deleted:?}");
-    stage.until("all of it is gone", owned, str::is_empty);
+    cluster.wait_for("all of it is gone", owned, str::is_empty);
 }
 
 #[test]
-fn a_job_runs_to_its_end_and_its_cron_job_keeps_its_own_status() {
-    let Some(stage) = stage() else { return };
-    // Every minute is the schedule, so this one may take as long.
+fn a_cron_job_starts_a_job_that_runs_to_its_end() {
+    let Some(cluster) = test_cluster() else { return };
+    // Its schedule is every minute, so this may take as long.
     let jobs = "kubectl get jobs -n prod -o jsonpath='{.items[*].metadata.ownerReferences[*].name}'";
-    stage.until("the cron job makes a job", jobs, |owners| owners.contains("nightly"));
+    cluster.wait_for("the cron job makes a job", jobs, |owners| owners.contains("nightly"));
     let pods = "kubectl get pods -n prod -l job-name -o name";
-    let pod = stage.until("the job makes a pod", pods, |pods| !pods.is_empty());
+    let pod = cluster.wait_for("the job makes a pod", pods, |pods| !pods.is_empty());
     let pod = pod.lines().next().unwrap();
-    // As the node's agent would say it.
+    // As the kubelet would write it.
     let done = r#"{"status": {"phase": "Succeeded"}}"#;
-    stage.alice(&format!("behind patch -n prod {pod} --subresource=status --type=merge -p '{done}'")).must();
+    cluster
+        .alice(&format!("unreviewed patch -n prod {pod} --subresource=status --type=merge -p '{done}'"))
+        .expect_success();
     let finished = "kubectl get jobs -n prod -o jsonpath='{.items[*].status.succeeded}'";
-    stage.until("the job is finished", finished, |counts| counts.contains('1'));
+    cluster.wait_for("the job is finished", finished, |counts| counts.contains('1'));
 }

@@ -1,42 +1,42 @@
-//! `kubectl` as somebody.
+//! `kubectl` as one of several users.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct CommandResult {
     pub(crate) succeeded: bool,
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-impl Outcome {
+impl CommandResult {
     fn of(output: Output) -> Self {
         Self {
             succeeded: output.status.success(),
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
+            exit_code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
 
-    /// What was printed by a command that must succeed.
-    pub(crate) fn must(self) -> String {
+    /// What the command printed; it must have succeeded.
+    pub(crate) fn expect_success(self) -> String {
         assert!(self.succeeded, "{self:?}");
-        self.out.trim().to_owned()
+        self.stdout.trim().to_owned()
     }
 
-    /// What driftwall warned of.
+    /// The warnings of driftwall.
     pub(crate) fn warnings(&self) -> Vec<&str> {
-        let lines = self.err.lines().filter_map(|line| line.strip_prefix("Warning: "));
+        let lines = self.stderr.lines().filter_map(|line| line.strip_prefix("Warning: "));
         lines.filter(|line| line.contains("driftwall") || line.contains("Git")).collect()
     }
 
-    /// The answer, as a person at the terminal takes it.
+    /// driftwall's answer, or `failure`, as a person at the terminal sees it.
     pub(crate) fn answer(&self) -> &'static str {
-        if self.err.contains("admission webhook \"writes.driftwall.io\" denied the request: ") && !self.succeeded {
+        if self.stderr.contains("admission webhook \"writes.driftwall.io\" denied the request: ") && !self.succeeded {
             "deny"
         } else if !self.succeeded {
             "failure"
@@ -48,16 +48,15 @@ impl Outcome {
     }
 }
 
-/// A shell in which `kubectl` is `user`, and `argocd`, `flux` and `behind` are
-/// it by other names: Argo CD's, Flux's, and a component's that is never asked
-/// about, which may do anything.
+/// A shell in which `kubectl` is a user, and `argocd`, `flux` and `unreviewed` are kubectl with other identities:
+/// Argo CD's, Flux's, and one of the control plane's, whose writes are never denied.
 #[derive(Clone)]
 pub(crate) struct Shell {
     pub(crate) path: String,
     pub(crate) folder: std::path::PathBuf,
 }
 
-const OTHERS: &str = r#"
+const IDENTITIES: &str = r#"
 as() {
     local namespace=$1 name=$2; shift 2
     kubectl --kubeconfig=admin.config --as=system:serviceaccount:$namespace:$name --as-group=system:serviceaccounts \
@@ -65,14 +64,14 @@ as() {
 }
 argocd() { as argocd argocd-application-controller "$@"; }
 flux() { as flux-system kustomize-controller "$@"; }
-behind() { kubectl --kubeconfig=admin.config --as=system:kube-controller-manager --as-group=system:masters "$@"; }
-sync() { argocd apply --server-side --field-manager=argocd-controller --force-conflicts -f git/apps/prod/; }
+unreviewed() { kubectl --kubeconfig=admin.config --as=system:kube-controller-manager --as-group=system:masters "$@"; }
+argocd_sync() { argocd apply --server-side --field-manager=argocd-controller --force-conflicts -f git/apps/prod/; }
 "#;
 
 impl Shell {
-    pub(crate) fn run(&self, user: &str, script: &str) -> Outcome {
+    pub(crate) fn run(&self, user: &str, script: &str) -> CommandResult {
         let output = Command::new("bash")
-            .args(["-c", &format!("{OTHERS}\n{script}")])
+            .args(["-c", &format!("{IDENTITIES}\n{script}")])
             .env("PATH", &self.path)
             .env("HOME", &self.folder)
             .env("KUBECONFIG", format!("{user}.config"))
@@ -82,31 +81,53 @@ impl Shell {
             .current_dir(&self.folder)
             .output()
             .unwrap();
-        Outcome::of(output)
+        CommandResult::of(output)
     }
 }
 
-/// Who somebody is to the server.
-pub(crate) enum Proof<'a> {
-    /// The certificate of their name.
+/// A script that creates a Deployment whose pods every Pod Security level admits.
+pub(crate) fn create_deployment(name: &str, namespace: &str, replicas: u32) -> String {
+    format!(
+        "kubectl create -f - <<END
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      securityContext: {{runAsNonRoot: true, runAsUser: 65534, seccompProfile: {{type: RuntimeDefault}}}}
+      containers:
+        - name: {name}
+          image: nginx
+          securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+END"
+    )
+}
+
+/// How a user proves to the API server who they are.
+pub(crate) enum Credential<'a> {
+    /// With the certificate of their name.
     Certificate,
-    /// A service account's token.
+    /// With the token of a service account.
     Token(&'a str),
 }
 
-/// The file with which `kubectl` reaches the server as a user.
-pub(crate) fn configure(folder: &Path, user: &str, port: u16, namespace: &str, proof: &Proof) {
-    let folder_name = folder.display();
-    let proof = match proof {
-        Proof::Certificate => {
-            format!("client-certificate: {folder_name}/{user}.crt, client-key: {folder_name}/{user}.key")
+/// Writes the kubeconfig of a user.
+pub(crate) fn write_kubeconfig(folder: &Path, user: &str, port: u16, namespace: &str, credential: &Credential) {
+    let home = folder.display();
+    let credential = match credential {
+        Credential::Certificate => {
+            format!("client-certificate: {home}/{user}.crt, client-key: {home}/{user}.key")
         }
-        Proof::Token(token) => format!("token: {token}"),
+        Credential::Token(token) => format!("token: {token}"),
     };
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-         clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-authority: {folder_name}/ca.crt}}}}]\n\
-         users: [{{name: {user}, user: {{{proof}}}}}]\n\
+         clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-ca: {home}/ca.crt}}}}]\n\
+         users: [{{name: {user}, user: {{{credential}}}}}]\n\
          contexts: [{{name: test, context: {{cluster: test, user: {user}, namespace: {namespace}}}}}]\n"
     );
     std::fs::write(folder.join(format!("{user}.config")), text).unwrap();

@@ -1,4 +1,4 @@
-//! What a Service does: new connections go to replicas that said they are ready.
+//! Does what a Service does: new connections go to replicas that are ready.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How often replicas are asked. A node's agent takes longer.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often replicas are probed. A kubelet does it less often.
+const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 
 struct Backend {
     webhook: String,
@@ -21,36 +21,36 @@ struct State {
     turn: AtomicUsize,
 }
 
-pub(crate) struct Balancer {
+pub(crate) struct LoadBalancer {
     pub(crate) port: u16,
     state: Arc<State>,
 }
 
-impl Balancer {
+impl LoadBalancer {
     /// Listens for as long as the tests run.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
-        let (accepting, looking) = (state.clone(), state.clone());
+        let (accepting, probing) = (state.clone(), state.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // A client whose replica is gone sees its connection end, as behind a Service.
+                // Without a replica the connection ends, as it does behind a Service.
                 if let Some(replica) = accepting.choose().and_then(|address| TcpStream::connect(address).ok()) {
-                    join(&client, &replica);
+                    proxy(&client, &replica);
                 }
             }
         });
         std::thread::spawn(move || {
             loop {
-                looking.look();
-                std::thread::sleep(LOOK);
+                probing.probe();
+                std::thread::sleep(PROBE_INTERVAL);
             }
         });
         Self { port, state }
     }
 
-    /// A further replica, which gets connections once it is ready.
+    /// Adds a replica, which gets connections once it is ready.
     pub(crate) fn add(&self, webhook: &str, admin: &str) {
         let (webhook, admin) = (webhook.to_owned(), admin.to_owned());
         self.state.backends.lock().unwrap().push(Backend { webhook, admin, is_ready: false });
@@ -74,19 +74,19 @@ impl State {
         Some(ready.get(turn.checked_rem(ready.len())?)?.webhook.clone())
     }
 
-    fn look(&self) {
+    fn probe(&self) {
         let admins: Vec<_> = self.backends.lock().unwrap().iter().map(|backend| backend.admin.clone()).collect();
         for admin in admins {
-            let is_ready = page(&admin, "/readyz").starts_with("HTTP/1.1 200");
+            let is_ready = http_get(&admin, "/readyz").starts_with("HTTP/1.1 200");
             let mut backends = self.backends.lock().unwrap();
             backends.iter_mut().filter(|one| one.admin == admin).for_each(|one| one.is_ready = is_ready);
         }
     }
 }
 
-/// A page of the port for probes and metrics; nothing where nobody answers.
-pub(crate) fn page(admin: &str, path: &str) -> String {
-    let ask = || {
+/// A page of the admin port, with its status line; empty where nobody answers.
+pub(crate) fn http_get(admin: &str, path: &str) -> String {
+    let get = || {
         let mut stream = TcpStream::connect(admin)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")?;
@@ -94,15 +94,15 @@ pub(crate) fn page(admin: &str, path: &str) -> String {
         stream.read_to_string(&mut page)?;
         Ok::<_, std::io::Error>(page)
     };
-    ask().unwrap_or_default()
+    get().unwrap_or_default()
 }
 
-fn join(client: &TcpStream, replica: &TcpStream) {
+fn proxy(client: &TcpStream, replica: &TcpStream) {
     for (from, to) in [(client, replica), (replica, client)] {
         let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         std::thread::spawn(move || {
             let ended = std::io::copy(&mut from, &mut to);
-            // A connection that breaks, breaks on both sides.
+            // A broken connection is broken for both sides.
             let how = if ended.is_ok() { Shutdown::Write } else { Shutdown::Both };
             let _ = to.shutdown(how);
             let _ = from.shutdown(if ended.is_ok() { Shutdown::Read } else { Shutdown::Both });

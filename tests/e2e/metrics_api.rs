@@ -1,4 +1,4 @@
-//! The metrics API of a cluster, served by this process: each pod of `web` uses what a test says.
+//! The metrics API (`metrics.k8s.io`) of the cluster, served by this process: pods use what a test says.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +15,19 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
 use crate::common::tls::server_config;
-use crate::control_plane::Plane;
+use crate::control_plane::ControlPlane;
 
-/// The API, and what it says of pods; of none, no autoscaler moves.
-pub(crate) struct Metrics {
+/// The API, and the metrics of pods. Without any, no autoscaler scales.
+pub(crate) struct MetricsApi {
     pods: Arc<Mutex<Vec<Value>>>,
     _runtime: Runtime,
 }
 
-impl Metrics {
-    /// Serves behind the API server, which finds it by a Service.
-    pub(crate) fn start(plane: &Plane) -> Self {
+impl MetricsApi {
+    /// Serves the API, and registers it with the API server.
+    pub(crate) fn start(control_plane: &ControlPlane) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let folder = plane.folder.path();
+        let folder = control_plane.folder.path();
         let [chain, key] = ["server.crt", "server.key"].map(|name| std::fs::read(folder.join(name)).unwrap());
         let tls = TlsAcceptor::from(server_config(&chain, &key));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -42,17 +42,17 @@ impl Metrics {
                     let service =
                         service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &said))));
                     let server = hyper::server::conn::http1::Builder::new();
-                    // The API server hangs up when it likes.
+                    // The API server may close the connection at any time.
                     let _ = server.serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        register(plane, port);
+        register(control_plane, port);
         Self { pods, _runtime: runtime }
     }
 
-    /// What the pods of a namespace use from now on.
-    pub(crate) fn say(&self, namespace: &str, pods: &[String], cpu: &str) {
+    /// Sets what each of these pods uses from now on; other pods have no metrics.
+    pub(crate) fn set_cpu_usage(&self, namespace: &str, pods: &[String], cpu: &str) {
         let pod = |name: &String| {
             json!({
                 "metadata": {"name": name, "namespace": namespace},
@@ -65,8 +65,8 @@ impl Metrics {
     }
 }
 
-fn register(plane: &Plane, port: u16) {
-    let ca = std::fs::read_to_string(plane.folder.path().join("ca.crt")).unwrap();
+fn register(control_plane: &ControlPlane, port: u16) {
+    let ca = std::fs::read_to_string(control_plane.folder.path().join("ca.crt")).unwrap();
     let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "v1",
@@ -88,9 +88,9 @@ fn register(plane: &Plane, port: u16) {
             },
         },
     ]});
-    std::fs::write(plane.folder.path().join("metrics.json"), objects.to_string()).unwrap();
-    plane.admin("kubectl create -f metrics.json");
-    plane.admin("kubectl wait apiservice/v1beta1.metrics.k8s.io --for=condition=Available --timeout=60s");
+    std::fs::write(control_plane.folder.path().join("metrics.json"), objects.to_string()).unwrap();
+    control_plane.admin("kubectl create -f metrics.json");
+    control_plane.admin("kubectl wait apiservice/v1beta1.metrics.k8s.io --for=condition=Available --timeout=60s");
 }
 
 fn answer(request: &Request<Incoming>, pods: &Mutex<Vec<Value>>) -> Response<Full<Bytes>> {

@@ -1,4 +1,4 @@
-//! The control plane's certificates, of one authority.
+//! The control plane's certificates, of one ca.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-pub(crate) struct Authority {
+pub(crate) struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Writes `ca.crt` into the folder.
     pub(crate) fn new(folder: &Path) -> Self {
         let mut params = CertificateParams::default();
@@ -37,8 +37,8 @@ impl Authority {
     }
 }
 
-/// What service accounts' tokens are signed with, and held against.
-pub(crate) fn tokens(folder: &Path) {
+/// Writes the key pair that signs and verifies the tokens of service accounts.
+pub(crate) fn write_token_keys(folder: &Path) {
     let key = KeyPair::generate().unwrap();
     std::fs::write(folder.join("tokens.key"), key.serialize_pem()).unwrap();
     std::fs::write(folder.join("tokens.pub"), key.public_key_pem()).unwrap();

@@ -1,4 +1,4 @@
-//! The replicas of driftwall, started as its manifests start it.
+//! The replicas of driftwall, started with the arguments of the shipped Deployment.
 
 use std::path::{Path, PathBuf};
 
@@ -6,21 +6,21 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::install::Installed;
-use crate::load_balancer::{Balancer, page};
-use crate::process::{Process, logs, until};
+use crate::load_balancer::{LoadBalancer, http_get};
+use crate::process::{Process, log_folder, wait_for};
 
 /// The file of the configuration, which all replicas read.
 const CONFIG: &str = "driftwall.yaml";
 
 pub(crate) struct Replicas {
     folder: PathBuf,
-    pub(crate) balancer: Balancer,
+    pub(crate) load_balancer: LoadBalancer,
     /// The configuration that is in the file.
     config: Value,
     arguments: Vec<String>,
     started: usize,
     running: Vec<Replica>,
-    /// What those that are gone had counted.
+    /// The counts of replicas that have ended.
     counted: Vec<(String, u64)>,
 }
 
@@ -30,10 +30,10 @@ struct Replica {
 }
 
 impl Replicas {
-    /// One replica, in enforce mode. In the folder are its identity `driftwall.config` and Git's tree `git`.
-    pub(crate) fn start(folder: &Path, installed: Installed, balancer: Balancer) -> Self {
+    /// Starts one replica, in enforce mode. The folder holds its kubeconfig `driftwall.config` and the repository `git`.
+    pub(crate) fn start(folder: &Path, installed: Installed, load_balancer: LoadBalancer) -> Self {
         let Installed { mut config, arguments } = installed;
-        // What the outside gives: ports that are free, and a repository of these tests.
+        // What differs from the shipped configuration: free ports, and the repository of these tests.
         let ours = json!({
             "mode": "enforce",
             "listen": "127.0.0.1:0",
@@ -41,13 +41,13 @@ impl Replicas {
             "presets": ["argocd", "flux"],
             "sources": [{"name": "prod", "repo": "git", "revision": "main", "path": "apps/prod", "namespace": "prod"}],
             "git": {"poll": "200ms", "dataDir": "mirrors"},
-            // Shorter than 10 s, and many looks of the balancer.
+            // Short, and long enough for many probes of the load balancer.
             "drain": "2s",
         });
         config.as_object_mut().unwrap().extend(ours.as_object().unwrap().clone());
         let mut replicas = Self {
             folder: folder.to_owned(),
-            balancer,
+            load_balancer,
             config: Value::Null,
             arguments,
             started: 0,
@@ -59,17 +59,17 @@ impl Replicas {
         replicas
     }
 
-    /// Changes the configuration, and waits until every replica has taken it over.
+    /// Changes the configuration, and waits until every replica has reloaded it.
     pub(crate) fn configure(&mut self, config: Value) {
         if config == self.config {
             return;
         }
-        let taken = |replicas: &Self| replicas.metrics("driftwall_config_reloads_total{result=\"ok\"}");
-        let before = taken(self);
+        let reloads = |replicas: &Self| replicas.metrics("driftwall_config_reloads_total{result=\"ok\"}");
+        let before = reloads(self);
         self.config = config;
         self.write(CONFIG, &self.config.to_string());
-        until("the configuration is taken over", || {
-            taken(self).iter().zip(&before).all(|(now, before)| now.is_some() && now != before).then_some(())
+        wait_for("the configuration is reloaded", || {
+            reloads(self).iter().zip(&before).all(|(now, before)| now.is_some() && now != before).then_some(())
         });
     }
 
@@ -77,13 +77,13 @@ impl Replicas {
         self.config.clone()
     }
 
-    /// As an editor does it: the file is never half there.
+    /// Replaces a file at once, as an editor does.
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.join("new"), text).unwrap();
         std::fs::rename(self.folder.join("new"), self.folder.join(name)).unwrap();
     }
 
-    /// Starts a further replica, and waits until it gets its share.
+    /// Starts one more replica, and waits until the load balancer uses it.
     pub(crate) fn add(&mut self) {
         self.started += 1;
         let name = format!("driftwall-{}", self.started);
@@ -98,65 +98,70 @@ impl Replicas {
         let identity = self.folder.join("driftwall.config");
         let program = Path::new(env!("CARGO_BIN_EXE_driftwall"));
         let process = Process::start(&name, &folder, &identity, program, &arguments);
-        let serving = until("driftwall serves", || said_where(&name));
+        let serving = wait_for("driftwall serves", || logged_addresses(&name));
         let [webhook, admin] = ["webhook", "admin"].map(|port| serving[port].as_str().unwrap().to_owned());
-        self.balancer.add(&webhook, &admin);
+        self.load_balancer.add(&webhook, &admin);
         self.running.push(Replica { process, admin });
         let all = self.running.len();
-        until("driftwall is ready", || (self.balancer.ready() == all).then_some(()));
+        wait_for("driftwall is ready", || (self.load_balancer.ready() == all).then_some(()));
     }
 
-    /// Ends the replica that has run the longest, gently or not, and waits until it is gone: its name.
-    pub(crate) fn end(&mut self, signal: Signal) -> String {
+    /// Sends a signal to the oldest replica and waits until it has ended; its name.
+    pub(crate) fn stop_oldest(&mut self, signal: Signal) -> String {
         let Replica { mut process, admin } = self.running.remove(0);
         self.counted.extend(counts(&admin));
         process.signal(signal);
-        process.ended();
-        self.balancer.remove(&admin);
+        process.wait_for_exit();
+        self.load_balancer.remove(&admin);
         process.name
     }
 
-    /// New ones for all, as the Deployment does it: one more, then one less.
-    pub(crate) fn roll(&mut self) {
+    /// Replaces all replicas as a Deployment does: one more, then one less.
+    pub(crate) fn rolling_restart(&mut self) {
         for _ in 0..self.running.len() {
             self.add();
-            self.end(Signal::TERM);
+            self.stop_oldest(Signal::TERM);
         }
     }
 
-    /// Makes them that many.
-    pub(crate) fn number(&mut self, number: usize) {
-        self.running.iter_mut().for_each(|replica| replica.process.must_run());
+    /// Starts or stops replicas until there are that many.
+    pub(crate) fn scale_to(&mut self, number: usize) {
+        self.running.iter_mut().for_each(|replica| replica.process.assert_running());
         while self.running.len() > number {
-            self.end(Signal::TERM);
+            self.stop_oldest(Signal::TERM);
         }
         while self.running.len() < number {
             self.add();
         }
     }
 
-    /// How many reviews had which labels, from all replicas, those that are gone too.
+    /// How many reviews had which labels, of all replicas, those that have ended too.
     pub(crate) fn reviews(&self) -> Vec<(String, u64)> {
         let now = self.running.iter().flat_map(|replica| counts(&replica.admin));
         self.counted.iter().cloned().chain(now).collect()
     }
 
-    /// A line of each replica's metrics.
-    pub(crate) fn metrics(&self, name: &str) -> Vec<Option<String>> {
+    /// Whether a series of every replica's metrics has this value.
+    pub(crate) fn all_have(&self, series: &str, value: &str) -> bool {
+        self.metrics(series).iter().all(|found| found.as_deref() == Some(value))
+    }
+
+    /// The value of a series in each replica's metrics.
+    fn metrics(&self, series: &str) -> Vec<Option<String>> {
         let value =
-            |page: &str| page.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
-        self.running.iter().map(|replica| value(&page(&replica.admin, "/metrics"))).collect()
+            |page: &str| page.lines().find_map(|line| line.strip_prefix(series)).map(|rest| rest.trim().to_owned());
+        self.running.iter().map(|replica| value(&http_get(&replica.admin, "/metrics"))).collect()
     }
 }
 
 fn counts(admin: &str) -> Vec<(String, u64)> {
-    let page = page(admin, "/metrics");
+    let page = http_get(admin, "/metrics");
     let lines = page.lines().filter_map(|line| line.strip_prefix("driftwall_reviews_total{")?.split_once("} "));
     lines.map(|(labels, count)| (labels.to_owned(), count.parse().unwrap())).collect()
 }
 
-/// Where a replica listens, as it says itself in its log.
-fn said_where(name: &str) -> Option<Value> {
-    let log = std::fs::read_to_string(logs().join(format!("{name}.log"))).unwrap();
+/// The addresses at which a replica listens, from its log.
+fn logged_addresses(name: &str) -> Option<Value> {
+    let log = std::fs::read_to_string(log_folder().join(format!("{name}.log"))).unwrap();
     log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|entry| entry["message"] == "Serving")
 }

@@ -1,4 +1,4 @@
-//! A steady load of writes, each with the answer that it must get, and a count of all that they got.
+//! A steady load of writes, each with the answer that it must get, and counts of the answers.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,35 +12,37 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 
-use crate::cluster::Stage;
+use crate::cluster::TestCluster;
 use crate::kubectl::Shell;
-use crate::process::{say, until};
+use crate::process::{report, wait_for};
 
-/// What came of the writes.
+/// The answers to the writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) allowed: usize,
     pub(crate) denied: usize,
-    /// Drift that passed while nothing was to be denied.
+    /// Drift that was allowed while all drift has to be.
     pub(crate) audited: usize,
-    /// Those that passed and should have been denied.
-    pub(crate) passed: usize,
-    /// What a client saw of any other failure.
+    /// Drift that was allowed and should have been denied.
+    pub(crate) missed: usize,
+    /// Those of the above of which the API server has to send a review.
+    pub(crate) reviewed: usize,
+    /// Any other failure, as the client saw it.
     pub(crate) failed: Vec<String>,
 }
 
-/// What is to become of drift.
+/// The answer that drift has to get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Drift {
+pub(crate) enum ExpectedDrift {
     #[default]
     Denied,
-    Passes,
-    /// The one or the other, in the middle of a change.
+    Allowed,
+    /// Either, while the mode changes.
     Either,
 }
 
-/// How often it changed what is to become of drift, and to what.
-type Phase = (usize, Drift);
+/// How often the expectation has changed, and what it is.
+type Phase = (usize, ExpectedDrift);
 
 #[derive(Default)]
 struct Shared {
@@ -50,85 +52,96 @@ struct Shared {
     counts: Mutex<Counts>,
 }
 
-/// How many writes can be under way at once.
+/// How many writes can be in flight at once.
 pub(crate) const WRITERS: usize = 5;
 
-/// Writers that go on until they are told to end.
-pub(crate) struct Load {
+/// Writers that go on until they are stopped.
+pub(crate) struct WriteLoad {
     shared: Arc<Shared>,
     writers: Vec<JoinHandle<()>>,
     called: f64,
     failed: f64,
 }
 
-/// How a write ended.
-enum Ended {
-    Passed,
+/// What somebody writes.
+#[derive(Clone, Copy)]
+struct Writer {
+    is_drift: bool,
+    /// Whether the API server sends reviews of it.
+    is_reviewed: bool,
+}
+
+/// The result of a write.
+enum WriteResult {
+    Allowed,
     Denied,
     Failed(String),
 }
 
-impl Load {
-    /// People at `kubectl`, whose writes pass and are denied, and a controller, Argo CD and a pipeline
-    /// that are faster.
-    pub(crate) fn begin(stage: &Stage) -> Self {
-        let (called, failed) = asked(stage);
+impl WriteLoad {
+    /// Starts the writers: a person with `kubectl` whose writes are allowed, one whose writes drift, and, faster,
+    /// a controller, Argo CD, and a pipeline whose writes drift.
+    pub(crate) fn start(cluster: &TestCluster) -> Self {
+        let (called, failed) = webhook_calls(cluster);
         let mut load = Self { shared: Arc::default(), writers: Vec::new(), called, failed };
-        let shell = &stage.cluster.plane.shell;
-        load.person(shell, "kubectl annotate deployment web -n prod --overwrite note=$RANDOM", false);
-        load.person(shell, "kubectl annotate deployment python-app-prod -n prod --overwrite owner=$RANDOM", true);
-        let folder = stage.path("");
-        load.machine(&folder, "system:serviceaccount:kube-system:deployment-controller", false);
-        load.machine(&folder, "system:serviceaccount:argocd:argocd-application-controller", false);
-        load.machine(&folder, "system:serviceaccount:ci:deployer", true);
+        let shell = &cluster.control_plane.shell;
+        let conforms = Writer { is_drift: false, is_reviewed: true };
+        let drifts = Writer { is_drift: true, is_reviewed: true };
+        let controller = Writer { is_drift: false, is_reviewed: cluster.reviews_controllers() };
+        load.person(shell, "kubectl annotate deployment web -n prod --overwrite note=$RANDOM", conforms);
+        load.person(shell, "kubectl annotate deployment python-app-prod -n prod --overwrite owner=$RANDOM", drifts);
+        let folder = cluster.path("");
+        load.machine(&folder, "system:serviceaccount:kube-system:deployment-controller", controller);
+        load.machine(&folder, "system:serviceaccount:argocd:argocd-application-controller", conforms);
+        load.machine(&folder, "system:serviceaccount:ci:deployer", drifts);
         assert_eq!(load.writers.len(), WRITERS);
-        load.go_on(50);
+        load.wait_for_writes(50);
         load
     }
 
-    /// Waits until so many further writes were answered.
-    pub(crate) fn go_on(&self, writes: usize) {
+    /// Waits until this many more writes are answered.
+    pub(crate) fn wait_for_writes(&self, writes: usize) {
         let goal = self.shared.writes.load(Ordering::Relaxed) + writes;
-        until("the load goes on", || (self.shared.writes.load(Ordering::Relaxed) >= goal).then_some(()));
+        wait_for("the load goes on", || (self.shared.writes.load(Ordering::Relaxed) >= goal).then_some(()));
     }
 
-    /// Changes what becomes of drift. Whatever is under way meanwhile may get either answer.
-    pub(crate) fn switch(&self, to: Drift, change: impl FnOnce()) {
-        self.shared.turn(Drift::Either);
+    /// Changes the answer that drift has to get. Writes in flight meanwhile may get either answer.
+    pub(crate) fn change_expectation(&self, to: ExpectedDrift, change: impl FnOnce()) {
+        self.shared.expect(ExpectedDrift::Either);
         change();
-        self.shared.turn(to);
+        self.shared.expect(to);
     }
 
-    /// Ends it: what came of the writes, and how many calls of the webhook the API server made and saw fail.
-    pub(crate) fn end(self, stage: &Stage) -> (Counts, f64, f64) {
+    /// Stops the writers. Returns the answers, and how many calls of the webhook the API server made and saw fail.
+    pub(crate) fn stop(self, cluster: &TestCluster) -> (Counts, f64, f64) {
         self.shared.stop.store(true, Ordering::Relaxed);
         for writer in self.writers {
             writer.join().unwrap();
         }
-        let (called, failed) = asked(stage);
+        let (called, failed) = webhook_calls(cluster);
         let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (called, failed) = (called - self.called, failed - self.failed);
-        say(&format!("{counts:?}; {called} calls of the webhook, {failed} of them failed"));
+        report(&format!("{counts:?}; {called} calls of the webhook, {failed} of them failed"));
         (counts, called, failed)
     }
 
-    fn person(&mut self, shell: &Shell, script: &'static str, is_drift: bool) {
+    fn person(&mut self, shell: &Shell, script: &'static str, writer: Writer) {
         let (shared, shell) = (self.shared.clone(), shell.clone());
         self.writers.push(std::thread::spawn(move || {
             while !shared.stop.load(Ordering::Relaxed) {
-                let begun = shared.phase();
-                let done = shell.run("alice", script);
-                let ended = match done.answer() {
-                    "allow" => Ended::Passed,
-                    "deny" => Ended::Denied,
-                    _ => Ended::Failed(done.err),
+                let phase = shared.phase();
+                let run = shell.run("alice", script);
+                let result = match run.answer() {
+                    "allow" => WriteResult::Allowed,
+                    "deny" => WriteResult::Denied,
+                    _ => WriteResult::Failed(run.stderr),
                 };
-                shared.count(ended, is_drift, begun);
+                shared.count(result, writer, phase);
             }
         }));
     }
 
-    fn machine(&mut self, folder: &Path, user: &'static str, is_drift: bool) {
+    fn machine(&mut self, folder: &Path, user: &'static str, writer: Writer) {
         let shared = self.shared.clone();
         let file = folder.join("admin.config");
         self.writers.push(std::thread::spawn(move || {
@@ -136,10 +149,10 @@ impl Load {
             runtime.block_on(async {
                 let client = client(&file, user).await;
                 while !shared.stop.load(Ordering::Relaxed) {
-                    let begun = shared.phase();
-                    let ended = if is_drift { drift(&client).await } else { touch(&client).await };
-                    shared.count(ended, is_drift, begun);
-                    // Two processors carry all of it.
+                    let phase = shared.phase();
+                    let result = if writer.is_drift { drift(&client).await } else { touch(&client).await };
+                    shared.count(result, writer, phase);
+                    // Machines with two processors have to keep up.
                     tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 }
             });
@@ -152,23 +165,24 @@ impl Shared {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn(&self, drift: Drift) {
+    fn expect(&self, drift: ExpectedDrift) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         *phase = (phase.0 + 1, drift);
     }
 
-    fn count(&self, ended: Ended, is_drift: bool, begun: Phase) {
-        let due = if self.phase() == begun { begun.1 } else { Drift::Either };
+    fn count(&self, result: WriteResult, writer: Writer, phase: Phase) {
+        let expected = if self.phase() == phase { phase.1 } else { ExpectedDrift::Either };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match (ended, due) {
-            (Ended::Failed(how), _) => counts.failed.push(how),
-            (Ended::Passed, _) if !is_drift => counts.allowed += 1,
-            (Ended::Denied, _) if !is_drift => counts.failed.push("denied, and no drift".into()),
-            (Ended::Denied, Drift::Denied) => counts.denied += 1,
-            (Ended::Denied, Drift::Passes) => counts.failed.push("denied while all drift passes".into()),
-            (Ended::Passed, Drift::Denied) => counts.passed += 1,
-            (Ended::Passed, Drift::Passes) => counts.audited += 1,
-            (_, Drift::Either) => {}
+        counts.reviewed += usize::from(writer.is_reviewed && !matches!(result, WriteResult::Failed(_)));
+        match (result, expected) {
+            (WriteResult::Failed(reason), _) => counts.failed.push(reason),
+            (WriteResult::Allowed, _) if !writer.is_drift => counts.allowed += 1,
+            (WriteResult::Denied, _) if !writer.is_drift => counts.failed.push("denied, and no drift".into()),
+            (WriteResult::Denied, ExpectedDrift::Denied) => counts.denied += 1,
+            (WriteResult::Denied, ExpectedDrift::Allowed) => counts.failed.push("denied in audit mode".into()),
+            (WriteResult::Allowed, ExpectedDrift::Denied) => counts.missed += 1,
+            (WriteResult::Allowed, ExpectedDrift::Allowed) => counts.audited += 1,
+            (_, ExpectedDrift::Either) => {}
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
     }
@@ -177,7 +191,7 @@ impl Shared {
 async fn client(file: &Path, user: &str) -> Client {
     let file = Kubeconfig::read_from(file).unwrap();
     let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
-    // A failure is to be seen, not tried again.
+    // A failure is to be seen, not retried.
     config.default_retry = false;
     let namespace = user.split(':').nth(2).unwrap();
     config.auth_info.impersonate = Some(user.to_owned());
@@ -187,33 +201,33 @@ async fn client(file: &Path, user: &str) -> Client {
     Client::try_from(config).unwrap()
 }
 
-/// A write that changes what Git does not say.
-async fn touch(client: &Client) -> Ended {
+/// A write to a field that Git does not declare.
+async fn touch(client: &Client) -> WriteResult {
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"touched": jiff::Timestamp::now().to_string()}}}));
     let config_maps = Api::<ConfigMap>::namespaced(client.clone(), "prod");
-    ended(config_maps.patch("app-config", &PatchParams::default(), &patch).await)
+    write_result(config_maps.patch("app-config", &PatchParams::default(), &patch).await)
 }
 
-/// A write of another owner than Git's, and than any before: the same again would be no drift of its own.
-/// It rolls no pods, where it passes.
-async fn drift(client: &Client) -> Ended {
+/// A write of an owner that is not Git's, and a new one each time: the same value again would change nothing.
+/// Where it is allowed, it rolls no pods.
+async fn drift(client: &Client) -> WriteResult {
     let owner = format!("somebody-{}", jiff::Timestamp::now().as_microsecond());
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"owner": owner}}}));
     let deployments = Api::<Deployment>::namespaced(client.clone(), "prod");
-    ended(deployments.patch("python-app-prod", &PatchParams::default(), &patch).await)
+    write_result(deployments.patch("python-app-prod", &PatchParams::default(), &patch).await)
 }
 
-fn ended<T>(result: kube::Result<T>) -> Ended {
+fn write_result<T>(result: kube::Result<T>) -> WriteResult {
     match result {
-        Ok(_) => Ended::Passed,
-        Err(error) if error.to_string().contains("denied the request: ") => Ended::Denied,
-        Err(error) => Ended::Failed(error.to_string()),
+        Ok(_) => WriteResult::Allowed,
+        Err(error) if error.to_string().contains("denied the request: ") => WriteResult::Denied,
+        Err(error) => WriteResult::Failed(error.to_string()),
     }
 }
 
 /// How often the API server called the webhook so far, and how often it could not.
-pub(crate) fn asked(stage: &Stage) -> (f64, f64) {
-    let page = stage.cluster.plane.admin("kubectl get --raw /metrics");
+pub(crate) fn webhook_calls(cluster: &TestCluster) -> (f64, f64) {
+    let page = cluster.control_plane.admin("kubectl get --raw /metrics");
     let sum = |name: &str, label: &str| {
         let lines = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()

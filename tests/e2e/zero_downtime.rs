@@ -1,4 +1,5 @@
-//! What changes about driftwall while the cluster is being written to, and no write notices.
+//! driftwall restarts, reloads and renews its certificates while the cluster is being written to, and no write
+//! notices.
 
 use std::collections::BTreeSet;
 
@@ -8,58 +9,58 @@ use driftwall::certs::Certificate;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cluster::{Stage, passed_over, stage};
-use crate::process::{say, until};
-use crate::write_load::{Counts, Drift, Load, WRITERS, asked};
+use crate::cluster::{TestCluster, failed_open, test_cluster};
+use crate::process::{report, wait_for};
+use crate::write_load::{Counts, ExpectedDrift, WRITERS, WriteLoad, webhook_calls};
 
-/// Enough writes that all of them have met the change.
+/// Enough writes that every writer has met the change.
 const AFTERWARDS: usize = 100;
 
-/// Runs a change under load, on two replicas: every write gets the answer that it should.
-fn unnoticed(stage: &mut Stage, change: impl FnOnce(&mut Stage, &Load)) {
-    stage.cluster.replicas.number(2);
-    let load = Load::begin(stage);
-    change(stage, &load);
-    load.go_on(AFTERWARDS);
-    let (Counts { allowed, denied, audited, passed, failed: seen }, called, failed) = load.end(stage);
-    assert_eq!((passed, seen), (0, Vec::new()));
+/// Makes a change under load, with two replicas: every write gets the answer that it should.
+fn change_under_load(cluster: &mut TestCluster, change: impl FnOnce(&mut TestCluster, &WriteLoad)) {
+    cluster.replicas.scale_to(2);
+    let load = WriteLoad::start(cluster);
+    change(cluster, &load);
+    load.wait_for_writes(AFTERWARDS);
+    let (Counts { allowed, denied, missed, reviewed, failed: errors, .. }, called, failed) = load.stop(cluster);
+    assert_eq!((missed, errors), (0, Vec::new()));
     assert!(allowed > 0 && denied > 0, "{allowed} allowed, {denied} denied");
     #[allow(clippy::cast_precision_loss, reason = "they are few")]
-    let writes = (allowed + denied + audited) as f64;
-    assert!(called >= writes && failed < 1.0, "{called} calls for {writes} writes, {failed} failed");
-    assert_eq!(passed_over(), stage.passed_over);
+    let reviewed = reviewed as f64;
+    assert!(called >= reviewed && failed < 1.0, "{called} calls for {reviewed} reviewed writes, {failed} failed");
+    assert_eq!(failed_open(), cluster.failed_open);
 }
 
 #[test]
-fn a_rolling_restart_is_not_noticed() {
-    let Some(mut stage) = stage() else { return };
-    unnoticed(&mut stage, |stage, _| stage.cluster.replicas.roll());
+fn a_rolling_restart_costs_no_write_its_answer() {
+    let Some(mut cluster) = test_cluster() else { return };
+    change_under_load(&mut cluster, |cluster, _| cluster.replicas.rolling_restart());
 }
 
 #[test]
-fn another_configuration_is_not_noticed() {
-    let Some(mut stage) = stage() else { return };
-    let shipped = stage.cluster.replicas.config();
-    unnoticed(&mut stage, |stage, load| {
+fn a_configuration_reload_costs_no_write_its_answer() {
+    let Some(mut cluster) = test_cluster() else { return };
+    let shipped = cluster.replicas.config();
+    change_under_load(&mut cluster, |cluster, load| {
         let mut other = shipped.clone();
         other["modes"] = json!([{"namespaces": ["staging-*"], "mode": "audit"}]);
-        stage.cluster.replicas.configure(other);
-        load.go_on(50);
-        load.switch(Drift::Passes, || stage.mode("audit"));
-        load.go_on(50);
-        load.switch(Drift::Denied, || stage.cluster.replicas.configure(shipped));
+        cluster.replicas.configure(other);
+        load.wait_for_writes(50);
+        load.change_expectation(ExpectedDrift::Allowed, || cluster.set_mode("audit"));
+        load.wait_for_writes(50);
+        load.change_expectation(ExpectedDrift::Denied, || cluster.replicas.configure(shipped));
     });
 }
 
-/// What driftwall has made: the CAs that the API server trusts, and what is served.
+/// driftwall's certificates: the CAs that the API server trusts, and what is served.
 struct Certificates {
     trusted: Vec<Certificate>,
     served: Vec<Certificate>,
 }
 
 impl Certificates {
-    fn of(stage: &Stage) -> Self {
-        let shown = stage.cluster.plane.admin(
+    fn of(cluster: &TestCluster) -> Self {
+        let shown = cluster.control_plane.admin(
             "kubectl get -n driftwall --ignore-not-found -o json \
                 validatingwebhookconfiguration/driftwall secret/driftwall-certificates",
         );
@@ -77,33 +78,33 @@ impl Certificates {
         }
     }
 
-    /// The one CA that is trusted.
+    /// The trusted CA, where it is the only one.
     fn only(&self) -> Option<&Certificate> {
         self.trusted.first().filter(|_| self.trusted.len() == 1)
     }
 }
 
-/// Long enough for every step of a renewal: a third of a life is left when it begins.
-const SHORT: [(&str, &str); 2] = [("caValidity", "60s"), ("certificateValidity", "30s")];
+/// Long enough for every step of a renewal, which begins when a third of the validity is left.
+const SHORT_VALIDITY: [(&str, &str); 2] = [("caValidity", "60s"), ("certificateValidity", "30s")];
 
 #[test]
-fn certificates_are_renewed_by_time_and_nobody_notices() {
-    let Some(mut stage) = stage() else { return };
-    let shipped = stage.cluster.replicas.config();
-    let first = Certificates::of(&stage).trusted[0].fingerprint.clone();
-    unnoticed(&mut stage, |stage, _| {
+fn a_certificate_renewal_costs_no_write_its_answer() {
+    let Some(mut cluster) = test_cluster() else { return };
+    let shipped = cluster.replicas.config();
+    let first = Certificates::of(&cluster).trusted[0].fingerprint.clone();
+    change_under_load(&mut cluster, |cluster, _| {
         let mut short = shipped.clone();
-        for (life, value) in SHORT {
-            short["tls"][life] = value.into();
+        for (key, value) in SHORT_VALIDITY {
+            short["tls"][key] = value.into();
         }
-        stage.cluster.replicas.configure(short);
-        stage.cluster.replicas.roll();
-        // What there is would last for months.
-        stage.cluster.plane.admin("kubectl delete secret driftwall-certificates -n driftwall");
+        cluster.replicas.configure(short);
+        cluster.replicas.rolling_restart();
+        // The present certificates would last for months.
+        cluster.control_plane.admin("kubectl delete secret driftwall-certificates -n driftwall");
         let mut overlaps = BTreeSet::new();
         let mut serving = BTreeSet::new();
-        let mut look = |stage: &Stage| {
-            let now = Certificates::of(stage);
+        let mut observe = |cluster: &TestCluster| {
+            let now = Certificates::of(cluster);
             if now.trusted.len() > 1 {
                 overlaps.insert(now.trusted[0].fingerprint.clone());
             }
@@ -111,54 +112,57 @@ fn certificates_are_renewed_by_time_and_nobody_notices() {
             let prints = serving.len();
             (now, prints)
         };
-        let second = until("a CA that ends soon is the only one", || {
-            look(stage).0.only().filter(|ca| ca.fingerprint != first).map(|ca| ca.fingerprint.clone())
+        let second = wait_for("a CA that ends soon is the only one", || {
+            observe(cluster).0.only().filter(|ca| ca.fingerprint != first).map(|ca| ca.fingerprint.clone())
         });
-        let (_, before) = look(stage);
-        until("what it has signed is renewed", || (look(stage).1 > before).then_some(()));
-        // The lives that are shipped, in time for the next CA.
-        stage.cluster.replicas.configure(shipped);
-        stage.cluster.replicas.roll();
-        let third = until("a CA that lasts is the only one", || {
-            look(stage)
+        let (_, before) = observe(cluster);
+        wait_for("the certificate that it has signed is renewed", || (observe(cluster).1 > before).then_some(()));
+        // The shipped validity again, in time for the next CA.
+        cluster.replicas.configure(shipped);
+        cluster.replicas.rolling_restart();
+        let third = wait_for("a CA that lasts is the only one", || {
+            observe(cluster)
                 .0
                 .only()
                 .filter(|ca| ca.expires_at - ca.issued_at > 1000 && ca.fingerprint != second)
                 .map(|ca| ca.fingerprint.clone())
         });
-        say(&format!("{} CAs took over from one another, {} certificates were served", overlaps.len(), serving.len()));
+        report(&format!(
+            "{} CAs took over from one another, {} certificates were served",
+            overlaps.len(),
+            serving.len()
+        ));
         assert!(overlaps.contains(&second) && overlaps.contains(&third), "{overlaps:?}, {second}, {third}");
     });
-    until("the replicas say so too", || {
-        let trusted = stage.cluster.replicas.metrics("driftwall_certificate_trusted ");
-        trusted.iter().all(|value| value.as_deref() == Some("1")).then_some(())
+    wait_for("the replicas report it", || {
+        cluster.replicas.all_have("driftwall_certificate_trusted ", "1").then_some(())
     });
 }
 
 #[test]
 fn a_killed_replica_costs_no_client_an_error() {
-    let Some(mut stage) = stage() else { return };
-    stage.cluster.replicas.number(2);
-    let load = Load::begin(&stage);
-    let (before, _) = asked(&stage);
-    let gone = stage.cluster.replicas.end(Signal::KILL);
-    until("its end is noticed", || (stage.cluster.replicas.balancer.ready() == 1).then_some(()));
-    // What was under way when it was noticed is answered by now.
-    load.go_on(2 * WRITERS);
-    let (meanwhile, _) = asked(&stage);
-    let lost = passed_over() - stage.passed_over;
-    load.go_on(AFTERWARDS);
-    let (Counts { allowed, denied, passed, failed, .. }, ..) = load.end(&stage);
-    // The next CA would wait for a minute for what it last said.
-    stage.cluster.plane.admin(&format!(
+    let Some(mut cluster) = test_cluster() else { return };
+    cluster.replicas.scale_to(2);
+    let load = WriteLoad::start(&cluster);
+    let (before, _) = webhook_calls(&cluster);
+    let gone = cluster.replicas.stop_oldest(Signal::KILL);
+    wait_for("its end is noticed", || (cluster.replicas.load_balancer.ready() == 1).then_some(()));
+    // What was in flight when it was noticed is answered by now.
+    load.wait_for_writes(2 * WRITERS);
+    let (meanwhile, _) = webhook_calls(&cluster);
+    let lost = failed_open() - cluster.failed_open;
+    load.wait_for_writes(AFTERWARDS);
+    let (Counts { allowed, denied, missed, failed, .. }, ..) = load.stop(&cluster);
+    // The next rotation of the CA would wait a minute for the report of this replica.
+    cluster.control_plane.admin(&format!(
         "kubectl delete -n driftwall $(kubectl get leases -n driftwall -o name | grep /driftwall-{gone}-)"
     ));
     let meanwhile = meanwhile - before;
-    say(&format!("a replica killed: {lost} of {meanwhile} calls got no answer, and {passed} of them were of drift"));
+    report(&format!("a replica killed: {lost} of {meanwhile} calls got no answer, and {missed} of them were of drift"));
     assert_eq!(failed, Vec::<String>::new());
     assert!(allowed > 0 && denied > 0, "{allowed} allowed, {denied} denied");
-    assert!(passed <= lost, "{lost} passed over, and {passed} of drift");
-    let after = passed_over() - stage.passed_over;
-    stage.passed_over += after;
+    assert!(missed <= lost, "{lost} failed open, and {missed} of drift");
+    let after = failed_open() - cluster.failed_open;
+    cluster.failed_open += after;
     assert_eq!(after, lost, "writes pass without an answer long after the end");
 }
