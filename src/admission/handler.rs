@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 
 use super::events::{event_for, log};
 use crate::cluster::Recorder;
-use crate::server::{Health, ReviewLabels, ReviewResponse, Reviewer, SourceHealth};
+use crate::server::{ReviewResponse, Reviewer};
 use crate::source::{SnapshotStore, SourcePoller, SourceState};
+use crate::telemetry::{Health, ReviewLabels, SourceHealth};
 use driftwall_core::actor::Actors;
 use driftwall_core::admission::{self, ReviewError, Status};
 use driftwall_core::decision::{

@@ -38,8 +38,7 @@ pub use reviewer::{ReviewResponse, Reviewer};
 pub use settings::{RequestLimits, ServerSettings, Timeouts};
 pub use tls::{CertificateSource, TlsError};
 
-use crate::telemetry::Metrics;
-pub use crate::telemetry::{Health, ReviewLabels, SourceHealth};
+use crate::telemetry::{Health, Metrics};
 
 /// Why a server cannot start, or ended.
 #[derive(Debug, thiserror::Error)]

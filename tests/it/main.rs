@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod arrows;
 mod deploy;
 mod desired;
 mod diff;

@@ -11,11 +11,8 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::ServingCertificate;
-use driftwall::server::{
-    CertificateSource, Health, ReviewLabels, ReviewResponse, Reviewer, Server, ServerError, ServerSettings,
-    SourceHealth,
-};
-use driftwall::telemetry::Metrics;
+use driftwall::server::{CertificateSource, ReviewResponse, Reviewer, Server, ServerError, ServerSettings};
+use driftwall::telemetry::{Health, Metrics, ReviewLabels, SourceHealth};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,0 +1,59 @@
+//! Which room of this crate may use which: the arrows point one way. That
+//! `driftwall-core` uses none of them, the compiler sees to.
+
+use std::fs;
+use std::path::Path;
+
+/// Each room, and the rooms that it may use. Those stand above it, so there is no circle.
+const ROOMS: [(&str, &str); 10] = [
+    ("error_chain", ""),
+    ("telemetry", ""),
+    ("certs", ""),
+    ("source", "telemetry"),
+    ("config", "source"),
+    ("cluster", "error_chain telemetry certs"),
+    ("server", "error_chain telemetry certs"),
+    ("admission", "telemetry source cluster server"),
+    ("serve", "error_chain telemetry certs source config cluster server admission"),
+    ("cli", "error_chain telemetry certs source config cluster server serve"),
+];
+
+#[test]
+fn every_room_uses_only_rooms_above_it() {
+    for (index, (room, allowed)) in ROOMS.iter().enumerate() {
+        for used in allowed.split_whitespace() {
+            assert!(ROOMS[..index].iter().any(|(above, _)| *above == used), "{used} must stand above {room}");
+        }
+        let folder = Path::new("src").join(room);
+        let code = if folder.is_dir() { rust_code(&folder) } else { fs::read_to_string(folder.with_extension("rs")).unwrap() };
+        let wrong = forbidden(room, allowed, &code);
+        assert!(wrong.is_empty(), "src/{room} must not use {wrong:?}");
+    }
+    let library = fs::read_to_string("src/lib.rs").unwrap();
+    let rooms = library.lines().filter(|line| line.ends_with(';') && line.contains("mod ")).count();
+    assert_eq!(rooms, ROOMS.len(), "a room of src/lib.rs is missing in the table");
+}
+
+#[test]
+fn a_use_against_the_arrows_is_found() {
+    let code = "use crate::telemetry::Metrics;\n// crate::cli\nlet x = crate::serve::y();\nuse crate::{cli, server};\n";
+    assert_eq!(forbidden("server", "telemetry", code), ["serve", ""]);
+}
+
+/// The rooms that the code uses and must not; an empty name for `crate::{…}`, which is not read.
+fn forbidden<'a>(room: &str, allowed: &str, code: &'a str) -> Vec<&'a str> {
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let paths = lines.flat_map(|line| line.split("crate::").skip(1));
+    let used = paths.map(|path| path.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap());
+    used.filter(|used| *used != room && !allowed.split_whitespace().any(|allowed| allowed == *used)).collect()
+}
+
+fn rust_code(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let code = paths.map(|path| match path.extension() {
+        _ if path.is_dir() => rust_code(&path),
+        Some(extension) if extension == "rs" => fs::read_to_string(&path).unwrap(),
+        _ => String::new(),
+    });
+    code.collect()
+}
