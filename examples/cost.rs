@@ -1,9 +1,9 @@
-//! What a review costs, by who writes: bytes in, answer out, on recorded reviews.
+//! What a review costs, by kind of writer: bytes in, answer out, on recorded reviews.
 //!
 //!     cargo run --release --example cost
 //!
-//! Controllers' reviews leave before an object is parsed; a person's are held
-//! against Git. The ratio says how much that saves, whatever the machine.
+//! Reviews of exempt controllers are answered before an object is parsed; those of a
+//! person are compared with Git. The ratio of the two does not depend on the machine.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -17,50 +17,52 @@ use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, eval
 use driftwall_core::{admission, manifest};
 use serde_json::Value;
 
-type Failure = Box<dyn std::error::Error>;
-
 const ROUNDS: u32 = 20;
 
-fn main() -> Result<(), Failure> {
+fn main() -> anyhow::Result<()> {
     let snapshot = snapshot()?;
     let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()])?;
     let policy = Policy::default();
     let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
 
     let mut exempt = Vec::new();
-    let mut judged = Vec::new();
+    let mut compared = Vec::new();
     for mut line in lines("actions.jsonl.gz")? {
         let body = line["review"].take().to_string().into_bytes();
         let verdict = evaluate(&admission::decode(&body)?, context).verdict;
-        if verdict == Verdict::Exempt { &mut exempt } else { &mut judged }.push(body);
+        if verdict == Verdict::Exempt { &mut exempt } else { &mut compared }.push(body);
     }
     exempt.extend(lines("traffic.jsonl.gz")?.into_iter().map(|review| review.to_string().into_bytes()));
 
-    let (controllers, people) = (cost(&exempt, context)?, cost(&judged, context)?);
-    let kib = |bodies: &[Vec<u8>]| (bodies.iter().map(Vec::len).sum::<usize>() / bodies.len()) >> 10;
-    println!("exempt by identity: {controllers:.2?} a review ({} reviews of {} KiB)", exempt.len(), kib(&exempt));
-    println!("judged:             {people:.2?} a review ({} reviews of {} KiB)", judged.len(), kib(&judged));
-    println!("ratio:              {:.1}", people.as_secs_f64() / controllers.as_secs_f64());
+    let (exempt_cost, compared_cost) = (mean_time(&exempt, context)?, mean_time(&compared, context)?);
+    let mean_kib = |bodies: &[Vec<u8>]| (bodies.iter().map(Vec::len).sum::<usize>() / bodies.len()) >> 10;
+    println!("exempt writers:    {exempt_cost:.2?} a review ({} reviews of {} KiB)", exempt.len(), mean_kib(&exempt));
+    println!(
+        "compared with Git: {compared_cost:.2?} a review ({} reviews of {} KiB)",
+        compared.len(),
+        mean_kib(&compared)
+    );
+    println!("ratio:             {:.1}", compared_cost.as_secs_f64() / exempt_cost.as_secs_f64());
     Ok(())
 }
 
-/// The mean time of a review, bytes in, answer out.
-fn cost(bodies: &[Vec<u8>], context: EvaluationContext<'_>) -> Result<Duration, Failure> {
-    let mut bytes = 0;
-    let begun = Instant::now();
+/// The mean time of a review, from its bytes to the answer's.
+fn mean_time(bodies: &[Vec<u8>], context: EvaluationContext<'_>) -> anyhow::Result<Duration> {
+    let mut answer_bytes = 0;
+    let start = Instant::now();
     for _ in 0..ROUNDS {
         for body in bodies {
             let write = admission::decode(body)?;
             let assessment = evaluate(&write, context);
             let decision = decide(&write, &assessment, context.policy, DecisionContext::default());
-            bytes += admission::encode(&write.uid, &decision.answer).len();
+            answer_bytes += admission::encode(&write.uid, &decision.answer).len();
         }
     }
-    assert!(bytes > 0, "the answers must not be optimised away");
-    Ok(begun.elapsed() / ROUNDS / u32::try_from(bodies.len())?)
+    assert!(answer_bytes > 0, "the answers must not be optimised away");
+    Ok(start.elapsed() / ROUNDS / u32::try_from(bodies.len())?)
 }
 
-fn snapshot() -> Result<Snapshot, Failure> {
+fn snapshot() -> anyhow::Result<Snapshot> {
     let mut files = Vec::new();
     for name in ["app.yaml", "widget.yaml"] {
         let path = Path::new("tests/data/reviews/git/apps/prod").join(name);
@@ -70,9 +72,9 @@ fn snapshot() -> Result<Snapshot, Failure> {
     Ok(Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), files))])?)
 }
 
-fn lines(name: &str) -> Result<Vec<Value>, Failure> {
-    let packed = std::fs::read(Path::new("tests/data/reviews").join(name))?;
+fn lines(name: &str) -> anyhow::Result<Vec<Value>> {
+    let compressed = std::fs::read(Path::new("tests/data/reviews").join(name))?;
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut text)?;
+    flate2::read::GzDecoder::new(&*compressed).read_to_string(&mut text)?;
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }

@@ -1,20 +1,19 @@
-//! How large a repository may be: makes one, loads it, changes one file.
+//! How large a repository may be: creates one, loads it, and changes one file.
 //!
 //!     cargo run --release --example size -- 10000 100000
 //!
-//! Prints, for each number of objects, the time to load them, the resident
-//! memory afterwards, and the time until a commit that changes one file is live.
+//! Prints, for each number of objects, how long loading them takes, the resident memory
+//! afterwards, and how long it takes until a commit that changes one file is in force.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use driftwall::source::{SnapshotStore, SourcePoller, SourceSpec};
 use git2::{Oid, Signature};
 
-type Failure = Box<dyn std::error::Error>;
-
-fn main() -> Result<(), Failure> {
+fn main() -> anyhow::Result<()> {
     let counts: Vec<usize> = std::env::args().skip(1).map(|count| count.parse()).collect::<Result<_, _>>()?;
     for count in if counts.is_empty() { vec![10_000] } else { counts } {
         let folder = tempfile::tempdir()?;
@@ -25,48 +24,48 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn measure(folder: &Path, git: &git2::Repository, count: usize) -> Result<(), Failure> {
-    let source = SourceSpec::local("made", folder);
-    let before = resident()?;
+fn measure(folder: &Path, git: &git2::Repository, count: usize) -> anyhow::Result<()> {
+    let source = SourceSpec::local("generated", folder);
+    let before = resident_kib()?;
     let store = Arc::new(SnapshotStore::default());
-    let follower = SourcePoller::new(&store, &[source]);
-    let begun = Instant::now();
-    follower.look();
-    let full = begun.elapsed();
+    let poller = SourcePoller::new(&store, &[source]);
+    let start = Instant::now();
+    poller.look();
+    let full_load = start.elapsed();
     let state = store.states().remove(0);
     assert_eq!((state.objects, state.error), (count, None));
-    let after = resident()?;
+    let after = resident_kib()?;
 
     commit(git, count, 4)?;
-    let begun = Instant::now();
-    follower.look();
-    let one = begun.elapsed();
+    let start = Instant::now();
+    poller.look();
+    let reload = start.elapsed();
     assert_ne!(store.states().remove(0).commit, state.commit);
-    let share = 100.0 * one.as_secs_f64() / full.as_secs_f64();
+    let share = 100.0 * reload.as_secs_f64() / full_load.as_secs_f64();
     println!(
-        "{count} objects: loaded in {full:.2?}, {} MiB resident ({} MiB before); one file changed: live in {one:.2?} ({share:.1} %)",
+        "{count} objects: loaded in {full_load:.2?}, {} MiB resident ({} MiB before); one file changed: in force in {reload:.2?} ({share:.1} %)",
         after >> 10,
         before >> 10
     );
     Ok(())
 }
 
-/// Commits `count` Deployments, a file each, a hundred in a folder; the first
-/// has so many replicas, all others three.
-fn commit(git: &git2::Repository, count: usize, replicas: usize) -> Result<Oid, git2::Error> {
+/// Commits `count` Deployments, one per file and a hundred per folder. The first has
+/// `first_replicas`, all others three.
+fn commit(git: &git2::Repository, count: usize, first_replicas: usize) -> Result<Oid, git2::Error> {
     let mut root = git.treebuilder(None)?;
     for first in (0..count).step_by(100) {
         let mut folder = git.treebuilder(None)?;
         for number in first..count.min(first + 100) {
-            let replicas = if number == 0 { replicas } else { 3 };
+            let replicas = if number == 0 { first_replicas } else { 3 };
             folder.insert(format!("app-{number}.yaml"), git.blob(manifest(number, replicas).as_bytes())?, 0o100_644)?;
         }
         root.insert(format!("team-{}", first / 100), folder.write()?, 0o040_000)?;
     }
     let tree = git.find_tree(root.write()?)?;
-    let author = Signature::now("made", "made@example.org")?;
+    let author = Signature::now("example", "example@example.org")?;
     let parent = git.head().ok().and_then(|head| head.peel_to_commit().ok());
-    git.commit(Some("HEAD"), &author, &author, "Make", &tree, &parent.iter().collect::<Vec<_>>())
+    git.commit(Some("HEAD"), &author, &author, "Generate", &tree, &parent.iter().collect::<Vec<_>>())
 }
 
 fn manifest(number: usize, replicas: usize) -> String {
@@ -115,8 +114,11 @@ spec:
 }
 
 /// Resident memory of this process, in KiB.
-fn resident() -> Result<usize, Failure> {
+fn resident_kib() -> anyhow::Result<usize> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("failed to find VmRSS in /proc/self/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

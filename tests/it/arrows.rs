@@ -25,7 +25,8 @@ fn every_room_uses_only_rooms_above_it() {
             assert!(ROOMS[..index].iter().any(|(above, _)| *above == used), "{used} must stand above {room}");
         }
         let folder = Path::new("src").join(room);
-        let code = if folder.is_dir() { rust_code(&folder) } else { fs::read_to_string(folder.with_extension("rs")).unwrap() };
+        let code =
+            if folder.is_dir() { rust_code(&folder) } else { fs::read_to_string(folder.with_extension("rs")).unwrap() };
         let wrong = forbidden(room, allowed, &code);
         assert!(wrong.is_empty(), "src/{room} must not use {wrong:?}");
     }

@@ -2,9 +2,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail by a panic")]
 #![allow(clippy::float_cmp, clippy::large_futures)]
 
+mod arrows;
 #[path = "../common/mod.rs"]
 mod common;
-mod arrows;
 mod deploy;
 mod desired;
 mod diff;
