@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use driftwall_core::go_duration;
+
 /// The API server's own default, used if the request names no time-out.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time-out that can be registered.
@@ -23,69 +25,24 @@ pub(super) fn review_timeout(query: Option<&str>) -> Duration {
     granted.saturating_sub((granted / 10).min(MAX_RESPONSE_MARGIN))
 }
 
-/// Parses a duration as Go writes it (`5s`, `1m30s`, `1.5h`); none if the text is
-/// anything else, or not above zero.
+/// Parses a Go duration (`5s`, `1m30s`, `1.5h`); `None` if it is not one, or not above zero.
 fn parse_go_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    let mut seconds = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(digits);
-        let number: f64 = number.parse().ok()?;
-        let (unit, tail) = UNITS.iter().find_map(|(name, unit)| tail.strip_prefix(name).map(|tail| (unit, tail)))?;
-        seconds += number * unit;
-        rest = tail;
-    }
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+    let nanoseconds = u128::try_from(go_duration::nanoseconds(text)?).ok()?;
+    let seconds = u64::try_from(nanoseconds / 1_000_000_000).ok()?;
+    let rest = u32::try_from(nanoseconds % 1_000_000_000).ok()?;
+    Some(Duration::new(seconds, rest)).filter(|duration| !duration.is_zero())
 }
-
-/// `ms` before `m`: the first that matches is taken.
-const UNITS: [(&str, f64); 8] =
-    [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_parsed_as_go_writes_them() {
-        for (text, millis) in [
-            ("5s", 5_000),
-            ("1m30s", 90_000),
-            ("500ms", 500),
-            ("1.5s", 1_500),
-            ("+2s", 2_000),
-            ("2000000us", 2_000),
-            ("2000000µs", 2_000),
-            ("3000000000ns", 3_000),
-            ("1h", 3_600_000),
-            (".5s", 500),
-        ] {
-            let expected = Duration::from_millis(millis);
-            assert_eq!(parse_go_duration(text), Some(expected), "{text}");
+    fn a_timeout_is_a_go_duration_above_zero() {
+        for (text, millis) in [("5s", 5_000), ("1m30s", 90_000), ("1.5s", 1_500), ("+2s", 2_000), ("1h", 3_600_000)] {
+            assert_eq!(parse_go_duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
-    }
-
-    #[test]
-    fn other_texts_are_no_durations() {
-        for text in [
-            "",
-            "+",
-            "s",
-            "5",
-            "-5s",
-            "5 s",
-            "5x",
-            "1..5s",
-            ".s",
-            "0s",
-            "0",
-            "NaNs",
-            "infs",
-            "1e3s",
-            "99999999999999999999999h",
-            "5s5",
-        ] {
+        for text in ["", "5", "soon", "0", "0s", "-5s", "99999999999999999999999h"] {
             assert_eq!(parse_go_duration(text), None, "{text:?}");
         }
     }

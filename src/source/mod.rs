@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 
 use self::render::{RenderError, RenderOptions};
 use driftwall_core::desired::{self, DesiredError};
+use driftwall_core::glob;
 use driftwall_core::manifest::ManifestError;
 
 pub use load::{Reading, commit_of, read};
@@ -122,14 +123,11 @@ pub struct Files {
 impl Files {
     /// The files that match an `include` glob, or all where there is none, and no `exclude` glob.
     pub fn new(include: Vec<String>, exclude: Vec<String>) -> Result<Self, globset::Error> {
-        let set = |globs: &[String]| -> Result<Option<GlobSet>, globset::Error> {
-            let mut set = GlobSetBuilder::new();
-            for glob in globs {
-                set.add(Glob::new(glob)?);
-            }
-            Ok(if globs.is_empty() { None } else { Some(set.build()?) })
-        };
-        Ok(Self { include: set(&include)?, exclude: set(&exclude)?, globs: [include, exclude] })
+        Ok(Self {
+            include: glob::optional_set(&include)?,
+            exclude: glob::optional_set(&exclude)?,
+            globs: [include, exclude],
+        })
     }
 
     fn has(&self, file: &str) -> bool {

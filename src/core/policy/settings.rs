@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
+use globset::{GlobMatcher, GlobSet};
 
 use super::protected_keys::DEFAULT_PROTECTED_KEYS;
 use crate::actor::Class;
 use crate::desired::ObjectKey;
 use crate::diff::{Path, PathError, Pattern};
+use crate::glob;
 
 /// What drift is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,7 +138,7 @@ impl Default for Policy {
             unmanaged: Vec::new(),
             on_error: Outcome::Allow,
             dry_run: Outcome::Warn,
-            protected_keys: glob_set(&DEFAULT_PROTECTED_KEYS).expect("the default keys are checked by a test"),
+            protected_keys: glob::set(&DEFAULT_PROTECTED_KEYS).expect("the default keys are checked by a test"),
         }
     }
 }
@@ -191,7 +192,7 @@ impl Policy {
 
     /// Replaces the keys that grant rights.
     pub fn set_protected_keys(&mut self, keys: &[String]) -> Result<(), PolicyError> {
-        self.protected_keys = glob_set(keys)?;
+        self.protected_keys = glob::set(keys)?;
         Ok(())
     }
 
@@ -204,7 +205,7 @@ impl ModeRule {
     /// A mode for the namespaces that the globs name (all, where there are
     /// none) and the classes (all, where there are none).
     pub fn new(namespaces: &[String], actors: Vec<Class>, mode: Mode) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: optional_glob_set(namespaces)?, actors, mode })
+        Ok(Self { namespaces: glob::optional_set(namespaces)?, actors, mode })
     }
 
     fn matches(&self, namespace: &str, class: Class) -> bool {
@@ -216,7 +217,7 @@ impl ModeRule {
 impl NamespaceRule {
     /// An answer for the namespaces that the globs name; for all, where there are none.
     pub fn new(namespaces: &[String], answer: Outcome) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: optional_glob_set(namespaces)?, patterns: namespaces.to_vec(), answer })
+        Ok(Self { namespaces: glob::optional_set(namespaces)?, patterns: namespaces.to_vec(), answer })
     }
 
     fn matches(&self, namespace: &str) -> bool {
@@ -227,12 +228,11 @@ impl NamespaceRule {
 impl IgnoreRule {
     /// Paths (all, where there are none) of the objects that these globs name.
     pub fn new(group: &str, kind: &str, namespace: &str, name: &str, paths: &[String]) -> Result<Self, PolicyError> {
-        let glob = |text: &str| Ok::<_, PolicyError>(Glob::new(text)?.compile_matcher());
         Ok(Self {
-            group: glob(group)?,
-            kind: glob(kind)?,
-            namespace: glob(namespace)?,
-            name: glob(name)?,
+            group: glob::matcher(group)?,
+            kind: glob::matcher(kind)?,
+            namespace: glob::matcher(namespace)?,
+            name: glob::matcher(name)?,
             paths: paths.iter().map(|path| path.parse()).collect::<Result<_, _>>()?,
         })
     }
@@ -252,19 +252,6 @@ const GLOB_CHARACTERS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 /// The answer of the first rule that names the namespace.
 fn first_match(rules: &[NamespaceRule], namespace: &str) -> Option<Outcome> {
     rules.iter().find(|rule| rule.matches(namespace)).map(|rule| rule.answer)
-}
-
-/// A set of globs; `None` where there are none, so that every name matches.
-fn optional_glob_set(patterns: &[String]) -> Result<Option<GlobSet>, PolicyError> {
-    Ok(if patterns.is_empty() { None } else { Some(glob_set(patterns)?) })
-}
-
-fn glob_set(patterns: &[impl AsRef<str>]) -> Result<GlobSet, PolicyError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern.as_ref())?);
-    }
-    Ok(set.build()?)
 }
 
 #[cfg(test)]
