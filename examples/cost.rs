@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
 use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
@@ -21,7 +21,7 @@ const ROUNDS: u32 = 20;
 
 fn main() -> anyhow::Result<()> {
     let snapshot = snapshot()?;
-    let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()])?;
+    let actors = ActorRules::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()])?;
     let policy = Policy::default();
     let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
 

@@ -15,7 +15,7 @@ use crate::cluster::Recorder;
 use crate::server::{ReviewResponse, Reviewer};
 use crate::source::{SnapshotStore, SourcePoller, SourceState};
 use crate::telemetry::{Health, ReviewLabels, SourceHealth};
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status};
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
@@ -49,7 +49,7 @@ const ANSWER_MARGIN: Duration = Duration::from_millis(100);
 /// How reviews are answered; it can change between two of them.
 #[derive(Debug)]
 pub(crate) struct ReviewSettings {
-    pub(crate) actors: Actors,
+    pub(crate) actors: ActorRules,
     pub(crate) policy: Policy,
     /// A denial by a snapshot that is older than this refreshes the source first.
     pub(crate) refresh_after: Duration,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::source::SourceSpec;
-use driftwall_core::actor::{ActorError, Actors, Grant, Rule};
+use driftwall_core::actor::{ActorError, ActorRule, ActorRules, Grant};
 use driftwall_core::policy::{IgnoreRule, Mode, ModeRule, NamespaceRule, Policy};
 
 pub use cluster::{
@@ -37,7 +37,7 @@ pub struct Config {
     /// What Git says, and where.
     pub sources: Vec<SourceSpec>,
     /// Who is who.
-    pub actors: Actors,
+    pub actors: ActorRules,
     /// What is asked of writers.
     pub policy: Policy,
     /// How often sources are looked at.
@@ -184,7 +184,7 @@ fn usable(wire: wire::Config, folder: &Path) -> Result<Config, Fault> {
         break_glass: cluster::break_glass(&break_glass)?,
         events,
         sources: repositories,
-        actors: Actors::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
+        actors: ActorRules::new(rules, &presets).map_err(|error| ("presets".to_owned(), error.to_string()))?,
         policy,
         poll_interval: pace("git.poll", &git.poll)?,
         refresh_after: duration("git.refreshAfter", &git.refresh_after)?,
@@ -204,14 +204,14 @@ fn scoped(rule: wire::Scoped) -> Result<NamespaceRule, String> {
     NamespaceRule::new(&namespaces, answer.into()).map_err(|error| error.to_string())
 }
 
-fn rule(wire: wire::Actor) -> Result<Rule, String> {
+fn rule(wire: wire::Actor) -> Result<ActorRule, String> {
     let wire::Actor { class, users, groups, fields } = wire;
     if users.is_empty() && groups.is_empty() {
         return Err("it names nobody: give users or groups".into());
     }
     let grants = fields.iter().map(|field| Grant::new(&field.group, &field.kind, &field.paths));
-    let make = || -> Result<Rule, ActorError> {
-        Rule::new(class.parse()?, &users, &groups, grants.collect::<Result<_, _>>()?)
+    let make = || -> Result<ActorRule, ActorError> {
+        ActorRule::new(class.parse()?, &users, &groups, grants.collect::<Result<_, _>>()?)
     };
     make().map_err(|error| error.to_string())
 }

@@ -43,13 +43,13 @@ pub struct Actor<'a> {
 
 /// The rules by which writers are classified, those of the configuration first.
 #[derive(Debug, Default)]
-pub struct Actors {
-    rules: Vec<Rule>,
+pub struct ActorRules {
+    rules: Vec<ActorRule>,
 }
 
 /// The users and groups of a class.
 #[derive(Debug)]
-pub struct Rule {
+pub struct ActorRule {
     class: Class,
     users: GlobSet,
     groups: GlobSet,
@@ -139,11 +139,11 @@ impl Actor<'_> {
     }
 }
 
-// === impl Actors ===
+// === impl ActorRules ===
 
-impl Actors {
+impl ActorRules {
     /// The rules, of which the first match counts: those of the configuration, then the presets'.
-    pub fn new(configured: Vec<Rule>, preset_names: &[String]) -> Result<Self, ActorError> {
+    pub fn new(configured: Vec<ActorRule>, preset_names: &[String]) -> Result<Self, ActorError> {
         let mut rules = configured;
         for name in preset_names {
             rules.push(presets::rule(name)?);
@@ -185,9 +185,9 @@ fn is_machine(name: &str) -> bool {
     name.starts_with("eks:") || name == "aksService" || (name.starts_with("system:") && !used_by_people.contains(&name))
 }
 
-// === impl Rule ===
+// === impl ActorRule and Grant ===
 
-impl Rule {
+impl ActorRule {
     /// A rule for the users and groups that these globs name.
     pub fn new(
         class: Class,
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn every_user_has_a_class() {
         let presets = ["argocd".to_owned(), "flux".to_owned(), "keda".to_owned()];
-        let actors = Actors::new(Vec::new(), &presets).unwrap();
+        let actors = ActorRules::new(Vec::new(), &presets).unwrap();
         for (who, expected) in [
             (account("argocd", "argocd-application-controller"), Class::Gitops),
             (account("flux-system", "kustomize-controller"), Class::Gitops),
@@ -265,7 +265,7 @@ mod tests {
         ] {
             assert_eq!(actors.classify(&who, "prod").class, expected, "{}", who.name);
         }
-        let without = Actors::default();
+        let without = ActorRules::default();
         let argocd = account("argocd", "argocd-application-controller");
         assert_eq!(
             without.classify(&argocd, "prod").class,
@@ -278,10 +278,10 @@ mod tests {
     fn configured_rules_come_first_and_grant_fields() {
         let grant = Grant::new("apps", "Deploy*", &["spec.template.spec.containers[*].resources"]).unwrap();
         let rules = vec![
-            Rule::new(Class::Controller, &["system:serviceaccount:ops:*"], &[""; 0], vec![grant]).unwrap(),
-            Rule::new(Class::Gitops, &[""; 0], &["deploy-bots"], Vec::new()).unwrap(),
+            ActorRule::new(Class::Controller, &["system:serviceaccount:ops:*"], &[""; 0], vec![grant]).unwrap(),
+            ActorRule::new(Class::Gitops, &[""; 0], &["deploy-bots"], Vec::new()).unwrap(),
         ];
-        let actors = Actors::new(rules, &[]).unwrap();
+        let actors = ActorRules::new(rules, &[]).unwrap();
         let tuner = account("ops", "tuner");
         let actor = actors.classify(&tuner, "prod");
         let path = |text: &str| text.parse::<Path>().unwrap();
@@ -298,7 +298,7 @@ mod tests {
         for name in presets::names() {
             presets::rule(name).unwrap();
         }
-        let error = Actors::new(Vec::new(), &["argo".to_owned()]).unwrap_err().to_string();
+        let error = ActorRules::new(Vec::new(), &["argo".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("`argo`") && error.contains("argocd"), "{error}");
     }
 }

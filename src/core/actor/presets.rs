@@ -2,7 +2,7 @@
 //! None applies unless the configuration names it: where a tool is not installed,
 //! anyone who may create service accounts can take its name.
 
-use super::{ActorError, Class, Grant, Rule};
+use super::{ActorError, ActorRule, Class, Grant};
 
 struct Preset {
     name: &'static str,
@@ -110,9 +110,9 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The rule of a preset.
-pub(super) fn rule(name: &str) -> Result<Rule, ActorError> {
+pub(super) fn rule(name: &str) -> Result<ActorRule, ActorError> {
     let preset =
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| ActorError::Preset(name.to_owned()))?;
     let grants = preset.fields.iter().map(|(group, kind, paths)| Grant::new(group, kind, paths));
-    Rule::new(preset.class, preset.users, &[""; 0], grants.collect::<Result<_, _>>()?)
+    ActorRule::new(preset.class, preset.users, &[""; 0], grants.collect::<Result<_, _>>()?)
 }

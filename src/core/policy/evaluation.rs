@@ -5,7 +5,7 @@ use super::error::EvaluationError;
 use super::lookup::ClusterLookup;
 use super::metadata::name_of;
 use super::settings::{Outcome, Policy};
-use crate::actor::{Actor, Actors};
+use crate::actor::{Actor, ActorRules};
 use crate::admission::Write;
 use crate::desired::{ObjectKey, Snapshot, SourceLocation};
 use crate::diff::{self, CustomResource, Difference, Path, SchemaRef};
@@ -16,7 +16,7 @@ pub struct EvaluationContext<'a> {
     /// What Git declares.
     pub snapshot: &'a Snapshot,
     /// Who is who.
-    pub actors: &'a Actors,
+    pub actors: &'a ActorRules,
     /// The configured rules.
     pub policy: &'a Policy,
     /// What only the cluster knows.

@@ -1,6 +1,6 @@
 //! Judged cases out of YAML texts.
 
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::admission;
 use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{ObjectKey, Snapshot};
@@ -96,7 +96,7 @@ impl Git {
         }});
         let body = serde_json::to_vec(&body).unwrap();
         let write = admission::decode(&body).unwrap();
-        let (actors, policy) = (Actors::default(), Policy::default());
+        let (actors, policy) = (ActorRules::default(), Policy::default());
         let context = EvaluationContext { snapshot: &self.0, actors: &actors, policy: &policy, cluster: &NoCluster };
         let assessment = evaluate(&write, context);
         let decision = decide(&write, &assessment, &policy, DecisionContext::default());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use driftwall::cluster::OfflineLookup;
-use driftwall_core::actor::{Actors, Class};
+use driftwall_core::actor::{ActorRules, Class};
 use driftwall_core::admission;
 use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{Snapshot, Source, SourceContents};
@@ -21,7 +21,7 @@ pub(crate) const COMMIT: &str = "5c56d97996b2f7d1a1b9e9a4d0c3e8f7a6b5c4d3";
 /// Everything that a verdict and its answer depend on, besides the review.
 pub(crate) struct Evaluator {
     pub(crate) snapshot: Snapshot,
-    pub(crate) actors: Actors,
+    pub(crate) actors: ActorRules,
     pub(crate) policy: Policy,
     pub(crate) cluster: Box<dyn ClusterLookup>,
     pub(crate) context: DecisionContext<'static>,
@@ -43,7 +43,7 @@ impl Evaluator {
         let presets: Vec<_> = presets.iter().map(|name| (*name).to_owned()).collect();
         Self {
             snapshot: Snapshot::new(sources).unwrap(),
-            actors: Actors::new(Vec::new(), &presets).unwrap(),
+            actors: ActorRules::new(Vec::new(), &presets).unwrap(),
             policy: Policy::default(),
             cluster: Box::new(cluster),
             context: DecisionContext::default(),

@@ -3,7 +3,7 @@
 
 use crate::harness::evaluator::{Evaluated, Evaluator};
 use crate::harness::reviews::{Review, review_of, review_of_yaml};
-use driftwall_core::actor::{Actors, Class, Rule};
+use driftwall_core::actor::{ActorRule, ActorRules, Class};
 use driftwall_core::decision::{BreakGlassContext, DecisionContext};
 use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass, Mode, Outcome, Verdict};
 use serde_json::json;
@@ -23,8 +23,8 @@ fn request(account: &str) -> Review {
 
 fn evaluator() -> Evaluator {
     let mut evaluator = Evaluator::new("", &[]);
-    let own = vec![Rule::new(Class::Gitops, &[""; 0], &["system:serviceaccounts:robots"], Vec::new()).unwrap()];
-    evaluator.actors = Actors::new(own, &["argocd".to_owned(), "keda".to_owned()]).unwrap();
+    let own = vec![ActorRule::new(Class::Gitops, &[""; 0], &["system:serviceaccounts:robots"], Vec::new()).unwrap()];
+    evaluator.actors = ActorRules::new(own, &["argocd".to_owned(), "keda".to_owned()]).unwrap();
     evaluator
 }
 

@@ -1,7 +1,7 @@
 //! Most writes of a cluster are controllers': they are answered before an
 //! object is parsed.
 
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{Assessment, EvaluationContext, NoCluster, Policy, Verdict, evaluate};
@@ -19,7 +19,7 @@ fn without_objects(mut review: Value) -> Value {
 }
 
 fn judged(review: &Value, then: impl FnOnce(Assessment<'_>)) {
-    let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
+    let actors = ActorRules::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
     let (snapshot, policy) = (Snapshot::default(), Policy::default());
     let body = review.to_string();
     let write = decode(body.as_bytes()).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cel::{Context, Program, Value as Cel};
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
@@ -80,7 +80,7 @@ fn given(request: &Value) -> Value {
 #[test]
 fn whom_the_conditions_leave_out_is_let_through_anyway() {
     let conditions = conditions();
-    let actors = Actors::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
+    let actors = ActorRules::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
     let (snapshot, policy) = (Snapshot::default(), Policy::default());
     let mut left_out = BTreeMap::<String, usize>::new();
     let actions =

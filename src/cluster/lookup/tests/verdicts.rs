@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ApiLookup, ApiServer, Arc, PATIENT, SHORT};
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
 use driftwall_core::policy::{EvaluationContext, Policy, Verdict, evaluate};
 use driftwall_core::{admission, manifest};
@@ -27,7 +27,7 @@ async fn verdict(live: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<String>)
         let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
         let contents = SourceContents::new(Source::default(), vec![Arc::new(file)]);
         let snapshot = Snapshot::new(vec![Arc::new(contents)]).unwrap();
-        let (actors, policy) = (Actors::new(Vec::new(), &[]).unwrap(), Policy::default());
+        let (actors, policy) = (ActorRules::new(Vec::new(), &[]).unwrap(), Policy::default());
         let body = serde_json::to_vec(&request).unwrap();
         let write = admission::decode(&body).unwrap();
         let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &*live };

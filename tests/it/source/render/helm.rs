@@ -4,7 +4,7 @@ use std::process::Command;
 
 use driftwall::cluster::OfflineLookup;
 use driftwall::source::render::{HelmOptions, Kind, Programs, RenderOptions, detect};
-use driftwall_core::actor::Actors;
+use driftwall_core::actor::ActorRules;
 use driftwall_core::admission;
 use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{ObjectKey, Snapshot};
@@ -191,7 +191,7 @@ fn judged(snapshot: &Snapshot, resource: &str, old: &Value, new: &Value, user: &
     let (policy, cluster) = (Policy::default(), OfflineLookup::default());
     let context = EvaluationContext {
         snapshot,
-        actors: &Actors::new(Vec::new(), &[]).unwrap(),
+        actors: &ActorRules::new(Vec::new(), &[]).unwrap(),
         policy: &policy,
         cluster: &cluster,
     };
