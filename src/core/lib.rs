@@ -4,17 +4,17 @@
 //! ```text
 //! AdmissionReview (bytes)
 //!   → admission  decodes the envelope only: who, what, which object; the objects stay raw text
-//!   → actor      who writes? a GitOps tool, the control plane, a known controller, a workload, a person
-//!   → desired    what does Git declare of this object? one lock-free look-up in an immutable snapshot
-//!   → diff       which fields does this write move away from Git?
-//!   → policy     the verdict first, then the mode (enforce | warn | audit)
-//!   → message    the words of a denial or warning
-//!   → admission  encodes: allowed, status, warnings, audit annotations
+//!   → actor      classifies the writer: a GitOps tool, the control plane, a known controller, a workload, a person
+//!   → desired    finds what Git declares of this object, in an immutable snapshot, without a lock
+//!   → diff       finds the fields that this write moves away from Git
+//!   → policy     evaluates: the verdict first, then the mode (enforce, warn or audit)
+//!   → message    words the denial or the warnings
+//!   → admission  encodes the answer: allowed, status, warnings, audit annotations
 //! ```
 //!
-//! `manifest` reads what Git holds, and `webhook_config` says which writes the
-//! API server asks about. There is no clock, network, file or async in this
-//! crate: what it needs is an argument.
+//! `manifest` parses what Git holds, and `webhook_config` says which writes the API
+//! server asks about. There is no clock, network, file or async in this crate: what
+//! it needs is an argument.
 
 pub mod actor;
 pub mod admission;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{ObjectKey, normalize, opt_out};
+use super::object_key::ObjectKey;
+use super::{normalize, opt_out};
 use crate::diff::{Path, PathElement};
 use crate::manifest::{self, Position, Positions};
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
-use super::ObjectKey;
+use super::object_key::ObjectKey;
 use crate::diff::Path;
 
 /// The disputed fields of one snapshot; they end with it.

@@ -53,7 +53,7 @@ const BUILT_IN_GROUPS: [&str; 18] = [
 
 /// Whether a built-in kind is namespaced; `None` for other kinds.
 pub(super) fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
-    let is_cluster_scoped = CLUSTER_SCOPED.iter().any(|(of, kinds)| *of == group && kinds.contains(&kind));
+    let is_cluster_scoped = CLUSTER_SCOPED.iter().any(|(of_group, kinds)| *of_group == group && kinds.contains(&kind));
     if is_cluster_scoped { Some(false) } else { BUILT_IN_GROUPS.contains(&group).then_some(true) }
 }
 

@@ -51,19 +51,20 @@ impl CustomResource {
     /// The kind that a CustomResourceDefinition defines.
     pub fn from_crd(definition: &Value) -> Result<Self, CrdError> {
         let Definition { spec } = Definition::deserialize(definition)?;
-        let version = |wire: WireVersion| -> Result<_, CrdError> {
-            let mut schema = Schema::new();
-            let root = wire.schema.map_or(UNKNOWN, |wire| add_type(&mut schema, &wire.schema, 0));
-            let scale = wire.subresources.and_then(|subresources| subresources.scale);
-            let replicas_path = scale.map(|scale| scale.path.trim_start_matches('.').parse()).transpose()?;
-            Ok((wire.name, Version { schema, root, replicas_path }))
-        };
+        let mut versions = BTreeMap::new();
+        for WireVersion { name, schema, subresources } in spec.versions {
+            let mut version = Version::new(schema.map(|root| root.schema).as_ref());
+            if let Some(scale) = subresources.and_then(|subresources| subresources.scale) {
+                version.replicas_path = Some(scale.path.trim_start_matches('.').parse()?);
+            }
+            versions.insert(name, version);
+        }
         Ok(Self {
             group: spec.group,
             kind: spec.names.kind,
             plural: spec.names.plural,
             namespaced: spec.scope != "Cluster",
-            versions: spec.versions.into_iter().map(version).collect::<Result<_, _>>()?,
+            versions,
         })
     }
 
@@ -79,10 +80,10 @@ impl CustomResource {
 }
 
 impl Version {
-    /// A version whose objects have this schema; its `scale` is not known.
-    pub(super) fn without_scale(wire: &WireSchema) -> Self {
+    /// A version whose objects have this schema, where there is one. Its `scale` is not known.
+    pub(super) fn new(wire: Option<&WireSchema>) -> Self {
         let mut schema = Schema::new();
-        let root = add_type(&mut schema, wire, 0);
+        let root = wire.map_or(UNKNOWN, |wire| add_type(&mut schema, wire, 0));
         Self { schema, root, replicas_path: None }
     }
 }

@@ -29,19 +29,16 @@ pub(super) fn values_equal(a: &Value, b: &Value, schema: SchemaRef<'_>) -> bool 
 /// Looks into each item only once: a second look at every level of nested
 /// lists would double the work level by level.
 fn items_equal(a: &[Value], b: &[Value], schema: SchemaRef<'_>) -> bool {
-    let in_order = || a.iter().zip(b).all(|(a, b)| values_equal(a, b, schema.items()));
-    match ItemKeys::of(schema, &[a, b]) {
-        None => in_order(),
-        Some(keys) => {
-            let (a, b) = (ItemIndex::of(a, &keys), ItemIndex::of(b, &keys));
-            a.iter().all(|(id, item)| match (b.get(id), &keys) {
-                (Some(other), ItemKeys::Fields(_)) => values_equal(item, other, schema.items()),
-                // Members of a set are scalars: the same identity is the same value.
-                (other, ItemKeys::WholeItem) => other.is_some(),
-                (None, ItemKeys::Fields(_)) => false,
-            })
-        }
-    }
+    let Some(keys) = ItemKeys::of(schema, &[a, b]) else {
+        return a.iter().zip(b).all(|(a, b)| values_equal(a, b, schema.items()));
+    };
+    let (a, b) = (ItemIndex::of(a, &keys), ItemIndex::of(b, &keys));
+    a.iter().all(|(id, item)| match (b.get(id), &keys) {
+        (Some(other), ItemKeys::Fields(_)) => values_equal(item, other, schema.items()),
+        // Members of a set are scalars: the same identity is the same value.
+        (Some(_), ItemKeys::WholeItem) => true,
+        (None, _) => false,
+    })
 }
 
 /// Whether `new` has all that `declared` says. What Git leaves out belongs to

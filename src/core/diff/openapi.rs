@@ -32,7 +32,7 @@ impl CustomResource {
             };
             if let Some(schema) = schemas.as_object().and_then(|schemas| schemas.values().find(is_of_kind)) {
                 let inlined = RefInliner { schemas, parts_left: MAX_PARTS }.inline(schema, 0);
-                versions.insert(version.clone(), Version::without_scale(&WireSchema::deserialize(&inlined)?));
+                versions.insert(version.clone(), Version::new(Some(&WireSchema::deserialize(&inlined)?)));
             }
         }
         if versions.is_empty() {
