@@ -22,6 +22,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 mod error_chain;
+mod jitter;
 pub mod serve;
 pub mod server;
 pub mod source;

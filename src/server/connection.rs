@@ -1,7 +1,6 @@
 //! One connection: its requests, and when it has to end.
 
 use std::convert::Infallible;
-use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +20,7 @@ use tower::ServiceExt as _;
 use super::activity::{ConnectionActivity, TrackedStream};
 use super::drain::ServingPhase;
 use super::settings::Timeouts;
+use crate::jitter;
 
 /// The protocol that the TLS handshake agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,8 @@ impl ConnectionSupervisor {
             phase,
             timeouts,
             opened: Instant::now(),
-            max_age: jittered(timeouts.max_connection_age),
+            // Up to a tenth less, so that connections that begin together do not end together.
+            max_age: jitter::between(timeouts.max_connection_age.mul_f64(0.9), timeouts.max_connection_age),
             stopping_since: None,
             shutting_down_since: None,
             tick,
@@ -218,11 +219,4 @@ impl ConnectionSupervisor {
     fn is_old(&self) -> bool {
         self.opened.elapsed() > self.max_age
     }
-}
-
-/// Up to a tenth less, so that connections that were opened together do not close together.
-fn jittered(age: Duration) -> Duration {
-    let permille = RandomState::new().hash_one(()) % 1000;
-    // Below a thousand, so it fits.
-    age.saturating_sub(age / 10_000 * u32::try_from(permille).unwrap_or_default())
 }
