@@ -30,17 +30,17 @@ fn measure(folder: &Path, git: &git2::Repository, count: usize) -> anyhow::Resul
     let store = Arc::new(SnapshotStore::default());
     let poller = SourcePoller::new(&store, &[source]);
     let start = Instant::now();
-    poller.look();
+    poller.sync_all();
     let full_load = start.elapsed();
-    let state = store.states().remove(0);
-    assert_eq!((state.objects, state.error), (count, None));
+    let status = store.statuses().remove(0);
+    assert_eq!((status.objects, status.error), (count, None));
     let after = resident_kib()?;
 
     commit(git, count, 4)?;
     let start = Instant::now();
-    poller.look();
+    poller.sync_all();
     let reload = start.elapsed();
-    assert_ne!(store.states().remove(0).commit, state.commit);
+    assert_ne!(store.statuses().remove(0).commit, status.commit);
     let share = 100.0 * reload.as_secs_f64() / full_load.as_secs_f64();
     println!(
         "{count} objects: loaded in {full_load:.2?}, {} MiB resident ({} MiB before); one file changed: in force in {reload:.2?} ({share:.1} %)",

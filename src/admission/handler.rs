@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::events::{event_for, log};
 use crate::cluster::Recorder;
 use crate::server::{ReviewResponse, Reviewer};
-use crate::source::{SnapshotStore, SourcePoller, SourceState};
+use crate::source::{SnapshotStore, SourcePoller, SourceStatus};
 use crate::telemetry::{Health, ReviewLabels, SourceHealth};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status};
@@ -203,7 +203,7 @@ impl Reviewer for AdmissionHandler {
         // Nobody is denied for a change that they pushed a moment ago.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_MARGIN);
         let timeout = self.settings.load().refresh_timeout.min(left);
-        self.poller().look_now(source.as_deref(), arrived, timeout).await;
+        self.poller().refresh(source.as_deref(), arrived, timeout).await;
         self.evaluate(&body, true).response
     }
 
@@ -242,27 +242,27 @@ fn response(uid: &str, verdict: Verdict, actor: &'static str, decision: &Decisio
 
 impl Health for AdmissionHandler {
     fn waiting_sources(&self) -> Vec<String> {
-        let states = self.store.states().into_iter();
-        states.filter(|state| state.commit.is_none()).map(|state| state.name).collect()
+        let statuses = self.store.statuses().into_iter();
+        statuses.filter(|status| status.commit.is_none()).map(|status| status.name).collect()
     }
 
     fn sources(&self) -> Vec<SourceHealth> {
         let snapshot = self.store.snapshot();
-        let states = self.store.states().into_iter();
-        states.map(|state| source_health(snapshot.disputed_fields_of(&state.name).collect(), state)).collect()
+        let statuses = self.store.statuses().into_iter();
+        statuses.map(|status| source_health(snapshot.disputed_fields_of(&status.name).collect(), status)).collect()
     }
 }
 
-fn source_health(disputed_fields: Vec<String>, state: SourceState) -> SourceHealth {
-    let SourceState { name, repo, revision, commit, objects, seen, looks, error } = state;
+fn source_health(disputed_fields: Vec<String>, status: SourceStatus) -> SourceHealth {
+    let SourceStatus { name, repo, revision, commit, objects, last_synced, polls, error } = status;
     SourceHealth {
         name,
         repo,
         revision,
         commit: commit.unwrap_or_default(),
         objects,
-        age: seen.map(|seen| seen.elapsed()),
-        polls: looks,
+        age: last_synced.map(|synced| synced.elapsed()),
+        polls,
         error,
         disputed_fields,
     }

@@ -13,7 +13,7 @@ pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
     let mut contents = Vec::new();
     for spec in &config.sources {
         let cancel = Arc::default();
-        let loaded = source::tip(spec, &cancel).and_then(|commit| source::read(spec, &commit, None, &cancel));
+        let loaded = source::latest_commit(spec, &cancel).and_then(|commit| source::load(spec, &commit, None, &cancel));
         let loaded = loaded.with_context(|| format!("failed to read the source {}", spec.name))?;
         contents.push(loaded.contents);
     }

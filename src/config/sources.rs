@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::wire;
-use crate::source::render::{HelmOptions, Programs, Render, RenderOptions};
-use crate::source::{Address, Credentials, Files, Remote, SourceSpec};
+use crate::source::render::{HelmOptions, Programs, RenderMode, RenderOptions};
+use crate::source::{Address, Credentials, FileFilter, RemoteRepository, SourceSpec};
 
 /// What all sources share.
 pub(super) struct SourceBuilder<'a> {
@@ -36,7 +36,7 @@ impl<'a> SourceBuilder<'a> {
         if has_globs && matches!(wire.render, wire::Render::Helm | wire::Render::Kustomize) {
             return Err("include and exclude choose among plain manifests; what is rendered decides itself".into());
         }
-        let files = Files::new(include.clone(), exclude.clone()).map_err(|error| error.to_string())?;
+        let files = FileFilter::new(include.clone(), exclude.clone()).map_err(|error| error.to_string())?;
         let credentials = self.credentials(&wire.auth);
         let is_given = credentials != Credentials::default();
         let address = Address::parse(repo, self.folder).map_err(|error| error.to_string())?;
@@ -44,7 +44,7 @@ impl<'a> SourceBuilder<'a> {
             // Whoever chooses files means plain ones.
             render: self.render(wire, has_globs),
             files,
-            shown: address.to_string(),
+            display_url: address.to_string(),
             revision: revision.clone(),
             path: path.clone(),
             namespace: namespace.clone(),
@@ -55,10 +55,10 @@ impl<'a> SourceBuilder<'a> {
             Address::Local(_) if is_given => {
                 Err("auth is for repositories on servers; this one is on this machine".into())
             }
-            Address::Local(folder) => Ok(SourceSpec { folder, shown: repo.clone(), ..local }),
+            Address::Local(folder) => Ok(SourceSpec { folder, display_url: repo.clone(), ..local }),
             Address::Remote(url) => {
                 credentials.check(&url).map_err(|reason| format!("its auth cannot be used: {reason}"))?;
-                Ok(local.mirrored(Remote { url, credentials, data: self.data.clone() }))
+                Ok(local.mirrored(RemoteRepository { url, credentials, data_dir: self.data.clone() }))
             }
         }
     }
@@ -80,12 +80,12 @@ impl<'a> SourceBuilder<'a> {
         let wire::Helm { release_name, values_files, values, kube_version, api_versions } = &source.helm;
         let release_name = if release_name.is_empty() { &source.name } else { release_name };
         RenderOptions {
-            render: match source.render {
-                wire::Render::Auto if is_plain => Render::Plain,
-                wire::Render::Auto => Render::Auto,
-                wire::Render::Helm => Render::Helm,
-                wire::Render::Kustomize => Render::Kustomize,
-                wire::Render::Plain => Render::Plain,
+            mode: match source.render {
+                wire::Render::Auto if is_plain => RenderMode::Plain,
+                wire::Render::Auto => RenderMode::Auto,
+                wire::Render::Helm => RenderMode::Helm,
+                wire::Render::Kustomize => RenderMode::Kustomize,
+                wire::Render::Plain => RenderMode::Plain,
             },
             helm: HelmOptions {
                 release_name: release_name.clone(),

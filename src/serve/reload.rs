@@ -115,13 +115,13 @@ impl ConfigReloader {
 
     /// Syncs every source once, and blocks until that is done.
     pub(crate) fn sync_sources(&self) {
-        self.handler.poller().look();
+        self.handler.poller().sync_all();
     }
 
     /// Polls the sources from now on. Must be called on a runtime.
     pub(crate) fn start_polling(&mut self) {
         self.is_polling = true;
-        self.handler.poller().begin(self.poll_interval);
+        self.handler.poller().start(self.poll_interval);
     }
 
     /// Applies the configuration if its file has changed; `None` if it has not, the

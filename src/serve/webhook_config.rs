@@ -82,9 +82,9 @@ async fn publish_specs(
     mut settings: watch::Receiver<ClusterSettings>,
     namespace: String,
 ) -> Infallible {
-    let mut renewals = store.renewals();
+    let mut generation = store.generation();
     loop {
-        let has_snapshot = *renewals.borrow_and_update() > 0;
+        let has_snapshot = *generation.borrow_and_update() > 0;
         let ClusterSettings { registration, break_glass, strict_namespaces, .. } = settings.borrow_and_update().clone();
         let spec = if !registration.manage {
             Desired::Off
@@ -100,7 +100,7 @@ async fn publish_specs(
         };
         specs.send_replace(spec);
         let changed = tokio::select! {
-            changed = renewals.changed() => changed,
+            changed = generation.changed() => changed,
             changed = settings.changed() => changed,
         };
         if changed.is_err() {

@@ -1,7 +1,6 @@
-//! Following the sources: each is looked at now and then, and at once when
-//! somebody is about to be denied by an old look.
+//! Polls the sources: each at its own interval, and at once when a write is
+//! about to be denied by what was read earlier.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,79 +8,86 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::snapshot_store::{Looked, SnapshotStore};
-use super::{GitError, Reading, SourceSpec, kept, read, tip};
+use super::error::SourceError;
+use super::load::{LoadedCommit, load};
+use super::revision::{latest_commit, mirrored_commit};
+use super::snapshot_store::{SnapshotStore, SyncResult};
+use super::spec::SourceSpec;
+use crate::jitter;
 
-/// Keeps a [`SnapshotStore`] true. Dropping it ends that.
+/// Keeps a [`SnapshotStore`] in step with its sources. Dropping it ends that.
 #[derive(Debug)]
 pub struct SourcePoller {
     workers: Vec<Arc<Worker>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
+/// Polls one source.
 #[derive(Debug)]
 struct Worker {
-    repository: SourceSpec,
+    source: SourceSpec,
     store: Arc<SnapshotStore>,
     /// The newest commit that was read, good or broken.
-    tried: Mutex<Option<String>>,
-    /// Looks that have ended.
-    looks: watch::Sender<u64>,
-    /// Whether a look is under way, or about to be.
-    asked: AtomicBool,
+    last_attempted: Mutex<Option<String>>,
+    /// How many syncs have ended.
+    completed_syncs: watch::Sender<u64>,
+    /// Whether a sync is under way, or about to begin.
+    sync_requested: AtomicBool,
     wake: Notify,
-    /// Ends looks and renderings that are under way.
+    /// Ends fetches and renderings that are under way.
     cancel: Arc<AtomicBool>,
 }
 
-/// However long a source is away, it is tried this often.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// A source that fails is tried at least this often.
+const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
 impl SourcePoller {
-    /// Follows these sources; nothing is looked at yet.
-    pub fn new(store: &Arc<SnapshotStore>, repositories: &[SourceSpec]) -> Self {
-        store.follow(repositories);
-        let worker = |repository: &SourceSpec| {
-            let known = store.reading(repository).map(|reading| reading.contents.source.commit.clone());
-            Arc::new(Worker {
-                repository: repository.clone(),
+    /// A poller of these sources, which become those of the store. Nothing is polled yet.
+    pub fn new(store: &Arc<SnapshotStore>, sources: &[SourceSpec]) -> Self {
+        store.set_sources(sources);
+        let mut workers = Vec::new();
+        for source in sources {
+            let loaded = store.loaded(source);
+            workers.push(Arc::new(Worker {
+                source: source.clone(),
                 store: Arc::clone(store),
-                tried: Mutex::new(known),
-                looks: watch::Sender::new(0),
-                asked: AtomicBool::new(false),
+                last_attempted: Mutex::new(loaded.map(|loaded| loaded.contents.source.commit.clone())),
+                completed_syncs: watch::Sender::new(0),
+                sync_requested: AtomicBool::new(false),
                 wake: Notify::new(),
                 cancel: Arc::default(),
-            })
-        };
-        Self { workers: repositories.iter().map(worker).collect(), tasks: Mutex::default() }
+            }));
+        }
+        Self { workers, tasks: Mutex::default() }
     }
 
-    /// Looks at every source once, and blocks on it.
-    pub fn look(&self) {
+    /// Syncs every source once. Blocks.
+    pub fn sync_all(&self) {
         for worker in &self.workers {
-            worker.look();
+            worker.sync();
         }
     }
 
-    /// Looks at the sources every `poll` from now on, each at its own pace.
-    pub fn begin(&self, poll: Duration) {
+    /// Polls every source at this interval from now on. Must be called on a runtime.
+    pub fn start(&self, interval: Duration) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.abort_all();
         for worker in &self.workers {
-            tasks.spawn(Arc::clone(worker).follow(poll));
+            tasks.spawn(Arc::clone(worker).run(interval));
         }
     }
 
-    /// Looks at a source, or all, now: one look for all who wait, at most `bound` long.
-    /// A look that has ended after `since` will do.
-    pub async fn look_now(&self, source: Option<&str>, since: Instant, bound: Duration) {
-        let asked = self.workers.iter().filter(|worker| source.is_none_or(|name| worker.repository.name == name));
-        let mut looks = JoinSet::new();
-        for worker in asked {
-            looks.spawn(Arc::clone(worker).next_look(since));
+    /// Syncs a source (all, for `None`) now and waits for it, at most `timeout`.
+    /// All that wait share one sync. One that has ended after `since` suffices.
+    pub async fn refresh(&self, source: Option<&str>, since: Instant, timeout: Duration) {
+        let mut waits = JoinSet::new();
+        for worker in &self.workers {
+            if source.is_none_or(|name| worker.source.name == name) {
+                waits.spawn(Arc::clone(worker).wait_for_sync(since));
+            }
         }
-        // Whoever asked has waited long enough; the look itself goes on.
-        let _ = tokio::time::timeout(bound, looks.join_all()).await;
+        // After the time-out nobody waits any more; the sync itself goes on.
+        let _ = tokio::time::timeout(timeout, waits.join_all()).await;
     }
 }
 
@@ -94,98 +100,98 @@ impl Drop for SourcePoller {
 }
 
 impl Worker {
-    async fn follow(self: Arc<Self>, poll: Duration) {
+    async fn run(self: Arc<Self>, interval: Duration) {
         let mut failures = 0;
         loop {
-            self.asked.store(true, Ordering::SeqCst);
+            self.sync_requested.store(true, Ordering::SeqCst);
             let worker = Arc::clone(&self);
-            let reached = tokio::task::spawn_blocking(move || worker.look()).await;
-            self.asked.store(false, Ordering::SeqCst);
-            self.looks.send_modify(|looks| *looks += 1);
-            failures = if matches!(reached, Ok(true)) { 0 } else { failures + 1 };
-            let wait = poll.saturating_mul(1 << failures.min(8)).min(LONGEST_WAIT.max(poll));
+            let is_reached = tokio::task::spawn_blocking(move || worker.sync()).await;
+            self.sync_requested.store(false, Ordering::SeqCst);
+            self.completed_syncs.send_modify(|count| *count += 1);
+            failures = if matches!(is_reached, Ok(true)) { 0 } else { failures + 1 };
+            let wait = interval.saturating_mul(1 << failures.min(8)).min(MAX_BACKOFF.max(interval));
             tokio::select! {
-                () = tokio::time::sleep(jittered(wait)) => {}
+                // Up to a tenth more or less, so that the replicas do not all ask the server at once.
+                () = tokio::time::sleep(jitter::between(wait.mul_f64(0.9), wait.mul_f64(1.1))) => {}
                 () = self.wake.notified() => {}
             }
         }
     }
 
-    async fn next_look(self: Arc<Self>, since: Instant) {
-        let mut looks = self.looks.subscribe();
-        let now = *looks.borrow_and_update();
-        if !self.asked.swap(true, Ordering::SeqCst) {
-            // Nobody is at it: perhaps because somebody has just been.
-            if self.store.seen(&self.repository).is_some_and(|seen| seen > since) {
-                self.asked.store(false, Ordering::SeqCst);
+    /// Waits for a sync to end: the one that is under way, or one that begins now.
+    async fn wait_for_sync(self: Arc<Self>, since: Instant) {
+        let mut completed = self.completed_syncs.subscribe();
+        let before = *completed.borrow_and_update();
+        if !self.sync_requested.swap(true, Ordering::SeqCst) {
+            // No sync is under way, perhaps because one has just ended.
+            if self.store.last_synced(&self.source).is_some_and(|synced| synced > since) {
+                self.sync_requested.store(false, Ordering::SeqCst);
                 return;
             }
             self.wake.notify_one();
         }
-        // It ends only with the program.
-        let _ = looks.wait_for(|looks| *looks > now).await;
+        // An error would mean that the sender is gone, and `self` holds it.
+        let _ = completed.wait_for(|count| *count > before).await;
     }
 
-    /// Looks whether the revision has moved, and reads what it moved to; whether
-    /// the source was reached.
-    fn look(&self) -> bool {
-        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = &self.repository.name;
-        let outcome = match tip(&self.repository, &self.cancel) {
-            Err(error) => match self.kept(&mut tried) {
-                Some(reading) => Looked::Kept(reading, error),
-                None => Looked::Failed(error),
+    /// Loads the commit that the revision names, if it is another than before;
+    /// whether the source was reached.
+    fn sync(&self) -> bool {
+        let mut last_attempted = self.last_attempted.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match latest_commit(&self.source, &self.cancel) {
+            Err(error) => match self.load_mirrored(&mut last_attempted) {
+                Some(loaded) => SyncResult::Mirrored(loaded, error),
+                None => SyncResult::Unreachable(error),
             },
-            Ok(commit) if tried.as_ref() == Some(&commit) => Looked::Same,
+            Ok(commit) if last_attempted.as_ref() == Some(&commit) => SyncResult::Unchanged,
             Ok(commit) => {
-                *tried = Some(commit.clone());
-                match self.read(&commit) {
-                    Ok(reading) => {
-                        tracing::info!(source = %name, %commit, objects = reading.contents.len(), "Commit read");
-                        Looked::New(Arc::new(reading))
+                *last_attempted = Some(commit.clone());
+                match self.load(&commit) {
+                    Ok(loaded) => {
+                        let (source, objects) = (&self.source.name, loaded.contents.len());
+                        tracing::info!(%source, %commit, objects, "Commit read");
+                        SyncResult::Loaded(Arc::new(loaded))
                     }
-                    Err(error) => Looked::Broken(error),
+                    Err(error) => SyncResult::Broken(error),
                 }
             }
         };
-        let reached = !matches!(outcome, Looked::Failed(_) | Looked::Kept(..));
-        let before = self.error();
-        self.store.looked(&self.repository, outcome);
-        let after = self.error();
-        match &after {
-            Some(error) if before != after => tracing::error!(source = %name, %error, "Source not renewed"),
-            None if before.is_some() => tracing::info!(source = %name, "Source is well again"),
-            _ => {}
-        }
-        reached
+        let is_reached = !matches!(result, SyncResult::Unreachable(_) | SyncResult::Mirrored(..));
+        let error_before = self.error();
+        self.store.record(&self.source, result);
+        self.log_change(error_before);
+        is_reached
     }
 
-    fn read(&self, commit: &str) -> Result<Reading, GitError> {
-        read(&self.repository, commit, self.store.reading(&self.repository).as_deref(), &self.cancel)
+    fn load(&self, commit: &str) -> Result<LoadedCommit, SourceError> {
+        load(&self.source, commit, self.store.loaded(&self.source).as_deref(), &self.cancel)
     }
 
-    /// What the mirror holds, where nothing has been read yet: a restart while the
-    /// server is away goes on from there.
-    fn kept(&self, tried: &mut Option<String>) -> Option<Arc<Reading>> {
-        if tried.is_some() {
+    /// What the mirror holds, where nothing has been read yet: after a restart
+    /// while the server is unreachable, driftwall continues from there.
+    fn load_mirrored(&self, last_attempted: &mut Option<String>) -> Option<Arc<LoadedCommit>> {
+        if last_attempted.is_some() {
             return None;
         }
-        let commit = kept(&self.repository)?;
-        let reading = self.read(&commit).ok()?;
-        tracing::warn!(source = %self.repository.name, %commit, "Source is away, its mirror goes on");
-        *tried = Some(commit);
-        Some(Arc::new(reading))
+        let commit = mirrored_commit(&self.source)?;
+        let loaded = self.load(&commit).ok()?;
+        tracing::warn!(source = %self.source.name, %commit, "Source unreachable, using its mirror");
+        *last_attempted = Some(commit);
+        Some(Arc::new(loaded))
+    }
+
+    /// Logs an error when it appears or changes, not at every poll.
+    fn log_change(&self, before: Option<String>) {
+        let source = &self.source.name;
+        match self.error() {
+            Some(error) if before.as_ref() != Some(&error) => tracing::error!(%source, %error, "Source not updated"),
+            None if before.is_some() => tracing::info!(%source, "Source recovered"),
+            _ => {}
+        }
     }
 
     fn error(&self) -> Option<String> {
-        let states = self.store.states().into_iter();
-        states.filter(|state| state.name == self.repository.name).find_map(|state| state.error)
+        let status = self.store.statuses().into_iter().find(|status| status.name == self.source.name)?;
+        status.error
     }
-}
-
-/// Up to a tenth less or more, so that many replicas do not come at once.
-fn jittered(wait: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) % 201;
-    let percent = f64::from(u32::try_from(random).unwrap_or_default()) / 1000.0;
-    wait.mul_f64(0.9 + percent)
 }

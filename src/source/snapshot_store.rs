@@ -1,4 +1,4 @@
-//! The snapshot that verdicts are made from, and how each source stands.
+//! The snapshot that verdicts are made from, and the status of each source.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,206 +6,220 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::{GitError, Reading, SourceSpec};
-use driftwall_core::desired::Snapshot;
+use super::error::SourceError;
+use super::load::LoadedCommit;
+use super::spec::SourceSpec;
+use driftwall_core::desired::{DesiredError, Snapshot};
 
-/// The snapshot in force. It is replaced as a whole, and only by one in which
-/// every source has its place: half a picture would call objects unknown that
-/// Git declares.
+/// The current snapshot. It is replaced as a whole, and only by one that has
+/// every source: with a part of them, objects that Git declares would count as
+/// unmanaged.
 #[derive(Debug, Default)]
 pub struct SnapshotStore {
     snapshot: ArcSwap<Snapshot>,
     /// How many snapshots there have been.
-    renewals: watch::Sender<u64>,
-    parts: Mutex<Vec<Part>>,
+    generation: watch::Sender<u64>,
+    entries: Mutex<Vec<SourceEntry>>,
 }
 
-/// How a source stands.
+/// The status of a source.
 #[derive(Clone, Debug)]
-pub struct SourceState {
+pub struct SourceStatus {
     /// The source's name.
     pub name: String,
-    /// The repository, as people know it.
+    /// The repository as messages name it, without credentials.
     pub repo: String,
-    /// The revision that is followed.
+    /// The branch, tag or commit that is followed.
     pub revision: String,
     /// The commit in the snapshot; `None` before the first.
     pub commit: Option<String>,
     /// How many objects it declares.
     pub objects: usize,
-    /// When the source was last looked at with success.
-    pub seen: Option<Instant>,
-    /// How often it was looked at.
-    pub looks: u64,
-    /// Why the newest look or commit is not in the snapshot.
+    /// When the source was last reached.
+    pub last_synced: Option<Instant>,
+    /// How often it was polled.
+    pub polls: u64,
+    /// Why the newest poll or commit is not in the snapshot.
     pub error: Option<String>,
 }
 
+/// What a sync of a source found.
+#[derive(Debug)]
+pub(super) enum SyncResult {
+    /// There is a new commit, and it cannot be read.
+    Broken(SourceError),
+    /// There is a new commit, and it was read.
+    Loaded(Arc<LoadedCommit>),
+    /// The source could not be reached; this is what its mirror holds.
+    Mirrored(Arc<LoadedCommit>, SourceError),
+    /// There is no new commit.
+    Unchanged,
+    /// The source could not be reached.
+    Unreachable(SourceError),
+}
+
 #[derive(Clone, Debug)]
-struct Part {
-    repository: SourceSpec,
-    good: Option<Arc<Reading>>,
-    seen: Option<Instant>,
-    looks: u64,
+struct SourceEntry {
+    source: SourceSpec,
+    /// The newest good commit.
+    loaded: Option<Arc<LoadedCommit>>,
+    last_synced: Option<Instant>,
+    polls: u64,
     error: Option<String>,
     /// Whether the error is that the source could not be reached.
-    away: bool,
+    is_unreachable: bool,
     /// Files that a newer commit changes which cannot be read.
-    unsettled: Vec<Arc<str>>,
+    unparsed_changes: Vec<Arc<str>>,
 }
 
 impl SnapshotStore {
-    /// The snapshot as it is now; one for the whole of a verdict.
+    /// The current snapshot. A verdict takes it once and uses no other.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// How many snapshots there have been so far, now and whenever there is
-    /// another; 0 before the first.
-    pub fn renewals(&self) -> watch::Receiver<u64> {
-        self.renewals.subscribe()
+    /// How many snapshots there have been: 0 before the first, and a change for each new one.
+    pub fn generation(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
     }
 
-    /// How the sources stand.
-    pub fn states(&self) -> Vec<SourceState> {
-        self.parts().iter().map(Part::state).collect()
+    /// The status of each source.
+    pub fn statuses(&self) -> Vec<SourceStatus> {
+        self.entries().iter().map(SourceEntry::status).collect()
     }
 
-    /// How long ago a source was last looked at with success, or the one of all
-    /// that was looked at longest ago; `None` where that never was.
+    /// How long ago a source was last reached (for `None`, the source that was
+    /// reached longest ago); `None` where that never was.
     pub fn age(&self, source: Option<&str>) -> Option<Duration> {
-        let parts = self.parts();
-        let asked = parts.iter().filter(|part| source.is_none_or(|name| part.repository.name == name));
-        let ages = asked.map(|part| part.seen.map(|seen| seen.elapsed()));
-        ages.collect::<Option<Vec<_>>>()?.into_iter().max()
+        let mut oldest = None;
+        for entry in self.entries().iter() {
+            if source.is_none_or(|name| entry.source.name == name) {
+                let age = entry.last_synced?.elapsed();
+                oldest = oldest.max(Some(age));
+            }
+        }
+        oldest
     }
 
-    /// From here on these sources count. What is known of a source that stays as it was stays too.
-    pub(super) fn follow(&self, repositories: &[SourceSpec]) {
-        let mut parts = self.parts();
-        let known = |repository: &SourceSpec| parts.iter().find(|part| part.repository == *repository).cloned();
-        let new = |repository: &SourceSpec| Part {
-            repository: repository.clone(),
-            good: None,
-            seen: None,
-            looks: 0,
-            error: None,
-            away: false,
-            unsettled: Vec::new(),
-        };
-        *parts = repositories.iter().map(|repository| known(repository).unwrap_or_else(|| new(repository))).collect();
-        // Sources that are gone from the configuration must go from the snapshot.
-        self.put_together(&mut parts);
+    /// From now on the snapshot consists of these sources. What is known of a
+    /// source whose configuration is the same as before is kept.
+    pub(super) fn set_sources(&self, sources: &[SourceSpec]) {
+        let mut entries = self.entries();
+        let mut new = Vec::new();
+        for source in sources {
+            let known = entries.iter().find(|entry| entry.source == *source);
+            new.push(known.cloned().unwrap_or_else(|| SourceEntry::new(source)));
+        }
+        *entries = new;
+        // Sources that are gone from the configuration must go from the snapshot. Where
+        // they cannot be put together, the next sync of each source reports that.
+        let _ = self.rebuild(&entries);
     }
 
-    /// What was read of a source last.
-    pub(super) fn reading(&self, of: &SourceSpec) -> Option<Arc<Reading>> {
-        self.parts().iter().find(|part| part.repository == *of)?.good.clone()
+    /// The newest good commit of a source.
+    pub(super) fn loaded(&self, source: &SourceSpec) -> Option<Arc<LoadedCommit>> {
+        self.entries().iter().find(|entry| entry.source == *source)?.loaded.clone()
     }
 
-    /// When a source was last looked at with success.
-    pub(super) fn seen(&self, at: &SourceSpec) -> Option<Instant> {
-        self.parts().iter().find(|part| part.repository == *at)?.seen
+    /// When a source was last reached.
+    pub(super) fn last_synced(&self, source: &SourceSpec) -> Option<Instant> {
+        self.entries().iter().find(|entry| entry.source == *source)?.last_synced
     }
 
-    /// Takes over what came of a look at a source.
-    pub(super) fn looked(&self, at: &SourceSpec, outcome: Looked) {
-        let mut parts = self.parts();
-        // The configuration may have changed meanwhile: then nobody wants to know.
-        let Some(part) = parts.iter_mut().find(|part| part.repository == *at) else { return };
-        part.looks += 1;
-        match outcome {
-            Looked::Same => {
-                part.seen = Some(Instant::now());
-                // A source that was away is back; one whose newest commit is broken is not well yet.
-                if part.away {
-                    (part.away, part.error) = (false, None);
+    /// Records what a sync of a source found, and rebuilds the snapshot where that changes it.
+    pub(super) fn record(&self, source: &SourceSpec, result: SyncResult) {
+        let mut entries = self.entries();
+        // Without an entry the configuration has changed meanwhile: the result is of no use any more.
+        let Some(index) = entries.iter().position(|entry| entry.source == *source) else { return };
+        let entry = &mut entries[index];
+        entry.polls += 1;
+        match result {
+            SyncResult::Unchanged => {
+                entry.last_synced = Some(Instant::now());
+                // Reaching the source ends its being unreachable; a broken newest commit is still broken.
+                if entry.is_unreachable {
+                    (entry.is_unreachable, entry.error) = (false, None);
                 }
             }
-            Looked::Failed(error) => {
-                // What was broken before stays to be mended; being away is the smaller trouble.
-                if part.error.is_none() {
-                    (part.away, part.error) = (true, Some(error.to_string()));
+            SyncResult::Unreachable(error) => {
+                // A broken commit has to be fixed by somebody, so its error stays: it matters more.
+                if entry.error.is_none() {
+                    (entry.is_unreachable, entry.error) = (true, Some(error.to_string()));
                 }
             }
-            Looked::Broken(error) => {
-                part.seen = Some(Instant::now());
-                (part.away, part.error) = (false, Some(error.to_string()));
-                part.unsettled = match error {
-                    GitError::Broken { changed, .. } if !changed.is_empty() => changed,
-                    // Nobody can tell what it changes: it may be anything.
-                    _ => part.good.iter().flat_map(|good| good.contents.paths()).collect(),
+            SyncResult::Broken(error) => {
+                entry.last_synced = Some(Instant::now());
+                (entry.is_unreachable, entry.error) = (false, Some(error.to_string()));
+                entry.unparsed_changes = match error {
+                    SourceError::InvalidFiles { changed, .. } if !changed.is_empty() => changed,
+                    // What the commit changes is not known: it may be any file.
+                    _ => entry.loaded.iter().flat_map(|loaded| loaded.contents.paths()).collect(),
                 };
-                self.put_together(&mut parts);
+                let _ = self.rebuild(&entries);
             }
-            Looked::Kept(reading, error) => {
-                // Its age is not known: it is taken for new, and gets old from here on.
-                part.seen = Some(Instant::now());
-                (part.away, part.error) = (true, Some(error.to_string()));
-                part.good = Some(reading);
-                self.put_together(&mut parts);
+            SyncResult::Mirrored(loaded, error) => {
+                // The mirror's age is not known: it counts as new, and ages from now on.
+                entry.last_synced = Some(Instant::now());
+                (entry.is_unreachable, entry.error) = (true, Some(error.to_string()));
+                entry.loaded = Some(loaded);
+                let _ = self.rebuild(&entries);
             }
-            Looked::New(reading) => {
-                part.seen = Some(Instant::now());
-                let before = part.good.replace(reading);
-                (part.away, part.error) = (false, None);
-                part.unsettled.clear();
-                if let Some(error) = self.put_together(&mut parts) {
-                    let part = parts.iter_mut().find(|part| part.repository == *at);
-                    if let Some(part) = part {
-                        part.good = before;
-                        part.error = Some(error);
-                    }
+            SyncResult::Loaded(loaded) => {
+                entry.last_synced = Some(Instant::now());
+                let before = entry.loaded.replace(loaded);
+                (entry.is_unreachable, entry.error) = (false, None);
+                entry.unparsed_changes.clear();
+                if let Err(error) = self.rebuild(&entries) {
+                    let entry = &mut entries[index];
+                    entry.loaded = before;
+                    entry.error = Some(error.to_string());
                 }
             }
         }
     }
 
-    /// Renews the snapshot, where every source has been read; why it could not be.
-    fn put_together(&self, parts: &mut [Part]) -> Option<String> {
-        let good: Option<Vec<_>> =
-            parts.iter().map(|part| part.good.as_ref().map(|good| Arc::clone(&good.contents))).collect();
-        let snapshot = match Snapshot::new(good?) {
-            Ok(snapshot) => snapshot,
-            Err(error) => return Some(error.to_string()),
-        };
-        let unsettled = parts.iter().map(|part| (part.repository.name.as_str(), &*part.unsettled));
-        self.snapshot.store(Arc::new(snapshot.with_unparsed_changes(unsettled)));
-        self.renewals.send_modify(|renewals| *renewals += 1);
-        None
+    /// Makes a new snapshot where every source has been read; nothing where one has not.
+    fn rebuild(&self, entries: &[SourceEntry]) -> Result<(), DesiredError> {
+        let mut contents = Vec::new();
+        for entry in entries {
+            let Some(loaded) = &entry.loaded else { return Ok(()) };
+            contents.push(Arc::clone(&loaded.contents));
+        }
+        let unparsed = entries.iter().map(|entry| (entry.source.name.as_str(), &*entry.unparsed_changes));
+        let snapshot = Snapshot::new(contents)?.with_unparsed_changes(unparsed);
+        self.snapshot.store(Arc::new(snapshot));
+        self.generation.send_modify(|generation| *generation += 1);
+        Ok(())
     }
 
-    fn parts(&self) -> MutexGuard<'_, Vec<Part>> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Vec<SourceEntry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What came of a look at a source.
-#[derive(Debug)]
-pub(super) enum Looked {
-    /// There is a new commit, and it cannot be read.
-    Broken(GitError),
-    /// The source could not be reached.
-    Failed(GitError),
-    /// The source could not be reached; this is what its mirror holds.
-    Kept(Arc<Reading>, GitError),
-    /// There is a new commit, and it was read.
-    New(Arc<Reading>),
-    /// There is nothing new.
-    Same,
-}
+impl SourceEntry {
+    fn new(source: &SourceSpec) -> Self {
+        Self {
+            source: source.clone(),
+            loaded: None,
+            last_synced: None,
+            polls: 0,
+            error: None,
+            is_unreachable: false,
+            unparsed_changes: Vec::new(),
+        }
+    }
 
-impl Part {
-    fn state(&self) -> SourceState {
-        let Self { repository, good, seen, looks, error, .. } = self;
-        SourceState {
-            name: repository.name.clone(),
-            repo: repository.shown.clone(),
-            revision: repository.revision.clone(),
-            commit: good.as_ref().map(|reading| reading.contents.source.commit.clone()),
-            objects: good.as_ref().map_or(0, |reading| reading.contents.len()),
-            seen: *seen,
-            looks: *looks,
+    fn status(&self) -> SourceStatus {
+        let Self { source, loaded, last_synced, polls, error, .. } = self;
+        SourceStatus {
+            name: source.name.clone(),
+            repo: source.display_url.clone(),
+            revision: source.revision.clone(),
+            commit: loaded.as_ref().map(|loaded| loaded.contents.source.commit.clone()),
+            objects: loaded.as_ref().map_or(0, |loaded| loaded.contents.len()),
+            last_synced: *last_synced,
+            polls: *polls,
             error: error.clone(),
         }
     }

@@ -1,67 +1,68 @@
-//! How long a look at a server may take and how much it may bring, and the way
-//! to call it off: asked at every wait, so that no server can hold a thread.
+//! How long a fetch may take and how many bytes it may receive, and how it is
+//! cancelled: checked during every wait, so that no server can hold a thread.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::error::FetchError;
 
-/// The bounds of one look at a server.
+/// The limits of one fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// To find the host, connect and shake hands.
+pub struct FetchLimits {
+    /// To resolve the host, connect and shake hands.
     pub connect: Duration,
     /// Without a byte from the server.
     pub idle: Duration,
-    /// For all of it, a first clone too.
-    pub whole: Duration,
-    /// The most bytes that are taken.
+    /// For the whole fetch, also for a first clone.
+    pub total: Duration,
+    /// The most bytes that are received.
     pub bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for FetchLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            // A large repository is silent for a while as the server packs it.
+            // The server of a large repository is silent for a while as it makes a pack.
             idle: Duration::from_mins(1),
-            whole: Duration::from_mins(15),
+            total: Duration::from_mins(15),
             bytes: 4 << 30,
         }
     }
 }
 
-/// The limits of a look that has begun.
+/// What is left of the limits of a fetch that has begun.
 pub(super) struct FetchBudget {
-    pub(super) limits: Limits,
+    pub(super) limits: FetchLimits,
     cancel: Arc<AtomicBool>,
     begun: Instant,
     received: AtomicU64,
-    /// Why it was stopped; libgit2 hands on a text at most.
-    fault: Mutex<Option<FetchError>>,
+    /// Why the fetch failed: libgit2 hands on a text at most.
+    error: Mutex<Option<FetchError>>,
 }
 
 impl FetchBudget {
-    pub(super) fn new(limits: Limits, cancel: Arc<AtomicBool>) -> Arc<Self> {
-        let (begun, received, fault) = (Instant::now(), AtomicU64::new(0), Mutex::new(None));
-        Arc::new(Self { limits, cancel, begun, received, fault })
+    pub(super) fn new(limits: FetchLimits, cancel: Arc<AtomicBool>) -> Arc<Self> {
+        let (begun, received, error) = (Instant::now(), AtomicU64::new(0), Mutex::new(None));
+        Arc::new(Self { limits, cancel, begun, received, error })
     }
 
-    /// Whether the look may go on.
+    /// Whether the fetch may go on.
     pub(super) fn check(&self) -> Result<(), FetchError> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(FetchError::Cancelled);
         }
-        if self.begun.elapsed() > self.limits.whole {
-            return Err(timed_out(self.limits.whole, "work in all"));
+        if self.begun.elapsed() > self.limits.total {
+            return Err(timed_out(self.limits.total, "fetching"));
         }
         Ok(())
     }
 
-    /// Counts what came.
-    pub(super) fn receive(&self, bytes: usize) -> Result<(), FetchError> {
+    /// Counts bytes that were received.
+    pub(super) fn count_received(&self, bytes: usize) -> Result<(), FetchError> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let before = self.received.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > self.limits.bytes {
@@ -70,11 +71,11 @@ impl FetchBudget {
         self.check()
     }
 
-    /// Waits for `work` at most `limit`.
+    /// Waits for `work`, at most `limit`. `activity` is for the error.
     pub(super) async fn wait<T>(
         &self,
         limit: Duration,
-        doing: &'static str,
+        activity: &'static str,
         work: impl Future<Output = T>,
     ) -> Result<T, FetchError> {
         let mut work = pin!(work);
@@ -82,57 +83,50 @@ impl FetchBudget {
         loop {
             self.check()?;
             if begun.elapsed() > limit {
-                return Err(timed_out(limit, doing));
+                return Err(timed_out(limit, activity));
             }
-            if let Ok(done) = tokio::time::timeout(TICK, &mut work).await {
+            if let Ok(done) = tokio::time::timeout(CHECK_INTERVAL, &mut work).await {
                 return Ok(done);
             }
         }
     }
 
-    /// Repeats a step that says [`Step::Again`] at least once a [`TICK`], at most for `limit`.
-    pub(super) fn repeat<T>(
+    /// Calls `step` until it is ready, at most for `limit`. A pending step must
+    /// return at least once a [`CHECK_INTERVAL`]. `activity` is for the error.
+    pub(super) fn wait_blocking<T>(
         &self,
         limit: Duration,
-        doing: &'static str,
-        mut step: impl FnMut() -> Step<T>,
+        activity: &'static str,
+        mut step: impl FnMut() -> Poll<Result<T, FetchError>>,
     ) -> Result<T, FetchError> {
         let begun = Instant::now();
         loop {
             self.check()?;
             match step() {
-                Step::Done(done) => return Ok(done),
-                Step::Failed(fault) => return Err(fault),
-                Step::Again if begun.elapsed() > limit => return Err(timed_out(limit, doing)),
-                Step::Again => {}
+                Poll::Ready(result) => return result,
+                Poll::Pending if begun.elapsed() > limit => return Err(timed_out(limit, activity)),
+                Poll::Pending => {}
             }
         }
     }
 
-    /// Keeps why a transport stopped; what it returns is for libgit2.
-    pub(super) fn stop(&self, fault: FetchError) -> std::io::Error {
-        let error = std::io::Error::other(fault.to_string());
-        // The first is the cause, the others follow from it.
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-        error
+    /// Records why the fetch fails; what it returns is for libgit2.
+    pub(super) fn record_error(&self, error: FetchError) -> std::io::Error {
+        let for_libgit2 = std::io::Error::other(error.to_string());
+        // The first error is the cause of those that follow.
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        for_libgit2
     }
 
-    /// Why a transport stopped, once.
-    pub(super) fn fault(&self) -> Option<FetchError> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Takes out why the fetch failed.
+    pub(super) fn take_error(&self) -> Option<FetchError> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// What came of a step.
-pub(super) enum Step<T> {
-    Again,
-    Done(T),
-    Failed(FetchError),
+fn timed_out(limit: Duration, activity: &'static str) -> FetchError {
+    FetchError::TimedOut { seconds: limit.as_secs(), activity }
 }
 
-fn timed_out(limit: Duration, doing: &'static str) -> FetchError {
-    FetchError::TimedOut { seconds: limit.as_secs(), doing }
-}
-
-/// How often a wait looks up: a cancelled look ends about so soon.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+/// How often a wait checks the budget: a cancelled fetch ends about so soon.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(100);

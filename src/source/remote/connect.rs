@@ -1,4 +1,5 @@
-//! Connections to servers: names, time-outs, and the proxy of the environment.
+//! Connections to servers: resolving names, time-outs, and the proxy that the
+//! environment names.
 
 use std::io;
 use std::sync::Arc;
@@ -10,109 +11,120 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use super::budget::FetchBudget;
-use super::credentials::Secret;
 use super::error::FetchError;
+use super::secret::Secret;
 use super::url::{Address, RemoteUrl, Scheme};
 
-/// What a look does its waiting on. libgit2 blocks, so the look has a thread of its own.
-pub(super) struct Waiter {
+/// A runtime for the waits of one fetch. libgit2 blocks, so each fetch has a thread of its own.
+pub(super) struct BlockingRuntime {
     runtime: Option<Runtime>,
-    pub(super) bounds: Arc<FetchBudget>,
+    pub(super) budget: Arc<FetchBudget>,
 }
 
-impl Waiter {
-    pub(super) fn new(bounds: Arc<FetchBudget>) -> Result<Self, FetchError> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let failed =
-            |reason| FetchError::Mirror { action: "start a connection for", file: "the mirror".into(), reason };
-        Ok(Self { runtime: Some(runtime.map_err(failed)?), bounds })
+impl BlockingRuntime {
+    pub(super) fn new(budget: Arc<FetchBudget>) -> Result<Self, FetchError> {
+        match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => Ok(Self { runtime: Some(runtime), budget }),
+            Err(reason) => {
+                Err(FetchError::Mirror { action: "start a connection for", file: "the mirror".into(), reason })
+            }
+        }
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("it is taken out only when the waiter is dropped")
+        self.runtime.as_ref().expect("only drop takes the runtime out")
     }
 
-    /// Connects to the server itself.
-    pub(super) fn dial(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        self.runtime().block_on(dial(&self.bounds, host, port))
+    /// Connects to the server itself, without a proxy.
+    pub(super) fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+        self.runtime().block_on(connect(&self.budget, host, port))
     }
 }
 
-impl Drop for Waiter {
+impl Drop for BlockingRuntime {
     fn drop(&mut self) {
-        // The system's look-up of a name cannot be called off; nobody waits for it.
+        // The system's resolving of a name cannot be cancelled, and its result is not needed any more.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Connects to one of the host's addresses.
-pub(super) async fn dial(bounds: &FetchBudget, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-    let limit = bounds.limits.connect;
+/// Connects to the first of the host's addresses that accepts.
+async fn connect(budget: &FetchBudget, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+    let limit = budget.limits.connect;
     let not_found = |reason: String| FetchError::HostNotFound { host: host.to_owned(), reason };
-    let addresses = bounds.wait(limit, "looking up the host", tokio::net::lookup_host((host, port))).await?;
-    let addresses: Vec<_> = addresses.map_err(|error| not_found(error.to_string()))?.collect();
-    let mut last = not_found("it has no address".to_owned());
-    for address in addresses {
-        let connected = bounds.wait(limit, "connecting", TcpStream::connect(address)).await;
-        match connected {
+    let resolved = budget.wait(limit, "resolving the host", tokio::net::lookup_host((host, port))).await?;
+    let mut last_error = not_found("it has no address".to_owned());
+    for address in resolved.map_err(|error| not_found(error.to_string()))? {
+        match budget.wait(limit, "connecting", TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Ok(Err(error)) => last = FetchError::Connect { host: address.to_string(), reason: error.to_string() },
+            Ok(Err(error)) => {
+                last_error = FetchError::Connect { host: address.to_string(), reason: error.to_string() };
+            }
             Err(FetchError::Cancelled) => return Err(FetchError::Cancelled),
-            Err(fault) => last = fault,
+            Err(error) => last_error = error,
         }
     }
-    Err(last)
+    Err(last_error)
 }
 
-/// Connects to a web server, by the way of a proxy where the environment names one.
-pub(super) async fn dial_web(bounds: &FetchBudget, url: &RemoteUrl) -> Result<TcpStream, FetchError> {
-    dial_by(bounds, url, |name| std::env::var(name).ok().filter(|value| !value.is_empty())).await
+/// Connects to an HTTP server, through a proxy where the environment names one.
+pub(super) async fn connect_http(budget: &FetchBudget, url: &RemoteUrl) -> Result<TcpStream, FetchError> {
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    connect_http_with(budget, url, environment).await
 }
 
-async fn dial_by(
-    bounds: &FetchBudget,
+async fn connect_http_with(
+    budget: &FetchBudget,
     url: &RemoteUrl,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<TcpStream, FetchError> {
-    let is_tls = url.scheme() == Scheme::Https;
-    // Plain HTTP is for the cluster's own servers, where no proxy stands in between.
-    let proxy = if is_tls { proxy_for(url.host(), environment) } else { None };
+    // Plain HTTP is for servers inside the cluster, which need no proxy.
+    let proxy = if url.scheme() == Scheme::Https { proxy_for(url.host(), environment) } else { None };
     let Some(proxy) = proxy else {
-        return dial(bounds, url.host(), url.port()).await;
+        return connect(budget, url.host(), url.port()).await;
     };
-    let bad =
-        |reason: &str| FetchError::Connect { host: "the proxy of HTTPS_PROXY".to_owned(), reason: reason.to_owned() };
-    let with_path = format!("{}/proxy", proxy.trim_end_matches('/'));
-    let with_scheme = if proxy.contains("://") { with_path } else { format!("http://{with_path}") };
-    let Ok(Address::Remote(proxy)) = Address::parse(&with_scheme, "/".as_ref()) else {
-        return Err(bad("it is no address such as http://proxy:3128"));
-    };
-    if proxy.scheme() != Scheme::Http {
-        return Err(bad("only proxies of http:// are known"));
+    let proxy = parse_proxy(&proxy).map_err(proxy_error)?;
+    let mut stream = connect(budget, proxy.host(), proxy.port()).await?;
+    let limit = budget.limits.connect;
+    match budget.wait(limit, "asking the proxy for a tunnel", open_tunnel(&mut stream, url, &proxy)).await? {
+        Ok(()) => Ok(stream),
+        Err(error) => Err(proxy_error(&error.to_string())),
     }
-    let mut stream = dial(bounds, proxy.host(), proxy.port()).await?;
-    let limit = bounds.limits.connect;
-    bounds
-        .wait(limit, "asking the proxy", tunnel(&mut stream, url, &proxy))
-        .await?
-        .map_err(|error| bad(&error.to_string()))?;
-    Ok(stream)
 }
 
-async fn tunnel(stream: &mut TcpStream, url: &RemoteUrl, proxy: &RemoteUrl) -> io::Result<()> {
+fn parse_proxy(proxy: &str) -> Result<RemoteUrl, &'static str> {
+    // The path is only there because a repository's address needs one.
+    let with_path = format!("{}/proxy", proxy.trim_end_matches('/'));
+    let with_scheme = if proxy.contains("://") { with_path } else { format!("http://{with_path}") };
+    match Address::parse(&with_scheme, "/".as_ref()) {
+        Ok(Address::Remote(proxy)) if proxy.scheme() == Scheme::Http => Ok(proxy),
+        Ok(Address::Remote(_)) => Err("only http:// proxies are supported"),
+        _ => Err("it is not an address such as http://proxy:3128"),
+    }
+}
+
+fn proxy_error(reason: &str) -> FetchError {
+    FetchError::Connect { host: "the proxy of HTTPS_PROXY".to_owned(), reason: reason.to_owned() }
+}
+
+/// Asks an HTTP proxy for a tunnel to the server.
+async fn open_tunnel(stream: &mut TcpStream, url: &RemoteUrl, proxy: &RemoteUrl) -> io::Result<()> {
     let host = if url.host().contains(':') { format!("[{}]", url.host()) } else { url.host().to_owned() };
     let target = format!("{host}:{}", url.port());
-    let login = proxy.user().map_or(String::new(), |user| {
-        let both = format!("{user}:{}", proxy.password().map_or("", Secret::reveal));
-        format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(both))
-    });
-    stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{login}\r\n").as_bytes()).await?;
-    // Byte by byte: what follows the empty line belongs to the server behind.
+    let authorization = match proxy.user() {
+        Some(user) => {
+            let login = format!("{user}:{}", proxy.password().map_or("", Secret::reveal));
+            format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(login))
+        }
+        None => String::new(),
+    };
+    stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n").as_bytes()).await?;
+    // Byte by byte: what follows the empty line belongs to the server behind the proxy.
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() > 16 << 10 {
@@ -123,30 +135,33 @@ async fn tunnel(stream: &mut TcpStream, url: &RemoteUrl, proxy: &RemoteUrl) -> i
     let status = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     match status {
         b"200" => Ok(()),
-        b"407" => Err(io::Error::other("it wants other credentials")),
+        b"407" => Err(io::Error::other("it refuses the credentials, or asks for some")),
         _ => Err(io::Error::other(format!("it answered {}", String::from_utf8_lossy(status)))),
     }
 }
 
-/// The proxy for a host, after the variables that most programs read.
+/// The proxy for a host, by the variables that most programs read; lower case first, as in curl.
 fn proxy_for(host: &str, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let either = |upper: &str, lower: &str| environment(lower).or_else(|| environment(upper));
-    let proxy = either("HTTPS_PROXY", "https_proxy")?;
-    let without = either("NO_PROXY", "no_proxy").unwrap_or_default();
-    let is_without = without.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-        let entry = entry.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
-        entry == "*" || host == entry || host.strip_suffix(&entry).is_some_and(|rest| rest.ends_with('.'))
-    });
-    (!is_without).then_some(proxy)
+    let variable = |upper: &str, lower: &str| environment(lower).or_else(|| environment(upper));
+    let proxy = variable("HTTPS_PROXY", "https_proxy")?;
+    let exceptions = variable("NO_PROXY", "no_proxy").unwrap_or_default();
+    for exception in exceptions.split(',').map(str::trim).filter(|exception| !exception.is_empty()) {
+        let domain = exception.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
+        let is_subdomain = host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+        if domain == "*" || host == domain || is_subdomain {
+            return None;
+        }
+    }
+    Some(proxy)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Limits;
+    use super::super::FetchLimits;
     use super::*;
 
     #[test]
-    fn the_environment_names_the_proxy_and_who_does_without() {
+    fn the_environment_names_the_proxy_and_the_hosts_without_one() {
         for (no_proxy, host, is_used) in [
             ("", "git.example", true),
             ("git.example", "git.example", false),
@@ -166,8 +181,8 @@ mod tests {
         assert_eq!(proxy_for("git.example", |_| None), None);
     }
 
-    /// Dials by a proxy with this answer; what the proxy was asked, and what came of it.
-    fn by_proxy(answer: &'static str) -> (String, Result<String, FetchError>) {
+    /// Connects through a proxy that answers so; returns what the proxy was asked, and what the connection received.
+    fn through_proxy(answer: &'static str) -> (String, Result<String, FetchError>) {
         let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = proxy.local_addr().unwrap().port();
         let asked = std::thread::spawn(move || {
@@ -184,28 +199,28 @@ mod tests {
         let Ok(Address::Remote(url)) = Address::parse("https://git.example/a", "/".as_ref()) else {
             panic!("an address")
         };
-        let waiter = Waiter::new(FetchBudget::new(Limits::default(), Arc::default())).unwrap();
+        let blocking = BlockingRuntime::new(FetchBudget::new(FetchLimits::default(), Arc::default())).unwrap();
         let environment = |name: &str| (name == "HTTPS_PROXY").then(|| format!("http://me:s3cret@127.0.0.1:{port}/"));
-        let came = waiter.runtime().block_on(async {
-            let mut stream = dial_by(&waiter.bounds, &url, environment).await?;
-            let mut came = String::new();
-            stream.read_to_string(&mut came).await.unwrap();
-            Ok(came)
+        let received = blocking.runtime().block_on(async {
+            let mut stream = connect_http_with(&blocking.budget, &url, environment).await?;
+            let mut received = String::new();
+            stream.read_to_string(&mut received).await.unwrap();
+            Ok(received)
         });
-        (asked.join().unwrap(), came)
+        (asked.join().unwrap(), received)
     }
 
     #[test]
-    fn a_proxy_is_asked_for_a_tunnel() {
-        let (asked, came) = by_proxy("HTTP/1.1 200 fine\r\nVia: x\r\n\r\nhello");
+    fn the_proxy_is_asked_for_a_tunnel_and_its_refusal_is_reported_without_its_password() {
+        let (asked, received) = through_proxy("HTTP/1.1 200 fine\r\nVia: x\r\n\r\nhello");
         assert!(asked.starts_with("CONNECT git.example:443 HTTP/1.1\r\nHost: git.example:443\r\n"), "{asked}");
         assert!(asked.contains("Proxy-Authorization: Basic bWU6czNjcmV0\r\n"), "{asked}");
-        assert_eq!(came.unwrap(), "hello", "what follows the head is the server's");
+        assert_eq!(received.unwrap(), "hello", "what follows the head comes from the server");
         for (answer, words) in
             [("HTTP/1.1 407 who\r\n\r\n", "credentials"), ("HTTP/1.1 503 no\r\n\r\n", "503"), ("", "end of file")]
         {
-            let fault = by_proxy(answer).1.unwrap_err().to_string();
-            assert!(fault.contains("HTTPS_PROXY") && fault.contains(words) && !fault.contains("s3cret"), "{fault}");
+            let error = through_proxy(answer).1.unwrap_err().to_string();
+            assert!(error.contains("HTTPS_PROXY") && error.contains(words) && !error.contains("s3cret"), "{error}");
         }
     }
 }

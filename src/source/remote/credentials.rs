@@ -1,13 +1,13 @@
-//! What a server asks for before it shows a repository. All of it lies in files
-//! that are read anew at each use, because Secrets that are mounted get renewed.
+//! What a server asks for before it shows a repository. All of it is in files
+//! that are read at each use, because mounted Secrets change while driftwall runs.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::FetchError;
-use super::url::RemoteUrl;
+use super::secret::Secret;
+use super::url::{RemoteUrl, Scheme};
 
-/// Files with credentials and with what a server is known by.
+/// The files with credentials, and with what servers are verified by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// A token for HTTP, sent as a password.
@@ -20,98 +20,100 @@ pub struct Credentials {
     pub ssh_key: Option<PathBuf>,
     /// The passphrase of that key.
     pub ssh_passphrase: Option<PathBuf>,
-    /// The host keys of SSH servers, as `known_hosts` of OpenSSH.
+    /// The host keys of SSH servers, in the format of OpenSSH's `known_hosts`.
     pub known_hosts: Option<PathBuf>,
-    /// Authorities for HTTPS beside those of the system, PEM.
+    /// CA certificates for HTTPS beside those of the system, PEM.
     pub ca: Option<PathBuf>,
 }
 
-/// A text that is shown nowhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-/// What HTTP sends.
-pub(super) struct Login {
+/// A login for HTTP.
+pub(super) struct HttpLogin {
     pub(super) user: String,
     pub(super) password: Secret,
 }
 
-/// What SSH opens a session with.
+/// A private key for SSH.
 pub(super) struct SshKey {
     pub(super) file: PathBuf,
     pub(super) key: Secret,
     pub(super) passphrase: Option<Secret>,
 }
 
-impl Secret {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
 impl Credentials {
-    /// Files that do not go together, or not with this address.
+    /// Whether the files fit the address and each other.
+    ///
+    /// # Errors
+    ///
+    /// Says which file is missing or does not fit.
     pub fn check(&self, url: &RemoteUrl) -> Result<(), &'static str> {
-        let is_ssh = url.scheme() == super::url::Scheme::Ssh;
-        let for_http = self.token.is_some() || self.username.is_some() || self.password.is_some() || self.ca.is_some();
-        let for_ssh = self.ssh_key.is_some() || self.ssh_passphrase.is_some() || self.known_hosts.is_some();
-        match () {
-            () if is_ssh && for_http => Err("tokenFile, usernameFile, passwordFile and caFile are for https addresses"),
-            () if !is_ssh && for_ssh => Err("sshKeyFile, sshPassphraseFile and knownHostsFile are for ssh addresses"),
-            () if is_ssh && self.ssh_key.is_none() => Err("an ssh address needs sshKeyFile"),
-            () if is_ssh && self.known_hosts.is_none() => Err("an ssh address needs knownHostsFile"),
-            () if self.token.is_some() && self.password.is_some() => Err("give tokenFile or passwordFile, not both"),
-            () if self.username.is_some() && self.token.is_none() && self.password.is_none() => {
-                Err("usernameFile needs passwordFile or tokenFile")
-            }
-            () if self.password.is_some() && self.username.is_none() && url.user().is_none() => {
-                Err("passwordFile needs usernameFile")
-            }
-            () => Ok(()),
+        let is_ssh = url.scheme() == Scheme::Ssh;
+        let has_http = self.token.is_some() || self.username.is_some() || self.password.is_some() || self.ca.is_some();
+        let has_ssh = self.ssh_key.is_some() || self.ssh_passphrase.is_some() || self.known_hosts.is_some();
+        if is_ssh && has_http {
+            return Err("tokenFile, usernameFile, passwordFile and caFile are for https addresses");
         }
+        if !is_ssh && has_ssh {
+            return Err("sshKeyFile, sshPassphraseFile and knownHostsFile are for ssh addresses");
+        }
+        if is_ssh && self.ssh_key.is_none() {
+            return Err("an ssh address needs sshKeyFile");
+        }
+        if is_ssh && self.known_hosts.is_none() {
+            return Err("an ssh address needs knownHostsFile");
+        }
+        if self.token.is_some() && self.password.is_some() {
+            return Err("set tokenFile or passwordFile, not both");
+        }
+        if self.username.is_some() && self.token.is_none() && self.password.is_none() {
+            return Err("usernameFile needs passwordFile or tokenFile");
+        }
+        if self.password.is_some() && self.username.is_none() && url.user().is_none() {
+            return Err("passwordFile needs usernameFile");
+        }
+        Ok(())
     }
 
     /// The login for HTTP: from files, or else from the address itself.
-    pub(super) fn login(&self, url: &RemoteUrl) -> Result<Option<Login>, FetchError> {
-        let user = self.username.as_deref().map(|file| text("usernameFile", file)).transpose()?;
-        let user = user.map(|user| user.0).or_else(|| url.user().map(str::to_owned));
+    pub(super) fn http_login(&self, url: &RemoteUrl) -> Result<Option<HttpLogin>, FetchError> {
+        let user = match &self.username {
+            Some(file) => Some(read_secret("usernameFile", file)?.reveal().to_owned()),
+            None => url.user().map(str::to_owned),
+        };
         if let Some(file) = &self.token {
-            let password = text("tokenFile", file)?;
-            return Ok(Some(Login { user: user.unwrap_or_else(|| TOKEN_USER.to_owned()), password }));
+            let password = read_secret("tokenFile", file)?;
+            return Ok(Some(HttpLogin { user: user.unwrap_or_else(|| TOKEN_USER.to_owned()), password }));
         }
         if let Some(file) = &self.password {
-            let password = text("passwordFile", file)?;
-            return Ok(Some(Login { user: user.unwrap_or_default(), password }));
+            let password = read_secret("passwordFile", file)?;
+            return Ok(Some(HttpLogin { user: user.unwrap_or_default(), password }));
         }
         // `https://token@host/…` has the token where the user would be.
-        Ok(user.map(|user| Login { user, password: url.password().cloned().unwrap_or_else(|| Secret::new("")) }))
+        let password = url.password().cloned().unwrap_or_else(|| Secret::new(""));
+        Ok(user.map(|user| HttpLogin { user, password }))
     }
 
-    pub(super) fn ssh(&self) -> Result<SshKey, FetchError> {
+    /// The private key for SSH.
+    pub(super) fn ssh_key(&self) -> Result<SshKey, FetchError> {
         let file = self.ssh_key.as_deref().ok_or(FetchError::NoSshKey)?;
-        let passphrase = self.ssh_passphrase.as_deref().map(|file| text("sshPassphraseFile", file)).transpose()?;
-        // The format of keys ends with a line's end, and readers differ in whether they insist on it.
-        let key = Secret(format!("{}\n", text("sshKeyFile", file)?.0));
+        let passphrase = match &self.ssh_passphrase {
+            Some(file) => Some(read_secret("sshPassphraseFile", file)?),
+            None => None,
+        };
+        // The format of keys ends with a line break, and not every reader accepts a key without it.
+        let key = Secret::new(format!("{}\n", read_secret("sshKeyFile", file)?.reveal()));
         Ok(SshKey { file: file.to_owned(), key, passphrase })
     }
 
-    pub(super) fn hosts(&self) -> Result<Option<Secret>, FetchError> {
-        self.known_hosts.as_deref().map(|file| text("knownHostsFile", file)).transpose()
+    /// The content of `knownHostsFile`.
+    pub(super) fn known_hosts(&self) -> Result<Option<Secret>, FetchError> {
+        self.known_hosts.as_deref().map(|file| read_secret("knownHostsFile", file)).transpose()
     }
 
-    pub(super) fn authorities(&self) -> Result<Option<(PathBuf, Vec<u8>)>, FetchError> {
-        let read = |file: &PathBuf| Ok((file.clone(), text("caFile", file)?.0.into_bytes()));
-        self.ca.as_ref().map(read).transpose()
+    /// `caFile` and its content.
+    pub(super) fn ca_file(&self) -> Result<Option<(PathBuf, Vec<u8>)>, FetchError> {
+        let Some(file) = &self.ca else { return Ok(None) };
+        let pem = read_secret("caFile", file)?;
+        Ok(Some((file.clone(), pem.reveal().as_bytes().to_vec())))
     }
 
     /// The files that a login comes from, as errors name them.
@@ -122,33 +124,37 @@ impl Credentials {
             ("passwordFile", &self.password),
             ("sshKeyFile", &self.ssh_key),
         ];
-        let named = files.iter().filter_map(|(key, file)| Some(format!("{key} {}", file.as_ref()?.display())));
-        let all = named.collect::<Vec<_>>().join(" and ");
-        if all.is_empty() { "the address".to_owned() } else { all }
+        let mut named = Vec::new();
+        for (key, file) in files {
+            if let Some(file) = file {
+                named.push(format!("{key} {}", file.display()));
+            }
+        }
+        if named.is_empty() { "the address".to_owned() } else { named.join(" and ") }
     }
 }
 
-/// A file's text without the line's end that editors and `echo` put behind it.
-fn text(key: &'static str, file: &Path) -> Result<Secret, FetchError> {
-    let failed = |reason: String| FetchError::File { key, file: file.to_owned(), reason };
-    let size = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?.len();
-    if size > MAX_FILE {
-        return Err(failed("it is larger than 1 MiB".to_owned()));
+/// A file's text without the line break that editors and `echo` put at its end.
+fn read_secret(key: &'static str, file: &Path) -> Result<Secret, FetchError> {
+    let invalid = |reason: String| FetchError::File { key, file: file.to_owned(), reason };
+    let size = std::fs::metadata(file).map_err(|error| invalid(error.to_string()))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(invalid("it is larger than 1 MiB".to_owned()));
     }
-    let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-    // The parser's own words would quote the content.
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not text".to_owned()))?;
+    let bytes = std::fs::read(file).map_err(|error| invalid(error.to_string()))?;
+    // The error of `from_utf8` would quote the content.
+    let text = String::from_utf8(bytes).map_err(|_| invalid("it is not text".to_owned()))?;
     let text = text.trim_end_matches(['\n', '\r']);
     if text.trim().is_empty() {
-        return Err(failed("it is empty".to_owned()));
+        return Err(invalid("it is empty".to_owned()));
     }
     Ok(Secret::new(text))
 }
 
-/// The user that GitHub wants beside a token; GitLab and Gitea take any.
+/// The user that GitHub wants beside a token; GitLab and Gitea accept any.
 const TOKEN_USER: &str = "x-access-token";
-/// More than any bundle of authorities.
-const MAX_FILE: u64 = 1 << 20;
+/// More than any bundle of CA certificates.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -163,12 +169,12 @@ mod tests {
     }
 
     fn login(credentials: &Credentials, address: &str) -> Option<(String, String)> {
-        let login = credentials.login(&url(address)).unwrap();
+        let login = credentials.http_login(&url(address)).unwrap();
         login.map(|login| (login.user, login.password.reveal().to_owned()))
     }
 
     #[test]
-    fn a_login_comes_from_files_before_the_address() {
+    fn files_take_precedence_over_the_login_in_the_address() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let file = folder.path().join(name);
@@ -190,13 +196,13 @@ mod tests {
         assert_eq!(login(&token, "https://me:pw@host/a"), some("me", "t0ken"));
         assert_eq!(login(&named, "https://host/a"), some("bot", "t0ken"));
         assert_eq!(login(&password, "https://host/a"), some("bot", " pass word "));
-        // Read at each use.
+        // It is read at each use.
         file("token", "newer");
         assert_eq!(login(&token, "https://host/a"), some("x-access-token", "newer"));
     }
 
     #[test]
-    fn a_bad_file_is_named_with_its_key_and_its_content_is_not() {
+    fn an_error_names_the_file_and_its_key_and_never_its_content() {
         let folder = tempfile::tempdir().unwrap();
         for (name, content, words) in [
             ("gone", None, "No such file"),
@@ -208,15 +214,15 @@ mod tests {
                 std::fs::write(&file, content).unwrap();
             }
             let credentials = Credentials { token: Some(file), ..Credentials::default() };
-            let error = credentials.login(&url("https://host/a")).err().unwrap();
-            let shown = format!("{error} {error:?}");
-            assert!(shown.contains("tokenFile") && shown.contains(name) && shown.contains(words), "{shown}");
-            assert!(!shown.contains("s3cret"), "{shown}");
+            let error = credentials.http_login(&url("https://host/a")).err().unwrap();
+            let printed = format!("{error} {error:?}");
+            assert!(printed.contains("tokenFile") && printed.contains(name) && printed.contains(words), "{printed}");
+            assert!(!printed.contains("s3cret"), "{printed}");
         }
     }
 
     #[test]
-    fn files_must_fit_the_address_and_each_other() {
+    fn credentials_that_do_not_fit_the_address_or_each_other_are_refused() {
         let file = || Some(PathBuf::from("f"));
         let none = Credentials::default;
         let ssh = Credentials { ssh_key: file(), known_hosts: file(), ..none() };
@@ -233,10 +239,10 @@ mod tests {
             (Credentials { username: file(), ..none() }, "https://host/a", Some("usernameFile needs")),
             (Credentials { password: file(), ..none() }, "https://host/a", Some("passwordFile needs")),
         ];
-        for (credentials, address, wrong) in cases {
-            let told = credentials.check(&url(address)).err();
-            assert_eq!(told.is_some(), wrong.is_some(), "{address} {credentials:?}: {told:?}");
-            assert!(told.unwrap_or("").contains(wrong.unwrap_or("")), "{told:?}");
+        for (credentials, address, expected) in cases {
+            let error = credentials.check(&url(address)).err();
+            assert_eq!(error.is_some(), expected.is_some(), "{address} {credentials:?}: {error:?}");
+            assert!(error.unwrap_or("").contains(expected.unwrap_or("")), "{error:?}");
         }
     }
 }

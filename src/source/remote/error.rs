@@ -1,54 +1,46 @@
-//! What can go wrong between a repository's server and its mirror, in words that
-//! say what to do. None of them holds a secret.
+//! Why a repository cannot be fetched, in words that say what to do. No error
+//! holds a secret.
 
 use std::path::PathBuf;
 
-/// A look at a repository that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to look at {url}: {fault}")]
-pub struct RemoteError {
-    /// The repository, without credentials.
-    pub url: String,
-    /// What went wrong.
-    pub fault: FetchError,
-}
+use driftwall_core::text;
 
-/// What went wrong.
+/// Why a repository could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The look was called off.
-    #[error("it was cancelled")]
+    /// The fetch was cancelled.
+    #[error("the fetch was cancelled")]
     Cancelled,
-    /// The server's certificate does not hold.
-    #[error("the certificate of {host} is not trusted: {reason}; a private authority is named in caFile")]
+    /// The server's certificate is not trusted.
+    #[error("failed to verify the certificate of {host}: {reason}; name a private CA in caFile")]
     Certificate {
         /// The server.
         host: String,
-        /// Why.
+        /// Why it is not trusted.
         reason: String,
     },
-    /// No connection.
+    /// The connection could not be made, or broke.
     #[error("failed to connect to {host}: {reason}")]
     Connect {
         /// The server and its port.
         host: String,
-        /// Why.
+        /// Why it failed.
         reason: String,
     },
-    /// The server does not take the credentials.
-    #[error("the server refused the credentials of {files}")]
+    /// The server does not accept the credentials.
+    #[error("failed to log in: the server refused the credentials of {files}")]
     Credentials {
         /// The files that they come from.
         files: String,
     },
-    /// A file of the configuration cannot be used.
+    /// A file that the configuration names cannot be used.
     #[error("failed to read {key} {}: {reason}", .file.display())]
     File {
         /// The key that names it.
         key: &'static str,
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
     /// libgit2 failed.
@@ -61,40 +53,40 @@ pub enum FetchError {
     },
     /// The server shows another key than the known one.
     #[error(
-        "the host key of {host} is {fingerprint}, which is not what knownHostsFile has for it: somebody may be in \
-         between; if the server has changed its key, put the new one into knownHostsFile"
+        "failed to verify the host key of {host}: it is {fingerprint}, which is not the key in knownHostsFile: the \
+         connection may be intercepted; if the server has changed its key, put the new one into knownHostsFile"
     )]
     HostKeyChanged {
         /// The server, as `known_hosts` names it.
         host: String,
-        /// The key that it showed.
+        /// The fingerprint of the key that it showed.
         fingerprint: String,
     },
-    /// The server's key is one that was withdrawn.
-    #[error("the host key of {host}, {fingerprint}, is marked @revoked in knownHostsFile")]
+    /// The server's key has been revoked.
+    #[error("failed to verify the host key of {host}: {fingerprint} is marked @revoked in knownHostsFile")]
     HostKeyRevoked {
         /// The server, as `known_hosts` names it.
         host: String,
-        /// The key that it showed.
+        /// The fingerprint of the key that it showed.
         fingerprint: String,
     },
-    /// Nothing is known of the server's key.
+    /// The server's key is not known.
     #[error(
-        "the host key of {host} is not known: it is {fingerprint}; if that is right, add the line of \
-         `ssh-keyscan` for it to knownHostsFile"
+        "failed to verify the host key of {host}: it is {fingerprint}, and knownHostsFile has no key of this host; if \
+         it is right, add the line that `ssh-keyscan` prints for it to knownHostsFile"
     )]
     HostKeyUnknown {
         /// The server, as `known_hosts` names it.
         host: String,
-        /// The key that it showed.
+        /// The fingerprint of the key that it showed.
         fingerprint: String,
     },
-    /// The name of the host leads nowhere.
-    #[error("the host {host} was not found: {reason}")]
+    /// The host's name has no address.
+    #[error("failed to resolve the host {host}: {reason}")]
     HostNotFound {
         /// The server.
         host: String,
-        /// Why.
+        /// Why it failed.
         reason: String,
     },
     /// The mirror's folder cannot be used.
@@ -104,71 +96,71 @@ pub enum FetchError {
         action: &'static str,
         /// The file or folder.
         file: PathBuf,
-        /// Why.
+        /// Why it failed.
         reason: std::io::Error,
     },
-    /// The server asks who is there.
+    /// The server asks for credentials.
     #[error(
-        "the server wants credentials, or there is no such repository; give tokenFile, or usernameFile and passwordFile"
+        "failed to log in: the server asks for credentials, or there is no such repository; set tokenFile, or \
+         usernameFile and passwordFile"
     )]
     NoCredentials,
-    /// SSH without a key.
-    #[error("an ssh address needs sshKeyFile")]
+    /// An ssh address without a key.
+    #[error("failed to log in: an ssh address needs sshKeyFile")]
     NoSshKey,
-    /// The server knows no such repository.
-    #[error("there is no such repository, or it is not shown to these credentials")]
+    /// The server has no such repository.
+    #[error("failed to find the repository: it does not exist, or these credentials may not see it")]
     NotFound,
     /// The server points somewhere else.
-    #[error("the server redirects to {to}; if that is right, name it instead")]
+    #[error("failed to follow the server's redirect to {to}; if that is right, set it as repo")]
     Redirect {
         /// Where to, without credentials.
         to: String,
     },
     /// The revision is not, or no longer, in the repository.
-    #[error("{reason}")]
+    #[error("failed to find the revision: {reason}")]
     Revision {
         /// What is missing.
         reason: String,
     },
-    /// The server answers something else than a repository.
-    #[error("the server answered {reason}")]
+    /// The server's answer is not that of a Git server.
+    #[error("failed to use the server's answer: {reason}")]
     Server {
-        /// What it answered.
+        /// What is wrong with it.
         reason: String,
     },
-    /// The private key cannot be opened.
-    #[error("failed to use sshKeyFile {}: {reason}; is the format OpenSSH or PEM, and sshPassphraseFile right?", .file.display())]
+    /// The private key cannot be used.
+    #[error("failed to use sshKeyFile {}: {reason}; is its format OpenSSH or PEM, and sshPassphraseFile right?", .file.display())]
     SshKey {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// Why it failed.
         reason: String,
     },
-    /// Nothing came in time.
-    #[error("it timed out after {seconds} s of {doing}")]
+    /// TLS could not be set up on this side.
+    #[error("failed to set up TLS: {0}")]
+    Tls(String),
+    /// The server was too slow.
+    #[error("timed out after {seconds} s while {activity}")]
     TimedOut {
-        /// How long it was waited.
+        /// The limit in seconds.
         seconds: u64,
-        /// What it was waited for.
-        doing: &'static str,
+        /// What took too long.
+        activity: &'static str,
     },
-    /// The repository is larger than it may be.
-    #[error("it sent more than {} MiB", .limit >> 20)]
+    /// The repository is too large.
+    #[error("failed to receive the repository: the server sent more than {} MiB", .limit >> 20)]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
     },
 }
 
-/// A server's words as a log may hold them: on one line, and not too many.
-pub(super) fn words(text: &str) -> String {
-    let one_line = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let text = one_line.collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(MAX_WORDS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+/// A server's words, fit for a log: on one line, and not too many.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    text::truncate(&words.collect::<Vec<_>>().join(" "), MAX_CHARS)
 }
 
 /// The most characters that are kept of a server's words.
-const MAX_WORDS: usize = 200;
+const MAX_CHARS: usize = 200;

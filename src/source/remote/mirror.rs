@@ -1,26 +1,28 @@
 //! A source's repository on a server, kept as a bare one on this disk: what is
-//! read is always the mirror, so a server that is away takes nothing away.
+//! read is always the mirror, so an unreachable server takes nothing away.
 //!
-//! The mirror belongs to driftwall alone. It holds one reference for each
-//! revision that was followed, `refs/driftwall/…`, which only moves to a commit
-//! that is there with all its files; the newest stays when the server or the
-//! branch goes. A mirror that is damaged is made anew beside the old one, and
-//! then takes its place.
+//! The mirror belongs to driftwall alone. It holds one reference, that of the
+//! revision, `refs/driftwall/…`, which only moves to a commit that is there with
+//! all its files; the newest stays when the server or the branch is gone. A
+//! mirror that is damaged is cloned again into another folder, which then
+//! replaces it.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest;
 use git2::{ObjectType, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, Tree};
+use tempfile::TempDir;
 
-use super::super::{GitError, MAX_DEPTH, prepare};
-use super::budget::{FetchBudget, Limits, TICK};
+use super::super::libgit2;
+use super::super::limits::MAX_FOLDER_DEPTH;
+use super::budget::{CHECK_INTERVAL, FetchBudget, FetchLimits};
+use super::context::{ContextGuard, FetchContext, TRANSPORT_URL};
 use super::credentials::Credentials;
-use super::error::{FetchError, RemoteError};
-use super::fetch;
-use super::transport::{ADDRESS, Call, Calling};
+use super::error::FetchError;
+use super::fetch::{fetch_all_refs, fetch_revision, parse_commit_id};
 use super::url::Address;
 
 /// A source's mirror. All its functions block; none may run on a thread of an asynchronous runtime.
@@ -30,103 +32,115 @@ pub struct Mirror {
     address: Address,
     revision: String,
     credentials: Credentials,
-    limits: Limits,
-    /// Whether this process has seen that the commit is there with all its files.
-    is_checked: AtomicBool,
+    limits: FetchLimits,
+    /// Whether this process has verified that the recorded commit is there with all its files.
+    is_verified: AtomicBool,
 }
 
 impl Mirror {
-    /// The mirror of a source under the folder `data`. Nothing is touched before the first look.
+    /// The mirror of a source under the folder `data_dir`. Nothing is read or written before the first sync.
     ///
     /// Its own folder is named after the source and a hash of the address: sources
-    /// never share one, and another address never meets the old one's objects.
-    pub fn new(data: &Path, source: &str, address: Address, revision: &str, credentials: Credentials) -> Self {
-        let is_plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let name: String = source.chars().take(40).map(is_plain).collect();
-        let folder = data.join(format!("{name}-{}.git", hash(&format!("{source}\0{address}"))));
-        let (revision, limits) = (revision.to_owned(), Limits::default());
-        Self { folder, address, revision, credentials, limits, is_checked: AtomicBool::new(false) }
+    /// never share one, and a new address never meets the objects of the old one.
+    pub fn new(data_dir: &Path, source: &str, address: Address, revision: &str, credentials: Credentials) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let name: String = source.chars().take(40).map(plain).collect();
+        let folder = data_dir.join(format!("{name}-{}.git", short_hash(&format!("{source}\0{address}"))));
+        let (revision, limits) = (revision.to_owned(), FetchLimits::default());
+        Self { folder, address, revision, credentials, limits, is_verified: AtomicBool::new(false) }
     }
 
-    /// Other limits than the usual ones.
+    /// The same with other limits than the default ones.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: FetchLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The bare repository; there after the first successful look.
+    /// The bare repository; it exists after the first successful sync.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The commit of the last successful look of any process, without the server; `None` before the first.
-    pub fn last(&self) -> Option<Oid> {
-        prepare();
-        self.open().ok().and_then(|git| self.kept(&git))
+    /// The repository that is mirrored.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
-    /// Looks at the server, brings the revision's commit into the mirror where it is not there, and returns it.
+    /// The commit of the last successful sync of any process, without asking the
+    /// server; `None` before the first.
+    pub fn mirrored_commit(&self) -> Option<Oid> {
+        libgit2::init();
+        let git = self.open().ok()?;
+        self.recorded_commit(&git)
+    }
+
+    /// Asks the server for the revision's commit, fetches it into the mirror if it is not there, and returns it.
     ///
-    /// Where nothing has moved, this lists the server's references and no more.
-    /// `cancel` ends it within a moment, with an error.
-    pub fn look(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, GitError> {
-        self.locked(cancel, |bounds| {
+    /// Where nothing has changed, this lists the server's references and no more.
+    ///
+    /// # Errors
+    ///
+    /// The fetch failed, or `cancel` was set, which ends it within a moment.
+    pub fn sync(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
+        self.with_lock(cancel, |budget| {
             if !self.folder.exists() {
-                return self.make(bounds);
+                return self.clone_anew(budget);
             }
-            match self.renew(bounds) {
-                Err(Trouble::Damaged(reason)) => {
-                    tracing::warn!(mirror = %self.folder.display(), %reason, "Mirror is damaged and made anew");
-                    self.make(bounds)
-                }
-                Err(Trouble::FetchError(fault)) => Err(fault),
+            match self.update(budget) {
                 Ok(commit) => Ok(commit),
+                Err(UpdateError::Fetch(error)) => Err(error),
+                Err(UpdateError::Damaged(reason)) => {
+                    tracing::warn!(mirror = %self.folder.display(), %reason, "Mirror is damaged, cloning it again");
+                    self.clone_anew(budget)
+                }
             }
         })
     }
 
-    /// Makes the mirror anew, whatever its state: for whoever finds an object unreadable.
-    pub fn remake(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, GitError> {
-        self.locked(cancel, |bounds| self.make(bounds))
+    /// Clones the mirror again, whatever its state: for callers that find an object unreadable.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::sync`].
+    pub fn reclone(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
+        self.with_lock(cancel, |budget| self.clone_anew(budget))
     }
 
-    /// Runs `work` with the mirror to itself, also among processes: an old
-    /// configuration's look may still be on its way when the new one's begins.
-    fn locked(
+    /// Runs `work` while no other thread or process uses the mirror: the sync of
+    /// an old configuration may still be under way when that of a new one begins.
+    fn with_lock(
         &self,
         cancel: &Arc<AtomicBool>,
         work: impl FnOnce(&Arc<FetchBudget>) -> Result<Oid, FetchError>,
-    ) -> Result<Oid, GitError> {
-        prepare();
-        let bounds = FetchBudget::new(self.limits, cancel.clone());
-        let looked = self.lock(&bounds).and_then(|_lock| {
-            self.sweep();
-            work(&bounds)
-        });
-        looked.map_err(|fault| GitError::Remote(RemoteError { url: self.address.to_string(), fault }))
+    ) -> Result<Oid, FetchError> {
+        libgit2::init();
+        let budget = FetchBudget::new(self.limits, cancel.clone());
+        let _lock = self.lock(&budget)?;
+        self.remove_leftovers();
+        work(&budget)
     }
 
-    fn lock(&self, bounds: &FetchBudget) -> Result<File, FetchError> {
-        let data = self.folder.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(data).map_err(failed("make the data folder", data))?;
+    fn lock(&self, budget: &FetchBudget) -> Result<File, FetchError> {
+        let data_dir = self.data_dir();
+        fs::create_dir_all(data_dir).map_err(io_error("create the data folder", data_dir))?;
         let path = self.folder.with_extension("lock");
-        let file = File::create(&path).map_err(failed("make the lock", &path))?;
+        let file = File::create(&path).map_err(io_error("create the lock", &path))?;
         loop {
-            bounds.check()?;
+            budget.check()?;
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(TICK),
-                Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(CHECK_INTERVAL),
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
             }
         }
     }
 
     /// Removes what a process that was killed has left half done.
-    fn sweep(&self) {
-        let beside = self.folder.parent().map(|data| entries(data, &self.beside())).unwrap_or_default();
-        let packs = entries(&self.folder.join("objects/pack"), "pack_git2_");
-        for path in beside.into_iter().chain(packs) {
+    fn remove_leftovers(&self) {
+        let mut leftovers = entries_with_prefix(self.data_dir(), &self.temp_prefix());
+        leftovers.extend(entries_with_prefix(&self.folder.join("objects/pack"), "pack_git2_"));
+        for path in leftovers {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             if let Err(error) = removed {
                 tracing::warn!(path = %path.display(), %error, "Leftover not removed");
@@ -134,74 +148,87 @@ impl Mirror {
         }
     }
 
-    /// What names of folders that are on their way in or out begin with.
-    fn beside(&self) -> String {
+    fn data_dir(&self) -> &Path {
+        self.folder.parent().unwrap_or(Path::new("."))
+    }
+
+    /// What the names of this mirror's temporary folders begin with.
+    fn temp_prefix(&self) -> String {
         format!(".{}.", self.folder.file_stem().and_then(|name| name.to_str()).unwrap_or("mirror"))
     }
 
+    /// A folder beside the mirror, on the same file system, so that it can be renamed.
+    fn temp_folder(&self, purpose: &str) -> Result<TempDir, FetchError> {
+        let prefix = format!("{}{purpose}.", self.temp_prefix());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(self.data_dir());
+        folder.map_err(io_error("create a folder in", self.data_dir()))
+    }
+
     /// Brings a mirror up to date.
-    fn renew(&self, bounds: &Arc<FetchBudget>) -> Result<Oid, Trouble> {
-        let git = self.open().map_err(Trouble::Damaged)?;
-        let kept = self.kept(&git);
-        let commit = match self.bring(&git, bounds) {
+    fn update(&self, budget: &Arc<FetchBudget>) -> Result<Oid, UpdateError> {
+        let git = self.open().map_err(UpdateError::Damaged)?;
+        let recorded = self.recorded_commit(&git);
+        let commit = match self.fetch(&git, budget) {
+            Ok(commit) => commit,
             Err(FetchError::Git { action, reason }) => {
-                // The words may be about the server or about the disk.
-                readable(&git, bounds)?;
-                return Err(FetchError::Git { action, reason }.into());
+                // libgit2's error may be about the server or about the disk.
+                verify_history(&git, budget)?;
+                return Err(UpdateError::Fetch(FetchError::Git { action, reason }));
             }
-            other => other?,
+            Err(error) => return Err(UpdateError::Fetch(error)),
         };
-        let is_same = kept == Some(commit);
-        if !is_same || !self.is_checked.load(std::sync::atomic::Ordering::Relaxed) {
-            is_whole(&git, commit, bounds)?;
+        let is_same = recorded == Some(commit);
+        if !is_same || !self.is_verified.load(Ordering::Relaxed) {
+            verify_complete(&git, commit, budget)?;
         }
         if !is_same {
-            self.keep(&git, commit)?;
+            self.record_commit(&git, commit)?;
         }
-        self.is_checked.store(true, std::sync::atomic::Ordering::Relaxed);
-        if !is_same && entries(&self.folder.join("objects/pack"), "pack-").len() > 2 * MAX_PACKS {
-            // Each push brings a pack, and libgit2 joins none; a new mirror has one.
-            tracing::info!(mirror = %self.folder.display(), "Mirror has many packs and is made anew");
-            return Ok(self.make(bounds)?);
+        self.is_verified.store(true, Ordering::Relaxed);
+        if !is_same && entries_with_prefix(&self.folder.join("objects/pack"), "pack-").len() > 2 * MAX_PACKS {
+            // Each fetch adds a pack, and libgit2 joins none; a new clone has one.
+            tracing::info!(mirror = %self.folder.display(), "Mirror has too many packs, cloning it again");
+            return Ok(self.clone_anew(budget)?);
         }
         Ok(commit)
     }
 
-    /// Makes a mirror beside the place where it belongs, and puts it there when it is complete.
-    fn make(&self, bounds: &Arc<FetchBudget>) -> Result<Oid, FetchError> {
-        let data = self.folder.parent().unwrap_or(Path::new("."));
-        let beside = |kind| tempfile::Builder::new().prefix(&format!("{}{kind}.", self.beside())).tempdir_in(data);
-        let new = beside("new").map_err(failed("make a folder in", data))?;
+    /// Clones into a temporary folder, which replaces the mirror when it is complete.
+    fn clone_anew(&self, budget: &Arc<FetchBudget>) -> Result<Oid, FetchError> {
+        let new = self.temp_folder("new")?;
         let options = &mut RepositoryInitOptions::new();
         let git = Repository::init_opts(new.path(), options.bare(true).external_template(false))
-            .map_err(|reason| FetchError::Git { action: "make the mirror", reason })?;
-        let commit = self.bring(&git, bounds)?;
-        is_whole(&git, commit, bounds).map_err(|trouble| match trouble {
-            Trouble::Damaged(reason) => FetchError::Git { action: "read what was fetched", reason },
-            Trouble::FetchError(fault) => fault,
-        })?;
-        self.keep(&git, commit)?;
+            .map_err(|reason| FetchError::Git { action: "create the mirror", reason })?;
+        let commit = self.fetch(&git, budget)?;
+        match verify_complete(&git, commit, budget) {
+            Ok(()) => {}
+            Err(UpdateError::Damaged(reason)) => {
+                return Err(FetchError::Git { action: "read what was fetched", reason });
+            }
+            Err(UpdateError::Fetch(error)) => return Err(error),
+        }
+        self.record_commit(&git, commit)?;
         drop(git);
         if self.folder.exists() {
-            let old = beside("old").map_err(failed("make a folder in", data))?;
-            fs::rename(&self.folder, old.path().join("mirror")).map_err(failed("put away", &self.folder))?;
+            let old = self.temp_folder("old")?;
+            fs::rename(&self.folder, old.path().join("mirror")).map_err(io_error("move away", &self.folder))?;
         }
-        fs::rename(new.path(), &self.folder).map_err(failed("put the mirror at", &self.folder))?;
-        self.is_checked.store(true, std::sync::atomic::Ordering::Relaxed);
+        fs::rename(new.path(), &self.folder).map_err(io_error("move the mirror to", &self.folder))?;
+        self.is_verified.store(true, Ordering::Relaxed);
         Ok(commit)
     }
 
-    fn bring(&self, git: &Repository, bounds: &Arc<FetchBudget>) -> Result<Oid, FetchError> {
-        let (address, _calling) = match &self.address {
+    fn fetch(&self, git: &Repository, budget: &Arc<FetchBudget>) -> Result<Oid, FetchError> {
+        let (address, _guard) = match &self.address {
             Address::Local(folder) => (folder.to_string_lossy().into_owned(), None),
             Address::Remote(url) => {
-                let (url, credentials, bounds) = (url.clone(), self.credentials.clone(), bounds.clone());
-                (ADDRESS.to_owned(), Some(Calling::new(Call { url, credentials, bounds })))
+                let (url, credentials, budget) = (url.clone(), self.credentials.clone(), budget.clone());
+                (TRANSPORT_URL.to_owned(), Some(ContextGuard::new(FetchContext { url, credentials, budget })))
             }
         };
-        match (fetch::bring(git, &address, &self.revision, bounds), fetch::commit_id(&self.revision)) {
-            (Err(FetchError::Revision { .. }), Some(id)) => fetch::bring_all(git, &address, id, bounds),
-            (brought, _) => brought,
+        match (fetch_revision(git, &address, &self.revision, budget), parse_commit_id(&self.revision)) {
+            (Err(FetchError::Revision { .. }), Some(id)) => fetch_all_refs(git, &address, id, budget),
+            (fetched, _) => fetched,
         }
     }
 
@@ -209,19 +236,19 @@ impl Mirror {
         Repository::open_ext(&self.folder, RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::BARE, [] as [&str; 0])
     }
 
-    /// The reference of the revision that is followed.
+    /// The name of the reference that records the revision's commit.
     fn reference(&self) -> String {
-        format!("{OWN}{}", hash(&self.revision))
+        format!("{REFERENCE_PREFIX}{}", short_hash(&self.revision))
     }
 
-    fn kept(&self, git: &Repository) -> Option<Oid> {
+    fn recorded_commit(&self, git: &Repository) -> Option<Oid> {
         git.refname_to_id(&self.reference()).ok()
     }
 
-    /// Remembers the commit of the revision, and forgets those of other revisions.
-    fn keep(&self, git: &Repository, commit: Oid) -> Result<(), FetchError> {
+    /// Records the commit of the revision, and removes the references of other revisions.
+    fn record_commit(&self, git: &Repository, commit: Oid) -> Result<(), FetchError> {
         let name = self.reference();
-        let keep = || -> Result<(), git2::Error> {
+        let record = || -> Result<(), git2::Error> {
             git.reference(&name, commit, true, "")?;
             // For people who look into the mirror with Git.
             git.set_head_detached(commit)?;
@@ -233,40 +260,40 @@ impl Mirror {
             }
             Ok(())
         };
-        keep().map_err(|reason| FetchError::Git { action: "keep the commit in the mirror", reason })
+        record().map_err(|reason| FetchError::Git { action: "record the commit in the mirror", reason })
     }
 }
 
 /// Why a mirror was not brought up to date.
-enum Trouble {
+enum UpdateError {
     /// It cannot be read.
     Damaged(git2::Error),
-    /// It could not be renewed, and is as good as it was.
-    FetchError(FetchError),
+    /// The fetch failed; the mirror is as good as it was.
+    Fetch(FetchError),
 }
 
-impl From<FetchError> for Trouble {
-    fn from(fault: FetchError) -> Self {
-        Self::FetchError(fault)
+impl From<FetchError> for UpdateError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error)
     }
 }
 
-/// Whether a commit is there with all its files. Looks at the heads of objects
-/// only, which is enough to find a pack that is gone, cut or not its index's.
-fn is_whole(git: &Repository, commit: Oid, bounds: &FetchBudget) -> Result<(), Trouble> {
-    let tree = git.find_commit(commit).and_then(|commit| commit.tree()).map_err(Trouble::Damaged)?;
-    let odb = git.odb().map_err(Trouble::Damaged)?;
+/// Whether a commit is there with all its files. Reads the headers of objects
+/// only, which is enough to find a pack that is gone, truncated or does not fit its index.
+fn verify_complete(git: &Repository, commit: Oid, budget: &FetchBudget) -> Result<(), UpdateError> {
+    let tree = git.find_commit(commit).and_then(|commit| commit.tree()).map_err(UpdateError::Damaged)?;
+    let odb = git.odb().map_err(UpdateError::Damaged)?;
     let mut trees: Vec<(Tree<'_>, usize)> = vec![(tree, 0)];
     while let Some((tree, depth)) = trees.pop() {
-        bounds.check()?;
+        budget.check()?;
         for entry in &tree {
             match entry.kind() {
-                // A tree so deep is refused when it is read.
-                Some(ObjectType::Tree) if depth < MAX_DEPTH => {
-                    trees.push((git.find_tree(entry.id()).map_err(Trouble::Damaged)?, depth + 1));
+                // A deeper tree is refused when it is loaded.
+                Some(ObjectType::Tree) if depth < MAX_FOLDER_DEPTH => {
+                    trees.push((git.find_tree(entry.id()).map_err(UpdateError::Damaged)?, depth + 1));
                 }
                 Some(ObjectType::Blob) => {
-                    odb.read_header(entry.id()).map_err(Trouble::Damaged)?;
+                    odb.read_header(entry.id()).map_err(UpdateError::Damaged)?;
                 }
                 _ => {}
             }
@@ -275,44 +302,49 @@ fn is_whole(git: &Repository, commit: Oid, bounds: &FetchBudget) -> Result<(), T
     Ok(())
 }
 
-/// Whether all the history can be walked that a fetch builds on.
-fn readable(git: &Repository, bounds: &FetchBudget) -> Result<(), Trouble> {
-    let mut walk = git.revwalk().map_err(Trouble::Damaged)?;
-    walk.push_glob("refs/*").map_err(Trouble::Damaged)?;
+/// Whether the whole history can be walked that a fetch builds on.
+fn verify_history(git: &Repository, budget: &FetchBudget) -> Result<(), UpdateError> {
+    let mut walk = git.revwalk().map_err(UpdateError::Damaged)?;
+    walk.push_glob("refs/*").map_err(UpdateError::Damaged)?;
     for id in walk {
-        bounds.check()?;
-        id.map_err(Trouble::Damaged)?;
+        budget.check()?;
+        id.map_err(UpdateError::Damaged)?;
     }
     match git.head().and_then(|head| head.peel_to_commit()) {
-        Ok(commit) => is_whole(git, commit.id(), bounds),
-        Err(error) => Err(Trouble::Damaged(error)),
+        Ok(commit) => verify_complete(git, commit.id(), budget),
+        Err(error) => Err(UpdateError::Damaged(error)),
     }
 }
 
-fn failed(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> FetchError {
+fn io_error(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> FetchError {
     let file = file.to_owned();
     move |reason| FetchError::Mirror { action, file, reason }
 }
 
-/// What a folder has whose names begin with `prefix`; nothing where it cannot be read.
-fn entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_wanted = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
-    entries.filter(is_wanted).map(|entry| entry.path()).collect()
+/// The entries of a folder whose names begin with `prefix`; none where it cannot be read.
+fn entries_with_prefix(folder: &Path, prefix: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            found.push(entry.path());
+        }
+    }
+    found
 }
 
-/// Sixteen hexadecimal digits that stand for a text.
-fn hash(text: &str) -> String {
+/// The first sixteen hexadecimal digits of a text's SHA-256.
+fn short_hash(text: &str) -> String {
     use std::fmt::Write as _;
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
+    let mut hex = String::new();
+    for byte in digest.as_ref().iter().take(8) {
         // Writing to a string does not fail.
         let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    }
+    hex
 }
 
-/// The references that belong to driftwall.
-const OWN: &str = "refs/driftwall/";
-/// So many pushes until a mirror is made anew.
+/// Where driftwall's own references are.
+const REFERENCE_PREFIX: &str = "refs/driftwall/";
+/// About so many fetches until a mirror is cloned again: a pack is a file and its index.
 const MAX_PACKS: usize = 500;

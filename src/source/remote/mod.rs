@@ -1,27 +1,34 @@
 //! Repositories on servers, kept as bare mirrors on this disk: over HTTPS and
 //! SSH, with credentials from files, bounded in time and bytes.
 //!
-//! libgit2 asks one transport of ours (`transport`) for everything, so that
+//! libgit2 uses one transport of ours (`transport`) for every server, so that
 //! trust, credentials, time-outs and cancellation are each source's own and not
 //! the process's.
+//!
+//! ```text
+//! mirror → fetch → (libgit2) → transport → https, ssh → connect
+//! ```
 
 mod budget;
 mod connect;
+mod context;
 mod credentials;
 mod error;
 mod fetch;
 mod https;
 mod known_hosts;
 mod mirror;
+mod secret;
 mod ssh;
 mod tls;
 mod transport;
 mod url;
 
-pub use budget::Limits;
-pub use credentials::{Credentials, Secret};
-pub use error::{FetchError, RemoteError};
+pub use budget::FetchLimits;
+pub use credentials::Credentials;
+pub use error::FetchError;
 pub use mirror::Mirror;
+pub use secret::Secret;
 pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
-pub(super) use transport::register;
+pub(super) use transport::register as register_transport;

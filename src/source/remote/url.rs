@@ -1,10 +1,10 @@
-//! Where a repository is: on this machine, or over HTTP or SSH. A password or
-//! token inside an address is taken out of it and never shown again.
+//! Where a repository is: on this machine, or on an HTTP or SSH server. A
+//! password or token in an address is taken out of it and never shown.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::credentials::Secret;
+use super::secret::Secret;
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,10 @@ pub enum Address {
     Remote(RemoteUrl),
 }
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Plain HTTP, only where it was written so.
+    /// HTTP without TLS.
     Http,
     /// HTTP over TLS.
     Https,
@@ -26,7 +26,7 @@ pub enum Scheme {
     Ssh,
 }
 
-/// A repository on a server. It shows itself without credentials.
+/// A repository on a server. It is displayed without credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteUrl {
     scheme: Scheme,
@@ -35,13 +35,13 @@ pub struct RemoteUrl {
     host: String,
     port: Option<u16>,
     path: String,
-    /// Written as `user@host:path`, where a path is relative to the user's home.
-    scp: bool,
+    /// Whether it is written as by `scp`: `user@host:path`, where a path is relative to the user's home.
+    is_scp: bool,
 }
 
-/// An address that cannot be used.
+/// An address that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is no address of a repository: {reason}")]
+#[error("failed to parse the repository address `{value}`: {reason}")]
 pub struct AddressError {
     /// What was written, without credentials.
     value: String,
@@ -50,24 +50,28 @@ pub struct AddressError {
 }
 
 impl Address {
-    /// Reads an address. A relative path is relative to `folder`.
+    /// Parses an address. A relative path is relative to `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong and what would be right, without credentials.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, AddressError> {
-        let read = match text.split_once("://") {
-            _ if text.is_empty() => Err(FORMS),
+        let parsed = match text.split_once("://") {
+            _ if text.is_empty() => Err(ADDRESS_FORMS),
             Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
-                "file" => local(rest),
+                "file" => parse_file_url(rest),
                 "http" => RemoteUrl::parse(Scheme::Http, rest).map(Self::Remote),
                 "https" => RemoteUrl::parse(Scheme::Https, rest).map(Self::Remote),
                 "ssh" => RemoteUrl::parse(Scheme::Ssh, rest).map(Self::Remote),
-                _ => Err(FORMS),
+                _ => Err(ADDRESS_FORMS),
             },
             None => match text.split_once(':') {
-                // A colon after a slash belongs to the name of a folder, as for Git.
-                Some((host, path)) if !host.contains('/') => RemoteUrl::scp(host, path).map(Self::Remote),
+                // A colon after a slash belongs to a folder's name, as for Git.
+                Some((host, path)) if !host.contains('/') => RemoteUrl::parse_scp(host, path).map(Self::Remote),
                 _ => Ok(Self::Local(folder.join(text))),
             },
         };
-        read.map_err(|reason| AddressError { value: redacted(text), reason })
+        parsed.map_err(|reason| AddressError { value: redacted(text), reason })
     }
 }
 
@@ -82,47 +86,50 @@ impl fmt::Display for Address {
 
 impl RemoteUrl {
     fn parse(scheme: Scheme, rest: &str) -> Result<Self, &'static str> {
-        let (authority, path) = rest.split_once('/').ok_or("it names no repository after the host")?;
+        let (authority, path) = rest.split_once('/').ok_or(NO_PATH)?;
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
-        let (user, password) = match user.map(|user| user.split_once(':').map_or((user, None), |(u, p)| (u, Some(p)))) {
-            Some((user, password)) => (Some(decoded(user)?), password.map(decoded).transpose()?),
+        let (user, password) = match user {
+            Some(login) => match login.split_once(':') {
+                Some((user, password)) => (Some(percent_decoded(user)?), Some(percent_decoded(password)?)),
+                None => (Some(percent_decoded(login)?), None),
+            },
             None => (None, None),
         };
         let (host, port) = host_and_port(host)?;
         let path = match scheme {
-            Scheme::Ssh if password.is_some() => return Err("SSH takes no password in the address: give sshKeyFile"),
+            Scheme::Ssh if password.is_some() => return Err("an ssh address cannot have a password; set sshKeyFile"),
             // `ssh://host/~/gitops` is in the user's home.
-            Scheme::Ssh if path.starts_with('~') => decoded(path)?,
-            Scheme::Ssh => decoded(&format!("/{path}"))?,
-            Scheme::Http | Scheme::Https => web_path(path)?,
+            Scheme::Ssh if path.starts_with('~') => percent_decoded(path)?,
+            Scheme::Ssh => percent_decoded(&format!("/{path}"))?,
+            Scheme::Http | Scheme::Https => http_path(path)?,
         };
         if path.trim_matches('/').is_empty() {
-            return Err("it names no repository after the host");
+            return Err(NO_PATH);
         }
         let user = user.filter(|user| !user.is_empty());
-        Ok(Self { scheme, user, password: password.map(Secret::new), host, port, path, scp: false })
+        Ok(Self { scheme, user, password: password.map(Secret::new), host, port, path, is_scp: false })
     }
 
-    fn scp(host: &str, path: &str) -> Result<Self, &'static str> {
+    fn parse_scp(host: &str, path: &str) -> Result<Self, &'static str> {
         let (user, host) = match host.rsplit_once('@') {
             Some((user, host)) => (Some(user.to_owned()).filter(|user| !user.is_empty()), host),
             None => (None, host),
         };
-        let host = is_host(host).then(|| host.to_ascii_lowercase()).ok_or(HOST)?;
+        let host = is_host(host).then(|| host.to_ascii_lowercase()).ok_or(INVALID_HOST)?;
         if path.is_empty() {
-            return Err("it names no repository after the host");
+            return Err(NO_PATH);
         }
-        // The server would take it for an option of its program.
+        // The server's `git-upload-pack` would take a leading dash for an option.
         if path.starts_with('-') || path.contains(char::is_control) {
-            return Err("its path begins with a dash or has a control character");
+            return Err("its path begins with a dash or contains a control character");
         }
-        Ok(Self { scheme: Scheme::Ssh, user, password: None, host, port: None, path: path.to_owned(), scp: true })
+        Ok(Self { scheme: Scheme::Ssh, user, password: None, host, port: None, path: path.to_owned(), is_scp: true })
     }
 
-    /// How the server is spoken to.
+    /// The protocol.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -146,7 +153,7 @@ impl RemoteUrl {
         self.user.as_deref()
     }
 
-    /// The repository on the server: for HTTP as it is sent, for SSH as the server's Git takes it.
+    /// The repository's path on the server: percent-encoded for HTTP, decoded for SSH.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -155,7 +162,7 @@ impl RemoteUrl {
         self.password.as_ref()
     }
 
-    /// `host` or `host:port`, as HTTP and known hosts of other ports want it.
+    /// `host` or `host:port`, as in the address; IPv6 in brackets.
     pub(super) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         self.port.map_or(host.clone(), |port| format!("{host}:{port}"))
@@ -169,7 +176,7 @@ impl fmt::Display for RemoteUrl {
         let user = user.map_or(String::new(), |user| format!("{user}@"));
         let (authority, path) = (self.authority(), self.path.trim_start_matches('/'));
         match self.scheme {
-            Scheme::Ssh if self.scp => write!(f, "{user}{authority}:{}", self.path),
+            Scheme::Ssh if self.is_scp => write!(f, "{user}{authority}:{}", self.path),
             Scheme::Ssh => write!(f, "ssh://{user}{authority}/{path}"),
             Scheme::Http => write!(f, "http://{authority}/{path}"),
             Scheme::Https => write!(f, "https://{authority}/{path}"),
@@ -183,20 +190,20 @@ impl fmt::Debug for RemoteUrl {
     }
 }
 
-fn local(rest: &str) -> Result<Address, &'static str> {
+fn parse_file_url(rest: &str) -> Result<Address, &'static str> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
-        return Err("file:// takes a full path, such as file:///srv/git/gitops");
+        return Err("file:// needs an absolute path, such as file:///srv/git/gitops");
     }
-    Ok(Address::Local(decoded(path)?.into()))
+    Ok(Address::Local(percent_decoded(path)?.into()))
 }
 
 fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or(HOST)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| HOST)?;
-            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(HOST)?) })
+            let (host, port) = rest.split_once(']').ok_or(INVALID_HOST)?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| INVALID_HOST)?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(INVALID_HOST)?) })
         }
         None => match text.split_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -204,33 +211,33 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
         },
     };
     if !text.starts_with('[') && !is_host(host) {
-        return Err(HOST);
+        return Err(INVALID_HOST);
     }
     let port = port.filter(|port| !port.is_empty()).map(|port| match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err("its port is no number from 1 to 65535"),
+        _ => Err("its port is not a number from 1 to 65535"),
     });
     Ok((host.to_ascii_lowercase(), port.transpose()?))
 }
 
 fn is_host(text: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    !text.is_empty() && !text.starts_with(['-', '.']) && text.bytes().all(is_fit)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    !text.is_empty() && !text.starts_with(['-', '.']) && text.bytes().all(is_allowed)
 }
 
-fn web_path(path: &str) -> Result<String, &'static str> {
+fn http_path(path: &str) -> Result<String, &'static str> {
     if path.contains(['?', '#']) {
-        return Err("a repository's address has no `?` and no `#`");
+        return Err("a repository's address cannot have `?` or `#`");
     }
     if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f || !byte.is_ascii()) {
-        return Err("its path has a character that must be written as %XX");
+        return Err("its path has a character that must be percent-encoded (%XX)");
     }
     Ok(format!("/{}", path.trim_end_matches('/')))
 }
 
-/// `%XX` read; the result has no control characters, which no name needs and which would end a line of a protocol.
-fn decoded(text: &str) -> Result<String, &'static str> {
-    const BAD: &str = "it has a `%` that is not followed by two hexadecimal digits of a readable character";
+/// Decodes `%XX`. Control characters are refused: no name needs them, and a line break would end a line of the protocol.
+fn percent_decoded(text: &str) -> Result<String, &'static str> {
+    const INVALID: &str = "it has a `%` that is not followed by two hexadecimal digits of a printable character";
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -239,28 +246,29 @@ fn decoded(text: &str) -> Result<String, &'static str> {
             bytes.push(byte);
             continue;
         }
-        let digits = rest.split_at_checked(2).ok_or(BAD)?;
+        let digits = rest.split_at_checked(2).ok_or(INVALID)?;
         let value = std::str::from_utf8(digits.0).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
-        bytes.push(value.and_then(|value| u8::from_str_radix(value, 16).ok()).ok_or(BAD)?);
+        bytes.push(value.and_then(|value| u8::from_str_radix(value, 16).ok()).ok_or(INVALID)?);
         rest = digits.1;
     }
-    let text = String::from_utf8(bytes).map_err(|_| BAD)?;
-    if text.contains(char::is_control) { Err(BAD) } else { Ok(text) }
+    let text = String::from_utf8(bytes).map_err(|_| INVALID)?;
+    if text.contains(char::is_control) { Err(INVALID) } else { Ok(text) }
 }
 
-/// An address of any form, good or bad, without what may be a secret in it.
+/// An address of any form, valid or not, without what may be a secret in it.
 pub(super) fn redacted(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
     let end = text.find(['?', '#']).unwrap_or(text.len()).max(start);
-    let shown = match text[start..end].rfind('@') {
+    let visible = match text[start..end].rfind('@') {
         Some(at) => format!("{}***{}", &text[..start], &text[start + at..end]),
         None => text[..end].to_owned(),
     };
-    shown.chars().filter(|c| !c.is_control()).collect()
+    visible.chars().filter(|c| !c.is_control()).collect()
 }
 
-const FORMS: &str = "write a path, file:///path, https://host/path, ssh://user@host/path or user@host:path";
-const HOST: &str = "its host is no name or address; IPv6 stands in brackets";
+const ADDRESS_FORMS: &str = "write a path, file:///path, https://host/path, ssh://user@host/path or user@host:path";
+const NO_PATH: &str = "it names no repository after the host";
+const INVALID_HOST: &str = "its host is not a name or IP address; write IPv6 in brackets";
 
 #[cfg(test)]
 mod tests {
@@ -278,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_stay_on_this_machine() {
+    fn paths_and_file_urls_are_repositories_on_this_machine() {
         for (text, folder) in [
             ("/srv/git/gitops", "/srv/git/gitops"),
             ("gitops.git", "/etc/driftwall/gitops.git"),
@@ -291,9 +299,9 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_told_apart() {
+    fn the_parts_of_a_server_address_are_parsed() {
         use Scheme::{Http, Https, Ssh};
-        for (text, scheme, user, host, port, path, shown) in [
+        for (text, scheme, user, host, port, path, display) in [
             ("https://git.example/a/b.git", Https, None, "git.example", 443, "/a/b.git", "https://git.example/a/b.git"),
             ("HTTPS://Git.Example:8443/a/", Https, None, "git.example", 8443, "/a", "https://git.example:8443/a"),
             ("http://gitea.git.svc/a", Http, None, "gitea.git.svc", 80, "/a", "http://gitea.git.svc/a"),
@@ -306,12 +314,12 @@ mod tests {
             let url = remote(text);
             assert_eq!((url.scheme(), url.user(), url.host()), (scheme, user, host), "{text}");
             assert_eq!((url.port(), url.path()), (port, path), "{text}");
-            assert_eq!(url.to_string(), shown, "{text}");
+            assert_eq!(url.to_string(), display, "{text}");
         }
     }
 
     #[test]
-    fn credentials_are_taken_out_and_not_shown() {
+    fn credentials_in_an_address_are_used_and_never_shown() {
         let url = remote("https://bot:t0k%40en@git.example/a");
         assert_eq!(url.user(), Some("bot"));
         assert_eq!(url.password().map(Secret::reveal), Some("t0k@en"));
@@ -323,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_addresses_say_what_is_right_and_keep_secrets() {
+    fn an_error_says_what_is_wrong_without_credentials() {
         for (text, words) in [
             ("", "write a path"),
             ("ftp://host/a", "write a path"),
@@ -332,7 +340,7 @@ mod tests {
             ("https:///a", "host"),
             ("https://u:s3cret@ho st/a", "host"),
             ("https://u:s3cret@host:99999/a", "port"),
-            ("https://host/a?access_token=s3cret", "no `?`"),
+            ("https://host/a?access_token=s3cret", "`?`"),
             ("https://host/a b", "%XX"),
             ("https://u%zz:s3cret@host/a", "hexadecimal"),
             ("https://u:s3cret%0d%0a@host/a", "hexadecimal"),
@@ -340,15 +348,15 @@ mod tests {
             ("ssh://-oProxyCommand=x/a", "host"),
             ("git@host:-x", "dash"),
             ("git@host:", "names no repository"),
-            ("file://srv/a", "full path"),
+            ("file://srv/a", "absolute path"),
             ("ftp//u:s3cret@host:a", "write a path"),
         ] {
             match parse(text) {
                 Err(error) => {
-                    let shown = format!("{error} {error:?}");
-                    assert!(shown.contains(words) && !shown.contains("s3cret"), "{text}: {shown}");
+                    let printed = format!("{error} {error:?}");
+                    assert!(printed.contains(words) && !printed.contains("s3cret"), "{text}: {printed}");
                 }
-                // A path that does not exist is told when it is read.
+                // A path that does not exist is an error when it is read.
                 Ok(Address::Local(_)) if text.starts_with("ftp//") => {}
                 Ok(address) => panic!("{text}: {address:?}"),
             }

@@ -1,5 +1,4 @@
-//! The part of a commit that a render needs, written into a folder of its own,
-//! which goes when it is dropped.
+//! The part of a commit that a rendering needs, written into a temporary folder.
 //!
 //! Only what can be reached is written: the folders of the kustomizations or of
 //! the chart, and what symbolic links in them lead to. A repository of a hundred
@@ -8,20 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use git2::Oid;
 
 use super::error::RenderError;
-use super::tree::{FOLDER, Files, Found, LINK, SUBMODULE, join};
-use crate::source::MAX_DEPTH;
+use super::tree::{CommitFiles, FileEntry, join};
+use crate::source::libgit2::{FOLDER_MODE, LINK_MODE, SUBMODULE_MODE};
+use crate::source::limits::MAX_FOLDER_DEPTH;
 
-/// Files that a render may need.
+/// The most files that a rendering may need.
 const MAX_FILES: usize = 20_000;
-/// Bytes that a render may need; charts can have large archives beside them.
+/// The most bytes that a rendering may need; charts can have large archives beside them.
 const MAX_BYTES: usize = 256 << 20;
 
-/// What of a commit is to be written.
+/// The files, links and folders of a commit that are to be written.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
     files: BTreeMap<String, Oid>,
@@ -30,7 +31,7 @@ pub(super) struct Selection {
     bytes: usize,
 }
 
-/// A folder with files of a commit, and one for what programs leave behind.
+/// A folder with files of a commit, and one for what programs leave behind. Both are deleted on drop.
 #[derive(Debug)]
 pub(super) struct Checkout {
     _folder: tempfile::TempDir,
@@ -41,68 +42,68 @@ pub(super) struct Checkout {
 }
 
 impl Selection {
-    /// Takes in a file, or a folder with all that is in it.
-    pub(super) fn add(&mut self, files: &Files<'_>, found: &Found) -> Result<(), RenderError> {
-        let mut queue = vec![found.clone()];
-        while let Some(Found { path, id, is_folder, links }) = queue.pop() {
+    /// Adds a file, or a folder with all that is in it, and what links in it lead to.
+    pub(super) fn add(&mut self, files: &CommitFiles<'_>, entry: &FileEntry) -> Result<(), RenderError> {
+        let mut queue = vec![entry.clone()];
+        while let Some(FileEntry { path, id, is_folder, links }) = queue.pop() {
             self.links.extend(links);
             let links_before: BTreeSet<_> = self.links.keys().cloned().collect();
             if is_folder {
-                self.folder(files, &path, id)?;
+                self.add_folder(files, &path, id)?;
             } else {
-                self.file(files, path, id)?;
+                self.add_file(files, path, id)?;
             }
             for link in self.links.keys().filter(|link| !links_before.contains(*link)) {
-                // A link to nothing is left as it is: whoever follows it says so.
+                // A dangling link is written as it is: a program that follows it reports it.
                 queue.extend(files.find(link)?);
             }
         }
         Ok(())
     }
 
-    fn folder(&mut self, files: &Files<'_>, path: &str, id: Oid) -> Result<(), RenderError> {
-        if path.split('/').count() > MAX_DEPTH {
-            let bound = format!("folders may be {MAX_DEPTH} deep");
-            return Err(RenderError::Large { file: path.to_owned(), bound });
+    fn add_folder(&mut self, files: &CommitFiles<'_>, path: &str, id: Oid) -> Result<(), RenderError> {
+        if path.split('/').count() > MAX_FOLDER_DEPTH {
+            let limit = format!("folders may be {MAX_FOLDER_DEPTH} deep");
+            return Err(RenderError::TooLarge { file: path.to_owned(), limit });
         }
         if !self.folders.insert(path.to_owned()) {
             return Ok(());
         }
         for entry in &files.folder(path, id)? {
-            let refused = |name: &str| RenderError::Unsafe { folder: path.to_owned(), name: name.to_owned() };
-            let name = entry.name().map_err(|_| refused(&String::from_utf8_lossy(entry.name_bytes())))?;
+            let unsafe_name = |name: &str| RenderError::UnsafeName { folder: path.to_owned(), name: name.to_owned() };
+            let name = entry.name().map_err(|_| unsafe_name(&String::from_utf8_lossy(entry.name_bytes())))?;
             if !is_safe(name) {
-                return Err(refused(name));
+                return Err(unsafe_name(name));
             }
-            let below = join(path, name);
+            let child = join(path, name);
             match entry.filemode() {
-                FOLDER => self.folder(files, &below, entry.id())?,
-                LINK => drop(self.links.insert(below, entry.id())),
-                SUBMODULE => {}
-                _ => self.file(files, below, entry.id())?,
+                FOLDER_MODE => self.add_folder(files, &child, entry.id())?,
+                LINK_MODE => drop(self.links.insert(child, entry.id())),
+                SUBMODULE_MODE => {}
+                _ => self.add_file(files, child, entry.id())?,
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, files: &Files<'_>, path: String, id: Oid) -> Result<(), RenderError> {
+    fn add_file(&mut self, files: &CommitFiles<'_>, path: String, id: Oid) -> Result<(), RenderError> {
         let size = files.size(&path, id)?;
         if self.files.insert(path.clone(), id).is_some() {
             return Ok(());
         }
         self.bytes += size;
         if self.bytes > MAX_BYTES {
-            let bound = format!("a render may need {} MiB", MAX_BYTES >> 20);
-            return Err(RenderError::Large { file: path, bound });
+            let limit = format!("a rendering may need {} MiB", MAX_BYTES >> 20);
+            return Err(RenderError::TooLarge { file: path, limit });
         }
         if self.files.len() + self.links.len() > MAX_FILES {
-            let bound = format!("a render may need {MAX_FILES} files");
-            return Err(RenderError::Large { file: path, bound });
+            let limit = format!("a rendering may need {MAX_FILES} files");
+            return Err(RenderError::TooLarge { file: path, limit });
         }
         Ok(())
     }
 
-    /// All that is selected, as text: the same for the same content.
+    /// A text that identifies all that is selected: the same for the same content.
     pub(super) fn key(&self) -> String {
         let mut key = String::new();
         for (path, id) in self.files.iter().chain(&self.links) {
@@ -111,62 +112,61 @@ impl Selection {
         key
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+    /// The files that are selected.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Oid)> {
+        self.files.iter().map(|(path, id)| (path.as_str(), *id))
     }
 
-    pub(super) fn id(&self, path: &str) -> Option<Oid> {
-        self.files.get(path).copied()
-    }
-
-    /// Writes it all to the disk.
-    pub(super) fn write(&self, files: &Files<'_>) -> Result<Checkout, RenderError> {
-        let failed = |reason| RenderError::Folder { action: "make a temporary folder".into(), reason };
+    /// Writes it all into a temporary folder.
+    pub(super) fn write(&self, files: &CommitFiles<'_>) -> Result<Checkout, RenderError> {
+        let failed = |reason| RenderError::Io { action: "create a temporary folder".into(), reason };
         let folder = tempfile::Builder::new().prefix("driftwall-").tempdir().map_err(failed)?;
-        // Programs name their files by the real path, and errors must know it again.
+        // Programs print real paths, and `relative_paths` must find the folder in what they print.
         let real = folder.path().canonicalize().map_err(failed)?;
         let checkout = Checkout { _folder: folder, root: real.join("tree"), home: real.join("home") };
         for folder in [&checkout.root, &checkout.home] {
             std::fs::create_dir(folder).map_err(failed)?;
         }
-        let make = |path: &str, folder: Option<&Path>| {
-            let failed = |reason| RenderError::Folder { action: format!("make the folder of {path}"), reason };
-            folder.map_or(Ok(()), std::fs::create_dir_all).map_err(failed)
-        };
         for path in &self.folders {
-            make(path, Some(&checkout.root.join(path)))?;
+            create_folder(path, Some(&checkout.root.join(path)))?;
         }
         for (path, id) in &self.files {
-            let to = checkout.root.join(path);
-            make(path, to.parent())?;
-            let content = files.read(path, *id)?;
-            // Never through something that is there: a tree may have a name twice.
-            let file = OpenOptions::new().write(true).create_new(true).open(&to);
-            let done = file.and_then(|mut file| file.write_all(&content));
-            done.map_err(|reason| RenderError::Folder { action: format!("write {path}"), reason })?;
+            let target = checkout.root.join(path);
+            create_folder(path, target.parent())?;
+            write_new(&target, &files.read(path, *id)?)
+                .map_err(|reason| RenderError::Io { action: format!("write {path}"), reason })?;
         }
         // Last, so that nothing is written through a link.
         for (path, id) in &self.links {
-            let failed = |reason| RenderError::Folder { action: format!("write the link {path}"), reason };
-            let target = files.read(path, *id)?;
-            let target = String::from_utf8(target).map_err(|_| RenderError::Link { file: path.clone() })?;
-            symlink(&target, checkout.root.join(path)).map_err(failed)?;
+            let target = String::from_utf8(files.read(path, *id)?)
+                .map_err(|_| RenderError::OutsideRepository { file: path.clone() })?;
+            symlink(&target, checkout.root.join(path))
+                .map_err(|reason| RenderError::Io { action: format!("write the link {path}"), reason })?;
         }
         Ok(checkout)
     }
 }
 
+fn create_folder(path: &str, folder: Option<&Path>) -> Result<(), RenderError> {
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(folder)
+        .map_err(|reason| RenderError::Io { action: format!("create the folder of {path}"), reason })
+}
+
+/// Writes a file that must not exist yet: a tree may have a name twice, and
+/// nothing may be written through what is there already.
+fn write_new(file: &Path, content: &[u8]) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(file)?.write_all(content)
+}
+
 impl Checkout {
-    /// What a program said, with the repository's names of files.
-    pub(super) fn shown(&self, words: &str) -> String {
+    /// What a program printed, with file names as in the repository.
+    pub(super) fn relative_paths(&self, text: &str) -> String {
         let (root, home) = (self.root.display().to_string(), self.home.display().to_string());
-        words.replace(&format!("{root}/"), "").replace(&root, "the repository").replace(&format!("{home}/"), "")
+        text.replace(&format!("{root}/"), "").replace(&root, "the repository").replace(&format!("{home}/"), "")
     }
 }
 
 fn is_safe(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']) && !name.eq_ignore_ascii_case(".git")
 }
-
-#[cfg(unix)]
-use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Why a source could not be rendered, said so that it can be mended.
+//! Why a source could not be rendered, in words that say how to fix it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,31 +8,21 @@ use driftwall_core::manifest::ManifestError;
 /// A source that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The program was stopped, because the server ends or the source changes.
-    #[error("failed to render {file}: stopped before {program} was done")]
+    /// The program was stopped, because driftwall ends or the source changes.
+    #[error("failed to render {file}: {program} was cancelled")]
     Cancelled {
         /// The kustomization or chart.
         file: String,
         /// The program.
         program: &'static str,
     },
-    /// A chart whose dependencies are not beside it.
-    #[error(
-        "failed to render {file}: {missing} missing in its folder charts/; run `helm dependency build` there and commit charts/"
-    )]
-    Dependencies {
-        /// The chart.
+    /// A file that is named in the configuration, or must exist.
+    #[error("failed to find {file} in the commit, which {wanted_by} needs")]
+    FileNotFound {
+        /// The file.
         file: String,
-        /// Which, in Helm's words.
-        missing: String,
-    },
-    /// The temporary folder could not be used.
-    #[error("failed to {action} for rendering: {reason}")]
-    Folder {
-        /// What was tried.
-        action: String,
-        /// Why it failed.
-        reason: std::io::Error,
+        /// What names it.
+        wanted_by: String,
     },
     /// libgit2 failed.
     #[error("failed to read {file} for rendering: {reason}")]
@@ -42,47 +32,17 @@ pub enum RenderError {
         /// Why it failed.
         reason: git2::Error,
     },
-    /// A kustomization that cannot be read.
+    /// The kustomization's file cannot be parsed.
     #[error("failed to read {file}: {reason}")]
-    Kustomization {
+    InvalidKustomization {
         /// The file.
         file: String,
         /// What is wrong.
         reason: String,
     },
-    /// More than a render may need.
-    #[error("failed to write {file} for rendering: {bound}")]
-    Large {
-        /// Where the bound was passed.
-        file: String,
-        /// Which bound.
-        bound: String,
-    },
-    /// A symbolic link, or a path, to something outside the repository.
-    #[error("failed to use {file}: it leads out of the repository")]
-    Link {
-        /// The link, or the path.
-        file: String,
-    },
-    /// A file that is named in the configuration, or must be there.
-    #[error("failed to find {file} in the commit, which {wanted_by} needs")]
-    Missing {
-        /// The file.
-        file: String,
-        /// What names it.
-        wanted_by: String,
-    },
-    /// An option that cannot be used.
-    #[error("failed to render {file}: {reason}")]
-    Option {
-        /// The chart.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// What came out of the program is no list of objects.
-    #[error("failed to read what {program} made of {file}: {}", .errors[0])]
-    Output {
+    /// What the program printed is no list of objects.
+    #[error("failed to read what {program} rendered from {file}: {}", .errors[0])]
+    InvalidOutput {
         /// The kustomization or chart.
         file: String,
         /// The program.
@@ -90,9 +50,9 @@ pub enum RenderError {
         /// What is wrong, at least one thing; positions are in the output.
         errors: Vec<ManifestError>,
     },
-    /// A configured program that is none.
+    /// A configured program cannot be run, or is another one.
     #[error("failed to use {}, which {key} names: {reason}", .program.display())]
-    Program {
+    InvalidProgram {
         /// The program.
         program: PathBuf,
         /// The key in the configuration.
@@ -100,21 +60,65 @@ pub enum RenderError {
         /// What is wrong.
         reason: String,
     },
-    /// The program says that it failed.
-    #[error("failed to render {file} with {program}: {words}")]
-    Refused {
+    /// The temporary folder could not be used, or the program not be started.
+    #[error("failed to {action} for rendering: {reason}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        reason: std::io::Error,
+    },
+    /// A chart's dependencies are not in the repository.
+    #[error(
+        "failed to render {file}: {missing} missing in its folder charts/; run `helm dependency build` there and commit charts/"
+    )]
+    MissingDependencies {
+        /// The chart.
+        file: String,
+        /// Which, in Helm's words.
+        missing: String,
+    },
+    /// A symbolic link, or a path, to something outside the repository.
+    #[error("failed to use {file}: it leads out of the repository")]
+    OutsideRepository {
+        /// The link, or the path.
+        file: String,
+    },
+    /// The program printed too much.
+    #[error("failed to render {file}: {program} printed more than {} MiB", .limit >> 20)]
+    OutputTooLarge {
+        /// The kustomization or chart.
+        file: String,
+        /// The program.
+        program: &'static str,
+        /// How many bytes it may print.
+        limit: usize,
+    },
+    /// The program reported an error.
+    #[error("failed to render {file} with {program}: {stderr}")]
+    ProgramFailed {
         /// The kustomization or chart.
         file: String,
         /// The program with its version.
         program: String,
-        /// The last of what it said.
-        words: String,
+        /// The last lines of what it printed as errors, else its exit status.
+        stderr: String,
     },
-    /// A kustomization names something that is not in the repository.
+    /// There is no program to render with.
+    #[error("failed to find {names} on PATH, which {wanted_by} needs; install it, or name it in {keys}")]
+    ProgramNotFound {
+        /// The programs that would do.
+        names: &'static str,
+        /// What needs one.
+        wanted_by: &'static str,
+        /// The keys in the configuration.
+        keys: &'static str,
+    },
+    /// A kustomization refers to something that is not in the repository.
     #[error(
         "failed to render {file}: {field} names {reference}, which is not in this repository; copy it in, or set allowRemote"
     )]
-    Remote {
+    RemoteReference {
         /// The kustomization.
         file: String,
         /// The field.
@@ -123,8 +127,8 @@ pub enum RenderError {
         reference: String,
     },
     /// The program took too long.
-    #[error("failed to render {file}: {program} was not done after {} s", .limit.as_secs_f32())]
-    Slow {
+    #[error("failed to render {file}: {program} did not finish within {} s", .limit.as_secs_f32())]
+    TimedOut {
         /// The kustomization or chart.
         file: String,
         /// The program.
@@ -132,29 +136,17 @@ pub enum RenderError {
         /// How long it may take.
         limit: Duration,
     },
-    /// The program printed too much.
-    #[error("failed to render {file}: {program} printed more than {} MiB", .limit >> 20)]
-    Endless {
-        /// The kustomization or chart.
+    /// More, or larger, files than a rendering may need.
+    #[error("failed to write {file} for rendering: {limit}")]
+    TooLarge {
+        /// The file at which the limit was exceeded.
         file: String,
-        /// The program.
-        program: &'static str,
-        /// How many bytes it may print.
-        limit: usize,
+        /// Which limit.
+        limit: String,
     },
-    /// There is no program to render with.
-    #[error("failed to find {names} on PATH, which {wanted_by} needs; install it, or name it in {keys}")]
-    Unfound {
-        /// The programs that would do.
-        names: &'static str,
-        /// What needs it.
-        wanted_by: &'static str,
-        /// The keys in the configuration.
-        keys: &'static str,
-    },
-    /// A name that no file of a manifest has.
+    /// A name that would be dangerous on a file system, such as `..` or `.git`.
     #[error("failed to write {folder} for rendering: it holds a name that is not safe on a disk: {name:?}")]
-    Unsafe {
+    UnsafeName {
         /// The folder.
         folder: String,
         /// The name.

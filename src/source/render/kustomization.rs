@@ -1,6 +1,6 @@
-//! Following kustomizations through a commit, before any program sees them:
-//! which folders they need, which files hold their objects, and whether one
-//! names something that is not in the repository.
+//! Follows a kustomization through a commit, before any program reads it: which
+//! folders it needs, which files hold its objects, and whether it refers to
+//! something that is not in the repository.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -8,45 +8,61 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::error::RenderError;
-use super::tree::{Files, Found, join};
+use super::tree::{CommitFiles, FileEntry, join};
 use driftwall_core::manifest;
 
 /// The names that a kustomization's file may have.
-pub(super) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(super) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// Kustomizations that one may be made of.
+/// The most kustomizations that one may consist of.
 const MAX_KUSTOMIZATIONS: usize = 2_000;
 
-/// What a kustomization is made of.
+/// What a kustomization consists of.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
-    /// The file of the kustomization itself.
-    pub(super) top: String,
+pub(super) struct KustomizationInputs {
+    /// The file of the kustomization itself; empty where there is none.
+    pub(super) root_file: String,
     /// The folders of all kustomizations.
-    pub(super) folders: Vec<Found>,
-    /// The files of objects and patches, in the order in which they count.
-    pub(super) resources: Vec<Found>,
-    pub(super) patches: Vec<Found>,
-    /// What names can begin and end with.
+    pub(super) folders: Vec<FileEntry>,
+    /// The files of objects.
+    pub(super) resources: Vec<FileEntry>,
+    /// The files of patches; what is applied last comes first.
+    pub(super) patches: Vec<FileEntry>,
+    /// What names can begin with.
     pub(super) prefixes: Vec<String>,
+    /// What names can end with.
     pub(super) suffixes: Vec<String>,
-    /// What is generated: its kind, its name without a hash, and the kustomization.
-    pub(super) generated: Vec<(&'static str, String, Arc<str>)>,
+    /// What generators make.
+    pub(super) generated: Vec<Generated>,
+}
+
+/// A ConfigMap or Secret that a generator makes.
+#[derive(Debug)]
+pub(super) struct Generated {
+    pub(super) kind: &'static str,
+    /// The name, to which kustomize may add prefix, suffix and a hash.
+    pub(super) name: String,
+    /// The kustomization's file.
+    pub(super) kustomization: Arc<str>,
 }
 
 /// The kustomization's file in a folder.
-pub(super) fn file_in(files: &Files<'_>, folder: &str) -> Result<Option<Found>, RenderError> {
-    for name in NAMES {
-        if let Some(found) = files.find_from(folder, name)?.filter(|found| !found.is_folder) {
-            return Ok(Some(found));
+pub(super) fn file_in(files: &CommitFiles<'_>, folder: &str) -> Result<Option<FileEntry>, RenderError> {
+    for name in FILE_NAMES {
+        if let Some(entry) = files.find_from(folder, name)?.filter(|entry| !entry.is_folder) {
+            return Ok(Some(entry));
         }
     }
     Ok(None)
 }
 
-/// Follows the kustomization in `folder` to all that it is made of.
-pub(super) fn follow(files: &Files<'_>, folder: &Found, allow_remote: bool) -> Result<Sources, RenderError> {
-    let mut following = Following { files, allow_remote, sources: Sources::default() };
+/// Collects what the kustomization in `folder` consists of.
+pub(super) fn collect_inputs(
+    files: &CommitFiles<'_>,
+    folder: &FileEntry,
+    allow_remote: bool,
+) -> Result<KustomizationInputs, RenderError> {
+    let mut collector = Collector { files, allow_remote, inputs: KustomizationInputs::default() };
     let mut seen = BTreeSet::new();
     let mut queue = VecDeque::from([folder.clone()]);
     while let Some(folder) = queue.pop_front() {
@@ -54,129 +70,151 @@ pub(super) fn follow(files: &Files<'_>, folder: &Found, allow_remote: bool) -> R
             continue;
         }
         if seen.len() > MAX_KUSTOMIZATIONS {
-            let bound = format!("at most {MAX_KUSTOMIZATIONS} kustomizations are followed");
-            return Err(RenderError::Large { file: folder.path, bound });
+            let limit = format!("at most {MAX_KUSTOMIZATIONS} kustomizations are followed");
+            return Err(RenderError::TooLarge { file: folder.path, limit });
         }
-        following.kustomization(&folder, &mut queue)?;
+        collector.kustomization(&folder, &mut queue)?;
     }
     // The outermost patch is applied last.
-    following.sources.patches.reverse();
-    Ok(following.sources)
+    collector.inputs.patches.reverse();
+    Ok(collector.inputs)
 }
 
-struct Following<'a, 'r> {
-    files: &'a Files<'r>,
+struct Collector<'a, 'r> {
+    files: &'a CommitFiles<'r>,
     allow_remote: bool,
-    sources: Sources,
+    inputs: KustomizationInputs,
 }
 
 /// Fields that list other kustomizations, files of objects, or URLs of either.
-const ROOTS: [&str; 6] = ["bases", "components", "generators", "resources", "transformers", "validators"];
+const BASE_FIELDS: [&str; 6] = ["bases", "components", "generators", "resources", "transformers", "validators"];
 /// Fields that list files or URLs of files.
-const LISTS: [&str; 3] = ["configurations", "crds", "patchesStrategicMerge"];
-/// Fields whose entries name a file or its URL.
-const ENTRIES: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
-const GENERATORS: [(&str, &str); 2] = [("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")];
+const FILE_FIELDS: [&str; 3] = ["configurations", "crds", "patchesStrategicMerge"];
+/// Fields whose entries name a file or its URL in `path`.
+const PATH_FIELDS: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
+/// Fields of generators, and the kind that each makes.
+const GENERATOR_FIELDS: [(&str, &str); 2] = [("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")];
 
-impl Following<'_, '_> {
-    fn kustomization(&mut self, folder: &Found, queue: &mut VecDeque<Found>) -> Result<(), RenderError> {
-        // A folder without one is for kustomize to complain about.
-        let Some(found) = file_in(self.files, &folder.path)? else { return Ok(()) };
-        self.sources.folders.push(folder.clone());
-        let file = join(&folder.path, found.path.rsplit('/').next().unwrap_or_default());
-        if self.sources.top.is_empty() {
-            self.sources.top.clone_from(&file);
+impl Collector<'_, '_> {
+    /// Collects what one kustomization names; further kustomizations go into the queue.
+    fn kustomization(&mut self, folder: &FileEntry, queue: &mut VecDeque<FileEntry>) -> Result<(), RenderError> {
+        // A folder without one is left to kustomize to report.
+        let Some(entry) = file_in(self.files, &folder.path)? else { return Ok(()) };
+        self.inputs.folders.push(folder.clone());
+        let file = join(&folder.path, entry.path.rsplit('/').next().unwrap_or_default());
+        if self.inputs.root_file.is_empty() {
+            self.inputs.root_file.clone_from(&file);
         }
-        let failed = |reason: String| RenderError::Kustomization { file: file.clone(), reason };
-        let content = self.files.read(&found.path, found.id)?;
-        let text = std::str::from_utf8(&content).map_err(|error| failed(error.to_string()))?;
-        let value: Value = serde_saphyr::from_str(text).map_err(|error| failed(error.to_string()))?;
+        let invalid = |reason: String| RenderError::InvalidKustomization { file: file.clone(), reason };
+        let content = self.files.read(&entry.path, entry.id)?;
+        let text = std::str::from_utf8(&content).map_err(|error| invalid(error.to_string()))?;
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
 
-        for field in ROOTS {
+        for field in BASE_FIELDS {
             for path in texts(&value[field]) {
-                self.local(&file, field, path)?;
-                // Its folder first: a base is read before what is laid over it.
-                match self.look(&folder.path, path)? {
-                    Some(found) if found.is_folder => queue.push_back(found),
-                    Some(found) if field == "resources" => self.sources.resources.push(found),
+                self.refuse_remote_base(&file, field, path)?;
+                match self.find(&folder.path, path)? {
+                    Some(entry) if entry.is_folder => queue.push_back(entry),
+                    Some(entry) if field == "resources" => self.inputs.resources.push(entry),
                     _ => {}
                 }
             }
         }
-        for field in LISTS {
+        for field in FILE_FIELDS {
             for path in texts(&value[field]) {
-                self.file(&file, field, path)?;
+                self.refuse_url(&file, field, path)?;
                 if field == "patchesStrategicMerge" {
-                    let found = self.look(&folder.path, path)?;
-                    self.sources.patches.extend(found.filter(|found| !found.is_folder));
+                    self.add_patch(&folder.path, path)?;
                 }
             }
         }
-        for field in ENTRIES {
+        for field in PATH_FIELDS {
             for path in entries(&value[field]).filter_map(|entry| entry["path"].as_str()) {
-                self.file(&file, field, path)?;
+                self.refuse_url(&file, field, path)?;
                 if field == "patches" {
-                    let found = self.look(&folder.path, path)?;
-                    self.sources.patches.extend(found.filter(|found| !found.is_folder));
+                    self.add_patch(&folder.path, path)?;
                 }
             }
         }
         if let Some(path) = value["openapi"]["path"].as_str() {
-            self.file(&file, "openapi", path)?;
+            self.refuse_url(&file, "openapi", path)?;
         }
-        for (field, kind) in GENERATORS {
+        for (field, kind) in GENERATOR_FIELDS {
             for entry in entries(&value[field]) {
-                let lists = ["envs", "files"].iter().flat_map(|list| texts(&entry[*list]));
-                for path in lists.chain(entry["env"].as_str()) {
-                    self.file(&file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
-                }
-                let name = entry["name"].as_str().unwrap_or_default().to_owned();
-                self.sources.generated.push((kind, name, file.as_str().into()));
+                self.generator(&file, field, kind, entry)?;
             }
         }
-        self.sources.prefixes.extend(value["namePrefix"].as_str().map(str::to_owned));
-        self.sources.suffixes.extend(value["nameSuffix"].as_str().map(str::to_owned));
+        self.inputs.prefixes.extend(value["namePrefix"].as_str().map(str::to_owned));
+        self.inputs.suffixes.extend(value["nameSuffix"].as_str().map(str::to_owned));
         Ok(())
     }
 
-    fn look(&self, folder: &str, path: &str) -> Result<Option<Found>, RenderError> {
-        // Written in place: generators and patches may be.
-        if path.contains('\n') || is_remote(path) { Ok(None) } else { self.files.find_from(folder, path) }
+    fn add_patch(&mut self, folder: &str, path: &str) -> Result<(), RenderError> {
+        if let Some(entry) = self.find(folder, path)?.filter(|entry| !entry.is_folder) {
+            self.inputs.patches.push(entry);
+        }
+        Ok(())
+    }
+
+    fn generator(&mut self, file: &str, field: &str, kind: &'static str, generator: &Value) -> Result<(), RenderError> {
+        let lists = ["envs", "files"].iter().flat_map(|list| texts(&generator[*list]));
+        for path in lists.chain(generator["env"].as_str()) {
+            // `files` may be `key=path`.
+            self.refuse_url(file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
+        }
+        let name = generator["name"].as_str().unwrap_or_default().to_owned();
+        self.inputs.generated.push(Generated { kind, name, kustomization: file.into() });
+        Ok(())
+    }
+
+    fn find(&self, folder: &str, path: &str) -> Result<Option<FileEntry>, RenderError> {
+        if is_inline(path) || is_remote(path) { Ok(None) } else { self.files.find_from(folder, path) }
     }
 
     /// Refuses what kustomize would fetch a repository or a file for.
-    fn local(&self, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
-        let is_written_here = field != "resources" && path.contains('\n');
-        if self.allow_remote || is_written_here || !is_remote(path) { Ok(()) } else { Err(remote(file, field, path)) }
+    fn refuse_remote_base(&self, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
+        let is_written_inline = field != "resources" && is_inline(path);
+        if self.allow_remote || is_written_inline || !is_remote(path) {
+            return Ok(());
+        }
+        Err(remote_reference(file, field, path))
     }
 
     /// Refuses what kustomize would fetch a file for.
-    fn file(&self, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
-        let is_url = has_scheme(path.trim_start()) && !path.contains('\n');
-        if self.allow_remote || !is_url { Ok(()) } else { Err(remote(file, field, path)) }
+    fn refuse_url(&self, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
+        let is_url = has_scheme(path.trim_start()) && !is_inline(path);
+        if self.allow_remote || !is_url { Ok(()) } else { Err(remote_reference(file, field, path)) }
     }
 }
 
-fn remote(file: &str, field: &str, path: &str) -> RenderError {
-    // A URL can carry a password, and a query a token.
-    let shown = path.split_once("://").map_or(path.to_owned(), |(scheme, rest)| {
-        let host = rest.split('/').next().unwrap_or_default();
-        let user = host.rfind('@').map_or(0, |at| at + 1);
-        format!("{scheme}://{}", &rest[user..])
-    });
-    let reference = shown.split('?').next().unwrap_or_default().to_owned();
-    RenderError::Remote { file: file.to_owned(), field: field.to_owned(), reference }
+/// Whether an entry is YAML itself and not a path: generators and patches may be.
+fn is_inline(path: &str) -> bool {
+    path.contains('\n')
+}
+
+fn remote_reference(file: &str, field: &str, path: &str) -> RenderError {
+    // A URL can contain a password, and its query a token.
+    let visible = match path.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.split('/').next().unwrap_or_default();
+            let user_end = host.rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[user_end..])
+        }
+        None => path.to_owned(),
+    };
+    let reference = visible.split('?').next().unwrap_or_default().to_owned();
+    RenderError::RemoteReference { file: file.to_owned(), field: field.to_owned(), reference }
 }
 
 /// Whether kustomize could take a path for a repository or a URL. It tries that
-/// before it looks for a folder of that name.
+/// before it reads a folder of that name.
 fn is_remote(path: &str) -> bool {
     let lower = path.trim().to_ascii_lowercase();
     let before_slash = lower.split('/').next().unwrap_or_default();
     has_scheme(&lower)
         || ["git::", "gh:", "github.com/", "github.com:", "git@"].iter().any(|start| lower.starts_with(start))
         || ["?ref=", "?version=", "&ref=", ".git/", "_git/"].iter().any(|part| format!("{lower}/").contains(part))
-        // A module's `//` between repository and folder, or scp's `user@host:`.
+        // `//` between the repository and a folder in it, or `user@host:` as with scp.
         || (lower.contains("//") && before_slash.contains('.') && !before_slash.starts_with('.'))
         || (before_slash.contains('@') && before_slash.contains(':'))
 }
@@ -195,10 +233,10 @@ fn texts(list: &Value) -> impl Iterator<Item = &str> {
     entries(list).filter_map(Value::as_str)
 }
 
-/// The objects of a file, and whatever else it holds left out.
-pub(super) fn objects(files: &Files<'_>, found: &Found) -> Result<Vec<manifest::Object>, RenderError> {
-    let content = files.read(&found.path, found.id)?;
-    Ok(manifest::parse(&found.path, &content).objects)
+/// The objects of a file; whatever else it holds is ignored.
+pub(super) fn read_objects(files: &CommitFiles<'_>, entry: &FileEntry) -> Result<Vec<manifest::Object>, RenderError> {
+    let content = files.read(&entry.path, entry.id)?;
+    Ok(manifest::parse(&entry.path, &content).objects)
 }
 
 #[cfg(test)]
@@ -206,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_kustomize_would_fetch_is_remote() {
+    fn every_form_of_path_that_kustomize_would_fetch_is_remote() {
         for (path, expected) in [
             ("https://example.org/a.yaml", true),
             ("HTTPS://example.org/a.yaml", true),
@@ -233,8 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_tells_no_password() {
-        let error = remote("k", "resources", "https://user:secret@example.org/a?token=b").to_string();
+    fn an_error_shows_no_password_or_token() {
+        let error = remote_reference("k", "resources", "https://user:secret@example.org/a?token=b").to_string();
         assert!(error.contains("names https://example.org/a,") && !error.contains("secret"), "{error}");
     }
 }

@@ -2,12 +2,12 @@
 //! to the objects that it declares, each with the file it comes from.
 //!
 //! ```text
-//! plan     what is there, and all that it needs of the commit   tree, kustomization
+//! plan     what is at the path, and all that it needs of the commit   tree, kustomization
 //!   → key      the same key, the same objects: nothing to render
-//!   → render   written to a temporary folder                       checkout
-//!              run there, bounded                                  programs, child, kustomize, helm
-//!              held against a second rendering (charts)            twice
-//!              found again in the repository's files               origin
+//!   → render   written to a temporary folder                          checkout
+//!              rendered there, within limits                          programs, subprocess, kustomize, helm
+//!              compared with a second rendering (charts)              nondeterminism
+//!              traced back to the repository's files                  provenance
 //! ```
 //!
 //! What is rendered was written by whoever may write to the repository, so it is
@@ -29,36 +29,37 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use git2::Oid;
+use git2::{ObjectType, Oid, Repository};
 
 use checkout::{Checkout, Selection};
-use kustomization::Sources;
-use subprocess::{Ended, Job};
-use tree::{Files, Found, join};
+use kustomization::KustomizationInputs;
+use subprocess::{Completion, Invocation};
+use tree::{CommitFiles, FileEntry, join};
 
 use driftwall_core::manifest;
+use driftwall_core::text;
 
 pub use error::RenderError;
 pub use helm::HelmOptions;
 pub use programs::{Program, Programs};
 
-/// What a source's path is taken for.
+/// How a source's path is to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Render {
-    /// What is there decides.
+pub enum RenderMode {
+    /// As what it holds.
     #[default]
     Auto,
-    /// Manifests, read as they are.
+    /// As manifests, without rendering.
     Plain,
-    /// A kustomization.
+    /// As a kustomization.
     Kustomize,
-    /// A Helm chart.
+    /// As a Helm chart.
     Helm,
 }
 
 /// What a path holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SourceType {
     /// A Helm chart.
     Helm,
     /// A kustomization.
@@ -70,79 +71,24 @@ pub enum Kind {
 /// How a source is rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
-    /// What its path is taken for.
-    pub render: Render,
+    /// How its path is to be read.
+    pub mode: RenderMode,
     /// How a chart is rendered.
     pub helm: HelmOptions,
-    /// Whether kustomizations may name what is in other repositories.
+    /// Whether kustomizations may refer to other repositories and to URLs.
     pub allow_remote: bool,
     /// Where the programs are.
     pub programs: Programs,
     /// How long a program may run.
     pub time_limit: Duration,
-    /// How many bytes a program may print.
+    /// The most bytes that a program may print.
     pub output_limit: usize,
-}
-
-impl RenderOptions {
-    /// The program that a source needs which says how it is rendered; `None`
-    /// where what is there decides. For a look at start-up.
-    pub fn program(&self) -> Result<Option<Program>, RenderError> {
-        match self.render {
-            Render::Auto | Render::Plain => Ok(None),
-            Render::Helm => self.programs.for_charts().map(Some),
-            Render::Kustomize => self.programs.for_kustomizations().map(Some),
-        }
-    }
-}
-
-/// What came out, in order.
-#[derive(Debug)]
-pub struct Rendered {
-    /// The objects, each with the file that it comes from; its marks are lines
-    /// of that file.
-    pub files: Vec<(Arc<str>, Vec<manifest::Object>)>,
-    /// What the program printed.
-    pub text: Vec<u8>,
-    /// Who rendered what.
-    pub by: RenderedBy,
-    /// The fields that every rendering makes anew: Git does not tell them.
-    pub opaque: Vec<String>,
-    /// What was left out, and why.
-    pub warnings: Vec<String>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// Who rendered what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RenderedBy {
-    /// The program.
-    pub program: Program,
-    /// The kustomization's or chart's file.
-    pub file: String,
-}
-
-/// All that a render needs, looked up but not yet written or run.
-pub struct Plan<'r, 'o> {
-    files: Files<'r>,
-    options: &'o RenderOptions,
-    program: Program,
-    folder: Found,
-    file: String,
-    selection: Selection,
-    what: What,
-}
-
-enum What {
-    Chart { values: Vec<Found> },
-    Kustomization(Sources),
 }
 
 impl Default for RenderOptions {
     fn default() -> Self {
         Self {
-            render: Render::Auto,
+            mode: RenderMode::Auto,
             helm: HelmOptions::default(),
             allow_remote: false,
             programs: Programs::default(),
@@ -152,24 +98,95 @@ impl Default for RenderOptions {
     }
 }
 
-/// What `path` holds in the tree of a commit.
-pub fn detect(git: &git2::Repository, root_tree: Oid, path: &str) -> Result<Kind, RenderError> {
-    let files = Files::new(git, root_tree)?;
-    let found = files.find(path)?.filter(|found| found.is_folder);
-    found.map_or(Ok(Kind::Plain), |folder| detect_in(&files, &folder))
+impl RenderOptions {
+    /// The program that a source needs by its mode, to be checked at the start;
+    /// `None` where it depends on what the path holds.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it cannot be run.
+    pub fn program(&self) -> Result<Option<Program>, RenderError> {
+        match self.mode {
+            RenderMode::Auto | RenderMode::Plain => Ok(None),
+            RenderMode::Helm => self.programs.for_charts().map(Some),
+            RenderMode::Kustomize => self.programs.for_kustomizations().map(Some),
+        }
+    }
 }
 
-fn detect_in(files: &Files<'_>, folder: &Found) -> Result<Kind, RenderError> {
-    if kustomization::file_in(files, &folder.path)?.is_some() {
-        return Ok(Kind::Kustomize);
+/// What was rendered, in order.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The objects by the file that they come from; their positions are in that file.
+    pub files: Vec<(Arc<str>, Vec<manifest::Object>)>,
+    /// What the program printed.
+    pub output: Vec<u8>,
+    /// What was rendered by which program.
+    pub by: RenderedBy,
+    /// The fields that every rendering generates anew: their values are not known from Git.
+    pub opaque: Vec<String>,
+    /// Which objects were left out, and why.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// What was rendered by which program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedBy {
+    /// The program.
+    pub program: Program,
+    /// The kustomization's or chart's file.
+    pub file: String,
+}
+
+/// All that a rendering needs, found in the commit but not yet written or run.
+pub struct RenderPlan<'r, 'o> {
+    files: CommitFiles<'r>,
+    options: &'o RenderOptions,
+    program: Program,
+    folder: FileEntry,
+    /// The kustomization's or chart's file.
+    file: String,
+    selection: Selection,
+    inputs: PlanInputs,
+}
+
+enum PlanInputs {
+    Chart { values_files: Vec<FileEntry> },
+    Kustomization(KustomizationInputs),
+}
+
+/// What `path` holds in the tree of a commit.
+///
+/// # Errors
+///
+/// libgit2 cannot read the commit, or the path leads out of it.
+pub fn detect(git: &Repository, root_tree: Oid, path: &str) -> Result<SourceType, RenderError> {
+    let files = CommitFiles::new(git, root_tree)?;
+    match files.find(path)? {
+        Some(folder) if folder.is_folder => detect_in(&files, &folder),
+        _ => Ok(SourceType::Plain),
     }
-    let chart = files.find_from(&folder.path, helm::CHART)?;
-    Ok(if chart.is_some_and(|found| !found.is_folder) { Kind::Helm } else { Kind::Plain })
+}
+
+fn detect_in(files: &CommitFiles<'_>, folder: &FileEntry) -> Result<SourceType, RenderError> {
+    if kustomization::file_in(files, &folder.path)?.is_some() {
+        return Ok(SourceType::Kustomize);
+    }
+    match files.find_from(&folder.path, helm::CHART_FILE)? {
+        Some(chart) if !chart.is_folder => Ok(SourceType::Helm),
+        _ => Ok(SourceType::Plain),
+    }
 }
 
 /// Renders what is at `path` in the tree of a commit; `None` for plain manifests.
+///
+/// # Errors
+///
+/// Something that is needed is not there, or the program fails.
 pub fn render(
-    git: &git2::Repository,
+    git: &Repository,
     root_tree: Oid,
     path: &str,
     options: &RenderOptions,
@@ -178,136 +195,140 @@ pub fn render(
     plan(git, root_tree, path, options)?.map(|plan| plan.render(cancel)).transpose()
 }
 
-/// Looks up what a render of `path` needs; `None` for plain manifests.
+/// Finds what a rendering of `path` needs; `None` for plain manifests.
+///
+/// # Errors
+///
+/// Something that is needed is not there.
 pub fn plan<'r, 'o>(
-    git: &'r git2::Repository,
+    git: &'r Repository,
     root_tree: Oid,
     path: &str,
     options: &'o RenderOptions,
-) -> Result<Option<Plan<'r, 'o>>, RenderError> {
-    let files = Files::new(git, root_tree)?;
-    let Some(folder) = files.find(path)?.filter(|found| found.is_folder) else {
-        // A file, or nothing: whoever reads plain manifests knows what to say.
-        return match options.render {
-            Render::Auto | Render::Plain => Ok(None),
-            Render::Helm => Err(missing(path, helm::CHART)),
-            Render::Kustomize => Err(missing(path, kustomization::NAMES[0])),
+) -> Result<Option<RenderPlan<'r, 'o>>, RenderError> {
+    let files = CommitFiles::new(git, root_tree)?;
+    let Some(folder) = files.find(path)?.filter(|entry| entry.is_folder) else {
+        // A file, or nothing: what reads plain manifests reports it.
+        return match options.mode {
+            RenderMode::Auto | RenderMode::Plain => Ok(None),
+            RenderMode::Helm => Err(not_found(path, helm::CHART_FILE)),
+            RenderMode::Kustomize => Err(not_found(path, kustomization::FILE_NAMES[0])),
         };
     };
-    let kind = match options.render {
-        Render::Auto => detect_in(&files, &folder)?,
-        Render::Helm => Kind::Helm,
-        Render::Kustomize => Kind::Kustomize,
-        Render::Plain => Kind::Plain,
+    let source_type = match options.mode {
+        RenderMode::Auto => detect_in(&files, &folder)?,
+        RenderMode::Helm => SourceType::Helm,
+        RenderMode::Kustomize => SourceType::Kustomize,
+        RenderMode::Plain => SourceType::Plain,
     };
     let mut selection = Selection::default();
-    let (program, file, what) = match kind {
-        Kind::Plain => return Ok(None),
-        Kind::Kustomize => {
-            let sources = kustomization::follow(&files, &folder, options.allow_remote)?;
-            if sources.top.is_empty() {
-                return Err(missing(path, kustomization::NAMES[0]));
+    let (program, file, inputs) = match source_type {
+        SourceType::Plain => return Ok(None),
+        SourceType::Kustomize => {
+            let inputs = kustomization::collect_inputs(&files, &folder, options.allow_remote)?;
+            if inputs.root_file.is_empty() {
+                return Err(not_found(path, kustomization::FILE_NAMES[0]));
             }
-            for found in [&sources.folders, &sources.resources, &sources.patches].into_iter().flatten() {
-                selection.add(&files, found)?;
+            for entry in [&inputs.folders, &inputs.resources, &inputs.patches].into_iter().flatten() {
+                selection.add(&files, entry)?;
             }
-            (options.programs.for_kustomizations()?, sources.top.clone(), What::Kustomization(sources))
+            let file = inputs.root_file.clone();
+            (options.programs.for_kustomizations()?, file, PlanInputs::Kustomization(inputs))
         }
-        Kind::Helm => {
-            if files.find_from(&folder.path, helm::CHART)?.is_none() {
-                return Err(missing(path, helm::CHART));
+        SourceType::Helm => {
+            if files.find_from(&folder.path, helm::CHART_FILE)?.is_none() {
+                return Err(not_found(path, helm::CHART_FILE));
             }
-            let values = helm::values(&files, &folder.path, &options.helm)?;
-            for found in [&folder].into_iter().chain(&values) {
-                selection.add(&files, found)?;
+            let values_files = helm::values_files(&files, &folder.path, &options.helm)?;
+            for entry in [&folder].into_iter().chain(&values_files) {
+                selection.add(&files, entry)?;
             }
-            (options.programs.for_charts()?, join(&folder.path, helm::CHART), What::Chart { values })
+            let file = join(&folder.path, helm::CHART_FILE);
+            (options.programs.for_charts()?, file, PlanInputs::Chart { values_files })
         }
     };
-    Ok(Some(Plan { files, options, program, folder, file, selection, what }))
+    Ok(Some(RenderPlan { files, options, program, folder, file, selection, inputs }))
 }
 
-fn missing(path: &str, file: &str) -> RenderError {
-    RenderError::Missing { file: join(path.trim_matches('/'), file), wanted_by: "render".into() }
+fn not_found(path: &str, file: &str) -> RenderError {
+    RenderError::FileNotFound { file: join(path.trim_matches('/'), file), wanted_by: "render".into() }
 }
 
-impl Plan<'_, '_> {
-    /// The same for the same files, options and version of the program: what was
-    /// rendered under this key need not be rendered again. (Bases in other
-    /// repositories are not in it.)
+impl RenderPlan<'_, '_> {
+    /// Identifies the files, the options and the program's version: under the same
+    /// key the same is rendered. (Bases in other repositories are not part of it.)
     pub fn key(&self) -> String {
         let Self { options, program, folder, selection, .. } = self;
-        let RenderOptions { render, helm, allow_remote, .. } = options;
-        let all = format!("{program}\n{}\n{render:?} {helm:?} {allow_remote}\n{}", folder.path, selection.key());
-        let hashed = Oid::hash_object(git2::ObjectType::Blob, all.as_bytes());
-        hashed.map_or(all, |id| id.to_string())
+        let RenderOptions { mode, helm, allow_remote, .. } = options;
+        let text = format!("{program}\n{}\n{mode:?} {helm:?} {allow_remote}\n{}", folder.path, selection.key());
+        match Oid::hash_object(ObjectType::Blob, text.as_bytes()) {
+            Ok(hash) => hash.to_string(),
+            // The text itself identifies it as well.
+            Err(_) => text,
+        }
     }
 
-    /// Renders it. Blocks; a program that runs is stopped soon after `cancel` is set.
+    /// Renders. Blocks; a running program is stopped soon after `cancel` is set.
+    ///
+    /// # Errors
+    ///
+    /// The program fails, or exceeds its limits.
     pub fn render(&self, cancel: &AtomicBool) -> Result<Rendered, RenderError> {
         let start = Instant::now();
-        let rendered = match &self.what {
-            What::Chart { values } => helm::render(self, values, cancel)?,
-            What::Kustomization(sources) => kustomize::render(self, sources, cancel)?,
+        let rendered = match &self.inputs {
+            PlanInputs::Chart { values_files } => helm::render(self, values_files, cancel)?,
+            PlanInputs::Kustomization(inputs) => kustomize::render(self, inputs, cancel)?,
         };
-        Ok(Rendered { took: start.elapsed(), ..rendered })
+        Ok(Rendered { duration: start.elapsed(), ..rendered })
     }
 
-    /// The kustomization's or chart's file.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// The program that renders.
-    pub fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// Runs the program in the folder; what it printed.
+    /// Runs the program in the source's folder; what it printed.
     fn run(&self, checkout: &Checkout, arguments: &[String], cancel: &AtomicBool) -> Result<Vec<u8>, RenderError> {
-        let Self { options, program, file, .. } = self;
-        let file = || file.clone();
-        let job = Job {
+        let Self { options, program, .. } = self;
+        let completion = subprocess::run(&Invocation {
             program: &program.path,
             arguments,
             folder: &checkout.root.join(&self.folder.path),
             home: &checkout.home,
-            limit: options.time_limit,
-            output: options.output_limit,
-            remote: options.allow_remote,
+            time_limit: options.time_limit,
+            output_limit: options.output_limit,
+            allow_network: options.allow_remote,
             cancel,
+        });
+        let completion = match completion {
+            Ok(completion) => completion,
+            Err(reason) => return Err(RenderError::Io { action: format!("run {}", program.path.display()), reason }),
         };
-        let ended = subprocess::run(&job);
-        let ended = ended
-            .map_err(|reason| RenderError::Folder { action: format!("run {}", program.path.display()), reason })?;
-        match ended {
-            Ended::Done(output) => Ok(output),
-            Ended::Cancelled => Err(RenderError::Cancelled { file: file(), program: program.name }),
-            Ended::TooLong => Err(RenderError::Slow { file: file(), program: program.name, limit: options.time_limit }),
-            Ended::TooMuch => {
-                Err(RenderError::Endless { file: file(), program: program.name, limit: options.output_limit })
+        let (file, program_name) = (self.file.clone(), program.name);
+        match completion {
+            Completion::Succeeded(output) => Ok(output),
+            Completion::Cancelled => Err(RenderError::Cancelled { file, program: program_name }),
+            Completion::TimedOut => {
+                Err(RenderError::TimedOut { file, program: program_name, limit: options.time_limit })
             }
-            Ended::Failed(status, words) => Err(match helm::missing_dependencies(&words) {
-                Some(missing) => RenderError::Dependencies { file: file(), missing },
-                None => RenderError::Refused {
-                    file: file(),
-                    program: program.to_string(),
-                    words: last_lines(&checkout.shown(&words)).unwrap_or_else(|| status.to_string()),
-                },
-            }),
+            Completion::OutputTooLarge => {
+                Err(RenderError::OutputTooLarge { file, program: program_name, limit: options.output_limit })
+            }
+            Completion::Failed(status, stderr) => match helm::missing_dependencies(&stderr) {
+                Some(missing) => Err(RenderError::MissingDependencies { file, missing }),
+                None => {
+                    let stderr = last_lines(&checkout.relative_paths(&stderr)).unwrap_or_else(|| status.to_string());
+                    Err(RenderError::ProgramFailed { file, program: program.to_string(), stderr })
+                }
+            },
         }
     }
 
     /// The objects in what the program printed.
-    fn read(&self, text: &[u8]) -> Result<Vec<manifest::Object>, RenderError> {
-        let manifest::ParsedFile { objects, errors, .. } = manifest::parse("its output", text);
+    fn parse(&self, output: &[u8]) -> Result<Vec<manifest::Object>, RenderError> {
+        let manifest::ParsedFile { objects, errors, .. } = manifest::parse("its output", output);
         if errors.is_empty() {
             return Ok(objects);
         }
-        Err(RenderError::Output { file: self.file.clone(), program: self.program.name, errors })
+        Err(RenderError::InvalidOutput { file: self.file.clone(), program: self.program.name, errors })
     }
 
-    fn rendered(&self, text: Vec<u8>, objects: Vec<(Arc<str>, manifest::Object)>) -> Rendered {
+    fn rendered(&self, output: Vec<u8>, objects: Vec<(Arc<str>, manifest::Object)>) -> Rendered {
         let mut files: Vec<(Arc<str>, Vec<manifest::Object>)> = Vec::new();
         for (file, object) in objects {
             match files.last_mut() {
@@ -316,16 +337,20 @@ impl Plan<'_, '_> {
             }
         }
         let by = RenderedBy { program: self.program.clone(), file: self.file.clone() };
-        Rendered { files, text, by, opaque: Vec::new(), warnings: Vec::new(), took: Duration::ZERO }
+        Rendered { files, output, by, opaque: Vec::new(), warnings: Vec::new(), duration: Duration::ZERO }
     }
 }
 
-/// The end of what a program said: as much as fits into a message.
-fn last_lines(words: &str) -> Option<String> {
+/// The last lines of what a program printed as errors: as much as fits into a message.
+fn last_lines(stderr: &str) -> Option<String> {
     const MAX_LINES: usize = 8;
-    const MAX_LINE: usize = 400;
-    let lines: Vec<_> = words.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let lines = lines[lines.len().saturating_sub(MAX_LINES)..].iter();
-    let lines: Vec<String> = lines.map(|line| line.chars().take(MAX_LINE).collect()).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    const MAX_LINE_CHARS: usize = 400;
+    let lines: Vec<_> = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return None;
+    }
+    let last = &lines[lines.len().saturating_sub(MAX_LINES)..];
+    // Tabs are no control characters to replace: Go's error messages indent with them.
+    let cut: Vec<_> = last.iter().map(|line| text::truncate(&line.replace('\t', " "), MAX_LINE_CHARS)).collect();
+    Some(cut.join("\n"))
 }

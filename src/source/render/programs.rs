@@ -1,4 +1,4 @@
-//! The programs that render: where they are, and of which version.
+//! The programs that render: where they are, and which versions.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::error::RenderError;
-use super::subprocess::{Ended, Job, run};
+use super::subprocess::{Completion, Invocation, run};
 
-/// Where the programs are; those that are not named are looked for on `PATH`.
+/// Where the programs are; those that are not named are searched on `PATH`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Programs {
     /// `kustomize`, preferred for kustomizations.
     pub kustomize: Option<PathBuf>,
-    /// `kubectl`, which has a kustomize inside.
+    /// `kubectl`, which has kustomize built in.
     pub kubectl: Option<PathBuf>,
     /// `helm`.
     pub helm: Option<PathBuf>,
@@ -26,34 +26,39 @@ pub struct Program {
     pub name: &'static str,
     /// Where it is.
     pub path: PathBuf,
-    /// The version, in its own words.
+    /// The version, as the program prints it.
     pub version: String,
 }
 
+// A program's name, and the key that names its file.
 const KUSTOMIZE: (&str, &str) = ("kustomize", "programs.kustomize");
 const KUBECTL: (&str, &str) = ("kubectl", "programs.kubectl");
 const HELM: (&str, &str) = ("helm", "programs.helm");
 
-/// How long a program may take to tell its version: a cold disk is slow.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long a program may take to print its version: a cold disk is slow.
+const VERSION_TIME_LIMIT: Duration = Duration::from_secs(20);
 
 impl Programs {
     /// The program that renders kustomizations: a configured one, else
     /// `kustomize` or `kubectl` on `PATH`.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it cannot be run.
     pub fn for_kustomizations(&self) -> Result<Program, RenderError> {
         let Self { kustomize, kubectl, .. } = self;
         let configured = [(KUSTOMIZE, kustomize), (KUBECTL, kubectl)];
         for ((name, key), path) in configured {
             if let Some(path) = path {
-                return look(name, path, key);
+                return inspect(name, path, key);
             }
         }
         for (name, key) in [KUSTOMIZE, KUBECTL] {
-            if let Some(path) = on_path(name) {
-                return look(name, &path, key);
+            if let Some(path) = find_on_path(name) {
+                return inspect(name, &path, key);
             }
         }
-        Err(RenderError::Unfound {
+        Err(RenderError::ProgramNotFound {
             names: "kustomize or kubectl",
             wanted_by: "a kustomization",
             keys: "programs.kustomize or programs.kubectl",
@@ -61,60 +66,85 @@ impl Programs {
     }
 
     /// The program that renders charts.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it cannot be run.
     pub fn for_charts(&self) -> Result<Program, RenderError> {
         let (name, key) = HELM;
-        let path = self.helm.clone().or_else(|| on_path(name));
-        let path = path.ok_or(RenderError::Unfound { names: name, wanted_by: "a Helm chart", keys: key })?;
-        look(name, &path, key)
+        match self.helm.clone().or_else(|| find_on_path(name)) {
+            Some(path) => inspect(name, &path, key),
+            None => Err(RenderError::ProgramNotFound { names: name, wanted_by: "a Helm chart", keys: key }),
+        }
     }
 }
 
-/// Makes sure that a program is one, and asks it for its version.
-fn look(name: &'static str, path: &Path, key: &'static str) -> Result<Program, RenderError> {
-    let failed = |reason: String| RenderError::Program { program: path.to_owned(), key, reason };
+/// Checks that a program can be run, by asking it for its version.
+fn inspect(name: &'static str, path: &Path, key: &'static str) -> Result<Program, RenderError> {
+    let invalid = |reason: String| RenderError::InvalidProgram { program: path.to_owned(), key, reason };
     let arguments: &[&str] = match name {
         "kubectl" => &["version", "--client", "--output=json"],
         "helm" => &["version", "--short"],
         _ => &["version"],
     };
     let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    let home = tempfile::tempdir().map_err(|reason| failed(reason.to_string()))?;
-    let path = std::path::absolute(path).map_err(|reason| failed(reason.to_string()))?;
-    let job = Job {
+    let home = tempfile::tempdir().map_err(|reason| invalid(reason.to_string()))?;
+    let path = std::path::absolute(path).map_err(|reason| invalid(reason.to_string()))?;
+    let invocation = Invocation {
         program: &path,
         arguments: &arguments,
         folder: home.path(),
         home: home.path(),
-        limit: LIMIT,
-        output: 64 << 10,
-        remote: false,
+        time_limit: VERSION_TIME_LIMIT,
+        output_limit: 64 << 10,
+        allow_network: false,
         cancel: &AtomicBool::new(false),
     };
-    match run(&job).map_err(|reason| failed(reason.to_string()))? {
-        Ended::Done(output) => Ok(Program { name, version: version(name, &output), path }),
-        Ended::Failed(status, words) => Err(failed(format!("asked for its version: {status}: {}", words.trim()))),
-        _ => Err(failed("asked for its version, it does not end".into())),
+    match run(&invocation).map_err(|reason| invalid(reason.to_string()))? {
+        Completion::Succeeded(output) => Ok(Program { name, version: version(name, &output), path }),
+        Completion::Failed(status, stderr) => {
+            Err(invalid(format!("asked for its version, it failed with {status}: {}", stderr.trim())))
+        }
+        Completion::TimedOut => Err(invalid("asked for its version, it does not end".into())),
+        Completion::Cancelled | Completion::OutputTooLarge => {
+            Err(invalid("asked for its version, it prints something else".into()))
+        }
     }
 }
 
 fn version(name: &str, output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    let told = || {
-        let versions: serde_json::Value = serde_json::from_str(&text).ok()?;
-        let kubectl = versions["clientVersion"]["gitVersion"].as_str()?.to_owned();
-        let kustomize = versions["kustomizeVersion"].as_str().map(|version| format!(" (kustomize {version})"));
-        Some(kubectl + &kustomize.unwrap_or_default())
-    };
-    let short = || text.lines().next().unwrap_or_default().trim().chars().take(100).collect();
-    if name == "kubectl" { told().unwrap_or_else(short) } else { short() }
+    if name == "kubectl"
+        && let Some(version) = kubectl_version(&text)
+    {
+        return version;
+    }
+    text.lines().next().unwrap_or_default().trim().chars().take(100).collect()
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
-    let is_program =
-        |file: &PathBuf| file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
-    let path = std::env::var_os("PATH")?;
-    // A relative folder would mean another one for each place that this is started from.
-    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(is_program)
+/// The versions of kubectl and of the kustomize in it, from its JSON output.
+fn kubectl_version(text: &str) -> Option<String> {
+    let versions: serde_json::Value = serde_json::from_str(text).ok()?;
+    let kubectl = versions["clientVersion"]["gitVersion"].as_str()?;
+    Some(match versions["kustomizeVersion"].as_str() {
+        Some(kustomize) => format!("{kubectl} (kustomize {kustomize})"),
+        None => kubectl.to_owned(),
+    })
+}
+
+fn find_on_path(name: &str) -> Option<PathBuf> {
+    for folder in std::env::split_paths(&std::env::var_os("PATH")?) {
+        let file = folder.join(name);
+        // A relative folder would depend on where driftwall is started.
+        if folder.is_absolute() && is_executable(&file) {
+            return Some(file);
+        }
+    }
+    None
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 impl std::fmt::Display for Program {
@@ -128,15 +158,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_they_are_told() {
+    fn the_version_is_parsed_from_what_each_program_prints() {
         let kubectl = r#"{"clientVersion": {"gitVersion": "v1.37.1"}, "kustomizeVersion": "v5.8.1"}"#;
-        for (name, told, read) in [
+        for (name, output, expected) in [
             ("kubectl", kubectl, "v1.37.1 (kustomize v5.8.1)"),
             ("kubectl", "Client Version: v1.20\n", "Client Version: v1.20"),
             ("helm", "v4.3.1+gabcdef0\n", "v4.3.1+gabcdef0"),
             ("kustomize", "v5.8.1\n", "v5.8.1"),
         ] {
-            assert_eq!(version(name, told.as_bytes()), read);
+            assert_eq!(version(name, output.as_bytes()), expected);
         }
     }
 }

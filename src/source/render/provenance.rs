@@ -1,91 +1,111 @@
-//! From which files of the repository a rendered object came. Where that is not
-//! sure, the kustomization or the chart stands for them.
+//! From which files of the repository a rendered object comes. Where that is not
+//! certain, it is the file of the kustomization or chart.
 
 use std::sync::Arc;
 
 use super::error::RenderError;
-use super::kustomization::{Sources, objects};
-use super::tree::{Files, Found};
+use super::kustomization::{KustomizationInputs, read_objects};
+use super::tree::{CommitFiles, FileEntry};
 use driftwall_core::manifest::{Object, RenderInput, trace_to_inputs};
 
-/// Objects as files of kustomizations have them.
-pub(super) struct Originals<'s> {
-    sources: &'s Sources,
+/// The objects in the files of a kustomization, to find rendered objects in.
+pub(super) struct ProvenanceIndex<'i> {
+    inputs: &'i KustomizationInputs,
     resources: Vec<(Arc<str>, Object)>,
     patches: Vec<(Arc<str>, Object)>,
-    top: Arc<str>,
+    root_file: Arc<str>,
 }
 
-impl<'s> Originals<'s> {
+impl<'i> ProvenanceIndex<'i> {
     /// Reads the files that kustomizations name. What cannot be read there is
-    /// for kustomize to complain about.
-    pub(super) fn read(files: &Files<'_>, sources: &'s Sources) -> Result<Self, RenderError> {
-        let all = |list: &[Found]| -> Result<Vec<(Arc<str>, Object)>, RenderError> {
-            let mut all = Vec::new();
-            for found in list {
-                let file: Arc<str> = found.path.as_str().into();
-                all.extend(objects(files, found)?.into_iter().map(|object| (file.clone(), object)));
-            }
-            Ok(all)
-        };
-        let (resources, patches) = (all(&sources.resources)?, all(&sources.patches)?);
-        Ok(Self { sources, resources, patches, top: sources.top.as_str().into() })
+    /// left to kustomize to report.
+    pub(super) fn read(files: &CommitFiles<'_>, inputs: &'i KustomizationInputs) -> Result<Self, RenderError> {
+        Ok(Self {
+            inputs,
+            resources: read_all(files, &inputs.resources)?,
+            patches: read_all(files, &inputs.patches)?,
+            root_file: inputs.root_file.as_str().into(),
+        })
     }
 
-    /// Gives a rendered object the places where its fields are written.
+    /// Gives a rendered object the positions at which its fields are written.
     pub(super) fn trace(&self, rendered: Object) -> (Arc<str>, Object) {
-        let alike = |(_, object): &&(Arc<str>, Object)| self.is_from(&rendered, object);
-        let resources: Vec<_> = self.resources.iter().filter(alike).collect();
-        let same_namespace = resources.iter().copied().filter(|(_, object)| object.namespace == rendered.namespace);
-        let one = match (resources.as_slice(), same_namespace.collect::<Vec<_>>().as_slice()) {
-            ([one], _) | (_, [one]) => Some(*one),
-            // None, or several, of which nobody can tell which it was.
-            _ => None,
-        };
+        let could_be = |(_, object): &&(Arc<str>, Object)| self.is_from(&rendered, object);
         let mut origins = Vec::new();
-        if let Some((file, object)) = one {
+        if let Some((file, object)) = self.resource_of(&rendered) {
             origins.push(RenderInput { file, object });
-            origins.extend(self.patches.iter().filter(alike).map(|(file, object)| RenderInput { file, object }));
+            let patches = self.patches.iter().filter(could_be);
+            origins.extend(patches.map(|(file, object)| RenderInput { file, object }));
         }
-        let otherwise = self.generator(&rendered).unwrap_or(&self.top).clone();
-        trace_to_inputs(rendered, &origins, &otherwise)
+        let fallback = self.generator_of(&rendered).unwrap_or(&self.root_file).clone();
+        trace_to_inputs(rendered, &origins, &fallback)
+    }
+
+    /// The one resource that an object is rendered from; `None` where there is
+    /// none, or where several could be it.
+    fn resource_of(&self, rendered: &Object) -> Option<&(Arc<str>, Object)> {
+        let candidates: Vec<_> = self.resources.iter().filter(|(_, object)| self.is_from(rendered, object)).collect();
+        if let [only] = candidates.as_slice() {
+            return Some(only);
+        }
+        let mut same_namespace = candidates.into_iter().filter(|(_, object)| object.namespace == rendered.namespace);
+        match (same_namespace.next(), same_namespace.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
     }
 
     fn is_from(&self, rendered: &Object, object: &Object) -> bool {
-        let group =
-            |object: &Object| object.api_version.split_once('/').map_or(String::new(), |(group, _)| group.into());
         rendered.kind == object.kind
             && group(rendered) == group(object)
             && self.is_name_from(&rendered.name, &object.name)
     }
 
-    /// Whether prefixes and suffixes of these kustomizations make one name of the other.
+    /// Whether the prefixes and suffixes of these kustomizations make `rendered` out of `name`.
     fn is_name_from(&self, rendered: &str, name: &str) -> bool {
-        let Sources { prefixes, suffixes, .. } = self.sources;
-        rendered
-            .match_indices(name)
-            .any(|(at, _)| is_made_of(&rendered[..at], prefixes) && is_made_of(&rendered[at + name.len()..], suffixes))
+        let KustomizationInputs { prefixes, suffixes, .. } = self.inputs;
+        rendered.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&rendered[..at], &rendered[at + name.len()..]);
+            is_concatenation(before, prefixes) && is_concatenation(after, suffixes)
+        })
     }
 
-    /// The kustomization whose generator made a ConfigMap or Secret.
-    fn generator(&self, rendered: &Object) -> Option<&Arc<str>> {
-        let made = self.sources.generated.iter();
-        let mut made = made.filter(|(kind, name, _)| {
-            *kind == rendered.kind && !name.is_empty() && rendered.name.contains(name.as_str())
+    /// The kustomization whose generator made a ConfigMap or Secret, if only one can be it.
+    fn generator_of(&self, rendered: &Object) -> Option<&Arc<str>> {
+        let mut candidates = self.inputs.generated.iter().filter(|generated| {
+            generated.kind == rendered.kind
+                && !generated.name.is_empty()
+                && rendered.name.contains(generated.name.as_str())
         });
-        let (first, second) = (made.next()?, made.next());
-        second.is_none().then_some(&first.2)
+        match (candidates.next(), candidates.next()) {
+            (Some(only), None) => Some(&only.kustomization),
+            _ => None,
+        }
     }
 }
 
-/// Whether a text is some of `parts`, one after another, each once.
-fn is_made_of(text: &str, parts: &[String]) -> bool {
-    // A name has few of them; whoever wants to make this slow is told no.
-    let mut steps = 1_000;
-    takes_apart(text, &mut parts.iter().map(String::as_str).collect(), &mut steps)
+fn read_all(files: &CommitFiles<'_>, entries: &[FileEntry]) -> Result<Vec<(Arc<str>, Object)>, RenderError> {
+    let mut all = Vec::new();
+    for entry in entries {
+        let file: Arc<str> = entry.path.as_str().into();
+        all.extend(read_objects(files, entry)?.into_iter().map(|object| (file.clone(), object)));
+    }
+    Ok(all)
 }
 
-fn takes_apart(text: &str, parts: &mut Vec<&str>, steps: &mut usize) -> bool {
+/// The API group; empty for the core group.
+fn group(object: &Object) -> &str {
+    object.api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// Whether a text consists of some of `parts`, one after another, each used once.
+fn is_concatenation(text: &str, parts: &[String]) -> bool {
+    // A name has few parts; an input that would need more steps counts as no match.
+    let mut steps = 1_000;
+    consume(text, &mut parts.iter().map(String::as_str).collect(), &mut steps)
+}
+
+fn consume(text: &str, parts: &mut Vec<&str>, steps: &mut usize) -> bool {
     if text.is_empty() {
         return true;
     }
@@ -93,7 +113,7 @@ fn takes_apart(text: &str, parts: &mut Vec<&str>, steps: &mut usize) -> bool {
         *steps = steps.saturating_sub(1);
         if let Some(rest) = text.strip_prefix(parts[index]).filter(|rest| rest.len() < text.len() && *steps > 0) {
             let part = parts.swap_remove(index);
-            if takes_apart(rest, parts, steps) {
+            if consume(rest, parts, steps) {
                 return true;
             }
             parts.push(part);
@@ -109,14 +129,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_made_of_parts_that_are_used_once() {
+    fn a_name_may_use_each_prefix_or_suffix_once() {
         let parts: Vec<String> = ["-a", "-b", "-b", ""].map(str::to_owned).into();
         for (text, expected) in
             [("", true), ("-a", true), ("-b-a-b", true), ("-a-a", false), ("-c", false), ("-b-b-b", false)]
         {
-            assert_eq!(is_made_of(text, &parts), expected, "{text}");
+            assert_eq!(is_concatenation(text, &parts), expected, "{text}");
         }
         let ones = vec!["a".to_owned(); 2_000];
-        assert!(!is_made_of(&("a".repeat(200) + "b"), &ones));
+        assert!(!is_concatenation(&("a".repeat(200) + "b"), &ones));
     }
 }

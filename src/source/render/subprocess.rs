@@ -1,5 +1,5 @@
-//! ConfigReloader a program on files that others wrote: with a clean environment, in
-//! its own process group, for a bounded time and a bounded output.
+//! Runs a program on files that others wrote: with a clean environment, in its
+//! own process group, for a bounded time and a bounded output.
 //!
 //! One thread reads both of its pipes, so there is nothing to join and nothing
 //! that can hang: when the time is up the group is killed and the pipes are closed.
@@ -14,42 +14,43 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-/// What is run, and within which bounds.
-pub(super) struct Job<'a> {
+/// A program to run, and its limits.
+pub(super) struct Invocation<'a> {
     pub(super) program: &'a Path,
     pub(super) arguments: &'a [String],
-    /// Where it runs.
+    /// Its working directory.
     pub(super) folder: &'a Path,
-    /// Where it may leave things.
+    /// Its home and temporary folder, where it may leave files.
     pub(super) home: &'a Path,
-    pub(super) limit: Duration,
-    /// Bytes that it may print.
-    pub(super) output: usize,
-    /// Whether it may reach other machines.
-    pub(super) remote: bool,
+    pub(super) time_limit: Duration,
+    /// The most bytes that it may print.
+    pub(super) output_limit: usize,
+    /// Whether it may use the network.
+    pub(super) allow_network: bool,
     pub(super) cancel: &'a AtomicBool,
 }
 
-/// What became of a program.
+/// How a program ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum Completion {
     Cancelled,
-    Done(Vec<u8>),
-    /// With the end of what it said.
+    /// With the end of what it printed as errors.
     Failed(ExitStatus, String),
-    TooLong,
-    TooMuch,
+    OutputTooLarge,
+    /// With its output.
+    Succeeded(Vec<u8>),
+    TimedOut,
 }
 
-/// How often a stop is looked for.
-const TICK: Duration = Duration::from_millis(50);
-/// Bytes that are kept of what a program says went wrong.
-const MAX_WORDS: usize = 16 << 10;
-/// A proxy that nobody listens at, for programs that may reach no other machine:
-/// a second lock behind the look through what they are given.
-const NO_PROXY_LISTENS: &str = "http://127.0.0.1:0";
-/// What a program that may reach other machines takes over from this one.
-const FOR_REMOTE: [&str; 9] = [
+/// How often cancellation is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// The most bytes that are kept of what a program prints as errors.
+const MAX_STDERR: usize = 16 << 10;
+/// A proxy at which nothing listens, for programs that may not use the network: a
+/// second barrier, behind the check of what the files refer to.
+const DEAD_PROXY: &str = "http://127.0.0.1:0";
+/// The variables that a program inherits which may use the network.
+const NETWORK_VARIABLES: [&str; 9] = [
     "PATH",
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -61,16 +62,16 @@ const FOR_REMOTE: [&str; 9] = [
     "no_proxy",
 ];
 
-/// Runs a program to its end, or to that of its bounds.
-pub(super) fn run(job: &Job<'_>) -> std::io::Result<Ended> {
-    let mut command = command(job);
-    let child = Group { program: command.spawn()?, has_ended: false };
-    child.read(job, Instant::now() + job.limit)
+/// Runs a program until it ends, or exceeds its limits.
+pub(super) fn run(invocation: &Invocation<'_>) -> std::io::Result<Completion> {
+    let mut command = command(invocation);
+    let group = ProcessGroup { program: command.spawn()?, has_ended: false };
+    group.wait_for_output(invocation, Instant::now() + invocation.time_limit)
 }
 
-fn command(job: &Job<'_>) -> Command {
-    let mut command = Command::new(job.program);
-    command.args(job.arguments).current_dir(job.folder).env_clear().process_group(0);
+fn command(invocation: &Invocation<'_>) -> Command {
+    let mut command = Command::new(invocation.program);
+    command.args(invocation.arguments).current_dir(invocation.folder).env_clear().process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for name in [
         "HOME",
@@ -82,76 +83,81 @@ fn command(job: &Job<'_>) -> Command {
         "HELM_CONFIG_HOME",
         "HELM_DATA_HOME",
     ] {
-        command.env(name, job.home);
+        command.env(name, invocation.home);
     }
-    command.env("HELM_PLUGINS", job.home.join("plugins"));
-    if job.remote {
-        command.envs(FOR_REMOTE.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env("HELM_PLUGINS", invocation.home.join("plugins"));
+    if invocation.allow_network {
+        command.envs(NETWORK_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     } else {
-        command.envs(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(|name| (name, NO_PROXY_LISTENS)));
+        command.envs(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(|name| (name, DEAD_PROXY)));
     }
     command
 }
 
-/// A program and all that it started. What is left of it is killed on drop.
-struct Group {
+/// A program and all that it started. What still runs of it is killed on drop.
+struct ProcessGroup {
     program: Child,
-    /// Whether it was waited for: from then on its number may be another's.
+    /// Whether its status was taken: from then on its process id may be another process's.
     has_ended: bool,
 }
 
-impl Group {
-    fn read(mut self, job: &Job<'_>, until: Instant) -> std::io::Result<Ended> {
+impl ProcessGroup {
+    fn wait_for_output(mut self, invocation: &Invocation<'_>, deadline: Instant) -> std::io::Result<Completion> {
         let (mut stdout, mut stderr) = (self.program.stdout.take(), self.program.stderr.take());
-        let (mut output, mut words) = (Vec::new(), Vec::new());
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
         let mut chunk = vec![0; 64 << 10];
         loop {
-            if job.cancel.load(Ordering::Relaxed) {
-                return Ok(Ended::Cancelled);
+            if invocation.cancel.load(Ordering::Relaxed) {
+                return Ok(Completion::Cancelled);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Ended::TooLong);
+                return Ok(Completion::TimedOut);
             }
-            // A child of its own can hold the pipes open after the program's end; nobody waits for that.
-            if (stdout.is_none() && stderr.is_none() || self.has_ended()?) && self.wait(job, until)? {
-                drain(&mut stdout, &mut output, &mut chunk, job.output)?;
-                drain(&mut stderr, &mut words, &mut chunk, MAX_WORDS)?;
-                if output.len() > job.output {
-                    return Ok(Ended::TooMuch);
+            // A child of the program can hold the pipes open after the program's end; that is not waited for.
+            if (stdout.is_none() && stderr.is_none() || self.has_ended()?) && self.wait(invocation, deadline)? {
+                read_rest(&mut stdout, &mut output, &mut chunk, invocation.output_limit)?;
+                read_rest(&mut stderr, &mut errors, &mut chunk, MAX_STDERR)?;
+                if output.len() > invocation.output_limit {
+                    return Ok(Completion::OutputTooLarge);
                 }
                 let status = self.end()?;
-                let words = || String::from_utf8_lossy(&words).into_owned();
-                return Ok(if status.success() { Ended::Done(output) } else { Ended::Failed(status, words()) });
+                if status.success() {
+                    return Ok(Completion::Succeeded(output));
+                }
+                return Ok(Completion::Failed(status, String::from_utf8_lossy(&errors).into_owned()));
             }
             if stdout.is_none() && stderr.is_none() {
                 continue;
             }
-            let [is_output, is_words] = ready(stdout.as_ref(), stderr.as_ref(), left.min(TICK))?;
-            if is_output && take(&mut stdout, &mut chunk, &mut output)? && output.len() > job.output {
-                return Ok(Ended::TooMuch);
+            let [has_output, has_errors] = ready(stdout.as_ref(), stderr.as_ref(), left.min(CHECK_INTERVAL))?;
+            if has_output
+                && read_available(&mut stdout, &mut chunk, &mut output)?
+                && output.len() > invocation.output_limit
+            {
+                return Ok(Completion::OutputTooLarge);
             }
-            if is_words && take(&mut stderr, &mut chunk, &mut words)? && words.len() > MAX_WORDS {
-                words.drain(..words.len() - MAX_WORDS);
+            if has_errors && read_available(&mut stderr, &mut chunk, &mut errors)? && errors.len() > MAX_STDERR {
+                errors.drain(..errors.len() - MAX_STDERR);
             }
         }
     }
 
-    /// Whether the program is done; it stays to be waited for, so that its
-    /// number, which is the group's, cannot become another's.
+    /// Whether the program has ended. Its status is not taken, so that its process
+    /// id, which is the group's, cannot become another process's.
     fn has_ended(&self) -> std::io::Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         Ok(waitid(WaitId::Pid(self.pid()), options)?.is_some())
     }
 
-    /// Waits a moment for a program that has closed its pipes.
-    fn wait(&self, job: &Job<'_>, until: Instant) -> std::io::Result<bool> {
-        let until = until.min(Instant::now() + TICK);
-        while !job.cancel.load(Ordering::Relaxed) {
+    /// Waits a moment for the end of a program that has closed its pipes.
+    fn wait(&self, invocation: &Invocation<'_>, deadline: Instant) -> std::io::Result<bool> {
+        let deadline = deadline.min(Instant::now() + CHECK_INTERVAL);
+        while !invocation.cancel.load(Ordering::Relaxed) {
             if self.has_ended()? {
                 return Ok(true);
             }
-            if Instant::now() >= until {
+            if Instant::now() >= deadline {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -163,25 +169,25 @@ impl Group {
         Pid::from_child(&self.program)
     }
 
-    /// Kills what is left of the group and takes the program's status.
+    /// Kills what still runs of the group and takes the program's status.
     fn end(&mut self) -> std::io::Result<ExitStatus> {
-        // There may be nobody left to kill.
+        // The group may be empty by now.
         let _ = kill_process_group(self.pid(), Signal::KILL);
         self.has_ended = true;
         self.program.wait()
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if !self.has_ended {
-            // Nobody is left to tell.
+            // A destructor cannot report an error.
             let _ = self.end();
         }
     }
 }
 
-/// Waits until one of the pipes has something or was closed.
+/// Waits until one of the pipes has data or is closed; whether each has.
 fn ready(
     stdout: Option<&impl std::os::fd::AsFd>,
     stderr: Option<&impl std::os::fd::AsFd>,
@@ -199,8 +205,12 @@ fn ready(
     Ok([stdout.is_some() && has.next() == Some(true), stderr.is_some() && has.next() == Some(true)])
 }
 
-/// Reads what is there, without waiting; a closed pipe is dropped.
-fn take(pipe: &mut Option<impl std::io::Read>, chunk: &mut [u8], into: &mut Vec<u8>) -> std::io::Result<bool> {
+/// Reads the data that is there; a closed pipe is dropped. Whether there was any.
+fn read_available(
+    pipe: &mut Option<impl std::io::Read>,
+    chunk: &mut [u8],
+    into: &mut Vec<u8>,
+) -> std::io::Result<bool> {
     let Some(open) = pipe else { return Ok(false) };
     let read = open.read(chunk)?;
     if read == 0 {
@@ -210,8 +220,8 @@ fn take(pipe: &mut Option<impl std::io::Read>, chunk: &mut [u8], into: &mut Vec<
     Ok(read > 0)
 }
 
-/// Reads what an ended program left in a pipe.
-fn drain(
+/// Reads what a program that has ended left in a pipe.
+fn read_rest(
     pipe: &mut Option<impl std::io::Read + std::os::fd::AsFd>,
     into: &mut Vec<u8>,
     chunk: &mut [u8],
@@ -219,7 +229,7 @@ fn drain(
 ) -> std::io::Result<()> {
     while into.len() <= limit && pipe.is_some() {
         let [is_ready, _] = ready(pipe.as_ref(), None::<&std::process::ChildStderr>, Duration::from_millis(1))?;
-        if !is_ready || !take(pipe, chunk, into)? {
+        if !is_ready || !read_available(pipe, chunk, into)? {
             break;
         }
     }

@@ -1,43 +1,40 @@
-//! A commit's files by their paths, symbolic links followed.
+//! The files of a commit by their paths, symbolic links followed.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
-use git2::{Oid, Repository as Git, Tree};
+use git2::{ErrorCode, Oid, Repository, Tree};
 
 use super::error::RenderError;
-use crate::source::MAX_FILE;
+use crate::source::libgit2::{FOLDER_MODE, LINK_MODE, SUBMODULE_MODE};
+use crate::source::limits::MAX_FILE_BYTES;
 
 /// The files of one commit.
-pub(super) struct Files<'r> {
-    pub(super) git: &'r Git,
+pub(super) struct CommitFiles<'r> {
+    git: &'r Repository,
     root: Tree<'r>,
 }
 
-/// Something at a path, under its real name.
+/// A file or folder, under its real path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FileEntry {
     /// The path, without links and dots; empty for the root.
     pub(super) path: String,
     pub(super) id: Oid,
     pub(super) is_folder: bool,
-    /// The symbolic links on the way, which whoever follows it needs too.
+    /// The symbolic links on the way to it, which a program needs to follow the same way.
     pub(super) links: Vec<(String, Oid)>,
 }
 
-/// The mode of a symbolic link.
-pub(super) const LINK: i32 = 0o120_000;
-/// The mode of a submodule.
-pub(super) const SUBMODULE: i32 = 0o160_000;
-/// The mode of a folder.
-pub(super) const FOLDER: i32 = 0o040_000;
-
-/// Links on one way beyond which they are taken for a ring; Linux does so too.
+/// Links on one way beyond which they are taken for a loop; the same as on Linux.
 const MAX_LINKS: usize = 40;
 
-impl<'r> Files<'r> {
-    pub(super) fn new(git: &'r Git, root: Oid) -> Result<Self, RenderError> {
-        let root = git.find_tree(root).map_err(|reason| RenderError::Git { file: "the commit".into(), reason })?;
-        Ok(Self { git, root })
+impl<'r> CommitFiles<'r> {
+    pub(super) fn new(git: &'r Repository, root: Oid) -> Result<Self, RenderError> {
+        match git.find_tree(root) {
+            Ok(root) => Ok(Self { git, root }),
+            Err(reason) => Err(RenderError::Git { file: "the commit".into(), reason }),
+        }
     }
 
     pub(super) fn folder(&self, path: &str, id: Oid) -> Result<Tree<'r>, RenderError> {
@@ -46,77 +43,78 @@ impl<'r> Files<'r> {
 
     /// What is at a path; `None` where nothing is, and for submodules, whose
     /// content is in another repository.
-    pub(super) fn find(&self, path: &str) -> Result<Option<Found>, RenderError> {
+    pub(super) fn find(&self, path: &str) -> Result<Option<FileEntry>, RenderError> {
         self.find_from("", path)
     }
 
-    /// The same, the path being relative to `folder`, which has no links.
-    pub(super) fn find_from(&self, folder: &str, path: &str) -> Result<Option<Found>, RenderError> {
-        let outside = || RenderError::Link { file: join(folder, path) };
+    /// The same for a path relative to `folder`, which has no links.
+    pub(super) fn find_from(&self, folder: &str, path: &str) -> Result<Option<FileEntry>, RenderError> {
+        let outside = || RenderError::OutsideRepository { file: join(folder, path) };
         let mut real: Vec<String> = parts(folder).map(str::to_owned).collect();
-        let mut ahead: VecDeque<String> = parts(path).map(str::to_owned).collect();
+        let mut remaining: VecDeque<String> = parts(path).map(str::to_owned).collect();
         let mut links = Vec::new();
-        let mut at = match self.entry(&real)? {
-            Some((id, mode)) => (id, mode),
-            None => return Ok(None),
-        };
-        while let Some(part) = ahead.pop_front() {
+        let Some(mut entry) = self.entry(&real)? else { return Ok(None) };
+        while let Some(part) = remaining.pop_front() {
             if part == ".." {
                 real.pop().ok_or_else(outside)?;
             } else {
                 real.push(part);
             }
-            at = match self.entry(&real)? {
-                Some((id, LINK)) => {
+            entry = match self.entry(&real)? {
+                Some((id, LINK_MODE)) => {
                     links.push((real.join("/"), id));
                     let target = self.read(&real.join("/"), id)?;
                     let target = std::str::from_utf8(&target).map_err(|_| outside())?;
                     if links.len() > MAX_LINKS || target.starts_with('/') {
-                        return Err(RenderError::Link { file: real.join("/") });
+                        return Err(RenderError::OutsideRepository { file: real.join("/") });
                     }
                     real.pop();
-                    parts(target).rev().for_each(|part| ahead.push_front(part.to_owned()));
+                    parts(target).rev().for_each(|part| remaining.push_front(part.to_owned()));
                     continue;
                 }
-                Some((_, SUBMODULE)) | None => return Ok(None),
+                Some((_, SUBMODULE_MODE)) | None => return Ok(None),
                 Some(entry) => entry,
             };
         }
         // A link's last part may have been `..`.
-        if let Some(entry) = self.entry(&real)? {
-            at = entry;
+        if let Some(last) = self.entry(&real)? {
+            entry = last;
         }
-        let (id, mode) = at;
-        Ok(Some(Found { path: real.join("/"), id, is_folder: mode == FOLDER, links }))
+        let (id, mode) = entry;
+        Ok(Some(FileEntry { path: real.join("/"), id, is_folder: mode == FOLDER_MODE, links }))
     }
 
-    /// An entry without following it.
+    /// The id and mode of an entry; a link is not followed.
     fn entry(&self, path: &[String]) -> Result<Option<(Oid, i32)>, RenderError> {
         if path.is_empty() {
-            return Ok(Some((self.root.id(), FOLDER)));
+            return Ok(Some((self.root.id(), FOLDER_MODE)));
         }
         let path = path.join("/");
-        match self.root.get_path(std::path::Path::new(&path)) {
+        match self.root.get_path(Path::new(&path)) {
             Ok(entry) => Ok(Some((entry.id(), entry.filemode()))),
-            Err(reason) if reason.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(reason) if reason.code() == ErrorCode::NotFound => Ok(None),
             Err(reason) => Err(RenderError::Git { file: path, reason }),
         }
     }
 
     /// A file's content.
     pub(super) fn read(&self, path: &str, id: Oid) -> Result<Vec<u8>, RenderError> {
-        let failed = |reason| RenderError::Git { file: path.to_owned(), reason };
-        if self.size(path, id)? > MAX_FILE {
-            let bound = format!("a file may have {} MiB", MAX_FILE >> 20);
-            return Err(RenderError::Large { file: path.to_owned(), bound });
+        if self.size(path, id)? > MAX_FILE_BYTES {
+            let limit = format!("a file may have {} MiB", MAX_FILE_BYTES >> 20);
+            return Err(RenderError::TooLarge { file: path.to_owned(), limit });
         }
-        Ok(self.git.find_blob(id).map_err(failed)?.content().to_vec())
+        match self.git.find_blob(id) {
+            Ok(blob) => Ok(blob.content().to_vec()),
+            Err(reason) => Err(RenderError::Git { file: path.to_owned(), reason }),
+        }
     }
 
-    /// A file's size, told by its header before the content is unpacked.
+    /// A file's size in bytes, from its header, before the content is decompressed.
     pub(super) fn size(&self, path: &str, id: Oid) -> Result<usize, RenderError> {
-        let header = self.git.odb().and_then(|odb| odb.read_header(id));
-        header.map(|(size, _)| size).map_err(|reason| RenderError::Git { file: path.to_owned(), reason })
+        match self.git.odb().and_then(|odb| odb.read_header(id)) {
+            Ok((size, _)) => Ok(size),
+            Err(reason) => Err(RenderError::Git { file: path.to_owned(), reason }),
+        }
     }
 }
 

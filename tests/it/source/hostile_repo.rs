@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use driftwall::source::{GitError, Reading, SourceSpec, commit_of, read};
+use driftwall::source::{LoadedCommit, SourceError, SourceSpec, load, local_commit};
 use git2::{ObjectType, Oid, Signature};
 
 const GOOD: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}\n";
@@ -26,7 +26,7 @@ fn tree(git: &git2::Repository, entries: &[(&str, &[u8], Oid)]) -> Oid {
 }
 
 /// Reads a repository whose only commit has this tree.
-fn read_tree(folder: &Path, root: Oid) -> Result<Reading, GitError> {
+fn read_tree(folder: &Path, root: Oid) -> Result<LoadedCommit, SourceError> {
     let git = git2::Repository::open(folder).unwrap();
     let author = Signature::now("mallory", "mallory@example.org").unwrap();
     let commit = format!(
@@ -37,9 +37,9 @@ fn read_tree(folder: &Path, root: Oid) -> Result<Reading, GitError> {
     git.reference("refs/heads/main", id, true, "").unwrap();
     let source = SourceSpec { revision: "main".into(), ..SourceSpec::local("prod", folder) };
     let begun = Instant::now();
-    let read = read(&source, &commit_of(&source).unwrap(), None, &AtomicBool::new(false));
+    let loaded = load(&source, &local_commit(&source).unwrap(), None, &AtomicBool::new(false));
     assert!(begun.elapsed() < LONG);
-    read
+    loaded
 }
 
 fn repository() -> (tempfile::TempDir, git2::Repository, Oid) {
@@ -59,7 +59,7 @@ fn links_and_names_that_lead_out_lead_nowhere() {
     let root = tree(&git, &[(FILE, b"good.yaml", good), (LINK, b"link.yaml", link), (FILE, b"../climbs.yaml", climbs)]);
     // A name is never taken for a path: the file is read for what is in the repository, or not at all.
     match read_tree(folder.path(), root) {
-        Ok(reading) => assert!(reading.contents.len() <= 2, "the link is not followed"),
+        Ok(loaded) => assert!(loaded.contents.len() <= 2, "the link is not followed"),
         Err(error) => assert!(error.to_string().contains("tree"), "{error}"),
     }
     let without = tree(&git, &[(FILE, b"good.yaml", good), (LINK, b"link.yaml", link)]);

@@ -7,7 +7,7 @@ use driftwall::source::{Credentials, Mirror};
 use git2::Oid;
 
 use crate::source::remote::repository::{Origin, text};
-use crate::source::remote::transports::{Place, everywhere, look, mirror, objects};
+use crate::source::remote::transports::{Place, everywhere, mirror, objects, sync};
 
 /// What may have happened to a mirror.
 fn harm(mirror: &Mirror, kind: &str) {
@@ -38,7 +38,9 @@ const KINDS: [&str; 7] =
     ["pack cut", "pack gone", "objects gone", "files gone", "head gone", "config garbage", "all gone"];
 
 fn is_good(mirror: &Mirror, commit: Oid, content: &str) -> bool {
-    look(mirror).unwrap() == commit && text(mirror.folder(), commit) == content && mirror.last() == Some(commit)
+    sync(mirror).unwrap() == commit
+        && text(mirror.folder(), commit) == content
+        && mirror.mirrored_commit() == Some(commit)
 }
 
 #[test]
@@ -66,9 +68,9 @@ fn one_lost_file_is_found() {
     // Objects one by one, as folders may hold them.
     let (origin, first) = Origin::new();
     let place = Place::folder(origin);
-    let first_look = place.mirror("main");
-    assert!(is_good(&first_look, first, "replicas: 1"));
-    let git = git2::Repository::open_bare(first_look.folder()).unwrap();
+    let first_mirror = place.mirror("main");
+    assert!(is_good(&first_mirror, first, "replicas: 1"));
+    let git = git2::Repository::open_bare(first_mirror.folder()).unwrap();
     let tree = git.find_commit(first).unwrap().tree().unwrap();
     let blob = tree.get_path("apps/app.yaml".as_ref()).unwrap().id();
     // A mirror of the same references and all objects but one.
@@ -78,15 +80,15 @@ fn one_lost_file_is_found() {
             (id, git.odb().unwrap().read(id).unwrap().kind(), git.odb().unwrap().read(id).unwrap().data().to_vec())
         })
         .collect();
-    harm(&first_look, "files gone");
-    let git = git2::Repository::open_bare(first_look.folder()).unwrap();
+    harm(&first_mirror, "files gone");
+    let git = git2::Repository::open_bare(first_mirror.folder()).unwrap();
     for (id, kind, data) in others {
         assert_eq!(git.odb().unwrap().write(kind, &data).unwrap(), id);
     }
     assert!(git.find_blob(blob).is_err());
     assert!(is_good(&place.mirror("main"), first, "replicas: 1"));
     // Whoever finds it later may ask for a new one.
-    assert_eq!(first_look.remake(&std::sync::Arc::default()).unwrap(), first);
+    assert_eq!(first_mirror.reclone(&std::sync::Arc::default()).unwrap(), first);
 }
 
 #[test]
@@ -97,7 +99,7 @@ fn a_damaged_mirror_stays_while_the_server_is_away() {
     assert!(is_good(&mirror, first, "replicas: 1"));
     harm(&mirror, "config garbage");
     place.stop();
-    assert!(look(&mirror).is_err());
+    assert!(sync(&mirror).is_err());
     assert!(mirror.folder().join("objects").exists(), "what is left may still be of use");
     place.resume();
     assert!(is_good(&mirror, first, "replicas: 1"));

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use driftwall::certs;
-use driftwall::source::{Credentials, FetchError, Limits};
+use driftwall::source::{Credentials, FetchError, FetchLimits};
 
 use crate::source::remote::git_http_server::Web;
 use crate::source::remote::repository::{Origin, text};
-use crate::source::remote::transports::{LIMITS, Place, Server, look, mirror};
+use crate::source::remote::transports::{LIMITS, Place, Server, mirror, sync};
 
 /// A file beside the place's own.
 fn file(place: &Place, name: &str, text: &str) -> PathBuf {
@@ -22,27 +22,27 @@ fn file(place: &Place, name: &str, text: &str) -> PathBuf {
 fn an_authority_of_one_s_own_must_be_named() {
     let (origin, first) = Origin::new();
     let place = Place::web(origin);
-    assert_eq!(look(&place.mirror("main")).unwrap(), first);
+    assert_eq!(sync(&place.mirror("main")).unwrap(), first);
 
     let nobody = mirror(place.data.path(), &place.url(), "main", Credentials::default());
-    let fault = look(&nobody).unwrap_err();
-    assert!(matches!(fault, FetchError::Certificate { .. }) && fault.to_string().contains("caFile"), "{fault}");
+    let error = sync(&nobody).unwrap_err();
+    assert!(matches!(error, FetchError::Certificate { .. }) && error.to_string().contains("caFile"), "{error}");
 
     let other = certs::generate(&["127.0.0.1".to_owned()], 7).unwrap();
     let ca = Some(file(&place, "other.pem", &other.ca));
-    let fault = look(&mirror(place.data.path(), &place.url(), "main", Credentials { ca, ..Credentials::default() }));
-    assert!(matches!(fault, Err(FetchError::Certificate { .. })), "{fault:?}");
+    let error = sync(&mirror(place.data.path(), &place.url(), "main", Credentials { ca, ..Credentials::default() }));
+    assert!(matches!(error, Err(FetchError::Certificate { .. })), "{error:?}");
 
     let url = place.url().replace("127.0.0.1", "localhost");
-    let fault = look(&mirror(place.data.path(), &url, "main", place.credentials())).unwrap_err();
-    assert!(matches!(fault, FetchError::Certificate { .. }) && fault.to_string().contains("localhost"), "{fault}");
+    let error = sync(&mirror(place.data.path(), &url, "main", place.credentials())).unwrap_err();
+    assert!(matches!(error, FetchError::Certificate { .. }) && error.to_string().contains("localhost"), "{error}");
 
     for (name, text) in [("empty.pem", "\n"), ("none.pem", "no certificate")] {
         let ca = Some(file(&place, name, text));
-        let fault =
-            look(&mirror(place.data.path(), &place.url(), "main", Credentials { ca, ..Credentials::default() }));
-        let fault = fault.unwrap_err().to_string();
-        assert!(fault.contains("caFile") && fault.contains(name), "{fault}");
+        let error =
+            sync(&mirror(place.data.path(), &place.url(), "main", Credentials { ca, ..Credentials::default() }));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("caFile") && error.contains(name), "{error}");
     }
 }
 
@@ -59,10 +59,10 @@ fn a_certificate_that_signed_itself_is_good_where_it_is_named_itself() {
     let files = tempfile::tempdir().unwrap();
     fs::write(files.path().join("ca.pem"), &pair.ca).unwrap();
     let place = Place { origin, server: Server::Web(web, files), data: tempfile::tempdir().unwrap() };
-    assert_eq!(look(&place.mirror("main")).unwrap(), first);
+    assert_eq!(sync(&place.mirror("main")).unwrap(), first);
     let url = place.url().replace("127.0.0.1", "localhost");
-    let fault = look(&mirror(place.data.path(), &url, "main", place.credentials()));
-    assert!(matches!(fault, Err(FetchError::Certificate { .. })), "{fault:?}");
+    let error = sync(&mirror(place.data.path(), &url, "main", place.credentials()));
+    assert!(matches!(error, Err(FetchError::Certificate { .. })), "{error:?}");
 }
 
 #[test]
@@ -71,25 +71,25 @@ fn a_token_is_asked_for_and_may_change_while_running() {
     let place = Place::web(origin);
     let login = |login: &str| *place.server().state.login.lock().unwrap() = Some(login.to_owned());
     login("x-access-token:t0ken");
-    assert!(matches!(look(&place.mirror("main")), Err(FetchError::NoCredentials)));
+    assert!(matches!(sync(&place.mirror("main")), Err(FetchError::NoCredentials)));
 
     let token = file(&place, "token", "t0ken\n");
     let credentials = Credentials { token: Some(token.clone()), ..place.credentials() };
     let with_token = mirror(place.data.path(), &place.url(), "main", credentials.clone());
-    assert_eq!(look(&with_token).unwrap(), first);
+    assert_eq!(sync(&with_token).unwrap(), first);
 
     login("x-access-token:n3wer");
     let second = place.origin.push("main", "replicas: 2");
-    let fault = look(&with_token).unwrap_err();
-    assert!(matches!(fault, FetchError::Credentials { .. }), "{fault}");
-    assert!(fault.to_string().contains(&format!("tokenFile {}", token.display())), "{fault}");
-    assert_eq!(with_token.last(), Some(first));
+    let error = sync(&with_token).unwrap_err();
+    assert!(matches!(error, FetchError::Credentials { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("tokenFile {}", token.display())), "{error}");
+    assert_eq!(with_token.mirrored_commit(), Some(first));
     fs::write(&token, "n3wer").unwrap();
-    assert_eq!(look(&with_token).unwrap(), second);
+    assert_eq!(sync(&with_token).unwrap(), second);
 
     fs::remove_file(&token).unwrap();
-    let fault = look(&with_token).unwrap_err().to_string();
-    assert!(fault.contains("tokenFile") && fault.contains("No such file"), "{fault}");
+    let error = sync(&with_token).unwrap_err().to_string();
+    assert!(error.contains("tokenFile") && error.contains("No such file"), "{error}");
 
     login("bot:pass word");
     let credentials = Credentials {
@@ -97,10 +97,10 @@ fn a_token_is_asked_for_and_may_change_while_running() {
         password: Some(file(&place, "password", "pass word\n")),
         ..place.credentials()
     };
-    assert_eq!(look(&mirror(place.data.path(), &place.url(), "main", credentials)).unwrap(), second);
+    assert_eq!(sync(&mirror(place.data.path(), &place.url(), "main", credentials)).unwrap(), second);
     let url = place.url().replace("https://", "https://bot:pass%20word@");
     let in_address = mirror(place.data.path(), &url, "main", place.credentials());
-    assert_eq!(look(&in_address).unwrap(), second);
+    assert_eq!(sync(&in_address).unwrap(), second);
     assert_eq!(in_address.folder(), with_token.folder(), "the same repository, whoever asks");
 }
 
@@ -112,13 +112,13 @@ fn redirects_stay_on_the_server() {
     let url = place.url().replace("gitops.git", "moved.git");
     let mirror = mirror(place.data.path(), &url, "main", place.credentials());
     moved("/gitops.git/info/refs?service=git-upload-pack".to_owned());
-    assert_eq!(look(&mirror).unwrap(), first);
+    assert_eq!(sync(&mirror).unwrap(), first);
     assert_eq!(text(mirror.folder(), first), "replicas: 1");
     moved("https://elsewhere.example/gitops.git/info/refs?service=git-upload-pack".to_owned());
-    let fault = look(&mirror).unwrap_err();
-    assert!(fault.to_string().contains("redirects to https://elsewhere.example/gitops.git;"), "{fault}");
+    let error = sync(&mirror).unwrap_err();
+    assert!(error.to_string().contains("redirect to https://elsewhere.example/gitops.git;"), "{error}");
     moved("/moved.git/info/refs?service=git-upload-pack".to_owned());
-    assert!(matches!(look(&mirror), Err(FetchError::Server { .. })));
+    assert!(matches!(sync(&mirror), Err(FetchError::Server { .. })));
 }
 
 #[test]
@@ -126,12 +126,12 @@ fn what_is_no_repository_is_told() {
     let (origin, first) = Origin::new();
     let place = Place::web(origin);
     let url = place.url().replace("gitops.git", "other.git");
-    assert!(matches!(look(&mirror(place.data.path(), &url, "main", place.credentials())), Err(FetchError::NotFound)));
+    assert!(matches!(sync(&mirror(place.data.path(), &url, "main", place.credentials())), Err(FetchError::NotFound)));
     // TLS to a server that speaks none.
     let web = Web::plain(place.origin.folder.path());
-    let fault = look(&mirror(place.data.path(), &web.url().replace("http", "https"), "main", Credentials::default()));
-    assert!(matches!(fault, Err(FetchError::Connect { .. })), "{fault:?}");
-    assert_eq!(look(&mirror(place.data.path(), &web.url(), "main", Credentials::default())).unwrap(), first);
+    let error = sync(&mirror(place.data.path(), &web.url().replace("http", "https"), "main", Credentials::default()));
+    assert!(matches!(error, Err(FetchError::Connect { .. })), "{error:?}");
+    assert_eq!(sync(&mirror(place.data.path(), &web.url(), "main", Credentials::default())).unwrap(), first);
 }
 
 #[test]
@@ -139,30 +139,30 @@ fn a_repository_that_is_too_large_is_left() {
     let (origin, _) = Origin::new();
     origin.push_noise("main", 3 << 20);
     let place = Place::web(origin);
-    let mirror = place.mirror("main").with_limits(Limits { bytes: 1 << 20, ..LIMITS });
-    let fault = look(&mirror).unwrap_err();
-    assert!(matches!(fault, FetchError::TooLarge { .. }), "{fault}");
+    let mirror = place.mirror("main").with_limits(FetchLimits { bytes: 1 << 20, ..LIMITS });
+    let error = sync(&mirror).unwrap_err();
+    assert!(matches!(error, FetchError::TooLarge { .. }), "{error}");
     assert!(!mirror.folder().exists());
-    assert!(look(&mirror.with_limits(LIMITS)).is_ok());
+    assert!(sync(&mirror.with_limits(LIMITS)).is_ok());
 }
 
 #[test]
-fn a_server_looks_from_its_blocking_threads() {
+fn a_sync_runs_on_a_blocking_thread_of_a_runtime() {
     let (origin, first) = Origin::new();
     let place = Place::web(origin);
     let mirror = place.mirror("main");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let looked = runtime.block_on(async { tokio::task::spawn_blocking(move || look(&mirror)).await });
-    assert_eq!(looked.unwrap().unwrap(), first);
+    let synced = runtime.block_on(async { tokio::task::spawn_blocking(move || sync(&mirror)).await });
+    assert_eq!(synced.unwrap().unwrap(), first);
 }
 
 #[test]
-fn two_looks_at_once_do_not_meet() {
+fn concurrent_syncs_fetch_once() {
     let (origin, first) = Origin::new();
     let place = Arc::new(Place::web(origin));
     let threads = (0..4).map(|_| {
         let place = place.clone();
-        std::thread::spawn(move || look(&place.mirror("main")).unwrap())
+        std::thread::spawn(move || sync(&place.mirror("main")).unwrap())
     });
     let threads: Vec<_> = threads.collect();
     for thread in threads {

@@ -1,8 +1,8 @@
-//! A source on a server, followed: what the snapshot says, whatever the server does.
+//! A source on a server is polled: what the snapshot says, whatever the server does.
 
 use std::sync::Arc;
 
-use driftwall::source::{Address, Remote, SnapshotStore, SourcePoller, SourceSpec, SourceState};
+use driftwall::source::{Address, RemoteRepository, SnapshotStore, SourcePoller, SourceSpec, SourceStatus};
 use driftwall_core::desired::ObjectKey;
 
 use crate::source::remote::repository::Origin;
@@ -16,7 +16,7 @@ fn source(place: &Place) -> SourceSpec {
     let Ok(Address::Remote(url)) = Address::parse(&place.url(), std::path::Path::new("/")) else {
         return SourceSpec { namespace: Some("prod".into()), ..SourceSpec::local("prod", place.origin.path()) };
     };
-    let remote = Remote { url, credentials: place.credentials(), data: place.data.path().to_owned() };
+    let remote = RemoteRepository { url, credentials: place.credentials(), data_dir: place.data.path().to_owned() };
     SourceSpec { revision: "main".into(), namespace: Some("prod".into()), ..SourceSpec::local("prod", "") }
         .mirrored(remote)
 }
@@ -29,65 +29,65 @@ fn mode(store: &SnapshotStore) -> Option<String> {
     declared.object()["data"]["MODE"].as_str().map(str::to_owned)
 }
 
-fn begin(place: &Place) -> (Arc<SnapshotStore>, SourcePoller) {
+fn start(place: &Place) -> (Arc<SnapshotStore>, SourcePoller) {
     let store = Arc::new(SnapshotStore::default());
-    let follower = SourcePoller::new(&store, &[source(place)]);
-    follower.look();
-    (store, follower)
+    let poller = SourcePoller::new(&store, &[source(place)]);
+    poller.sync_all();
+    (store, poller)
 }
 
-fn state(store: &SnapshotStore) -> SourceState {
-    store.states().remove(0)
+fn status(store: &SnapshotStore) -> SourceStatus {
+    store.statuses().remove(0)
 }
 
 #[test]
-fn the_snapshot_follows_the_server() {
+fn the_snapshot_has_what_was_pushed_or_force_pushed_last() {
     everywhere(|place, _| {
         place.origin.push("main", &manifest("one"));
-        let (store, follower) = begin(&place);
-        assert_eq!(mode(&store).as_deref(), Some("one"), "{:?}", state(&store));
+        let (store, poller) = start(&place);
+        assert_eq!(mode(&store).as_deref(), Some("one"), "{:?}", status(&store));
         let second = place.origin.push("main", &manifest("two"));
-        follower.look();
+        poller.sync_all();
         assert_eq!(mode(&store).as_deref(), Some("two"));
-        assert_eq!(state(&store).commit, Some(second.to_string()));
+        assert_eq!(status(&store).commit, Some(second.to_string()));
         let third = place.origin.force_push("main", &manifest("three"));
-        follower.look();
-        assert_eq!((mode(&store).as_deref(), state(&store).commit), (Some("three"), Some(third.to_string())));
+        poller.sync_all();
+        assert_eq!((mode(&store).as_deref(), status(&store).commit), (Some("three"), Some(third.to_string())));
     });
 }
 
 #[test]
-fn a_server_that_is_away_takes_nothing_away() {
+fn an_unreachable_server_takes_nothing_out_of_the_snapshot() {
     let (origin, _) = Origin::new();
     let mut place = Place::web(origin);
     place.origin.push("main", &manifest("one"));
-    let (store, follower) = begin(&place);
-    let seen = state(&store).seen;
+    let (store, poller) = start(&place);
+    let last_synced = status(&store).last_synced;
 
     place.stop();
-    follower.look();
+    poller.sync_all();
     assert_eq!(mode(&store).as_deref(), Some("one"));
-    assert_eq!(state(&store).seen, seen, "a look that failed is none");
-    assert!(state(&store).error.is_some());
+    assert_eq!(status(&store).last_synced, last_synced, "a poll that failed is no sync");
+    assert!(status(&store).error.is_some());
 
-    // A restart meanwhile works from the mirror.
-    drop(follower);
-    let (store, follower) = begin(&place);
-    assert_eq!(mode(&store).as_deref(), Some("one"), "{:?}", state(&store));
-    assert!(state(&store).error.unwrap().contains("127.0.0.1"), "the server is named");
+    // A restart meanwhile continues from the mirror.
+    drop(poller);
+    let (store, poller) = start(&place);
+    assert_eq!(mode(&store).as_deref(), Some("one"), "{:?}", status(&store));
+    assert!(status(&store).error.unwrap().contains("127.0.0.1"), "the server is named");
 
     place.resume();
     place.origin.push("main", &manifest("two"));
-    follower.look();
-    assert_eq!((mode(&store).as_deref(), state(&store).error), (Some("two"), None));
+    poller.sync_all();
+    assert_eq!((mode(&store).as_deref(), status(&store).error), (Some("two"), None));
 }
 
 #[test]
-fn without_a_mirror_there_is_nothing_to_go_on_from() {
+fn without_a_mirror_an_unreachable_server_leaves_no_snapshot() {
     let (origin, _) = Origin::new();
     let mut place = Place::web(origin);
     place.stop();
-    let (store, _follower) = begin(&place);
-    assert_eq!((mode(&store), state(&store).commit), (None, None));
-    assert!(state(&store).error.is_some());
+    let (store, _poller) = start(&place);
+    assert_eq!((mode(&store), status(&store).commit), (None, None));
+    assert!(status(&store).error.is_some());
 }

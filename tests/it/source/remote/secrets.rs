@@ -24,7 +24,7 @@ impl Write for Log {
     }
 }
 
-/// All that looks at these mirrors let be seen.
+/// Everything that syncs of these mirrors print or write.
 fn seen(mirrors: &[Mirror]) -> String {
     let log = Log::default();
     let writer = log.clone();
@@ -33,9 +33,9 @@ fn seen(mirrors: &[Mirror]) -> String {
     let mut seen = String::new();
     tracing::subscriber::with_default(subscriber, || {
         for mirror in mirrors {
-            let looked = mirror.look(&Arc::default());
-            let shown = looked.as_ref().map_or_else(ToString::to_string, ToString::to_string);
-            writeln!(seen, "{mirror:?} {looked:?} {shown}").unwrap();
+            let synced = mirror.sync(&Arc::default());
+            let shown = synced.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+            writeln!(seen, "{mirror:?} {synced:?} {shown}").unwrap();
             if mirror.folder().exists() {
                 for name in ["config", "HEAD", "FETCH_HEAD"] {
                     seen.push_str(&std::fs::read_to_string(mirror.folder().join(name)).unwrap_or_default());

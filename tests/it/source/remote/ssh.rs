@@ -6,7 +6,7 @@ use driftwall::source::{Credentials, FetchError};
 
 use crate::source::remote::repository::Origin;
 use crate::source::remote::sshd::Sshd;
-use crate::source::remote::transports::{Place, Server, look, mirror};
+use crate::source::remote::transports::{Place, Server, mirror, sync};
 
 /// A repository behind `sshd`, or nothing where there is none.
 fn place() -> Option<(Place, git2::Oid)> {
@@ -21,8 +21,8 @@ fn sshd(place: &Place) -> &Sshd {
     }
 }
 
-fn look_with(place: &Place, credentials: Credentials) -> Result<git2::Oid, FetchError> {
-    look(&mirror(place.data.path(), &place.url(), "main", credentials))
+fn sync_with(place: &Place, credentials: Credentials) -> Result<git2::Oid, FetchError> {
+    sync(&mirror(place.data.path(), &place.url(), "main", credentials))
 }
 
 #[test]
@@ -31,12 +31,12 @@ fn the_host_key_must_be_a_known_one() {
     let sshd = sshd(&place);
     let knowing = |name: &str, text: &str| {
         let known_hosts = Some(sshd.file(name, text));
-        look_with(&place, Credentials { known_hosts, ..place.credentials() })
+        sync_with(&place, Credentials { known_hosts, ..place.credentials() })
     };
     // The server has three; whichever is known is asked for.
     for kind in ["ed25519", "ecdsa", "rsa"] {
-        let looked = knowing(kind, &sshd.known(kind));
-        assert!(matches!(looked, Ok(commit) if commit == first), "{kind}: {looked:?} {}", sshd.log());
+        let synced = knowing(kind, &sshd.known(kind));
+        assert!(matches!(synced, Ok(commit) if commit == first), "{kind}: {synced:?} {}", sshd.log());
     }
     let all = format!("{}{}# and more\n{}", sshd.known("rsa"), sshd.known("ecdsa"), sshd.known("ed25519"));
     assert_eq!(knowing("all", &all).unwrap(), first);
@@ -45,29 +45,29 @@ fn the_host_key_must_be_a_known_one() {
     assert!(Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&hashed).status().unwrap().success());
     assert!(std::fs::read_to_string(&hashed).unwrap().starts_with("|1|"));
     let known_hosts = Some(hashed);
-    assert_eq!(look_with(&place, Credentials { known_hosts, ..place.credentials() }).unwrap(), first);
+    assert_eq!(sync_with(&place, Credentials { known_hosts, ..place.credentials() }).unwrap(), first);
 
     let other = sshd.another_key("ed25519", "", false).with_extension("pub");
     let other = std::fs::read_to_string(other).unwrap();
-    let fault = knowing("changed", &format!("[127.0.0.1]:{} {other}", sshd.port)).unwrap_err();
-    assert!(matches!(fault, FetchError::HostKeyChanged { .. }), "{fault}");
-    assert!(fault.to_string().contains(&sshd.fingerprint("ed25519")), "{fault}");
+    let error = knowing("changed", &format!("[127.0.0.1]:{} {other}", sshd.port)).unwrap_err();
+    assert!(matches!(error, FetchError::HostKeyChanged { .. }), "{error}");
+    assert!(error.to_string().contains(&sshd.fingerprint("ed25519")), "{error}");
 
     // The server has no key of the known kind any more: it shows another, which is told.
-    let fault = knowing("kind", &format!("[127.0.0.1]:{} ecdsa-sha2-nistp521 AAAA", sshd.port)).unwrap_err();
-    assert!(matches!(fault, FetchError::HostKeyChanged { .. }) && fault.to_string().contains("SHA256:"), "{fault}");
+    let error = knowing("kind", &format!("[127.0.0.1]:{} ecdsa-sha2-nistp521 AAAA", sshd.port)).unwrap_err();
+    assert!(matches!(error, FetchError::HostKeyChanged { .. }) && error.to_string().contains("SHA256:"), "{error}");
 
     // Of another host, or of this one's usual port.
     for text in ["git.example.org ssh-ed25519 AAAA", &sshd.known("ed25519").replace(&format!(":{}", sshd.port), ":22")]
     {
-        let fault = knowing("unknown", text).unwrap_err();
-        assert!(matches!(fault, FetchError::HostKeyUnknown { .. }), "{fault}");
-        assert!(fault.to_string().contains("SHA256:"), "{fault}");
+        let error = knowing("unknown", text).unwrap_err();
+        assert!(matches!(error, FetchError::HostKeyUnknown { .. }), "{error}");
+        assert!(error.to_string().contains("SHA256:"), "{error}");
     }
-    let fault = look_with(&place, Credentials { known_hosts: None, ..place.credentials() });
-    assert!(matches!(fault, Err(FetchError::HostKeyUnknown { .. })), "{fault:?}");
-    let fault = knowing("revoked", &format!("@revoked {}{}", sshd.known("ed25519"), sshd.known("ed25519")));
-    assert!(matches!(fault, Err(FetchError::HostKeyRevoked { .. })), "{fault:?}");
+    let error = sync_with(&place, Credentials { known_hosts: None, ..place.credentials() });
+    assert!(matches!(error, Err(FetchError::HostKeyUnknown { .. })), "{error:?}");
+    let error = knowing("revoked", &format!("@revoked {}{}", sshd.known("ed25519"), sshd.known("ed25519")));
+    assert!(matches!(error, Err(FetchError::HostKeyRevoked { .. })), "{error:?}");
 }
 
 #[test]
@@ -76,38 +76,38 @@ fn the_key_logs_in_with_its_passphrase() {
     let sshd = sshd(&place);
     let with = |key, passphrase: Option<&str>| {
         let ssh_passphrase = passphrase.map(|text| sshd.file("passphrase", text));
-        look_with(&place, Credentials { ssh_key: Some(key), ssh_passphrase, ..place.credentials() })
+        sync_with(&place, Credentials { ssh_key: Some(key), ssh_passphrase, ..place.credentials() })
     };
     for kind in ["ed25519", "ecdsa", "rsa"] {
         let key = sshd.another_key(kind, "pass phrase", true);
         assert_eq!(with(key.clone(), Some("pass phrase\n")).unwrap(), first, "{kind}");
         for passphrase in [Some("s3cret"), None] {
-            let fault = with(key.clone(), passphrase).unwrap_err();
-            assert!(matches!(fault, FetchError::SshKey { .. }), "{kind}: {fault}");
-            let shown = format!("{fault} {fault:?}");
+            let error = with(key.clone(), passphrase).unwrap_err();
+            assert!(matches!(error, FetchError::SshKey { .. }), "{kind}: {error}");
+            let shown = format!("{error} {error:?}");
             assert!(shown.contains(&key.display().to_string()) && !shown.contains("s3cret"), "{shown}");
         }
     }
     let stranger = sshd.another_key("ed25519", "", false);
-    let fault = with(stranger.clone(), None).unwrap_err();
-    assert!(matches!(fault, FetchError::Credentials { .. }), "{fault} {}", sshd.log());
-    assert!(fault.to_string().contains(&format!("sshKeyFile {}", stranger.display())), "{fault}");
+    let error = with(stranger.clone(), None).unwrap_err();
+    assert!(matches!(error, FetchError::Credentials { .. }), "{error} {}", sshd.log());
+    assert!(error.to_string().contains(&format!("sshKeyFile {}", stranger.display())), "{error}");
     let garbage = sshd.file("garbage", "-----BEGIN s3cret");
-    let fault = with(garbage, None).unwrap_err();
-    assert!(matches!(fault, FetchError::SshKey { .. }) && !fault.to_string().contains("s3cret"), "{fault}");
-    let fault = look_with(&place, Credentials { ssh_key: None, ..place.credentials() });
-    assert!(matches!(fault, Err(FetchError::NoSshKey)), "{fault:?}");
+    let error = with(garbage, None).unwrap_err();
+    assert!(matches!(error, FetchError::SshKey { .. }) && !error.to_string().contains("s3cret"), "{error}");
+    let error = sync_with(&place, Credentials { ssh_key: None, ..place.credentials() });
+    assert!(matches!(error, Err(FetchError::NoSshKey)), "{error:?}");
 }
 
 #[test]
 fn a_repository_that_is_not_there_is_told_in_the_server_s_words() {
     let Some((place, first)) = place() else { return };
     let gone = mirror(place.data.path(), &format!("{}.gone", place.url()), "main", place.credentials());
-    let fault = look(&gone).unwrap_err();
-    assert!(matches!(fault, FetchError::Server { .. }) && fault.to_string().contains("gitops.git.gone"), "{fault}");
+    let error = sync(&gone).unwrap_err();
+    assert!(matches!(error, FetchError::Server { .. }) && error.to_string().contains("gitops.git.gone"), "{error}");
     // A path with what a shell would read as its own.
     let odd = place.origin.folder.path().join("it's $(here) & there.git");
     std::fs::rename(place.origin.path(), &odd).unwrap();
     let url = sshd(&place).url(&odd).replace(' ', "%20");
-    assert_eq!(look(&mirror(place.data.path(), &url, "main", place.credentials())).unwrap(), first);
+    assert_eq!(sync(&mirror(place.data.path(), &url, "main", place.credentials())).unwrap(), first);
 }

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use driftwall::certs;
-use driftwall::source::{Address, Credentials, FetchError, GitError, Limits, Mirror, RemoteError};
+use driftwall::source::{Address, Credentials, FetchError, FetchLimits, Mirror};
 use git2::Oid;
 use tempfile::TempDir;
 
@@ -105,10 +104,10 @@ pub(crate) fn everywhere(test: impl Fn(Place, Oid)) {
 }
 
 /// Generous with a slow machine, and short enough for a test that waits for it.
-pub(crate) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: FetchLimits = FetchLimits {
     connect: Duration::from_secs(20),
     idle: Duration::from_secs(20),
-    whole: Duration::from_mins(1),
+    total: Duration::from_mins(1),
     bytes: 64 << 20,
 };
 
@@ -117,15 +116,8 @@ pub(crate) fn mirror(data: &Path, url: &str, revision: &str, credentials: Creden
     Mirror::new(data, "prod", address, revision, credentials).with_limits(LIMITS)
 }
 
-pub(crate) fn look(mirror: &Mirror) -> Result<Oid, FetchError> {
-    look_until(mirror, &Arc::default())
-}
-
-pub(crate) fn look_until(mirror: &Mirror, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
-    mirror.look(cancel).map_err(|error| match error {
-        GitError::Remote(RemoteError { fault, .. }) => fault,
-        other => panic!("{other}"),
-    })
+pub(crate) fn sync(mirror: &Mirror) -> Result<Oid, FetchError> {
+    mirror.sync(&Arc::default())
 }
 
 /// Files of a mirror below `objects`.

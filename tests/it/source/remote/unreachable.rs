@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use driftwall::source::{Credentials, FetchError, Limits};
+use driftwall::source::{Credentials, FetchError, FetchLimits};
 
 use crate::source::remote::git_http_server::Manner;
 use crate::source::remote::repository::{Origin, text};
 use crate::source::remote::sshd::keygen;
-use crate::source::remote::transports::{LIMITS, Place, everywhere, look, look_until, mirror, objects};
+use crate::source::remote::transports::{LIMITS, Place, everywhere, mirror, objects, sync};
 
 /// More than any of the limits here, on the slowest machine.
 const HANG: Duration = Duration::from_secs(30);
@@ -23,18 +23,18 @@ fn a_server_that_goes_and_comes_back() {
             return;
         }
         let mirror = place.mirror("main");
-        assert_eq!(look(&mirror).unwrap(), first);
+        assert_eq!(sync(&mirror).unwrap(), first);
         place.stop();
-        let fault = look(&mirror).unwrap_err();
-        assert!(matches!(fault, FetchError::Connect { .. }) && fault.to_string().contains("refused"), "{fault}");
+        let error = sync(&mirror).unwrap_err();
+        assert!(matches!(error, FetchError::Connect { .. }) && error.to_string().contains("refused"), "{error}");
         // Another process begins from what is there.
         let again = place.mirror("main");
-        assert_eq!(again.last(), Some(first));
+        assert_eq!(again.mirrored_commit(), Some(first));
         assert_eq!(text(again.folder(), first), "replicas: 1");
         let second = place.origin.push("main", "replicas: 2");
         place.resume();
-        assert_eq!(look(&again).unwrap(), second);
-        assert_eq!(look(&mirror).unwrap(), second);
+        assert_eq!(sync(&again).unwrap(), second);
+        assert_eq!(sync(&mirror).unwrap(), second);
     });
 }
 
@@ -42,8 +42,8 @@ fn a_server_that_goes_and_comes_back() {
 fn a_host_that_is_not_there() {
     let data = tempfile::tempdir().unwrap();
     let mirror = mirror(data.path(), "https://nothing.invalid/gitops", "main", Credentials::default());
-    let error = mirror.look(&Arc::default()).unwrap_err().to_string();
-    assert!(error.starts_with("failed to look at https://nothing.invalid/gitops: the host nothing.invalid"), "{error}");
+    let error = mirror.sync(&Arc::default()).unwrap_err().to_string();
+    assert!(error.starts_with("failed to resolve the host nothing.invalid: "), "{error}");
 }
 
 /// A server that accepts connections, reads, and says nothing.
@@ -79,11 +79,12 @@ fn a_server_that_says_nothing_is_left_in_time() {
     let data = tempfile::tempdir().unwrap();
     let second = Duration::from_secs(1);
     for (url, credentials) in silent_places(data.path()) {
-        for limits in [Limits { connect: second, idle: second, ..LIMITS }, Limits { whole: second, ..LIMITS }] {
+        for limits in [FetchLimits { connect: second, idle: second, ..LIMITS }, FetchLimits { total: second, ..LIMITS }]
+        {
             let begun = Instant::now();
             let mirror = mirror(data.path(), &url, "main", credentials.clone()).with_limits(limits);
-            let fault = look(&mirror).unwrap_err();
-            assert!(matches!(fault, FetchError::TimedOut { seconds: 1, .. }), "{url}: {fault}");
+            let error = sync(&mirror).unwrap_err();
+            assert!(matches!(error, FetchError::TimedOut { seconds: 1, .. }), "{url}: {error}");
             assert!(begun.elapsed() < HANG, "{url}");
         }
     }
@@ -92,7 +93,7 @@ fn a_server_that_says_nothing_is_left_in_time() {
 #[test]
 fn a_look_can_be_called_off() {
     let data = tempfile::tempdir().unwrap();
-    let long = Limits { connect: HANG * 10, idle: HANG * 10, whole: HANG * 10, ..LIMITS };
+    let long = FetchLimits { connect: HANG * 10, idle: HANG * 10, total: HANG * 10, ..LIMITS };
     for (url, credentials) in silent_places(data.path()) {
         let begun = Instant::now();
         let cancel = Arc::new(AtomicBool::new(false));
@@ -102,7 +103,7 @@ fn a_look_can_be_called_off() {
             later.store(true, Ordering::Relaxed);
         });
         let mirror = mirror(data.path(), &url, "main", credentials).with_limits(long);
-        assert!(matches!(look_until(&mirror, &cancel), Err(FetchError::Cancelled)), "{url}");
+        assert!(matches!(mirror.sync(&cancel), Err(FetchError::Cancelled)), "{url}");
         assert!(begun.elapsed() < HANG, "{url}");
         thread.join().unwrap();
     }
@@ -114,26 +115,26 @@ fn half_a_pack_leaves_the_mirror_as_it_was() {
     let place = Place::web(origin);
     let answer = |manner| *place.server().state.manner.lock().unwrap() = manner;
     let mirror = place.mirror("main");
-    let hasty = place.mirror("main").with_limits(Limits { idle: Duration::from_secs(2), ..LIMITS });
+    let hasty = place.mirror("main").with_limits(FetchLimits { idle: Duration::from_secs(2), ..LIMITS });
 
     answer(Manner::Cut);
-    assert!(look(&mirror).is_err());
+    assert!(sync(&mirror).is_err());
     assert!(!mirror.folder().exists(), "no mirror is better than half a one");
     answer(Manner::Good);
-    assert_eq!(look(&mirror).unwrap(), first);
+    assert_eq!(sync(&mirror).unwrap(), first);
 
     let before = objects(&mirror);
     let second = place.origin.push_noise("main", 1 << 20);
     for manner in [Manner::Cut, Manner::Stall] {
         answer(manner);
-        let fault = look(&hasty).unwrap_err();
-        assert!(matches!(fault, FetchError::Connect { .. } | FetchError::TimedOut { .. }), "{fault}");
-        assert_eq!(mirror.last(), Some(first));
+        let error = sync(&hasty).unwrap_err();
+        assert!(matches!(error, FetchError::Connect { .. } | FetchError::TimedOut { .. }), "{error}");
+        assert_eq!(mirror.mirrored_commit(), Some(first));
         assert_eq!(text(mirror.folder(), first), "replicas: 1");
         assert_eq!(objects(&mirror), before);
     }
     answer(Manner::Good);
-    assert_eq!(look(&mirror).unwrap(), second);
+    assert_eq!(sync(&mirror).unwrap(), second);
     assert_eq!(text(mirror.folder(), second).len(), 1 << 20);
     assert_eq!(std::fs::read_dir(place.data.path()).unwrap().count(), 2, "the mirror and its lock, and no leftovers");
 }

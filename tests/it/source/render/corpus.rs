@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use driftwall::source::render::{Kind, detect};
+use driftwall::source::render::{SourceType, detect};
 use driftwall_core::manifest;
 use serde_json::Value;
 
@@ -29,8 +29,8 @@ fn plain_manifests_are_read_whole() {
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [("Deployment", 12), ("Service", 12), ("ServiceAccount", 11)]);
 
     let repo = Repo::of(Path::new(CORPUS));
-    assert_eq!(detect(&repo.git, repo.tree(), "release").unwrap(), Kind::Plain);
-    assert_eq!(detect(&repo.git, repo.tree(), "/kustomize/").unwrap(), Kind::Kustomize);
+    assert_eq!(detect(&repo.git, repo.tree(), "release").unwrap(), SourceType::Plain);
+    assert_eq!(detect(&repo.git, repo.tree(), "/kustomize/").unwrap(), SourceType::Kustomize);
 }
 
 /// Combinations of components.
@@ -56,7 +56,7 @@ fn every_combination_of_components_reads_as_kubectl_reads_it() {
         );
         repo.write(&[("kustomize/kustomization.yaml", &kustomization)]);
         let rendered = repo.render("kustomize", &options).unwrap();
-        slowest = slowest.max(rendered.took);
+        slowest = slowest.max(rendered.duration);
 
         let printed = Command::new(options.programs.kubectl.as_ref().unwrap())
             .arg("kustomize")

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use driftwall::cluster::OfflineLookup;
-use driftwall::source::render::{HelmOptions, Kind, Programs, RenderOptions, detect};
+use driftwall::source::render::{HelmOptions, Programs, RenderOptions, SourceType, detect};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission;
 use driftwall_core::decision::{DecisionContext, decide};
@@ -38,12 +38,12 @@ fn with(options: &RenderOptions, helm: HelmOptions) -> RenderOptions {
 fn a_chart_is_rendered_with_its_values() {
     let Some(options) = real_programs() else { return };
     let repo = created(&options);
-    assert_eq!(detect(&repo.git, repo.tree(), "web").unwrap(), Kind::Helm);
+    assert_eq!(detect(&repo.git, repo.tree(), "web").unwrap(), SourceType::Helm);
     let rendered = repo.render("web", &options).unwrap();
     assert_eq!(rendered.by.file, "web/Chart.yaml");
     assert!(rendered.by.program.version.starts_with("v4.3.1"), "{}", rendered.by.program);
     assert!(rendered.opaque.is_empty() && rendered.warnings.is_empty(), "{:?}", rendered.opaque);
-    eprintln!("rendering a chart twice took {} ms", rendered.took.as_millis());
+    eprintln!("rendering a chart twice took {} ms", rendered.duration.as_millis());
     let found: Vec<_> = objects(&rendered).iter().map(|(file, object)| format!("{} {file}", object.kind)).collect();
     // Its test pod is no desired state.
     let expected = [

@@ -37,7 +37,7 @@ fn a_program_that_hangs_is_killed_with_its_children() {
     let options = RenderOptions { time_limit: Duration::from_secs(1), ..options };
     let start = Instant::now();
     let refusal = repo.refusal("apps", &options);
-    assert_eq!(refusal, "failed to render apps/kustomization.yaml: kustomize was not done after 1 s");
+    assert_eq!(refusal, "failed to render apps/kustomization.yaml: kustomize did not finish within 1 s");
     assert!(start.elapsed() < Duration::from_secs(5));
     all_are_gone(note.path());
 }
@@ -69,7 +69,7 @@ fn a_program_is_stopped_when_nobody_waits_any_more() {
         })
     };
     let error = render(&repo.git, repo.tree(), "apps", &options, &cancel).unwrap_err().to_string();
-    assert_eq!(error, "failed to render apps/kustomization.yaml: stopped before kustomize was done");
+    assert_eq!(error, "failed to render apps/kustomization.yaml: kustomize was cancelled");
     setting.join().unwrap();
     assert!(start.elapsed() < Duration::from_secs(10));
     all_are_gone(note.path());
@@ -97,14 +97,14 @@ fn of_endless_complaints_the_end_is_kept() {
 fn a_program_that_closes_its_pipes_and_hangs_is_killed() {
     let (repo, options, _folder) = with_script("exec >&- 2>&-; sleep 1000\n");
     let options = RenderOptions { time_limit: Duration::from_millis(700), ..options };
-    assert!(repo.refusal("apps", &options).contains("was not done after 0.7 s"));
+    assert!(repo.refusal("apps", &options).contains("did not finish within 0.7 s"));
 }
 
 #[test]
 fn output_that_is_no_manifest_is_told() {
     let (repo, options, _folder) = with_script("echo 'a: ['\n");
     let refusal = repo.refusal("apps", &options);
-    let start = "failed to read what kustomize made of apps/kustomization.yaml: its output:1:4: document 1: ";
+    let start = "failed to read what kustomize rendered from apps/kustomization.yaml: its output:1:4: document 1: ";
     assert!(refusal.starts_with(start), "{refusal}");
 }
 
@@ -136,7 +136,7 @@ echo \"  here: $PWD\"\n";
 fn what_the_program_prints_is_what_git_says() {
     let (repo, options, _folder) = with_script("cat a.yaml\n");
     let rendered = repo.render("apps", &options).unwrap();
-    assert_eq!(rendered.text, CONFIG_MAP.as_bytes());
+    assert_eq!(rendered.output, CONFIG_MAP.as_bytes());
     let (file, object) = objects(&rendered)[0];
     assert_eq!((&**file, object.name.as_str()), ("apps/a.yaml", "a"));
 }

@@ -1,0 +1,93 @@
+//! Why a source cannot be read.
+
+use std::sync::Arc;
+
+use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH};
+use super::remote::FetchError;
+use super::render::RenderError;
+use driftwall_core::desired::DesiredError;
+use driftwall_core::manifest::ManifestError;
+
+/// A source that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The repository's server or its mirror failed.
+    #[error("failed to fetch {url}: {reason}")]
+    Fetch {
+        /// The repository, without credentials.
+        url: String,
+        /// Why it failed.
+        reason: FetchError,
+    },
+    /// libgit2 failed.
+    #[error("failed to {action}: {reason}")]
+    Git {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        reason: git2::Error,
+    },
+    /// Files of a commit cannot be read; the rest of the commit is not used either.
+    #[error("failed to read {} of commit {commit}: {}", documents(.errors), .errors[0])]
+    InvalidFiles {
+        /// The commit.
+        commit: String,
+        /// What is wrong, at least one thing.
+        errors: Vec<FileError>,
+        /// The files that the commit changes against the last good one; empty where that is not known.
+        changed: Vec<Arc<str>>,
+    },
+    /// There is nothing at the source's path.
+    #[error("failed to find the path {path} in commit {commit}")]
+    PathNotFound {
+        /// The path.
+        path: String,
+        /// The commit.
+        commit: String,
+    },
+    /// A kustomization or chart cannot be rendered.
+    #[error("failed to use commit {commit}: {reason}")]
+    Render {
+        /// The commit.
+        commit: String,
+        /// What is wrong.
+        reason: RenderError,
+    },
+    /// More files than a source may have.
+    #[error("failed to read {path}: more than {MAX_FILES} files or {MAX_FOLDER_DEPTH} folders inside each other")]
+    TooManyFiles {
+        /// The source's path.
+        path: String,
+    },
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// What it declares cannot be used.
+    #[error(transparent)]
+    Content(#[from] DesiredError),
+    /// libgit2 cannot read it.
+    #[error("failed to read {file}: {reason}")]
+    Git {
+        /// The file.
+        file: String,
+        /// Why it failed.
+        reason: git2::Error,
+    },
+    /// It holds something that is no manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It is too large to be a manifest.
+    #[error("failed to read {file}: {size} bytes are more than {} MiB; exclude it", MAX_FILE_BYTES >> 20)]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Its size in bytes.
+        size: usize,
+    },
+}
+
+fn documents(errors: &[FileError]) -> String {
+    if errors.len() == 1 { "a document".into() } else { format!("{} documents", errors.len()) }
+}

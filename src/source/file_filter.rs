@@ -1,0 +1,39 @@
+//! Which files of a source are read: its `include` and `exclude` globs.
+
+use globset::GlobSet;
+
+use driftwall_core::glob;
+
+/// Which files of a source are read.
+#[derive(Clone, Debug, Default)]
+pub struct FileFilter {
+    /// The globs as they were written, for comparison.
+    globs: [Vec<String>; 2],
+    include: Option<GlobSet>,
+    exclude: Option<GlobSet>,
+}
+
+impl FileFilter {
+    /// The files that match an `include` glob (all, where there is none) and no `exclude` glob.
+    ///
+    /// # Errors
+    ///
+    /// A glob is not valid.
+    pub fn new(include: Vec<String>, exclude: Vec<String>) -> Result<Self, globset::Error> {
+        let (include_set, exclude_set) = (glob::optional_set(&include)?, glob::optional_set(&exclude)?);
+        Ok(Self { globs: [include, exclude], include: include_set, exclude: exclude_set })
+    }
+
+    /// Whether a file is read; its name is relative to the source's path.
+    pub(super) fn matches(&self, file: &str) -> bool {
+        let is_included = self.include.as_ref().is_none_or(|globs| globs.is_match(file));
+        let is_excluded = self.exclude.as_ref().is_some_and(|globs| globs.is_match(file));
+        is_included && !is_excluded
+    }
+}
+
+impl PartialEq for FileFilter {
+    fn eq(&self, other: &Self) -> bool {
+        self.globs == other.globs
+    }
+}

@@ -1,0 +1,8 @@
+//! How large a repository may be.
+
+/// The largest file that is read, in bytes: several times what etcd would store.
+pub(super) const MAX_FILE_BYTES: usize = 32 << 20;
+/// The most files that a source may have.
+pub(super) const MAX_FILES: usize = 200_000;
+/// The deepest nesting of folders; a deeper tree is taken for an attack.
+pub(super) const MAX_FOLDER_DEPTH: usize = 100;

@@ -1,0 +1,57 @@
+//! Which commit a source's revision names.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use git2::{Repository, RepositoryOpenFlags};
+
+use super::error::SourceError;
+use super::libgit2;
+use super::spec::SourceSpec;
+
+/// The commit that a source's revision names now. A repository on a server is
+/// fetched into its mirror first. Blocks; ends soon after `cancel` is set.
+///
+/// # Errors
+///
+/// The server cannot be reached, or there is no such revision.
+pub fn latest_commit(source: &SourceSpec, cancel: &Arc<AtomicBool>) -> Result<String, SourceError> {
+    let Some(mirror) = source.mirror() else {
+        return local_commit(source);
+    };
+    match mirror.sync(cancel) {
+        Ok(commit) => Ok(commit.to_string()),
+        Err(reason) => Err(SourceError::Fetch { url: mirror.address().to_string(), reason }),
+    }
+}
+
+/// The commit that a source's mirror holds, without asking the server; `None`
+/// where there is no mirror yet.
+pub(super) fn mirrored_commit(source: &SourceSpec) -> Option<String> {
+    let commit = source.mirror()?.mirrored_commit()?;
+    Some(commit.to_string())
+}
+
+/// The commit that a source's revision names in the repository on this machine.
+///
+/// # Errors
+///
+/// The repository cannot be opened, or has no such revision.
+pub fn local_commit(source: &SourceSpec) -> Result<String, SourceError> {
+    let git = open(source)?;
+    let revision = &source.revision;
+    match git.revparse_single(revision).and_then(|object| object.peel_to_commit()) {
+        Ok(commit) => Ok(commit.id().to_string()),
+        Err(reason) => {
+            let action = format!("find the revision {revision} in {}", source.folder.display());
+            Err(SourceError::Git { action, reason })
+        }
+    }
+}
+
+pub(super) fn open(source: &SourceSpec) -> Result<Repository, SourceError> {
+    libgit2::init();
+    Repository::open_ext(&source.folder, RepositoryOpenFlags::NO_SEARCH, [] as [&str; 0]).map_err(|reason| {
+        SourceError::Git { action: format!("open the Git repository {}", source.folder.display()), reason }
+    })
+}

@@ -1,0 +1,92 @@
+//! A source as it is configured: where its repository is, and what of it is read.
+
+use std::path::PathBuf;
+
+use super::file_filter::FileFilter;
+use super::remote::{Address, Credentials, Mirror, RemoteUrl};
+use super::render::RenderOptions;
+use driftwall_core::desired;
+
+/// A source, ready to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceSpec {
+    /// The source's name.
+    pub name: String,
+    /// The repository's folder, bare or not; the mirror, for one on a server.
+    pub folder: PathBuf,
+    /// Where it is mirrored from; `None` for a repository on this machine.
+    pub remote: Option<RemoteRepository>,
+    /// The repository as messages name it, without credentials.
+    pub display_url: String,
+    /// A branch, a tag or a commit.
+    pub revision: String,
+    /// The folder or file inside it; empty for all.
+    pub path: String,
+    /// The namespace of manifests that name none.
+    pub namespace: Option<String>,
+    /// Where two sources declare the same object, the one of the higher priority counts.
+    pub priority: i32,
+    /// Which files are read, by their names relative to `path`.
+    pub files: FileFilter,
+    /// What the path holds, and how it is rendered.
+    pub render: RenderOptions,
+}
+
+/// A repository on a server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteRepository {
+    /// Where it is.
+    pub url: RemoteUrl,
+    /// What the server asks for.
+    pub credentials: Credentials,
+    /// The folder of all mirrors.
+    pub data_dir: PathBuf,
+}
+
+impl SourceSpec {
+    /// A repository on this machine, read whole, without a filter.
+    pub fn local(name: &str, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.to_owned(),
+            folder: folder.into(),
+            remote: None,
+            display_url: name.to_owned(),
+            revision: "HEAD".into(),
+            path: String::new(),
+            namespace: None,
+            priority: 0,
+            files: FileFilter::default(),
+            render: RenderOptions::default(),
+        }
+    }
+
+    /// The same, mirrored from a server.
+    #[must_use]
+    pub fn mirrored(self, remote: RemoteRepository) -> Self {
+        let folder = remote.mirror(&self.name, &self.revision).folder().to_owned();
+        Self { folder, display_url: remote.url.to_string(), remote: Some(remote), ..self }
+    }
+
+    /// The mirror of a repository on a server; `None` for one on this machine.
+    pub(super) fn mirror(&self) -> Option<Mirror> {
+        self.remote.as_ref().map(|remote| remote.mirror(&self.name, &self.revision))
+    }
+
+    /// The source at a commit, as messages name it.
+    pub(super) fn at_commit(&self, commit: &str) -> desired::Source {
+        desired::Source {
+            name: self.name.clone(),
+            repo: self.display_url.clone(),
+            revision: self.revision.clone(),
+            commit: commit.to_owned(),
+            priority: self.priority,
+        }
+    }
+}
+
+impl RemoteRepository {
+    fn mirror(&self, source: &str, revision: &str) -> Mirror {
+        let Self { url, credentials, data_dir } = self;
+        Mirror::new(data_dir, source, Address::Remote(url.clone()), revision, credentials.clone())
+    }
+}
