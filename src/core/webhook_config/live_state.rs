@@ -1,34 +1,34 @@
-//! How a live configuration stands to the wanted one: whether it is as driftwall
-//! left it, and where it is not, what somebody changed, in words.
+//! How the live webhook configuration compares with the desired one: whether it
+//! is as driftwall left it, and where it is not, what somebody changed.
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// The annotation that tells what driftwall applied last: a digest of it.
+/// The annotation with a hash of what driftwall applied last.
 pub const APPLIED_ANNOTATION: &str = "driftwall.io/applied";
 
-/// The annotation that tells which `failurePolicy` driftwall's configuration asked for last.
+/// The annotation with the `failurePolicy` that driftwall's own configuration asked for last.
 pub const FAILURE_POLICY_ANNOTATION: &str = "driftwall.io/failure-policy";
 
-/// The form of the text that is digested; another one for every change of [`canonical`].
-const FORM: &str = "1:";
+/// The version of the text that is hashed; another one for every change of [`canonical_text`].
+const HASH_VERSION: &str = "1:";
 
-/// How a live configuration stands to the wanted one.
+/// How the live configuration compares with the desired one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LiveState {
     /// There is none.
     Absent,
-    /// It is as it should be, but for `caBundle`, which others may keep.
+    /// It is as desired, but for `caBundle`, which may be managed by others.
     InSync,
-    /// It is as driftwall left it, and something else is wanted now.
-    Outdated,
-    /// Somebody changed it; what, in words.
+    /// Somebody changed it; each change in words.
     Modified(Vec<String>),
+    /// It is as driftwall left it, and another one is desired now.
+    Outdated,
 }
 
-/// What of a webhook is driftwall's to say. `failurePolicy` and `caBundle` may be others'.
-const KEPT: [&str; 9] = [
+/// The fields of a webhook that driftwall manages. `failurePolicy` and `caBundle` may be others'.
+const MANAGED_FIELDS: [&str; 9] = [
     "admissionReviewVersions",
     "clientConfig",
     "matchConditions",
@@ -40,60 +40,63 @@ const KEPT: [&str; 9] = [
     "timeoutSeconds",
 ];
 
-/// Holds a live configuration against the wanted one, whose failure policies
-/// are settled already ([`preserve_failure_policies`]). `digest` is what the
-/// annotation [`APPLIED_ANNOTATION`] holds of a configuration's text.
-pub fn live_state(live: Option<&Value>, wanted: &Value, digest: impl Fn(&str) -> String) -> LiveState {
+/// Compares a live configuration with the desired one, whose failure policies
+/// are settled already ([`preserve_failure_policies`]). `hash` is the hash
+/// function of [`applied_hash`].
+pub fn live_state(live: Option<&Value>, desired: &Value, hash: impl Fn(&str) -> String) -> LiveState {
     let Some(live) = live else { return LiveState::Absent };
-    let (now, then) = (canonical(live), canonical(wanted));
     let applied = annotation(live, APPLIED_ANNOTATION);
-    let is_as_noted = applied == Some(&*applied_hash(live, &digest));
-    // Another version of driftwall may have noted it in another form.
-    let is_as_left = is_as_noted || applied.is_some_and(|applied| !applied.starts_with(FORM));
-    if now == then {
-        let policy = |webhook: &Value| format!("{} {}", webhook["name"], webhook["failurePolicy"]);
-        let policies = |of: &Value| webhooks(of).map(policy).collect::<BTreeSet<_>>();
-        let is_noted =
-            is_as_noted && annotation(live, FAILURE_POLICY_ANNOTATION) == annotation(wanted, FAILURE_POLICY_ANNOTATION);
-        return if is_noted && policies(live) == policies(wanted) { LiveState::InSync } else { LiveState::Outdated };
+    let matches_hash = applied == Some(&*applied_hash(live, &hash));
+    if canonical_text(live) == canonical_text(desired) {
+        let is_in_sync = matches_hash
+            && annotation(live, FAILURE_POLICY_ANNOTATION) == annotation(desired, FAILURE_POLICY_ANNOTATION)
+            && failure_policies(live) == failure_policies(desired);
+        return if is_in_sync { LiveState::InSync } else { LiveState::Outdated };
     }
-    if is_as_left { LiveState::Outdated } else { LiveState::Modified(differences(live, wanted)) }
+    // Another version of driftwall may have hashed another text.
+    let is_of_other_version = applied.is_some_and(|applied| !applied.starts_with(HASH_VERSION));
+    if matches_hash || is_of_other_version { LiveState::Outdated } else { LiveState::Modified(changes(live, desired)) }
 }
 
-/// What the annotation [`APPLIED_ANNOTATION`] says of a configuration.
-pub fn applied_hash(configuration: &Value, digest: impl Fn(&str) -> String) -> String {
-    format!("{FORM}{}", digest(&canonical(configuration)))
+/// The value of [`APPLIED_ANNOTATION`] for a configuration. `hash` makes a short
+/// text of a long one.
+pub fn applied_hash(configuration: &Value, hash: impl Fn(&str) -> String) -> String {
+    format!("{HASH_VERSION}{}", hash(&canonical_text(configuration)))
 }
 
 /// A configuration's webhooks in one text, without what others may set, and
 /// without fields that only a later API server has.
-fn canonical(configuration: &Value) -> String {
-    let kept = webhooks(configuration).map(|webhook| {
-        let fields = KEPT.iter().map(|field| of_driftwall(webhook, field)).collect::<Vec<_>>();
-        json!([webhook["name"], fields]).to_string()
-    });
-    // Their order says nothing, and a server-side apply may change it.
-    kept.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
+fn canonical_text(configuration: &Value) -> String {
+    // Sorted: their order means nothing, and a server-side apply may change it.
+    let mut sorted = BTreeSet::new();
+    for webhook in webhooks(configuration) {
+        let fields = MANAGED_FIELDS.map(|field| managed_value(webhook, field));
+        sorted.insert(json!([webhook["name"], fields]).to_string());
+    }
+    Vec::from_iter(sorted).join("\n")
 }
 
-/// Takes over the failure policies of a live configuration that an operator set:
-/// those that are not what driftwall set last, unless driftwall's own
-/// configuration asks for something else since. The webhooks whose policy is so, with it.
-pub fn preserve_failure_policies(wanted: &mut Value, live: &Value) -> Vec<(String, String)> {
-    let asked_before = annotation(live, FAILURE_POLICY_ANNOTATION).map(str::to_owned);
-    if asked_before.is_none() || asked_before.as_deref() != annotation(wanted, FAILURE_POLICY_ANNOTATION) {
+/// Takes over the failure policies that an operator set in the live
+/// configuration: those that are not what driftwall set last, unless driftwall's
+/// own configuration asks for something else since. Returns the names of these
+/// webhooks, each with its policy.
+pub fn preserve_failure_policies(desired: &mut Value, live: &Value) -> Vec<(String, String)> {
+    let Some(asked_before) = annotation(live, FAILURE_POLICY_ANNOTATION) else { return Vec::new() };
+    if annotation(desired, FAILURE_POLICY_ANNOTATION) != Some(asked_before) {
         return Vec::new();
     }
-    let mut kept = Vec::new();
-    for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
-        let Some(there) = webhooks(live).find(|there| there["name"] == webhook["name"]) else { continue };
-        let (Some(name), Some(policy)) = (webhook["name"].as_str(), there["failurePolicy"].as_str()) else { continue };
+    let mut preserved = Vec::new();
+    for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
+        let Some(live_webhook) = webhooks(live).find(|live| live["name"] == webhook["name"]) else { continue };
+        let (Some(name), Some(policy)) = (webhook["name"].as_str(), live_webhook["failurePolicy"].as_str()) else {
+            continue;
+        };
         if webhook["failurePolicy"] != policy {
-            kept.push((name.to_owned(), policy.to_owned()));
+            preserved.push((name.to_owned(), policy.to_owned()));
             webhook["failurePolicy"] = policy.into();
         }
     }
-    kept
+    preserved
 }
 
 fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
@@ -104,98 +107,119 @@ fn annotation<'a>(configuration: &'a Value, key: &str) -> Option<&'a str> {
     configuration["metadata"]["annotations"][key].as_str()
 }
 
-/// A field as driftwall writes it: what is absent and what is empty are the same.
-fn of_driftwall(webhook: &Value, field: &str) -> Value {
+fn failure_policies(configuration: &Value) -> BTreeSet<String> {
+    webhooks(configuration).map(|webhook| format!("{} {}", webhook["name"], webhook["failurePolicy"])).collect()
+}
+
+/// A field as driftwall manages it: absent and empty are the same.
+fn managed_value(webhook: &Value, field: &str) -> Value {
     let mut value = webhook[field].clone();
     if field == "clientConfig"
-        && let Some(client) = value.as_object_mut()
+        && let Some(client_config) = value.as_object_mut()
     {
-        client.remove("caBundle");
+        client_config.remove("caBundle");
     }
-    let is_empty =
-        value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty);
+    let is_empty = match &value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => Map::is_empty(fields),
+        _ => false,
+    };
     if is_empty { Value::Null } else { value }
 }
 
 /// What is different, in words.
-fn differences(live: &Value, wanted: &Value) -> Vec<String> {
-    let mut words = Vec::new();
-    for webhook in webhooks(wanted) {
+fn changes(live: &Value, desired: &Value) -> Vec<String> {
+    let mut changes = Vec::new();
+    for webhook in webhooks(desired) {
         let name = webhook["name"].as_str().unwrap_or_default();
-        match webhooks(live).find(|there| there["name"] == webhook["name"]) {
-            Some(there) => words.extend(of_webhook(name, there, webhook)),
-            None => words.push(format!("webhook {name} is missing")),
+        match webhooks(live).find(|live| live["name"] == webhook["name"]) {
+            Some(live_webhook) => changes.extend(webhook_changes(name, live_webhook, webhook)),
+            None => changes.push(format!("webhook {name} is missing")),
         }
     }
     for webhook in webhooks(live) {
-        if !webhooks(wanted).any(|known| known["name"] == webhook["name"]) {
-            words.push(format!("webhook {} is not driftwall's", webhook["name"].as_str().unwrap_or_default()));
+        if !webhooks(desired).any(|known| known["name"] == webhook["name"]) {
+            changes.push(format!("webhook {} is not driftwall's", webhook["name"].as_str().unwrap_or_default()));
         }
     }
-    words
+    changes
 }
 
-fn of_webhook(webhook: &str, live: &Value, wanted: &Value) -> Vec<String> {
-    let mut words = Vec::new();
-    for field in KEPT {
-        let (now, then) = (of_driftwall(live, field), of_driftwall(wanted, field));
-        if now == then {
+fn webhook_changes(name: &str, live: &Value, desired: &Value) -> Vec<String> {
+    let mut changes = Vec::new();
+    for field in MANAGED_FIELDS {
+        let (live, desired) = (managed_value(live, field), managed_value(desired, field));
+        if live == desired {
             continue;
         }
         match field {
-            "rules" => words.extend(of_rules(webhook, &now, &then)),
-            "timeoutSeconds" => words.push(format!("timeoutSeconds of {webhook} is {now}, not {then}")),
-            _ => words.push(format!("{field} of {webhook} is changed")),
+            "rules" => changes.extend(rule_changes(name, &live, &desired)),
+            "timeoutSeconds" => changes.push(format!("timeoutSeconds of {name} is {live}, not {desired}")),
+            _ => changes.push(format!("{field} of {name} is changed")),
         }
     }
-    words
+    changes
 }
 
-/// What is asked about: group and version, resource, operation, scope.
-type Asked = (String, String, String, String);
-
-fn of_rules(webhook: &str, live: &Value, wanted: &Value) -> Vec<String> {
-    let (now, then) = (asked(live), asked(wanted));
-    let tell = |these: BTreeSet<&Asked>, what: &str| {
-        let mut told: Vec<(String, Vec<&str>)> = Vec::new();
-        for (version, resource, operation, _) in these {
-            let thing = format!("{version} {resource}");
-            match told.last_mut() {
-                Some((last, operations)) if *last == thing => operations.push(operation),
-                _ => told.push((thing, vec![operation])),
-            }
-        }
-        let sentence = |(thing, operations): (String, Vec<&str>)| {
-            format!("rules of {webhook}: {thing} ({}) is {what}", operations.join(", "))
-        };
-        told.into_iter().map(sentence).collect::<Vec<_>>()
-    };
-    let mut words = tell(then.difference(&now).collect(), "missing");
-    words.extend(tell(now.difference(&then).collect(), "added"));
-    if words.is_empty() {
-        words.push(format!("rules of {webhook} are in another order"));
+fn rule_changes(webhook: &str, live: &Value, desired: &Value) -> Vec<String> {
+    let (live, desired) = (rule_entries(live), rule_entries(desired));
+    let mut changes = describe_entries(webhook, desired.difference(&live), "missing");
+    changes.extend(describe_entries(webhook, live.difference(&desired), "added"));
+    if changes.is_empty() {
+        changes.push(format!("rules of {webhook} are in another order"));
     }
-    words
+    changes
 }
 
-fn asked(rules: &Value) -> BTreeSet<Asked> {
-    let texts = |rule: &Value, field: &str| -> Vec<String> {
-        let list = rule[field].as_array().into_iter().flatten();
-        list.filter_map(Value::as_str).map(str::to_owned).collect()
+/// One line for each resource, with its operations.
+fn describe_entries<'a>(webhook: &str, entries: impl Iterator<Item = &'a RuleEntry>, what: &str) -> Vec<String> {
+    let mut resources: Vec<(String, Vec<&str>)> = Vec::new();
+    for RuleEntry { version, resource, operation, .. } in entries {
+        let name = format!("{version} {resource}");
+        match resources.last_mut() {
+            Some((last, operations)) if *last == name => operations.push(operation),
+            _ => resources.push((name, vec![operation])),
+        }
+    }
+    let describe = |(name, operations): (String, Vec<&str>)| {
+        format!("rules of {webhook}: {name} ({}) is {what}", operations.join(", "))
     };
-    let mut asked = BTreeSet::new();
+    resources.into_iter().map(describe).collect()
+}
+
+/// One operation on one resource for which the API server calls a webhook.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RuleEntry {
+    /// Group and version.
+    version: String,
+    resource: String,
+    operation: String,
+    scope: String,
+}
+
+fn rule_entries(rules: &Value) -> BTreeSet<RuleEntry> {
+    let mut entries = BTreeSet::new();
     for rule in rules.as_array().into_iter().flatten() {
         let scope = rule["scope"].as_str().unwrap_or("*");
-        for group in texts(rule, "apiGroups") {
-            for version in texts(rule, "apiVersions") {
-                let version = if group.is_empty() { version } else { format!("{group}/{version}") };
-                for resource in texts(rule, "resources") {
-                    for operation in texts(rule, "operations") {
-                        asked.insert((version.clone(), resource.clone(), operation, scope.to_owned()));
+        for group in texts(&rule["apiGroups"]) {
+            for version in texts(&rule["apiVersions"]) {
+                let version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+                for resource in texts(&rule["resources"]) {
+                    for operation in texts(&rule["operations"]) {
+                        entries.insert(RuleEntry {
+                            version: version.clone(),
+                            resource: resource.to_owned(),
+                            operation: operation.to_owned(),
+                            scope: scope.to_owned(),
+                        });
                     }
                 }
             }
         }
     }
-    asked
+    entries
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }

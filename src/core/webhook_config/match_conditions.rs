@@ -1,30 +1,31 @@
-//! Who is never asked about: said to the API server, so that it does not even call.
+//! Match conditions: which writes the API server leaves out by itself, so that
+//! it does not even call.
 //!
 //! Each condition leaves out what is exempt by identity anyway, and by the same
-//! marks: a name counts only with the groups that the API server gives it.
+//! identity: a user name counts only with the groups that the API server gives it.
 
 use serde_json::{Value, json};
 
 use crate::actor::{COMPONENTS, CONTROLLERS};
 use crate::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL};
 
-/// That it is a node's own write.
+/// The writer is a node.
 const NODE: &str =
     r#"request.userInfo.username.startsWith("system:node:") && "system:nodes" in request.userInfo.groups"#;
 
-/// That it is a service account of the control plane's namespace.
-const OF_KUBE_SYSTEM: &str = r#""system:serviceaccounts" in request.userInfo.groups && "system:serviceaccounts:kube-system" in request.userInfo.groups"#;
+/// The writer is a service account of the control plane's namespace.
+const IN_KUBE_SYSTEM: &str = r#""system:serviceaccounts" in request.userInfo.groups && "system:serviceaccounts:kube-system" in request.userInfo.groups"#;
 
-/// The autoscaler's work; whatever else it writes is judged.
+/// The HorizontalPodAutoscaler's controller scales; whatever else it writes is evaluated.
 const AUTOSCALER: &str = r#"request.userInfo.username == "system:serviceaccount:kube-system:horizontal-pod-autoscaler" && has(request.subResource) && request.subResource in ["scale", "status"]"#;
 
-/// Notes of what runs, which leaders and kubelets renew every few seconds.
-const NOTE: &str = r#"request.resource.group in ["coordination.k8s.io", "events.k8s.io"] || (request.resource.group == "" && request.resource.resource == "events")"#;
+/// Leases and Events, which leaders and kubelets renew every few seconds.
+const LEASES_AND_EVENTS: &str = r#"request.resource.group in ["coordination.k8s.io", "events.k8s.io"] || (request.resource.group == "" && request.resource.resource == "events")"#;
 
-/// That it is of driftwall's own making and in no namespace, where a selector of
-/// namespaces could leave it out: its roles, and the definition of broken glass.
-/// With `failurePolicy: Fail` nobody could mend a driftwall that is down otherwise.
-fn its_own(name: &str) -> String {
+/// driftwall's own cluster-scoped objects, which no namespace selector could
+/// leave out: its roles, and the definition of `BreakGlass`. With
+/// `failurePolicy: Fail` nobody could repair a driftwall that is down otherwise.
+fn own_objects(name: &str) -> String {
     let roles = json!([name, format!("{name}-break-glass"), format!("{name}-break-glass-view")]);
     let definition = json!(format!("{BREAK_GLASS_PLURAL}.{BREAK_GLASS_GROUP}"));
     format!(
@@ -33,26 +34,31 @@ fn its_own(name: &str) -> String {
     )
 }
 
-/// That a Secret is one that the control plane fills with a token of a service account.
-pub(super) fn of_token() -> Value {
+/// The condition that a Secret is one that the control plane fills with a
+/// service account's token.
+pub(super) fn is_token_secret() -> Value {
     json!({
-        "name": "of-a-token",
+        "name": "is-a-token-secret",
         "expression": "has(object.type) && object.type == \"kubernetes.io/service-account-token\"",
     })
 }
 
-/// The conditions under which a write is asked about. An expression that fails
-/// lets the write pass, so each asks for a name before it asks for groups, which
-/// may be absent.
-pub(super) fn conditions(name: &str) -> Value {
-    let accounts = Value::from_iter(CONTROLLERS.map(|name| format!("system:serviceaccount:kube-system:{name}")));
-    let not = |name: &str, what: &str| json!({"name": name, "expression": format!("!({what})")});
-    json!([
-        not("not-a-component", &format!("request.userInfo.username in {}", json!(COMPONENTS))),
-        not("not-a-controller", &format!("request.userInfo.username in {accounts} && {OF_KUBE_SYSTEM}")),
-        not("not-a-node", NODE),
-        not("not-a-note", NOTE),
-        not("not-its-own", &its_own(name)),
-        not("not-the-autoscaler", &format!("{AUTOSCALER} && {OF_KUBE_SYSTEM}")),
-    ])
+/// The conditions that leave out exempt writers, and driftwall's own objects;
+/// `name` is that of its roles. An expression that fails lets the write pass
+/// unseen, so each asks for a name before it asks for groups, which may be absent.
+pub(super) fn not_exempt(name: &str) -> Vec<Value> {
+    let controllers = Value::from_iter(CONTROLLERS.map(|name| format!("system:serviceaccount:kube-system:{name}")));
+    let components = json!(COMPONENTS);
+    vec![
+        none_of("not-a-component", &format!("request.userInfo.username in {components}")),
+        none_of("not-a-controller", &format!("request.userInfo.username in {controllers} && {IN_KUBE_SYSTEM}")),
+        none_of("not-a-lease-or-event", LEASES_AND_EVENTS),
+        none_of("not-a-node", NODE),
+        none_of("not-driftwall-itself", &own_objects(name)),
+        none_of("not-the-autoscaler", &format!("{AUTOSCALER} && {IN_KUBE_SYSTEM}")),
+    ]
+}
+
+fn none_of(name: &str, expression: &str) -> Value {
+    json!({"name": name, "expression": format!("!({expression})")})
 }

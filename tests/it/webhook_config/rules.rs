@@ -190,9 +190,15 @@ fn it_cannot_lock_a_cluster_out() {
         let out = selector.iter().find(|expression| expression.operator == "NotIn").unwrap();
         assert_eq!(out.values.as_ref().unwrap(), &["wall", "kube-system"]);
         let conditions: Vec<_> = webhook.match_conditions.iter().flatten().map(|one| &*one.name).collect();
-        let all =
-            ["not-a-component", "not-a-controller", "not-a-node", "not-a-note", "not-its-own", "not-the-autoscaler"];
-        let more: &[&str] = if webhook.name == "tokens.driftwall.io" { &["of-a-token"] } else { &[] };
+        let all = [
+            "not-a-component",
+            "not-a-controller",
+            "not-a-lease-or-event",
+            "not-a-node",
+            "not-driftwall-itself",
+            "not-the-autoscaler",
+        ];
+        let more: &[&str] = if webhook.name == "tokens.driftwall.io" { &["is-a-token-secret"] } else { &[] };
         assert_eq!(conditions, [&all, more].concat());
     }
     let is_of_all = |webhook: usize| {

@@ -1,0 +1,146 @@
+//! Builds the `ValidatingWebhookConfiguration`.
+
+use serde_json::{Map, Value, json};
+
+use super::live_state::FAILURE_POLICY_ANNOTATION;
+use super::parameters::{Endpoint, WebhookParameters};
+use super::{match_conditions, rules};
+use crate::desired::Snapshot;
+
+/// The webhook to which writes to what Git declares are sent.
+pub const WRITES_WEBHOOK: &str = "writes.driftwall.io";
+const STRICT_WEBHOOK: &str = "strict.driftwall.io";
+const BREAK_GLASS_WEBHOOK: &str = "break-glass.driftwall.io";
+const TOKENS_WEBHOOK: &str = "tokens.driftwall.io";
+
+/// The failure policy of the break-glass webhook, whatever is configured: in an
+/// emergency driftwall itself may be what is down.
+const FAIL_OPEN: &str = "Ignore";
+
+/// The `ValidatingWebhookConfiguration` for what the snapshot declares, in the
+/// form in which an API server stores it. The same content gives the same text.
+pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
+    let mut webhooks = vec![writes_webhook(snapshot, parameters)];
+    webhooks.extend(strict_webhook(parameters));
+    if parameters.break_glass {
+        webhooks.push(break_glass_webhook(parameters));
+    }
+    if parameters.match_conditions {
+        webhooks.push(tokens_webhook(parameters));
+    }
+    let mut labels = Map::new();
+    labels.insert("app.kubernetes.io/name".to_owned(), "driftwall".into());
+    for (key, value) in &parameters.labels {
+        labels.insert(key.clone(), value.as_str().into());
+    }
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {
+            "name": parameters.name,
+            "labels": labels,
+            "annotations": {FAILURE_POLICY_ANNOTATION: parameters.failure_policy},
+        },
+        "webhooks": webhooks,
+    })
+}
+
+/// Writes to what Git declares, and to what may affect it.
+fn writes_webhook(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
+    let namespaces = json!({"matchExpressions": [not_excluded(parameters)]});
+    let rules = rules::rules(snapshot, &parameters.plurals, parameters.match_conditions);
+    webhook(parameters, WRITES_WEBHOOK, &namespaces, rules)
+}
+
+/// The creation of anything in strict namespaces; `None` where there are none.
+fn strict_webhook(parameters: &WebhookParameters) -> Option<Value> {
+    let namespaces = match &parameters.strict_namespaces {
+        Some(names) if names.is_empty() => return None,
+        Some(names) => json!([namespace_requirement("In", names), not_excluded(parameters)]),
+        None => json!([not_excluded(parameters)]),
+    };
+    let namespaces = json!({"matchExpressions": namespaces});
+    let rule = json!({
+        "apiGroups": ["*"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE"],
+        "resources": ["*"],
+        "scope": "Namespaced",
+    });
+    Some(webhook(parameters, STRICT_WEBHOOK, &namespaces, vec![rule]))
+}
+
+/// Writes to `BreakGlass` objects, in driftwall's own namespace too: those there
+/// cover objects without a namespace.
+fn break_glass_webhook(parameters: &WebhookParameters) -> Value {
+    let rule = json!({
+        "apiGroups": ["driftwall.io"],
+        "apiVersions": ["v1alpha1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["breakglasses"],
+        "scope": "*",
+    });
+    // Whoever creates it, one that is not valid is denied: no writer is left out.
+    let for_all_writers = WebhookParameters { match_conditions: false, ..parameters.clone() };
+    let mut webhook = webhook(&for_all_writers, BREAK_GLASS_WEBHOOK, &json!({}), vec![rule]);
+    webhook["failurePolicy"] = FAIL_OPEN.into();
+    webhook
+}
+
+/// Secrets that are filled with a service account's token. All others stay out
+/// by a match condition: they are many, and none of them matters here.
+fn tokens_webhook(parameters: &WebhookParameters) -> Value {
+    let namespaces = json!({"matchExpressions": [not_excluded(parameters)]});
+    let rule = json!({
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["secrets"],
+        "scope": "*",
+    });
+    let mut webhook = webhook(parameters, TOKENS_WEBHOOK, &namespaces, vec![rule]);
+    if let Value::Array(conditions) = &mut webhook["matchConditions"] {
+        conditions.push(match_conditions::is_token_secret());
+    }
+    webhook
+}
+
+fn not_excluded(parameters: &WebhookParameters) -> Value {
+    namespace_requirement("NotIn", &parameters.excluded_namespaces)
+}
+
+fn namespace_requirement(operator: &str, names: &[String]) -> Value {
+    json!({"key": "kubernetes.io/metadata.name", "operator": operator, "values": names})
+}
+
+fn webhook(parameters: &WebhookParameters, name: &str, namespaces: &Value, rules: Vec<Value>) -> Value {
+    let mut webhook = json!({
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": client_config(parameters),
+        "failurePolicy": parameters.failure_policy,
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": namespaces,
+        "objectSelector": {},
+        "rules": rules,
+        "sideEffects": "None",
+        "timeoutSeconds": parameters.timeout_seconds,
+    });
+    if parameters.match_conditions {
+        webhook["matchConditions"] = match_conditions::not_exempt(&parameters.name).into();
+    }
+    webhook
+}
+
+fn client_config(parameters: &WebhookParameters) -> Value {
+    let mut client_config = match &parameters.endpoint {
+        Endpoint::Service { namespace, name, port } => {
+            json!({"service": {"namespace": namespace, "name": name, "path": "/validate", "port": port}})
+        }
+        Endpoint::Url(url) => json!({"url": url}),
+    };
+    if let Some(ca_bundle) = &parameters.ca_bundle {
+        client_config["caBundle"] = ca_bundle.as_str().into();
+    }
+    client_config
+}
