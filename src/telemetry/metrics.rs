@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,20 +13,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::health::Health;
+use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, SourceInfoLabels, SourceLabel};
 use super::registration::RegistrationMetrics;
-
-/// The labels under which a review is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReviewLabels {
-    /// What the write is, such as `drift`.
-    pub verdict: &'static str,
-    /// The class of the writer, such as `person`.
-    pub actor: &'static str,
-    /// What was answered: `allow`, `warn` or `deny`.
-    pub answer: &'static str,
-    /// The mode that turned the verdict into the answer.
-    pub mode: &'static str,
-}
 
 /// All metrics. Labels only take values from short, fixed lists or names from the
 /// configuration, so that the number of time series stays bounded.
@@ -261,37 +249,6 @@ impl Metrics {
         registry.register("source_failing", "1 if the last sync of the source failed", failing);
         registry
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ResultLabel {
-    result: &'static str,
-}
-
-impl ResultLabel {
-    pub(super) const OK: Self = Self { result: "ok" };
-    pub(super) const FAILED: Self = Self { result: "failed" };
-
-    pub(super) fn of(succeeded: bool) -> Self {
-        if succeeded { Self::OK } else { Self::FAILED }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SourceLabel {
-    source: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SourceInfoLabels {
-    source: String,
-    revision: String,
-    commit: String,
 }
 
 /// The current Unix time in seconds.

@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::metrics::ResultLabel;
+use super::labels::ResultLabel;
 
 /// The state of the webhook configuration, and how often it was written.
 #[derive(Clone, Debug, Default)]
