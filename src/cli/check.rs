@@ -173,28 +173,40 @@ fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decisio
         Outcome::Deny => AnsiColor::Red.on_default().bold(),
         Outcome::Warn => AnsiColor::Yellow.on_default(),
     };
-    let resource = &write.resource;
-    let dot = if resource.group.is_empty() { "" } else { "." };
-    let sub = if resource.subresource.is_empty() { "" } else { "/" };
-    let slash = if write.namespace.is_empty() { "" } else { "/" };
     let fields: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
-    let why = match &assessment.violation {
+    let reason = match &assessment.violation {
         Violation::NotEvaluated(reason) => reason.clone(),
         _ => fields.join(", "),
     };
     let _ = writeln!(
         anstream::stdout(),
-        "{style}{:<5}{style:#}  {:<9}  {:<13}  {} {}{sub}{}{dot}{} {}{slash}{}  {}  {why}",
+        "{style}{:<5}{style:#}  {:<9}  {:<13}  {} {} {}  {}  {reason}",
         decision.outcome.as_str(),
         assessment.verdict.as_str(),
         assessment.class.as_str(),
         write.operation,
-        resource.plural,
-        resource.subresource,
-        resource.group,
-        write.namespace.escape_debug(),
-        write.name.escape_debug(),
-        // The client chose the name: it must not be able to forge a line of its own.
+        resource_name(write),
+        object_name(write),
         write.user.name.escape_debug(),
     );
+}
+
+/// The resource as kubectl writes it, such as `deployments/scale.apps`.
+fn resource_name(write: &Write<'_>) -> String {
+    let resource = &write.resource;
+    let mut name = resource.plural.to_string();
+    for (separator, part) in [('/', &resource.subresource), ('.', &resource.group)] {
+        if !part.is_empty() {
+            name.push(separator);
+            name.push_str(part);
+        }
+    }
+    name
+}
+
+/// Namespace and name. A client chooses them, and must not be able to forge an
+/// output line of its own with a line break.
+fn object_name(write: &Write<'_>) -> String {
+    let name = write.name.escape_debug();
+    if write.namespace.is_empty() { name.to_string() } else { format!("{}/{name}", write.namespace.escape_debug()) }
 }
