@@ -5,12 +5,14 @@
 //! An [`CertificateAuthority`] keeps its key, to sign again.
 
 mod authority;
+mod client;
 mod inspect;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use authority::CertificateAuthority;
+pub use client::{TrustError, client_config};
 pub use inspect::{Certificate, InspectError};
 
 /// What is made is valid from this long ago: the clocks of a cluster's nodes differ.

@@ -8,12 +8,12 @@ use axum::http::{Request, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::certs::client_config;
 
 pub(super) struct Client {
     tls: TlsConnector,
@@ -22,12 +22,7 @@ pub(super) struct Client {
 impl Client {
     /// A client that trusts only certificates of this CA (PEM).
     pub(super) fn new(ca: &str) -> anyhow::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: TlsConnector::from(Arc::new(client_config(ca)?)) })
     }
 
     /// Posts JSON over TLS, and returns the response's body.
