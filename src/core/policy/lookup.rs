@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::desired::ObjectKey;
 use crate::diff::CustomResource;
 
@@ -28,6 +30,35 @@ pub struct Owner {
     pub kind: String,
     /// The owner's name; it is in the namespace of the object, or in none.
     pub name: String,
+}
+
+/// An entry of an object's `metadata.ownerReferences`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OwnerReference {
+    /// The owner's group and version.
+    pub api_version: String,
+    /// The owner's kind.
+    pub kind: String,
+    /// The owner's name.
+    pub name: String,
+    /// Whether this owner manages the object; at most one does.
+    pub controller: Option<bool>,
+}
+
+impl Owner {
+    /// The owner that manages the object: the one that is marked as its controller.
+    pub fn controller(references: impl IntoIterator<Item = OwnerReference>) -> Option<Self> {
+        references.into_iter().find(|reference| reference.controller == Some(true)).map(Self::from)
+    }
+}
+
+impl From<OwnerReference> for Owner {
+    fn from(reference: OwnerReference) -> Self {
+        let OwnerReference { api_version, kind, name, .. } = reference;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        Self { group, kind, name }
+    }
 }
 
 /// A look-up that failed.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::EvaluationError;
-use super::lookup::Owner;
+use super::lookup::{Owner, OwnerReference};
 
 /// Metadata of an object in a review.
 #[derive(Debug, Default, Deserialize)]
@@ -16,27 +16,10 @@ pub(super) struct Metadata {
     owner_references: Option<Vec<OwnerReference>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct OwnerReference {
-    api_version: String,
-    kind: String,
-    name: String,
-    controller: Option<bool>,
-}
-
 #[derive(Deserialize)]
 struct Object {
     #[serde(default)]
     metadata: Metadata,
-}
-
-impl From<OwnerReference> for Owner {
-    fn from(reference: OwnerReference) -> Self {
-        let OwnerReference { api_version, kind, name, .. } = reference;
-        let group = api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
-        Self { group, kind, name }
-    }
 }
 
 /// Reads an object's metadata, and nothing else of it.
@@ -54,8 +37,7 @@ pub(super) fn name_of(raw: Option<&RawValue>) -> Result<String, EvaluationError>
 impl Metadata {
     /// The owner that manages the object.
     pub(super) fn controller(self) -> Option<Owner> {
-        let owners = self.owner_references.unwrap_or_default();
-        owners.into_iter().find(|owner| owner.controller == Some(true)).map(Owner::from)
+        Owner::controller(self.owner_references.unwrap_or_default())
     }
 
     /// All owners.

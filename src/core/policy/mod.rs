@@ -35,7 +35,7 @@ pub use break_glass::{
     ActiveBreakGlasses, BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass, BreakGlassError,
 };
 pub use evaluation::EvaluationContext;
-pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner};
+pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};
 pub(crate) use review_object::parse_object;
 pub use self_check::{Disagreement, needs_self_check, self_check};
 pub use settings::{IgnoreRule, Mode, ModeRule, NamespaceRule, Outcome, Policy, PolicyError};
