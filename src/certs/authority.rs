@@ -1,4 +1,4 @@
-//! An authority that keeps its key.
+//! A certificate authority that keeps its key.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use super::{BACKDATED, Certificate, CertsError, ServingCertificate};
 /// A certificate authority, as PEM texts.
 #[derive(Clone)]
 pub struct CertificateAuthority {
-    /// Its certificate.
+    /// The CA's certificate.
     pub cert: String,
-    /// Its key.
+    /// The CA's key.
     pub key: String,
 }
 
@@ -28,13 +28,13 @@ impl fmt::Debug for CertificateAuthority {
 }
 
 impl CertificateAuthority {
-    /// Makes one (ECDSA P-256) whose life begins now.
+    /// Creates a CA (ECDSA P-256) that is valid from now on.
     pub fn generate(validity: Duration) -> Result<Self, CertsError> {
         let mut params = CertificateParams::default();
-        Validity::of(validity)?.set(&mut params);
+        Validity::from_now(validity)?.set(&mut params);
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "driftwall CA");
-        // It signs serving certificates only, never a further authority.
+        // It signs serving certificates only, never another CA.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
@@ -42,17 +42,17 @@ impl CertificateAuthority {
         Ok(Self { cert: cert.pem(), key: key.serialize_pem() })
     }
 
-    /// Makes a serving certificate (ECDSA P-256) for `names` whose life begins
-    /// now, and ends with the authority's where that is earlier.
+    /// Issues a serving certificate (ECDSA P-256) for `names` that is valid from now on. It
+    /// expires with the CA where that is earlier.
     ///
     /// A name that reads as an IP address becomes an IP entry.
-    pub fn sign(&self, names: &[String], life: Duration) -> Result<ServingCertificate, CertsError> {
+    pub fn issue(&self, names: &[String], validity: Duration) -> Result<ServingCertificate, CertsError> {
         let first = names.first().ok_or(CertsError::NoName)?;
-        if let Some(bad) = names.iter().find(|name| !is_name(name)) {
-            return Err(CertsError::Name(bad.clone()));
+        if let Some(bad) = names.iter().find(|name| !is_dns_name_or_ip(name)) {
+            return Err(CertsError::InvalidName(bad.clone()));
         }
         let issuer = Issuer::from_ca_cert_pem(&self.cert, KeyPair::from_pem(&self.key)?)?;
-        let mut validity = Validity::of(life)?;
+        let mut validity = Validity::from_now(validity)?;
         let ends = Certificate::parse_pem(&self.cert).ok().and_then(|certs| certs.first().map(|ca| ca.expires_at));
         if let Some(ends) = ends.and_then(|ends| OffsetDateTime::from_unix_timestamp(ends).ok()) {
             validity.until = validity.until.min(ends);
@@ -61,7 +61,7 @@ impl CertificateAuthority {
         let mut params = CertificateParams::new(names)?;
         validity.set(&mut params);
         params.distinguished_name = rcgen::DistinguishedName::new();
-        // A common name is limited to 64 characters; clients look at the names above.
+        // A common name is limited to 64 characters; clients only check the names above.
         if first.len() <= 64 {
             params.distinguished_name.push(DnType::CommonName, first);
         }
@@ -73,7 +73,7 @@ impl CertificateAuthority {
         Ok(ServingCertificate { ca: self.cert.clone(), cert: cert.pem(), key: key.serialize_pem() })
     }
 
-    /// Whether the key is the certificate's.
+    /// Whether the key belongs to the certificate.
     pub fn is_paired(&self) -> bool {
         Certificate::parse_pem(&self.cert)
             .is_ok_and(|certs| certs.first().is_some_and(|cert| cert.is_of_key(&self.key)))
@@ -86,14 +86,14 @@ struct Validity {
 }
 
 impl Validity {
-    fn of(life: Duration) -> Result<Self, CertsError> {
+    fn from_now(validity: Duration) -> Result<Self, CertsError> {
         let now = OffsetDateTime::now_utc();
-        // X.509 cannot tell a date after the year 9999, and neither can `time`.
-        let until = time::Duration::try_from(life)
+        // X.509 cannot express a date after the year 9999, and neither can `time`.
+        let until = time::Duration::try_from(validity)
             .ok()
-            .filter(|life| life.is_positive())
-            .and_then(|life| now.checked_add(life))
-            .ok_or(CertsError::Life(life))?;
+            .filter(|validity| validity.is_positive())
+            .and_then(|validity| now.checked_add(validity))
+            .ok_or(CertsError::InvalidValidity(validity))?;
         Ok(Self { from: now - BACKDATED, until })
     }
 
@@ -103,7 +103,7 @@ impl Validity {
     }
 }
 
-fn is_name(name: &str) -> bool {
+fn is_dns_name_or_ip(name: &str) -> bool {
     let bare = name.strip_prefix("*.").unwrap_or(name);
     ServerName::try_from(bare).is_ok()
 }
@@ -115,14 +115,14 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
 
     #[test]
-    fn an_authority_signs_again_from_its_texts() {
+    fn a_ca_signs_again_from_its_pem_texts() {
         let made = CertificateAuthority::generate(DAY).unwrap();
         assert!(made.is_paired());
         let again = CertificateAuthority { cert: made.cert.clone(), key: made.key.clone() };
         let [ca, other] =
             [&made, &CertificateAuthority::generate(DAY).unwrap()].map(|ca| Certificate::parse_pem(&ca.cert).unwrap());
         for _ in 0..2 {
-            let pair = again.sign(&["a.b.svc".into()], DAY / 2).unwrap();
+            let pair = again.issue(&["a.b.svc".into()], DAY / 2).unwrap();
             let leaf = &Certificate::parse_pem(&pair.cert).unwrap()[0];
             assert!(leaf.is_signed_by(&ca[0]) && !leaf.is_signed_by(&other[0]), "the subjects are the same");
             assert!(leaf.is_of_key(&pair.key) && !leaf.is_of_key(&made.key));
@@ -133,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outlives_its_authority() {
+    fn no_certificate_outlives_its_ca() {
         let authority = CertificateAuthority::generate(DAY / 24).unwrap();
         let ca = Certificate::parse_pem(&authority.cert).unwrap().remove(0);
-        let pair = authority.sign(&["a".into()], DAY).unwrap();
+        let pair = authority.issue(&["a".into()], DAY).unwrap();
         assert_eq!(Certificate::parse_pem(&pair.cert).unwrap()[0].expires_at, ca.expires_at);
     }
 

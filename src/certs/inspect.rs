@@ -1,4 +1,4 @@
-//! What a certificate says of itself.
+//! Reads what a certificate contains.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -14,35 +14,35 @@ use x509_parser::prelude::X509Error;
 
 use super::BACKDATED;
 
-/// Why a text tells of no certificate.
+/// A text could not be read as certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// The text is not PEM.
     #[error("failed to parse as PEM: {0}")]
     Pem(#[from] pem::Error),
-    /// There is PEM with something else in it than a certificate.
+    /// The PEM contains something other than a certificate.
     #[error("failed to parse as a certificate: {0}")]
     Certificate(#[from] X509Error),
 }
 
-/// A certificate of driftwall's own making.
+/// A certificate that driftwall has created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Unix time at which its life began; it is valid since a little before.
+    /// Unix time at which it was issued; it is valid since a little before.
     pub issued_at: i64,
-    /// Unix time at which it ends.
+    /// Unix time at which it expires.
     pub expires_at: i64,
     /// The DNS names and IP addresses that it is for.
     pub names: Vec<String>,
-    /// Whether it may sign others.
+    /// Whether it is a CA's.
     pub is_ca: bool,
-    /// The SHA-256 of it, in hexadecimal.
+    /// Its SHA-256, in hexadecimal.
     pub fingerprint: String,
     der: CertificateDer<'static>,
 }
 
 impl Certificate {
-    /// Every certificate of a PEM text; an empty text has none.
+    /// Every certificate of a PEM text; none where the text is empty.
     pub fn parse_pem(text: &str) -> Result<Vec<Self>, InspectError> {
         CertificateDer::pem_slice_iter(text.as_bytes()).map(|der| Self::of(&der?)).collect()
     }
@@ -77,7 +77,7 @@ impl Certificate {
         })
     }
 
-    /// Whether it is the certificate of a key, given as PEM.
+    /// Whether a key (PEM) belongs to it.
     pub fn is_of_key(&self, key: &str) -> bool {
         let (Ok(key), Ok((_, cert))) = (KeyPair::from_pem(key), x509_parser::parse_x509_certificate(&self.der)) else {
             return false;
@@ -85,20 +85,20 @@ impl Certificate {
         cert.public_key().raw == key.subject_public_key_info()
     }
 
-    /// Whether an authority's key has signed it; the names alone prove nothing,
-    /// since all authorities of driftwall's have the same one.
-    pub fn is_signed_by(&self, authority: &Self) -> bool {
-        let parsed = [self, authority].map(|it| x509_parser::parse_x509_certificate(&it.der));
-        let [Ok((_, cert)), Ok((_, ca))] = parsed else { return false };
-        authority.is_ca && cert.issuer() == ca.subject() && cert.verify_signature(Some(ca.public_key())).is_ok()
+    /// Whether a CA's key has signed it. The names alone prove nothing, since all CAs of
+    /// driftwall have the same one.
+    pub fn is_signed_by(&self, ca: &Self) -> bool {
+        let parsed = [self, ca].map(|it| x509_parser::parse_x509_certificate(&it.der));
+        let [Ok((_, cert)), Ok((_, ca_cert))] = parsed else { return false };
+        ca.is_ca && cert.issuer() == ca_cert.subject() && cert.verify_signature(Some(ca_cert.public_key())).is_ok()
     }
 
     /// The certificate as PEM.
     pub fn to_pem(&self) -> String {
-        let text = BASE64_STANDARD.encode(&self.der);
+        let base64 = BASE64_STANDARD.encode(&self.der);
         let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-        for (at, character) in text.chars().enumerate() {
-            if at > 0 && at % 64 == 0 {
+        for (index, character) in base64.chars().enumerate() {
+            if index > 0 && index % 64 == 0 {
                 pem.push('\n');
             }
             pem.push(character);
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_tells_what_it_was_made_with() {
+    fn a_certificate_contains_what_it_was_created_with() {
         let names = ["driftwall.ops.svc", "127.0.0.1", "::1"].map(String::from);
         let pair = generate(&names, 30).unwrap();
         let [leaf, ca] = [&pair.cert, &pair.ca].map(|text| Certificate::parse_pem(text).unwrap().remove(0));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_told_apart_from_nothing() {
+    fn text_that_is_no_certificate_is_an_error_and_empty_text_is_not() {
         let pair = generate(&["a".to_owned()], 1).unwrap();
         assert_eq!(Certificate::parse_pem("").unwrap(), []);
         assert_eq!(Certificate::parse_pem(&format!("{}{}", pair.ca, pair.cert)).unwrap().len(), 2);

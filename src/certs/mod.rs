@@ -1,8 +1,8 @@
-//! Certificate authorities and serving certificates, made on the spot.
+//! Creates certificate authorities and serving certificates.
 //!
-//! For the first steps, the demo and the tests, [`generate`] throws the authority's
-//! key away as soon as it has signed, so nothing else can ever be signed by it.
-//! An [`CertificateAuthority`] keeps its key, to sign again.
+//! For first steps, the demo and tests, [`generate`] drops the CA's key as soon as it
+//! has signed, so that nothing else can ever be signed with it. A
+//! [`CertificateAuthority`] keeps its key, to sign again.
 
 mod authority;
 mod client;
@@ -15,13 +15,13 @@ pub use authority::CertificateAuthority;
 pub use client::{TrustError, client_config};
 pub use inspect::{Certificate, InspectError};
 
-/// What is made is valid from this long ago: the clocks of a cluster's nodes differ.
+/// Certificates are valid from this long before they are issued: the clocks of a cluster's nodes differ.
 const BACKDATED: Duration = Duration::from_hours(1);
 
-/// What [`generate`] makes, as PEM texts.
+/// A serving certificate with its key and its CA, each PEM.
 #[derive(Clone)]
 pub struct ServingCertificate {
-    /// The authority's certificate: what a client must trust.
+    /// The CA's certificate, which clients must trust.
     pub ca: String,
     /// The serving certificate.
     pub cert: String,
@@ -36,41 +36,41 @@ impl fmt::Debug for ServingCertificate {
     }
 }
 
-/// Why no certificate could be made.
+/// A certificate could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum CertsError {
-    /// No name was given: no client would accept such a certificate.
-    #[error("failed to make a certificate: it needs at least one DNS name or IP address")]
+    /// There is no name: no client would accept such a certificate.
+    #[error("failed to create a certificate: it needs at least one DNS name or IP address")]
     NoName,
     /// A name is neither a DNS name nor an IP address.
-    #[error("failed to make a certificate: {0:?} is neither a DNS name nor an IP address")]
-    Name(String),
-    /// The certificate would end before it begins, or after the calendar.
-    #[error("failed to make a certificate that is valid for {0} days")]
-    Days(u32),
-    /// The certificate would end before it begins, after the calendar, or after its authority.
-    #[error("failed to make a certificate that is valid for {0:?}")]
-    Life(Duration),
-    /// An authority whose key is not there.
-    #[error("failed to make a certificate: the authority's key is missing")]
+    #[error("failed to create a certificate: {0:?} is neither a DNS name nor an IP address")]
+    InvalidName(String),
+    /// The number of days is zero, or leads to a date that X.509 cannot express.
+    #[error("failed to create a certificate that is valid for {0} days")]
+    InvalidDays(u32),
+    /// The validity is zero, or leads to a date that X.509 cannot express.
+    #[error("failed to create a certificate that is valid for {0:?}")]
+    InvalidValidity(Duration),
+    /// The CA's key is not there.
+    #[error("failed to create a certificate: the CA's key is missing")]
     NoKey,
-    /// The cryptography refused.
-    #[error("failed to make a certificate")]
-    Sign(#[from] rcgen::Error),
+    /// The cryptography library reports an error.
+    #[error("failed to create a certificate")]
+    Crypto(#[from] rcgen::Error),
 }
 
-/// Makes an authority and a serving certificate (ECDSA P-256) for `names`.
+/// Creates a CA and a serving certificate (ECDSA P-256) for `names`.
 ///
-/// A name that reads as an IP address becomes an IP entry. Both certificates
-/// end together, so that one expiry date says all.
+/// A name that reads as an IP address becomes an IP entry. Both certificates expire at
+/// the same time, so that one date says it all.
 pub fn generate(names: &[String], valid_days: u32) -> Result<ServingCertificate, CertsError> {
-    let life = Duration::from_hours(24) * valid_days;
-    let of_days = |error| match error {
-        CertsError::Life(_) => CertsError::Days(valid_days),
+    let validity = Duration::from_hours(24) * valid_days;
+    let in_days = |error| match error {
+        CertsError::InvalidValidity(_) => CertsError::InvalidDays(valid_days),
         other => other,
     };
-    let authority = CertificateAuthority::generate(life).map_err(of_days)?;
-    authority.sign(names, life).map_err(of_days)
+    let ca = CertificateAuthority::generate(validity).map_err(in_days)?;
+    ca.issue(names, validity).map_err(in_days)
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_carries_its_names_and_uses() {
+    fn a_generated_certificate_has_its_names_and_usages() {
         let pair = generate(&names(&["driftwall.ops.svc", "127.0.0.1", "::1"]), 30).unwrap();
         let pem = x509_parser::pem::parse_x509_pem(pair.cert.as_bytes()).unwrap().1;
         let cert = pem.parse_x509().unwrap();
@@ -100,8 +100,8 @@ mod tests {
         assert!(sans[1].contains("IPAddress"), "{sans:?}");
         assert!(sans[2].contains("IPAddress"), "{sans:?}");
         assert!(!cert.is_ca());
-        let uses = cert.extended_key_usage().unwrap().unwrap().value;
-        assert!(uses.server_auth && !uses.client_auth);
+        let usages = cert.extended_key_usage().unwrap().unwrap().value;
+        assert!(usages.server_auth && !usages.client_auth);
 
         let pem = x509_parser::pem::parse_x509_pem(pair.ca.as_bytes()).unwrap().1;
         let ca = pem.parse_x509().unwrap();
@@ -111,15 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn names_and_days_that_cannot_work_are_refused() {
+    fn invalid_names_and_days_are_refused() {
         assert!(matches!(generate(&[], 30), Err(CertsError::NoName)));
         for bad in ["", "a b", "-x", "a..b", "http://a"] {
-            let made = generate(&names(&[bad]), 30);
-            assert!(matches!(made, Err(CertsError::Name(_))), "{bad:?}");
+            let result = generate(&names(&[bad]), 30);
+            assert!(matches!(result, Err(CertsError::InvalidName(_))), "{bad:?}");
         }
         for days in [0, u32::MAX] {
-            let made = generate(&names(&["a"]), days);
-            assert!(matches!(made, Err(CertsError::Days(_))), "{days}");
+            let result = generate(&names(&["a"]), days);
+            assert!(matches!(result, Err(CertsError::InvalidDays(_))), "{days}");
         }
         assert!(generate(&names(&["*.ops.svc"]), 1).is_ok());
     }

@@ -1,59 +1,63 @@
-//! Why a look-up fails.
+//! A request to the API server that failed, and the little that every request shares.
 
-use driftwall_core::diff::CrdError;
+use std::time::Duration;
 
-/// A look-up that failed.
+use crate::error_chain::error_chain;
+
+/// A request to the API server that failed.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cluster) enum ApiError {
-    /// So many wait already that one more would only make it worse.
-    #[error("too many look-ups are under way")]
-    Busy,
-    /// It ended without an answer.
-    #[error("it broke off")]
-    BrokenOff,
-    /// A CustomResourceDefinition that cannot be used.
-    #[error(transparent)]
-    Definition(#[from] CrdError),
-    /// The group's server did not answer a moment ago.
-    #[error("the API server did not answer a moment ago")]
-    Paused,
-    /// The API server says no: a right is missing, most often.
+pub(super) enum ApiError {
+    /// The API server says no: most often a right is missing.
     #[error("the API server answers {code}: {message}")]
     Refused {
-        /// The status code.
+        /// The HTTP status code.
         code: u16,
-        /// The server's own words.
+        /// The API server's message.
         message: String,
     },
     /// No answer in time.
     #[error("the API server does not answer in time")]
-    Slow,
-    /// The API server is not reached, or what it says is not understood.
+    Timeout,
+    /// The API server cannot be reached, or its answer cannot be read.
     #[error("{0}")]
     Unreachable(String),
 }
 
-impl ApiError {
-    /// Whether asking again at once would only wait again.
-    pub(super) fn is_silence(&self) -> bool {
-        matches!(self, Self::Slow | Self::Unreachable(_))
-    }
-}
-
 impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
-        if let kube::Error::Api(status) = error {
-            return Self::Refused { code: status.code, message: status.message };
+        match error {
+            kube::Error::Api(status) => Self::Refused { code: status.code, message: status.message },
+            other => Self::Unreachable(error_chain(&other)),
         }
-        Self::Unreachable(crate::cluster::reason(&error))
     }
 }
 
-/// `None` where the API server does not know what was asked for.
-pub(in crate::cluster) fn found<T>(answer: Result<T, kube::Error>) -> Result<Option<T>, ApiError> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(error.into()),
+impl ApiError {
+    /// Whether the object was changed by somebody else since it was read.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, .. })
+    }
+}
+
+/// Waits for a request, but not longer than `limit`.
+pub(super) async fn with_timeout<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(limit, request).await {
+        Ok(answer) => answer.map_err(ApiError::from),
+        Err(_) => Err(ApiError::Timeout),
+    }
+}
+
+/// `None` where the API server answers 404.
+///
+/// `Api::get_opt` does that too, but only where the answer is a `Status`: of a group
+/// that is gone, the API server says 404 in plain text.
+pub(super) fn none_if_not_found<T, E: Into<ApiError>>(answer: Result<T, E>) -> Result<Option<T>, ApiError> {
+    match answer.map_err(Into::into) {
+        Ok(found) => Ok(Some(found)),
+        Err(ApiError::Refused { code: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -1,4 +1,4 @@
-//! Where driftwall is: the way to the API server, and its own namespace.
+//! How to reach the API server, and driftwall's own place in the cluster.
 
 use std::env;
 use std::time::Duration;
@@ -6,39 +6,40 @@ use std::time::Duration;
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 
-/// A cluster that should be reached, and cannot.
+/// A cluster should be reached and cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig is not usable: the file that `KUBECONFIG` names, or the one in the home folder.
     #[error("failed to use the kubeconfig (KUBECONFIG names another): {0}")]
-    File(#[from] kube::config::KubeconfigError),
-    /// There is no service account to be.
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// The pod has no service account.
     #[error("failed to use the pod's service account: {0}")]
-    Pod(#[from] kube::config::InClusterError),
-    /// The settings do not make a client.
+    ServiceAccount(#[from] kube::config::InClusterError),
+    /// No client can be built from the settings.
     #[error("failed to make a client of the cluster: {0}")]
     Client(#[from] Box<kube::Error>),
 }
 
-/// Longer than any look-up: it ends connections to an API server that is gone.
+/// Ends connections to an API server that is gone. Longer than any look-up takes.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A cluster, and driftwall's place in it.
 #[derive(Clone)]
 pub struct ClusterContext {
-    /// For look-ups that a review waits for: without second tries.
+    /// For look-ups that a review waits for: does not retry.
     pub(super) lookup_client: Client,
-    /// For work in the background, watches too.
+    /// For background work and watches.
     pub(super) client: Client,
     /// The namespace of driftwall's own objects.
     pub(super) namespace: String,
-    /// Tells this replica from the others, and from those before it.
+    /// Tells this replica from the others and from earlier ones.
     pub(super) identity: String,
 }
 
 impl ClusterContext {
-    /// The cluster that the environment names, by `KUBECONFIG` or by being a pod
-    /// in it; `None` where it names none. Must be called on a runtime.
+    /// The cluster that the environment names: by `KUBECONFIG`, or because the
+    /// program runs in one of its pods. `None` where the environment names none.
+    /// Must be called on a Tokio runtime.
     pub async fn from_env() -> Result<Option<Self>, ConnectError> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let config = if is_set("KUBECONFIG") {
@@ -48,16 +49,16 @@ impl ClusterContext {
         } else {
             return Ok(None);
         };
-        let namespace = config.default_namespace.clone();
         let client = Client::try_from(config.clone()).map_err(Box::new)?;
-        let mut config = config;
-        config.read_timeout = Some(READ_TIMEOUT);
-        config.reset_reader_on_write = true;
-        // A review cannot wait for a second try.
-        config.default_retry = false;
-        let lookup_client = Client::try_from(config).map_err(Box::new)?;
+        let namespace = config.default_namespace.clone();
+        let mut lookup_config = config;
+        lookup_config.read_timeout = Some(READ_TIMEOUT);
+        lookup_config.reset_reader_on_write = true;
+        // A review cannot wait for a second attempt.
+        lookup_config.default_retry = false;
+        let lookup_client = Client::try_from(lookup_config).map_err(Box::new)?;
         let pod = env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
-        let identity = format!("{}-{:08x}", pod.as_deref().unwrap_or("driftwall"), salt());
+        let identity = format!("{}-{:08x}", pod.as_deref().unwrap_or("driftwall"), random_suffix());
         Ok(Some(Self { lookup_client, client, namespace, identity }))
     }
 
@@ -68,7 +69,7 @@ impl ClusterContext {
 }
 
 /// A number that another process of the same name does not have.
-fn salt() -> u32 {
+fn random_suffix() -> u32 {
     use std::hash::{BuildHasher as _, RandomState};
     let [a, b, c, d, ..] = RandomState::new().hash_one(std::process::id()).to_ne_bytes();
     u32::from_ne_bytes([a, b, c, d])

@@ -1,5 +1,5 @@
-//! What the cluster knows: a live one that is asked, or the objects that a file
-//! gives in its place; and what driftwall keeps of its own there.
+//! The Kubernetes API: what driftwall looks up in the cluster, and what it keeps
+//! there of its own (Events, leases, its certificate, its webhook configuration).
 
 mod api_error;
 pub mod break_glass;
@@ -24,15 +24,5 @@ pub use webhook_config::{
     poll_registered_ca,
 };
 
-use crate::error_chain::error_chain;
-
-/// Who owns the fields that driftwall writes.
+/// The field manager of what driftwall writes.
 const FIELD_MANAGER: &str = "driftwall";
-
-/// An error as one line, in the API server's own words where it has some.
-fn reason(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => error_chain(other),
-    }
-}

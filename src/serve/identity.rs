@@ -73,7 +73,7 @@ impl ServingIdentity {
                 };
                 let certificates = CertificateManager::new(cluster, spec, RotationTiming::default());
                 if !registration.manage {
-                    warn_unmanaged_ca(certificates.secret());
+                    warn_unmanaged_ca(certificates.secret_name());
                 }
                 Some(certificates)
             }
@@ -112,14 +112,14 @@ impl ServingIdentity {
 
     /// What belongs into `caBundle`, if the certificate is self-managed.
     pub(crate) fn ca_bundle(&self) -> Option<watch::Receiver<Option<String>>> {
-        self.certificates.as_ref().map(CertificateManager::bundle)
+        self.certificates.as_ref().map(CertificateManager::ca_bundle)
     }
 
     /// Waits until there is a certificate to serve with, and logs what it waits for.
     /// The receiver sees every later certificate.
     pub(crate) async fn serving_pair(&self) -> watch::Receiver<Arc<certs::ServingCertificate>> {
         let Some(certificates) = &self.certificates else { return std::future::pending().await };
-        let mut pairs = certificates.pair();
+        let mut pairs = certificates.serving_certificate();
         let first = loop {
             match timeout(WAIT_LOG_INTERVAL, pairs.wait_for(Option::is_some)).await {
                 Ok(Ok(pair)) => {
@@ -130,7 +130,7 @@ impl ServingIdentity {
                 // The sender is part of `certificates`, so it outlives this loop.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => {
-                    let (secret, reason) = (certificates.secret(), certificates.waiting_reason());
+                    let (secret, reason) = (certificates.secret_name(), certificates.waiting_reason());
                     tracing::warn!(secret, reason, "Waiting for a serving certificate");
                 }
             }
@@ -194,7 +194,7 @@ impl ServingIdentity {
 
     async fn export_ca_expiry(&self, metrics: &Metrics) -> Infallible {
         let Some(certificates) = &self.certificates else { return std::future::pending().await };
-        let mut pairs = certificates.pair();
+        let mut pairs = certificates.serving_certificate();
         loop {
             let pair = pairs.borrow_and_update().clone();
             let ca = pair.and_then(|pair| certs::Certificate::parse_pem(&pair.ca).ok()?.into_iter().next());
@@ -213,7 +213,8 @@ impl ServingIdentity {
         let mut registered_ca = self.registered_ca.subscribe();
         // A certificate from files sends no changes; the interval covers it.
         let no_pairs = watch::Sender::new(None);
-        let mut pairs = self.certificates.as_ref().map_or_else(|| no_pairs.subscribe(), CertificateManager::pair);
+        let mut pairs =
+            self.certificates.as_ref().map_or_else(|| no_pairs.subscribe(), CertificateManager::serving_certificate);
         let mut tick = interval(PROBE_INTERVAL);
         let mut log_changes = LogChanges::default();
         loop {

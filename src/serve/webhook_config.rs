@@ -64,7 +64,7 @@ pub(crate) fn register(
         settings: reloader.cluster_settings(),
         namespace: namespace.clone(),
     };
-    let inputs = ControllerInputs { leading: is_leader, plan: spec_receiver, bundle: ca_bundle };
+    let inputs = ControllerInputs { is_leader, desired: spec_receiver, ca_bundle };
     let controller = WebhookConfigController::new(cluster, inputs, Arc::new(reporter));
     let publish = publish_specs(specs, Arc::clone(&reloader.handler.store), reloader.cluster_settings(), namespace);
     async move {
@@ -93,9 +93,9 @@ async fn publish_specs(
         } else {
             Desired::Managed(Box::new(WebhookSpec {
                 snapshot: store.snapshot(),
-                registration: desired_webhook_config(&registration, break_glass, strict_namespaces, &namespace),
+                parameters: desired_webhook_config(&registration, break_glass, strict_namespaces, &namespace),
                 service: registration.service,
-                restore: registration.self_heal,
+                self_heal: registration.self_heal,
             }))
         };
         specs.send_replace(spec);

@@ -1,92 +1,83 @@
-//! Created glass, as the cluster has it at any moment.
+//! Watches the `BreakGlass` objects of the cluster.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use kube::ResourceExt as _;
-use kube::api::{Api, ApiResource, DynamicObject};
-use kube::core::GroupVersionKind;
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::api::{Api, DynamicObject};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::{self, Store, reflector};
+use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::watch::Receiver;
 
+use super::api_resource;
 use crate::cluster::ClusterContext;
-use driftwall_core::policy::{
-    ActiveBreakGlasses, BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass,
-};
+use crate::telemetry::LogChanges;
+use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass};
 
-/// How long a watch lasts before another takes its place, in seconds: a connection that
-/// has silently broken off must not keep glass whole in an emergency, or broken after it.
-const WATCH: u32 = 20;
+/// How long a watch lasts before another one replaces it, in seconds. A connection that
+/// broke off in silence must not hide a new `BreakGlass` in an emergency, nor keep a
+/// deleted one in force.
+const WATCH_SECONDS: u32 = 20;
 
-/// Namespace and name.
-type Key = (String, String);
-
-/// Every `BreakGlass` of the cluster.
-#[derive(Default)]
-struct Seen {
-    now: HashMap<Key, DynamicObject>,
-    /// What a new list has brought so far.
-    listed: HashMap<Key, DynamicObject>,
-}
-
-/// Follows every `BreakGlass` and tells, whenever they or the `longest` that one
-/// may last change, which count; `None` while the cluster has no such kind, or
-/// `longest` says that none is to count. What was told last stays while the API
-/// server is away: each ends by itself.
+/// Watches every `BreakGlass` and calls `on_change` with those in force, whenever they
+/// or `max_duration` change. It is called with `None` while the cluster does not have
+/// the kind, or `max_duration` is `None` because break-glass is disabled. While the API
+/// server is away, the last ones stay in force: each of them expires by itself.
 pub async fn watch(
-    home: ClusterContext,
-    mut longest: Receiver<Option<Duration>>,
-    tell: impl Fn(Option<ActiveBreakGlasses>),
+    context: ClusterContext,
+    mut max_duration: Receiver<Option<Duration>>,
+    on_change: impl Fn(Option<ActiveBreakGlasses>),
 ) -> Infallible {
-    let kind = GroupVersionKind::gvk(BREAK_GLASS_GROUP, BREAK_GLASS_VERSION, "BreakGlass");
-    let kind = ApiResource::from_gvk_with_plural(&kind, BREAK_GLASS_PLURAL);
-    let api: Api<DynamicObject> = Api::all_with(home.client.clone(), &kind);
-    let mut events = pin!(watcher(api, watcher::Config::default().timeout(WATCH)).default_backoff());
-    let mut seen = Seen::default();
-    let mut is_known = false;
-    let mut trouble = String::new();
-    let mut is_configured = true;
+    let resource = api_resource();
+    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
+    let writer = reflector::store::Writer::new(resource);
+    let store = writer.as_reader();
+    let watcher = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS));
+    let mut events = pin!(reflector(writer, watcher).default_backoff());
+    let mut is_available = false;
+    let mut has_settings = true;
+    let mut problem = LogChanges::default();
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => {
-                    if !seen.take(event) {
-                        continue;
-                    }
-                    trouble.clear();
-                    is_known = true;
+                // A list that is not complete yet.
+                Some(Ok(Event::Init | Event::InitApply(_))) => continue,
+                Some(Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_))) => {
+                    problem.recovered();
+                    is_available = true;
                 }
                 Some(Err(error)) => {
-                    let (words, refusal) = (error.to_string(), refusal(&error));
-                    if words != trouble {
+                    let refusal = refusal_code(&error);
+                    if problem.is_new(&error.to_string()) {
                         if refusal == Some(404) {
-                            tracing::info!("The cluster has no BreakGlass: there is no glass to break");
+                            tracing::info!("Break-glass is not available: the cluster does not know the kind BreakGlass");
                         } else {
-                            tracing::warn!(error = words, "Failed to watch what glass is broken");
+                            tracing::warn!(%error, "Failed to watch BreakGlass objects");
                         }
-                        trouble = words;
                     }
                     if refusal.is_none() {
                         continue;
                     }
-                    is_known = false;
+                    is_available = false;
                 }
                 // A watch never ends by itself.
                 None => std::future::pending().await,
             },
-            changed = longest.changed(), if is_configured => is_configured = changed.is_ok(),
+            changed = max_duration.changed(), if has_settings => has_settings = changed.is_ok(),
         }
-        let longest = *longest.borrow_and_update();
-        tell(longest.filter(|_| is_known).map(|longest| seen.break_glasses(&home.namespace, longest)));
+        let max_duration = *max_duration.borrow_and_update();
+        on_change(match max_duration {
+            Some(max_duration) if is_available => Some(in_force(&store, &context.namespace, max_duration)),
+            _ => None,
+        });
     }
 }
 
-/// The API server's own no: the kind is not there, or may not be read.
-fn refusal(error: &watcher::Error) -> Option<u16> {
+/// The status code where the API server itself says no: the kind does not exist, or must not be read.
+fn refusal_code(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
@@ -96,45 +87,17 @@ fn refusal(error: &watcher::Error) -> Option<u16> {
     }
 }
 
-impl Seen {
-    /// Whether what is there may have changed.
-    fn take(&mut self, event: Event<DynamicObject>) -> bool {
-        match event {
-            Event::Init => self.listed.clear(),
-            Event::InitApply(object) => drop(self.listed.insert(key(&object), object)),
-            Event::InitDone => {
-                self.now = std::mem::take(&mut self.listed);
-                return true;
+fn in_force(store: &Store<DynamicObject>, driftwall_namespace: &str, max_duration: Duration) -> ActiveBreakGlasses {
+    let mut break_glasses = Vec::new();
+    for object in store.state() {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        match serde_json::to_value(&*object).map(|object| BreakGlass::from_stored(&object, max_duration)) {
+            Ok(Ok(break_glass)) => break_glasses.push(break_glass),
+            Ok(Err(error)) => {
+                tracing::warn!(namespace, name, field = error.field(), %error, "Ignoring an invalid BreakGlass");
             }
-            Event::Apply(object) => {
-                self.now.insert(key(&object), object);
-                return true;
-            }
-            Event::Delete(object) => return self.now.remove(&key(&object)).is_some(),
+            Err(error) => tracing::warn!(namespace, name, %error, "Ignoring a BreakGlass that cannot be read"),
         }
-        false
     }
-
-    /// Those that count.
-    fn break_glasses(&self, home: &str, longest: Duration) -> ActiveBreakGlasses {
-        let broken = self.now.iter().filter_map(|((namespace, name), object)| {
-            let glass = serde_json::to_value(object).map(|object| BreakGlass::from_stored(&object, longest));
-            match glass {
-                Ok(Ok(glass)) => Some(glass),
-                Ok(Err(error)) => {
-                    tracing::warn!(namespace, name, field = error.field(), %error, "A BreakGlass that lets nothing pass");
-                    None
-                }
-                Err(error) => {
-                    tracing::warn!(namespace, name, %error, "A BreakGlass that cannot be read");
-                    None
-                }
-            }
-        });
-        ActiveBreakGlasses { driftwall_namespace: home.to_owned(), break_glasses: broken.collect() }
-    }
-}
-
-fn key(object: &DynamicObject) -> Key {
-    (object.namespace().unwrap_or_default(), object.name_any())
+    ActiveBreakGlasses { driftwall_namespace: driftwall_namespace.to_owned(), break_glasses }
 }

@@ -1,4 +1,4 @@
-//! What the replica that leads does: looks what comes next, and writes it.
+//! What the leader does: finds out which step of the rotation comes next, and writes it.
 
 use std::convert::Infallible;
 
@@ -7,175 +7,185 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::contents::SecretContents;
-use super::plan::{CaTrust, RotationInputs, RotationStep, next};
-use super::replicas::LastReports;
+use super::replica_reports::LastReports;
+use super::rotation::{CaTrust, RotationInputs, RotationStep, next_step};
 use super::secret::SecretState;
 use super::{CertificateManager, CertificateSpec};
 use crate::certs::{Certificate, CertificateAuthority, CertsError};
 use crate::cluster::webhook_config::RegisteredCa;
+use crate::telemetry::LogChanges;
 
-/// What a leader knows beside the Secret; a new one learns it again.
+/// What a leader knows beside the Secret; a new leader learns it again.
 #[derive(Default)]
 struct LeaderState {
     /// The newest CA, and since when API servers trust it.
-    trusted: Option<(String, Instant)>,
-    /// Since when it is not known what API servers trust.
-    unread: Option<Instant>,
-    heard: LastReports,
-    counted: Option<Instant>,
-    served: Vec<String>,
-    /// What was said last, so that it is not said at each look.
-    told: String,
+    newest_trusted: Option<(String, Instant)>,
+    /// Since when the webhook configuration could not be read.
+    unread_since: Option<Instant>,
+    last_reports: LastReports,
+    reports_read_at: Option<Instant>,
+    served_cas: Vec<String>,
+    /// What keeps the rotation from going on.
+    obstacle: LogChanges,
 }
 
 impl CertificateManager {
     pub(super) async fn lead(
         &self,
-        mut leads: watch::Receiver<bool>,
+        mut is_leader: watch::Receiver<bool>,
         mut registered: watch::Receiver<RegisteredCa>,
     ) -> Infallible {
-        let mut found = self.kept.found();
-        let mut memory = LeaderState::default();
+        let mut secret = self.store.state();
+        let mut state = LeaderState::default();
         loop {
-            if *leads.borrow_and_update() {
-                let now = found.borrow_and_update().clone();
-                let trusted = registered.borrow_and_update().clone();
-                let has_written = match now.contents() {
-                    Some(contents) => self.step(&now, &contents, &trusted, &mut memory).await,
+            if *is_leader.borrow_and_update() {
+                let current = secret.borrow_and_update().clone();
+                let registered = registered.borrow_and_update().clone();
+                let has_written = match current.contents() {
+                    Some(contents) => self.step(&current, &contents, &registered, &mut state).await,
                     None => false,
                 };
                 if has_written {
-                    // What is written may never come out as it is wanted: then not in haste.
-                    sleep(self.timing.look).await;
+                    // Where the Secret never becomes what was written, this must not write without a pause.
+                    sleep(self.timing.poll_interval).await;
                     continue;
                 }
             } else {
-                memory = LeaderState::default();
+                state = LeaderState::default();
             }
             let changed = async {
-                // A channel whose sender is gone changes no more; the pause ends the wait.
+                // A channel whose sender is gone does not change any more; the timeout ends the wait.
                 tokio::select! {
-                    Ok(()) = leads.changed() => {}
-                    Ok(()) = found.changed() => {}
+                    Ok(()) = is_leader.changed() => {}
+                    Ok(()) = secret.changed() => {}
                     Ok(()) = registered.changed() => {}
                     else => std::future::pending().await,
                 }
             };
-            let _ = timeout(self.timing.look, changed).await;
+            let _ = timeout(self.timing.poll_interval, changed).await;
         }
     }
 
-    /// Does what comes next, if anything; true where it is done.
+    /// Takes the next step of the rotation, if there is one; true where something was written.
     async fn step(
         &self,
-        found: &SecretState,
+        secret: &SecretState,
         contents: &SecretContents,
-        trusted: &RegisteredCa,
-        memory: &mut LeaderState,
+        registered: &RegisteredCa,
+        state: &mut LeaderState,
     ) -> bool {
-        let observed = contents.observed(&self.wanted.names);
-        let registered = memory.registered(contents.newest(), trusted);
-        let is_over = memory.counted.is_none_or(|counted| counted.elapsed() >= self.timing.report);
-        if observed.authorities.len() > 1 || is_over {
-            match self.replicas.count(&mut memory.heard).await {
-                Ok(served) => memory.served = served,
-                Err(error) => {
-                    // Nobody is known to follow, so nothing is taken away.
-                    memory.served.clear();
-                    memory.tell(&error, |error| tracing::warn!(%error, "ReplicaReports could not be counted"));
-                }
-            }
-            memory.counted = Some(Instant::now());
-        }
+        let observed = contents.observed(&self.spec.names);
+        let trust = state.trust(contents.newest_ca(), registered);
+        self.update_served_cas(observed.cas.len() > 1, state).await;
         let now = Timestamp::now().as_second();
-        let moment = RotationInputs { now, registered, served: &memory.served, timing: self.timing };
-        let step = next(&observed, &moment);
-        let secret = &self.kept.name;
-        let made = match step {
-            RotationStep::Nothing => return false,
+        let inputs = RotationInputs { now, trust, served_cas: &state.served_cas, timing: self.timing };
+        let secret_name = &self.store.name;
+        let (new_contents, reason, message) = match next_step(&observed, &inputs) {
+            RotationStep::None => return false,
             RotationStep::Wait(what) => {
-                memory.tell(what, |what| tracing::info!(%secret, "Waiting for {what}"));
+                if state.obstacle.is_new(what) {
+                    tracing::info!(secret = %secret_name, "Waiting for {what}");
+                }
                 return false;
             }
-            RotationStep::MakeAuthority(why) => made(contents, &self.wanted, trusted, now).map(|made| (made, why)),
-            RotationStep::Sign { by, why } => signed(contents, &self.wanted, by).map(|made| (made, why)),
-            RotationStep::DropOldCa(why) => Ok((contents.with_newest_only(), why)),
+            RotationStep::CreateCa(reason) => {
+                (with_new_ca(contents, &self.spec, registered, now), reason, "CA created")
+            }
+            RotationStep::Sign { ca, reason } => {
+                (with_new_certificate(contents, &self.spec, ca), reason, "Certificate issued")
+            }
+            RotationStep::DropOldCas(reason) => (Ok(contents.with_newest_ca_only()), reason, "Old CA dropped"),
         };
-        let written = match made {
-            Ok((made, why)) => self.kept.write(found, &made).await.map(|()| (made, why)),
+        let written = match new_contents {
+            Ok(new) => self.store.write(secret, &new).await.map(|()| new).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         match written {
-            Ok((made, why)) => {
-                memory.told.clear();
-                let done = match step {
-                    RotationStep::MakeAuthority(_) => "CA made",
-                    RotationStep::Sign { .. } => "Certificate made",
-                    _ => "Old CA forgotten",
-                };
-                let until = made.serving_until().and_then(|until| Timestamp::from_second(until).ok());
-                let until = until.map(tracing::field::display);
-                tracing::info!(%secret, why, serving_until = until, "{done}");
+            Ok(new) => {
+                state.obstacle.recovered();
+                let until = new.serving_until().and_then(|until| Timestamp::from_second(until).ok());
+                let serving_until = until.map(tracing::field::display);
+                tracing::info!(secret = %secret_name, reason, serving_until, "{message}");
                 true
             }
             Err(error) => {
                 self.waiting_reason.send_replace(format!("it could not be written: {error}"));
-                memory
-                    .tell(&error, |error| tracing::error!(%secret, %error, "CertificateManager could not be renewed"));
+                if state.obstacle.is_new(&error) {
+                    tracing::error!(secret = %secret_name, %error, "Failed to renew the certificates");
+                }
                 false
             }
         }
     }
+
+    /// Reads the reports of the replicas: always during a rotation, else from time to time,
+    /// so that the reports of replicas that are gone are deleted.
+    async fn update_served_cas(&self, is_rotating: bool, state: &mut LeaderState) {
+        let is_due = state.reports_read_at.is_none_or(|read_at| read_at.elapsed() >= self.timing.report_interval);
+        if !is_rotating && !is_due {
+            return;
+        }
+        match self.reports.served_cas(&mut state.last_reports).await {
+            Ok(served_cas) => state.served_cas = served_cas,
+            Err(error) => {
+                // Nothing is known of the replicas, so no CA is dropped.
+                state.served_cas.clear();
+                if state.obstacle.is_new(&error.to_string()) {
+                    tracing::warn!(%error, "Failed to read the reports of the replicas");
+                }
+            }
+        }
+        state.reports_read_at = Some(Instant::now());
+    }
 }
 
-fn made(
+fn with_new_ca(
     contents: &SecretContents,
-    wanted: &CertificateSpec,
-    trusted: &RegisteredCa,
+    spec: &CertificateSpec,
+    registered: &RegisteredCa,
     now: i64,
 ) -> Result<SecretContents, CertsError> {
-    let authority = CertificateAuthority::generate(wanted.ca_validity)?;
-    Ok(contents.with_authority(authority, &authorities(trusted), now))
+    let ca = CertificateAuthority::generate(spec.ca_validity)?;
+    Ok(contents.with_new_ca(ca, &registered_cas(registered), now))
 }
 
-fn authorities(trusted: &RegisteredCa) -> Vec<Certificate> {
-    match trusted {
+fn with_new_certificate(
+    contents: &SecretContents,
+    spec: &CertificateSpec,
+    ca: usize,
+) -> Result<SecretContents, CertsError> {
+    let signing_ca = contents.signing_ca(ca).ok_or(CertsError::NoKey)?;
+    let certificate = signing_ca.issue(&spec.names, spec.certificate_validity)?;
+    Ok(contents.with_serving_certificate(certificate, ca))
+}
+
+fn registered_cas(registered: &RegisteredCa) -> Vec<Certificate> {
+    match registered {
         RegisteredCa::Unknown | RegisteredCa::NoWebhookConfig => Vec::new(),
         RegisteredCa::Bundle(bundle) => Certificate::parse_pem(bundle).unwrap_or_default(),
     }
 }
 
-fn signed(contents: &SecretContents, wanted: &CertificateSpec, by: usize) -> Result<SecretContents, CertsError> {
-    let authority = contents.authority(by).ok_or(CertsError::NoKey)?;
-    Ok(contents.with_pair(authority.sign(&wanted.names, wanted.certificate_validity)?, by))
-}
-
 impl LeaderState {
-    fn registered(&mut self, newest: Option<&str>, trusted: &RegisteredCa) -> CaTrust {
-        if *trusted == RegisteredCa::Unknown {
-            return CaTrust::Unread(self.unread.get_or_insert_with(Instant::now).elapsed());
+    fn trust(&mut self, newest_ca: Option<&str>, registered: &RegisteredCa) -> CaTrust {
+        match registered {
+            RegisteredCa::Unknown => {
+                return CaTrust::NotRead(self.unread_since.get_or_insert_with(Instant::now).elapsed());
+            }
+            RegisteredCa::NoWebhookConfig => return CaTrust::NoWebhookConfig,
+            RegisteredCa::Bundle(_) => {}
         }
-        if *trusted == RegisteredCa::NoWebhookConfig {
-            return CaTrust::Unknown;
-        }
-        let trusted = authorities(trusted);
-        let newest = newest.filter(|newest| trusted.iter().any(|ca| ca.fingerprint == *newest));
+        let trusted = registered_cas(registered);
+        let newest = newest_ca.filter(|newest| trusted.iter().any(|ca| ca.fingerprint == *newest));
         let Some(newest) = newest else {
-            self.trusted = None;
-            return if trusted.is_empty() { CaTrust::Nothing } else { CaTrust::Others };
+            self.newest_trusted = None;
+            return if trusted.is_empty() { CaTrust::NoCa } else { CaTrust::OtherCas };
         };
-        let since = match &self.trusted {
-            Some((print, since)) if print == newest => *since,
+        let since = match &self.newest_trusted {
+            Some((fingerprint, since)) if fingerprint == newest => *since,
             _ => Instant::now(),
         };
-        self.trusted = Some((newest.to_owned(), since));
+        self.newest_trusted = Some((newest.to_owned(), since));
         CaTrust::Newest(since.elapsed())
-    }
-
-    fn tell(&mut self, what: &str, say: impl FnOnce(&str)) {
-        if self.told != what {
-            say(what);
-            what.clone_into(&mut self.told);
-        }
     }
 }

@@ -1,13 +1,12 @@
 //! driftwall's own certificate, in a Secret that all its replicas serve from.
 //!
-//! Every replica follows the Secret, and reports by a `Lease` of its own under
-//! which CA it serves. The one that leads looks what comes next (see `plan`) and
-//! writes it.
+//! Every replica watches the Secret and reports, by a `Lease` of its own, under which
+//! CA it serves. The leader decides what comes next (see `rotation`) and writes it.
 
 mod contents;
 mod leader;
-mod plan;
-mod replicas;
+mod replica_reports;
+mod rotation;
 mod secret;
 
 use std::convert::Infallible;
@@ -20,16 +19,16 @@ use super::context::ClusterContext;
 use super::webhook_config::RegisteredCa;
 use crate::certs::ServingCertificate;
 
-pub use plan::RotationTiming;
-use replicas::ReplicaReports;
+use replica_reports::ReplicaReports;
+pub use rotation::RotationTiming;
 use secret::SecretStore;
 
-/// What certificates are to be.
+/// What certificates are to be like.
 #[derive(Clone, Debug)]
 pub struct CertificateSpec {
-    /// What the installation is called: the Secret is called after it.
+    /// The name of the installation: the Secret is named after it.
     pub service: String,
-    /// What the webhook is called by.
+    /// The names by which API servers call the webhook.
     pub names: Vec<String>,
     /// How long a CA is valid.
     pub ca_validity: Duration,
@@ -37,97 +36,99 @@ pub struct CertificateSpec {
     pub certificate_validity: Duration,
 }
 
-/// The certificates of an installation, and this replica's part in them.
+/// Manages the certificates of an installation, as one of its replicas.
 pub struct CertificateManager {
-    wanted: CertificateSpec,
+    spec: CertificateSpec,
     timing: RotationTiming,
-    kept: SecretStore,
-    replicas: ReplicaReports,
-    pair: watch::Sender<Option<Arc<ServingCertificate>>>,
-    bundle: watch::Sender<Option<String>>,
-    /// What is missing until there is a pair.
+    store: SecretStore,
+    reports: ReplicaReports,
+    serving: watch::Sender<Option<Arc<ServingCertificate>>>,
+    ca_bundle: watch::Sender<Option<String>>,
+    /// What is missing while there is nothing to serve with.
     waiting_reason: watch::Sender<String>,
 }
 
 impl CertificateManager {
-    /// Those of driftwall's namespace; nothing happens before [`CertificateManager::run`].
-    pub fn new(home: &ClusterContext, wanted: CertificateSpec, timing: RotationTiming) -> Self {
+    /// Certificates in driftwall's namespace; nothing happens before [`CertificateManager::run`].
+    pub fn new(context: &ClusterContext, spec: CertificateSpec, timing: RotationTiming) -> Self {
         Self {
             timing,
-            kept: SecretStore::new(home, format!("{}-certificates", wanted.service)),
-            replicas: ReplicaReports::new(home, &wanted.service, timing),
-            wanted,
-            pair: watch::Sender::new(None),
-            bundle: watch::Sender::new(None),
+            store: SecretStore::new(context, format!("{}-certificates", spec.service)),
+            reports: ReplicaReports::new(context, &spec.service, timing),
+            spec,
+            serving: watch::Sender::new(None),
+            ca_bundle: watch::Sender::new(None),
             waiting_reason: watch::Sender::new("the API server has not answered yet".to_owned()),
         }
     }
 
-    /// What is to be served; none until there is something.
-    pub fn pair(&self) -> watch::Receiver<Option<Arc<ServingCertificate>>> {
-        self.pair.subscribe()
+    /// The certificate to serve with; `None` until there is one.
+    pub fn serving_certificate(&self) -> watch::Receiver<Option<Arc<ServingCertificate>>> {
+        self.serving.subscribe()
     }
 
-    /// What is to be registered as `caBundle`, as PEM.
-    pub fn bundle(&self) -> watch::Receiver<Option<String>> {
-        self.bundle.subscribe()
+    /// The `caBundle` to register, PEM; `None` until there is a CA.
+    pub fn ca_bundle(&self) -> watch::Receiver<Option<String>> {
+        self.ca_bundle.subscribe()
     }
 
-    /// What a replica waits for that has nothing to serve.
+    /// Why there is no certificate to serve with yet.
     pub fn waiting_reason(&self) -> String {
         self.waiting_reason.borrow().clone()
     }
 
-    /// The Secret's name.
-    pub fn secret(&self) -> &str {
-        &self.kept.name
+    /// The name of the Secret.
+    pub fn secret_name(&self) -> &str {
+        &self.store.name
     }
 
-    /// Follows the Secret, reports, and renews while this replica `leads`, for
-    /// ever. `registered` is the `caBundle` that API servers have.
-    pub async fn run(&self, leads: watch::Receiver<bool>, registered: watch::Receiver<RegisteredCa>) -> Infallible {
+    /// Watches the Secret, reports, and renews the certificates while this replica leads;
+    /// never returns. `registered` is the `caBundle` that API servers have.
+    pub async fn run(&self, is_leader: watch::Receiver<bool>, registered: watch::Receiver<RegisteredCa>) -> Infallible {
         tokio::select! {
-            never = self.kept.follow(&self.waiting_reason) => never,
+            never = self.store.watch(&self.waiting_reason) => never,
             never = self.publish() => never,
-            never = self.replicas.report(self.pair()) => never,
-            never = self.lead(leads, registered) => never,
+            never = self.reports.report(self.serving_certificate()) => never,
+            never = self.lead(is_leader, registered) => never,
         }
     }
 
-    /// Takes this replica's report away: it serves no more.
+    /// Deletes this replica's report: it no longer serves.
     pub async fn withdraw_report(&self) {
-        self.replicas.withdraw().await;
+        self.reports.withdraw().await;
     }
 
-    /// Serves and tells what the Secret holds. A Secret that holds nothing to
-    /// serve changes nothing for who serves already.
+    /// Publishes what the Secret holds; never returns. A Secret without a usable
+    /// certificate changes nothing for a replica that serves already.
     async fn publish(&self) -> Infallible {
-        let mut found = self.kept.found();
+        let mut state = self.store.state();
         loop {
-            let contents = found.borrow_and_update().contents();
+            let contents = state.borrow_and_update().contents();
             if let Some(contents) = contents {
-                match contents.pair() {
-                    Some(pair) => {
-                        let is_other = |now: &mut Option<Arc<ServingCertificate>>| {
-                            let is_other = now.as_ref().is_none_or(|now| now.cert != pair.cert);
-                            if is_other {
-                                *now = Some(Arc::clone(&pair));
+                match contents.serving_certificate() {
+                    Some(new) => {
+                        self.serving.send_if_modified(|current| {
+                            let is_new = current.as_ref().is_none_or(|current| current.cert != new.cert);
+                            if is_new {
+                                *current = Some(new);
                             }
-                            is_other
-                        };
-                        self.pair.send_if_modified(is_other);
+                            is_new
+                        });
                     }
                     None => {
-                        self.waiting_reason.send_replace("the replica that leads has not made it yet".to_owned());
+                        self.waiting_reason.send_replace("the leader has not created it yet".to_owned());
                     }
                 }
-                let bundle = contents.bundle();
-                if bundle.is_some() {
-                    self.bundle.send_if_modified(|now| std::mem::replace(now, bundle.clone()) != bundle);
+                if let Some(bundle) = contents.ca_bundle() {
+                    self.ca_bundle.send_if_modified(|current| {
+                        let is_new = current.as_ref() != Some(&bundle);
+                        *current = Some(bundle);
+                        is_new
+                    });
                 }
             }
-            if found.changed().await.is_err() {
-                // The sender lives in this very object.
+            if state.changed().await.is_err() {
+                // Cannot happen: the sender is a part of this object.
                 std::future::pending::<()>().await;
             }
         }

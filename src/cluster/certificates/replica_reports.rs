@@ -1,4 +1,4 @@
-//! Under which CA each replica serves: a `Lease` a replica.
+//! Under which CA each replica serves: every replica reports it in a `Lease` of its own.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -12,77 +12,78 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::plan::RotationTiming;
+use super::rotation::RotationTiming;
 use crate::certs::{Certificate, ServingCertificate};
+use crate::cluster::api_error::{ApiError, with_timeout};
 use crate::cluster::context::ClusterContext;
-use crate::cluster::{FIELD_MANAGER, leader_election, reason};
+use crate::cluster::{FIELD_MANAGER, leader_election};
+use crate::telemetry::LogChanges;
 
-const SERVES: &str = "driftwall.io/serves";
-/// Whose replica it is, by the installation's name: that of one can begin with another's.
-const REPLICA: &str = "driftwall.io/replica";
-/// The API server's answer to a request.
-const ANSWER: Duration = Duration::from_secs(5);
+/// The annotation with the fingerprint of the CA under which the replica serves.
+const SERVES_ANNOTATION: &str = "driftwall.io/serves";
+/// The label with the name of the installation that the replica belongs to. The names
+/// of the leases do not tell: one installation's name can begin with another's.
+const REPLICA_LABEL: &str = "driftwall.io/replica";
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The reports of all replicas of an installation, this one's among them.
+/// The reports of all replicas of an installation.
 pub(super) struct ReplicaReports {
     api: Api<Lease>,
     service: String,
     identity: String,
-    /// The name of this one's.
-    own: String,
+    /// The name of this replica's lease.
+    own_lease: String,
     timing: RotationTiming,
 }
 
-/// When the leader saw a report last change, by its own clock.
+/// The `resourceVersion` of each report, and when the leader saw it change last, by its own clock.
 pub(super) type LastReports = HashMap<String, (Option<String>, Instant)>;
 
 impl ReplicaReports {
-    pub(super) fn new(home: &ClusterContext, service: &str, timing: RotationTiming) -> Self {
-        // A host's name may have what an object's cannot.
-        let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '-';
-        let identity = home.identity.replace(|character| !is_plain(character), "-").to_ascii_lowercase();
-        let own = format!("{service}-{identity}");
+    pub(super) fn new(context: &ClusterContext, service: &str, timing: RotationTiming) -> Self {
+        // A host's name may contain characters that an object's name cannot.
+        let is_allowed = |character: char| character.is_ascii_alphanumeric() || character == '-';
+        let suffix = context.identity.replace(|character| !is_allowed(character), "-").to_ascii_lowercase();
         Self {
-            api: Api::namespaced(home.client.clone(), &home.namespace),
+            api: Api::namespaced(context.client.clone(), &context.namespace),
             service: service.to_owned(),
-            identity: home.identity.clone(),
-            own,
+            identity: context.identity.clone(),
+            own_lease: format!("{service}-{suffix}"),
             timing,
         }
     }
 
-    /// Tells under which CA this replica serves, at once when it changes, for ever.
+    /// Reports under which CA this replica serves, at once when that changes; never returns.
     pub(super) async fn report(&self, mut serving: watch::Receiver<Option<Arc<ServingCertificate>>>) -> Infallible {
-        let mut told = String::new();
+        let mut problem = LogChanges::default();
         loop {
-            let pair = serving.borrow_and_update().clone();
-            let mut pause = self.timing.report;
-            if let Some(print) = pair.and_then(|pair| print(&pair)) {
-                let error = match timeout(ANSWER, self.write(&print)).await {
-                    Ok(Ok(_)) => String::new(),
-                    Ok(Err(error)) => reason(&error),
-                    Err(_) => "the API server does not answer in time".to_owned(),
-                };
-                if !error.is_empty() {
-                    pause /= 5;
-                    if told != error {
-                        tracing::warn!(lease = %self.own, %error, "Report of this replica could not be written");
+            let certificate = serving.borrow_and_update().clone();
+            let mut pause = self.timing.report_interval;
+            if let Some(fingerprint) = certificate.and_then(|certificate| ca_fingerprint(&certificate)) {
+                match self.write(&fingerprint).await {
+                    Ok(_) => {
+                        problem.recovered();
+                    }
+                    Err(error) => {
+                        pause /= 5;
+                        if problem.is_new(&error.to_string()) {
+                            tracing::warn!(lease = %self.own_lease, %error, "Failed to report under which CA this replica serves");
+                        }
                     }
                 }
-                told = error;
             }
-            // Its sender lives as long as this; without a change the pause ends it.
+            // Without a change, the pause ends the wait.
             let _ = timeout(pause, serving.changed()).await;
         }
     }
 
-    async fn write(&self, print: &str) -> Result<Lease, kube::Error> {
+    async fn write(&self, ca_fingerprint: &str) -> Result<Lease, ApiError> {
         let report = json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {
-                "name": self.own,
-                "labels": {"app.kubernetes.io/name": "driftwall", REPLICA: self.service},
-                "annotations": {SERVES: print},
+                "name": self.own_lease,
+                "labels": {"app.kubernetes.io/name": "driftwall", REPLICA_LABEL: self.service},
+                "annotations": {SERVES_ANNOTATION: ca_fingerprint},
             },
             "spec": {
                 "holderIdentity": self.identity,
@@ -90,44 +91,47 @@ impl ReplicaReports {
                 "renewTime": leader_election::now(),
             },
         });
-        self.api.patch(&self.own, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(report)).await
+        let (parameters, patch) = (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(report));
+        with_timeout(REQUEST_TIMEOUT, self.api.patch(&self.own_lease, &parameters, &patch)).await
     }
 
     pub(super) async fn withdraw(&self) {
-        // What stays is swept away by who leads.
-        let _ = timeout(ANSWER, self.api.delete(&self.own, &DeleteParams::default())).await;
+        // Where this fails, the leader deletes the report later.
+        self.delete(&self.own_lease).await;
     }
 
-    /// The CAs under which replicas serve. The reports of those that have been
-    /// silent for too long are swept away.
-    pub(super) async fn count(&self, heard: &mut LastReports) -> Result<Vec<String>, String> {
-        let ours = ListParams::default().labels(&format!("{REPLICA}={}", self.service));
-        let list = match timeout(ANSWER, self.api.list(&ours)).await {
-            Ok(list) => list.map_err(|error| reason(&error))?.items,
-            Err(_) => return Err("the API server does not answer in time".to_owned()),
-        };
-        heard.retain(|name, _| list.iter().any(|lease| lease.name_any() == *name));
+    async fn delete(&self, lease: &str) {
+        let _ = with_timeout(REQUEST_TIMEOUT, self.api.delete(lease, &DeleteParams::default())).await;
+    }
+
+    /// The fingerprints of the CAs under which replicas serve, one for each replica. The
+    /// reports that were not renewed in time are deleted.
+    pub(super) async fn served_cas(&self, last_reports: &mut LastReports) -> Result<Vec<String>, ApiError> {
+        let own_reports = ListParams::default().labels(&format!("{REPLICA_LABEL}={}", self.service));
+        let leases = with_timeout(REQUEST_TIMEOUT, self.api.list(&own_reports)).await?.items;
+        last_reports.retain(|name, _| leases.iter().any(|lease| lease.name_any() == *name));
         let mut served = Vec::new();
-        for lease in list {
+        for lease in leases {
             let name = lease.name_any();
             let version = lease.resource_version();
-            let (before, since) = heard.entry(name.clone()).or_insert_with(|| (version.clone(), Instant::now()));
-            if *before != version {
-                (*before, *since) = (version, Instant::now());
+            let (last_version, since) =
+                last_reports.entry(name.clone()).or_insert_with(|| (version.clone(), Instant::now()));
+            if *last_version != version {
+                (*last_version, *since) = (version, Instant::now());
             }
             if since.elapsed() >= self.timing.report_timeout {
                 tracing::info!(lease = %name, "Replica is gone");
-                // Tried again at the next count.
-                let _ = timeout(ANSWER, self.api.delete(&name, &DeleteParams::default())).await;
+                // Where this fails, the next call tries again.
+                self.delete(&name).await;
                 continue;
             }
-            // A report that says nothing is of nobody who follows.
-            served.push(lease.annotations().get(SERVES).cloned().unwrap_or_default());
+            // A report without a fingerprint counts as a replica that serves under no known CA.
+            served.push(lease.annotations().get(SERVES_ANNOTATION).cloned().unwrap_or_default());
         }
         Ok(served)
     }
 }
 
-fn print(pair: &ServingCertificate) -> Option<String> {
-    Certificate::parse_pem(&pair.ca).ok()?.into_iter().next().map(|ca| ca.fingerprint)
+fn ca_fingerprint(serving: &ServingCertificate) -> Option<String> {
+    Certificate::parse_pem(&serving.ca).ok()?.into_iter().next().map(|ca| ca.fingerprint)
 }

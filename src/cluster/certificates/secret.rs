@@ -1,4 +1,4 @@
-//! The Secret in the cluster: followed by all, written by one.
+//! The Secret in the cluster: watched by all replicas, written by the leader.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -13,84 +13,95 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watch_object};
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::contents::SecretContents;
+use crate::cluster::FIELD_MANAGER;
+use crate::cluster::api_error::{ApiError, none_if_not_found, with_timeout};
 use crate::cluster::context::ClusterContext;
-use crate::cluster::{FIELD_MANAGER, reason};
+use crate::telemetry::LogChanges;
 
-/// Between two looks beside the watch, which can be silent, or forbidden.
-const LOOK: Duration = Duration::from_secs(10);
-/// The API server's answer to a request.
-const ANSWER: Duration = Duration::from_secs(5);
+/// The Secret is polled beside the watch, which can be silent, or forbidden.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The Secret, as it was seen last.
+/// The Secret, as it was read last.
 #[derive(Clone, Default)]
 pub(super) enum SecretState {
-    /// It has not been looked at.
+    /// It does not exist.
+    Absent,
+    /// It exists, and holds this.
+    Present(Arc<Secret>, Arc<SecretContents>),
+    /// It has not been read yet.
     #[default]
     Unread,
-    /// There is none.
-    Absent,
-    /// It is there.
-    There(Arc<Secret>, Arc<SecretContents>),
 }
 
 impl SecretState {
-    /// What it holds; nothing where there is none.
+    /// What it holds; `None` where it has not been read yet.
     pub(super) fn contents(&self) -> Option<Arc<SecretContents>> {
         match self {
-            Self::Unread => None,
             Self::Absent => Some(Arc::default()),
-            Self::There(_, contents) => Some(Arc::clone(contents)),
+            Self::Present(_, contents) => Some(Arc::clone(contents)),
+            Self::Unread => None,
         }
     }
 }
 
-/// The Secret that certificates are kept in.
+/// Why the Secret could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SecretError {
+    /// The request failed.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// Another replica has written it meanwhile.
+    #[error("another replica was first")]
+    Conflict,
+}
+
+/// The Secret that holds the certificates.
 pub(super) struct SecretStore {
     pub(super) name: String,
     api: Api<Secret>,
-    found: watch::Sender<SecretState>,
+    state: watch::Sender<SecretState>,
 }
 
 impl SecretStore {
-    pub(super) fn new(home: &ClusterContext, name: String) -> Self {
-        let api = Api::namespaced(home.client.clone(), &home.namespace);
-        Self { name, api, found: watch::Sender::default() }
+    pub(super) fn new(context: &ClusterContext, name: String) -> Self {
+        let api = Api::namespaced(context.client.clone(), &context.namespace);
+        Self { name, api, state: watch::Sender::default() }
     }
 
-    pub(super) fn found(&self) -> watch::Receiver<SecretState> {
-        self.found.subscribe()
+    pub(super) fn state(&self) -> watch::Receiver<SecretState> {
+        self.state.subscribe()
     }
 
-    /// Keeps what was found new, and tells what keeps it from being so.
-    pub(super) async fn follow(&self, waiting_reason: &watch::Sender<String>) -> Infallible {
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = [String::new(), String::new()];
+    /// Keeps the state current, and says in `waiting_reason` what prevents that; never returns.
+    pub(super) async fn watch(&self, waiting_reason: &watch::Sender<String>) -> Infallible {
+        let mut poll = interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut poll_problem, mut watch_problem) = (LogChanges::default(), LogChanges::default());
         loop {
             let mut events = pin!(watch_object(self.api.clone(), &self.name).default_backoff());
             loop {
-                // The look comes first: what it finds missing is said before any watch could.
-                let (told, seen) = tokio::select! {
+                // The poll comes first: it says that the Secret is missing before any watch could.
+                let (problem, answer) = tokio::select! {
                     biased;
-                    _ = look.tick() => (&mut told[0], self.look().await),
+                    _ = poll.tick() => (&mut poll_problem, self.read().await),
                     event = events.next() => match event {
-                        Some(event) => (&mut told[1], event.map_err(|error| watch_reason(&error))),
+                        Some(event) => (&mut watch_problem, event.map_err(watch_error)),
                         None => break,
                     },
                 };
-                match seen {
+                match answer {
                     Ok(secret) => {
-                        told.clear();
-                        self.see(secret);
+                        problem.recovered();
+                        self.update(secret);
                     }
                     Err(error) => {
-                        waiting_reason.send_replace(error.clone());
-                        if *told != error {
-                            tracing::warn!(secret = %self.name, %error, "Secret could not be looked at");
-                            *told = error;
+                        waiting_reason.send_replace(error.to_string());
+                        if problem.is_new(&error.to_string()) {
+                            tracing::warn!(secret = %self.name, %error, "Failed to read the Secret of certificates");
                         }
                     }
                 }
@@ -98,64 +109,57 @@ impl SecretStore {
         }
     }
 
-    async fn look(&self) -> Result<Option<Secret>, String> {
-        match timeout(ANSWER, self.api.get_opt(&self.name)).await {
-            Ok(found) => found.map_err(|error| reason(&error)),
-            Err(_) => Err("the API server does not answer in time".to_owned()),
-        }
+    async fn read(&self) -> Result<Option<Secret>, ApiError> {
+        none_if_not_found(with_timeout(REQUEST_TIMEOUT, self.api.get(&self.name)).await)
     }
 
-    fn see(&self, secret: Option<Secret>) {
-        self.found.send_if_modified(|found| {
+    fn update(&self, secret: Option<Secret>) {
+        self.state.send_if_modified(|state| {
             let Some(secret) = secret else {
-                let is_news = !matches!(found, SecretState::Absent);
-                *found = SecretState::Absent;
-                return is_news;
+                let is_new = !matches!(state, SecretState::Absent);
+                *state = SecretState::Absent;
+                return is_new;
             };
-            if let SecretState::There(before, _) = found {
-                let (before, now) = (&before.metadata, &secret.metadata);
-                let age = |version: &Option<String>| version.as_ref().and_then(|version| version.parse::<u64>().ok());
-                // A watch can be behind what was looked at or written.
-                if before.uid == now.uid && age(&now.resource_version) <= age(&before.resource_version) {
-                    return false;
-                }
+            // A watch can be behind what was read or written.
+            if matches!(state, SecretState::Present(current, _) if !is_newer(&secret, current)) {
+                return false;
             }
             let contents = SecretContents::read(&secret);
-            if !contents.faults.is_empty() {
-                let faults = contents.faults.join(", ");
-                tracing::error!(secret = %self.name, %faults, "Secret of certificates is damaged");
+            if !contents.problems.is_empty() {
+                let problems = contents.problems.join(", ");
+                tracing::error!(secret = %self.name, %problems, "Secret of certificates is damaged");
             }
-            *found = SecretState::There(Arc::new(secret), Arc::new(contents));
+            *state = SecretState::Present(Arc::new(secret), Arc::new(contents));
             true
         });
     }
 
-    /// Writes what it is to hold, where it is still the one that was `found`.
-    pub(super) async fn write(&self, found: &SecretState, contents: &SecretContents) -> Result<(), String> {
-        let written = async {
-            let secret = match found {
-                SecretState::There(secret, _) => (**secret).clone(),
-                _ => self.make().await?,
+    /// Writes the contents, where the Secret is still what it was in `state`.
+    pub(super) async fn write(&self, state: &SecretState, contents: &SecretContents) -> Result<(), SecretError> {
+        let write = async {
+            let secret = match state {
+                SecretState::Present(secret, _) => (**secret).clone(),
+                SecretState::Absent | SecretState::Unread => self.create().await?,
             };
-            self.put(secret, contents).await
+            self.replace(secret, contents).await
         };
-        match timeout(ANSWER, written).await {
-            Ok(Ok(secret)) => {
-                self.see(Some(secret));
+        match with_timeout(REQUEST_TIMEOUT, write).await {
+            Ok(secret) => {
+                self.update(Some(secret));
                 Ok(())
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
-                self.see(self.look().await?);
-                Err("another was first".to_owned())
+            Err(error) if error.is_conflict() => {
+                self.update(self.read().await?);
+                Err(SecretError::Conflict)
             }
-            Ok(Err(error)) => Err(reason(&error)),
-            Err(_) => Err("the API server does not answer in time".to_owned()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Made empty, and filled like any other: of two makers only one can then fill it. By a
-    /// patch, since that names the object and the right to it can too.
-    async fn make(&self) -> Result<Secret, kube::Error> {
+    /// Creates the Secret empty. It is then filled like an existing one, so that only one of
+    /// two replicas that create it fills it. By a patch, since a patch names the object, and
+    /// so the right to it can be limited to that name.
+    async fn create(&self) -> Result<Secret, kube::Error> {
         let empty = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
             "metadata": {"name": self.name, "labels": {"app.kubernetes.io/name": "driftwall"}},
@@ -164,8 +168,8 @@ impl SecretStore {
         self.api.patch(&self.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(empty)).await
     }
 
-    /// Keys of others stay.
-    async fn put(&self, mut secret: Secret, contents: &SecretContents) -> Result<Secret, kube::Error> {
+    /// Replaces driftwall's keys of the Secret; other keys stay.
+    async fn replace(&self, mut secret: Secret, contents: &SecretContents) -> Result<Secret, kube::Error> {
         let mut data = secret.data.take().unwrap_or_default();
         data.retain(|key, _| !SecretContents::KEYS.contains(&key.as_str()));
         data.extend(contents.data());
@@ -175,11 +179,18 @@ impl SecretStore {
     }
 }
 
-fn watch_reason(error: &watcher::Error) -> String {
+/// Whether it is another Secret, or a later version of the same.
+fn is_newer(new: &Secret, current: &Secret) -> bool {
+    let version =
+        |secret: &Secret| secret.metadata.resource_version.as_ref().and_then(|version| version.parse::<u64>().ok());
+    new.metadata.uid != current.metadata.uid || version(new) > version(current)
+}
+
+fn watch_error(error: watcher::Error) -> ApiError {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => reason(error),
-        other => other.to_string(),
+        | watcher::Error::WatchFailed(error) => error.into(),
+        other => ApiError::Unreachable(other.to_string()),
     }
 }

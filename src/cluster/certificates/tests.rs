@@ -1,4 +1,4 @@
-//! ReplicaReports and their Secret, at an API server of the test's own.
+//! Replicas and their Secret, at the fake API server.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::cluster::testing::api_server::ApiServer;
 const SECRET: &str = "/api/v1/namespaces/ops/secrets/wall-certificates";
 const REPORT: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/wall-one";
 /// Longer than anything takes that happens at all.
-const PATIENT: Duration = Duration::from_mins(2);
+const LONG: Duration = Duration::from_mins(2);
 
-fn timing() -> RotationTiming {
+fn fast_timing() -> RotationTiming {
     RotationTiming {
         propagation_delay: Duration::from_secs(1),
-        look: Duration::from_millis(50),
-        report: Duration::from_millis(200),
+        poll_interval: Duration::from_millis(50),
+        report_interval: Duration::from_millis(200),
         report_timeout: Duration::from_secs(1),
         ..RotationTiming::default()
     }
@@ -29,42 +29,42 @@ fn timing() -> RotationTiming {
 
 struct Replica {
     certificates: Arc<CertificateManager>,
-    leads: watch::Sender<bool>,
-    kept: JoinHandle<Infallible>,
+    is_leader: watch::Sender<bool>,
+    running: JoinHandle<Infallible>,
 }
 
-fn replica(server: &ApiServer, identity: &str, leads: bool, registered: &watch::Sender<RegisteredCa>) -> Replica {
-    let wanted = CertificateSpec {
+fn replica(server: &ApiServer, identity: &str, is_leader: bool, registered: &watch::Sender<RegisteredCa>) -> Replica {
+    let spec = CertificateSpec {
         service: "wall".into(),
         names: vec!["wall.ops.svc".into()],
         ca_validity: Duration::from_hours(48),
         certificate_validity: Duration::from_hours(24),
     };
-    let certificates = Arc::new(CertificateManager::new(&server.home(identity), wanted, timing()));
-    let (leads, led) = watch::channel(leads);
-    let (kept, registered) = (Arc::clone(&certificates), registered.subscribe());
-    let kept = tokio::spawn(async move { kept.run(led, registered).await });
-    Replica { certificates, leads, kept }
+    let certificates = Arc::new(CertificateManager::new(&server.context(identity), spec, fast_timing()));
+    let (is_leader, is_leader_receiver) = watch::channel(is_leader);
+    let (manager, registered) = (Arc::clone(&certificates), registered.subscribe());
+    let running = tokio::spawn(async move { manager.run(is_leader_receiver, registered).await });
+    Replica { certificates, is_leader, running }
 }
 
 impl Replica {
     /// What is to be trusted, as if it were registered.
     fn trusted(&self) -> RegisteredCa {
-        RegisteredCa::Bundle(self.certificates.bundle().borrow().clone().unwrap_or_default())
+        RegisteredCa::Bundle(self.certificates.ca_bundle().borrow().clone().unwrap_or_default())
     }
 
     async fn pair(&self, is_it: impl Fn(&ServingCertificate) -> bool) -> Arc<ServingCertificate> {
-        let mut pairs = self.certificates.pair();
+        let mut pairs = self.certificates.serving_certificate();
         let found = pairs.wait_for(|pair| pair.as_ref().is_some_and(|pair| is_it(pair)));
-        timeout(PATIENT, found).await.unwrap().unwrap().clone().unwrap()
+        timeout(LONG, found).await.unwrap().unwrap().clone().unwrap()
     }
 
     /// The CAs to be trusted, once there are so many.
     async fn bundle(&self, count: usize) -> Vec<Certificate> {
-        let mut bundles = self.certificates.bundle();
+        let mut bundles = self.certificates.ca_bundle();
         let read = |bundle: &Option<String>| Certificate::parse_pem(bundle.as_deref().unwrap_or_default()).unwrap();
         let found = bundles.wait_for(|bundle| read(bundle).len() == count);
-        read(&timeout(PATIENT, found).await.unwrap().unwrap())
+        read(&timeout(LONG, found).await.unwrap().unwrap())
     }
 }
 
@@ -76,7 +76,7 @@ fn data(server: &ApiServer) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn one_makes_it_and_all_serve_it() {
+async fn the_leader_creates_the_certificate_and_all_replicas_serve_it() {
     let server = ApiServer::default();
     let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let other = replica(&server, "two", false, &registered);
@@ -91,7 +91,7 @@ async fn one_makes_it_and_all_serve_it() {
 }
 
 #[tokio::test]
-async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
+async fn a_lost_ca_key_leads_to_a_new_ca_without_a_gap() {
     let server = ApiServer::default();
     let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
@@ -99,7 +99,7 @@ async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
     let first = leader.pair(|_| true).await;
     follower.pair(|_| true).await;
     registered.send_replace(RegisteredCa::Bundle(first.ca.clone()));
-    server.change(SECRET, |secret| secret["data"]["ca.key"] = json!(BASE64_STANDARD.encode("gone")));
+    server.edit(SECRET, |secret| secret["data"]["ca.key"] = json!(BASE64_STANDARD.encode("gone")));
 
     // The new CA is trusted beside the old one, and nothing is signed by it yet.
     let both = leader.bundle(2).await;
@@ -114,7 +114,7 @@ async fn a_lost_key_leads_to_a_new_ca_without_a_gap() {
 }
 
 #[tokio::test]
-async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
+async fn an_old_ca_stays_trusted_until_no_replica_reports_it() {
     let server = ApiServer::default();
     let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
@@ -126,17 +126,17 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
         let (labels, notes) = (json!({"driftwall.io/replica": service}), json!({"driftwall.io/serves": "old"}));
         json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "labels": labels, "annotations": notes}})
     };
-    server.change(other_s, |lease| *lease = report("wall-b-one", "wall-b"));
+    server.edit(other_s, |lease| *lease = report("wall-b-one", "wall-b"));
     let speaking = tokio::spawn({
         let (server, report) = (server.clone(), report("wall-behind", "wall"));
         async move {
             loop {
-                server.change(behind, |lease| *lease = report.clone());
+                server.edit(behind, |lease| *lease = report.clone());
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     });
-    server.change(SECRET, |secret| secret["data"]["ca.key"] = json!(""));
+    server.edit(SECRET, |secret| secret["data"]["ca.key"] = json!(""));
     let both = leader.bundle(2).await;
     registered.send_replace(leader.trusted());
     leader.pair(|pair| pair.ca == both[0].to_pem()).await;
@@ -150,7 +150,7 @@ async fn an_old_ca_stays_until_who_serves_under_it_is_gone() {
 }
 
 #[tokio::test]
-async fn another_leader_goes_on_where_the_first_has_stopped() {
+async fn another_leader_continues_where_the_first_one_stopped() {
     let server = ApiServer::default();
     let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let leader = replica(&server, "one", true, &registered);
@@ -160,8 +160,8 @@ async fn another_leader_goes_on_where_the_first_has_stopped() {
     server.remove(SECRET);
     let both = other.bundle(2).await;
     assert_eq!(both[1].to_pem(), first.ca, "what is registered stays trusted");
-    leader.kept.abort();
-    other.leads.send_replace(true);
+    leader.running.abort();
+    other.is_leader.send_replace(true);
     registered.send_replace(other.trusted());
     other.pair(|pair| pair.ca == both[0].to_pem()).await;
     // The first one's report ends by its report_timeout.
@@ -170,7 +170,7 @@ async fn another_leader_goes_on_where_the_first_has_stopped() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_before_it_is_known_what_is_trusted() {
+async fn nothing_is_created_before_the_registered_ca_is_known() {
     let server = ApiServer::default();
     let registered = watch::Sender::default();
     let leader = replica(&server, "one", true, &registered);
@@ -183,17 +183,17 @@ async fn nothing_is_made_before_it_is_known_what_is_trusted() {
 }
 
 #[tokio::test]
-async fn without_a_leader_it_is_said_what_is_missing() {
+async fn without_a_leader_the_waiting_reason_says_what_is_missing() {
     let server = ApiServer::default();
     let registered = watch::Sender::new(RegisteredCa::Bundle(String::new()));
     let lonely = replica(&server, "one", false, &registered);
     let waiting_reason = &lonely.certificates.waiting_reason;
     let mut waiting_reason = waiting_reason.subscribe();
-    let said = waiting_reason.wait_for(|waiting_reason| waiting_reason.contains("leads has not made it"));
-    timeout(PATIENT, said).await.unwrap().unwrap();
-    server.go_away(true);
-    lonely.kept.abort();
+    let said = waiting_reason.wait_for(|waiting_reason| waiting_reason.contains("leader has not created it"));
+    timeout(LONG, said).await.unwrap().unwrap();
+    server.set_away(true);
+    lonely.running.abort();
     let lonely = replica(&server, "two", false, &registered);
     let mut waiting_reason = lonely.certificates.waiting_reason.subscribe();
-    timeout(PATIENT, waiting_reason.wait_for(|waiting_reason| waiting_reason.contains("away"))).await.unwrap().unwrap();
+    timeout(LONG, waiting_reason.wait_for(|waiting_reason| waiting_reason.contains("away"))).await.unwrap().unwrap();
 }

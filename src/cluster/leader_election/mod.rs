@@ -1,7 +1,7 @@
-//! One replica at a time: leader election over a `Lease`.
+//! Leader election over a `Lease`: one replica at a time does what only one may do.
 //!
-//! The clocks of the replicas are never compared: a lease is over when nobody
-//! has renewed it for its length by the clock of the one who looks.
+//! The clocks of the replicas are never compared: a lease has expired when a replica,
+//! by its own clock, has not seen it renewed for its whole duration.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,17 +15,19 @@ use serde_json::json;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::FIELD_MANAGER;
+use super::api_error::{ApiError, none_if_not_found};
 use super::context::ClusterContext;
-use super::{FIELD_MANAGER, reason};
+use crate::telemetry::LogChanges;
 
-/// How long things about a lease take.
+/// The durations of an election.
 #[derive(Clone, Copy, Debug)]
 pub struct ElectionTiming {
-    /// How long the others wait for a holder that does not renew it.
+    /// How long the others wait for a holder that does not renew.
     pub lease_duration: Duration,
-    /// Between two renewals, and between two looks of those who wait.
+    /// Between two renewals, and between two attempts of those who wait.
     pub retry_period: Duration,
-    /// A request to the API server.
+    /// How long a request to the API server may take.
     pub request_timeout: Duration,
 }
 
@@ -40,166 +42,170 @@ impl Default for ElectionTiming {
 }
 
 impl ElectionTiming {
-    /// A holder that could not renew it stops before the others begin.
-    fn renewed_within(self) -> Duration {
+    /// A leader that could not renew for so long stops leading, before the others begin.
+    fn renew_deadline(self) -> Duration {
         self.lease_duration * 2 / 3
     }
 }
 
-/// A replica's part in the election.
+/// A replica's part in an election.
 pub struct LeaderElector {
     api: Api<Lease>,
     name: String,
     identity: String,
     timing: ElectionTiming,
-    leads: watch::Sender<bool>,
-    seen: Mutex<Option<ObservedLease>>,
+    is_leader: watch::Sender<bool>,
+    observed: Mutex<Option<ObservedLease>>,
 }
 
-/// The lease as it was when it last differed.
+/// The lease as it was when it last changed.
 struct ObservedLease {
-    object: Lease,
+    lease: Lease,
+    /// When this replica saw the change.
     since: Instant,
 }
 
 impl LeaderElector {
-    /// The lease of that name in driftwall's namespace; nothing happens before [`LeaderElector::run`].
-    pub fn new(home: &ClusterContext, name: &str, timing: ElectionTiming) -> Self {
+    /// For the lease `name` in driftwall's namespace. Nothing happens before [`LeaderElector::run`].
+    pub fn new(context: &ClusterContext, name: &str, timing: ElectionTiming) -> Self {
         Self {
-            api: Api::namespaced(home.client.clone(), &home.namespace),
+            api: Api::namespaced(context.client.clone(), &context.namespace),
             name: name.to_owned(),
-            identity: home.identity.clone(),
+            identity: context.identity.clone(),
             timing,
-            leads: watch::Sender::new(false),
-            seen: Mutex::default(),
+            is_leader: watch::Sender::new(false),
+            observed: Mutex::default(),
         }
     }
 
     /// Whether this replica leads.
     pub fn is_leader(&self) -> watch::Receiver<bool> {
-        self.leads.subscribe()
+        self.is_leader.subscribe()
     }
 
-    /// Takes part, for ever.
+    /// Takes part in the election; never returns.
     pub async fn run(&self) -> Infallible {
         let ElectionTiming { retry_period, request_timeout, .. } = self.timing;
         let mut renewed = Instant::now();
-        let mut told = String::new();
+        let mut problem = LogChanges::default();
         loop {
-            let leads = *self.leads.borrow();
-            let left = self.timing.renewed_within().saturating_sub(renewed.elapsed());
-            if leads && left.is_zero() {
-                self.lead(false);
+            let is_leader = *self.is_leader.borrow();
+            let time_left = self.timing.renew_deadline().saturating_sub(renewed.elapsed());
+            if is_leader && time_left.is_zero() {
+                self.set_leader(false);
                 continue;
             }
-            let bound = if leads { request_timeout.min(left) } else { request_timeout };
-            let begun = Instant::now();
-            let error = match timeout(bound, self.try_acquire_or_renew()).await {
-                Ok(Ok(has_it)) => {
-                    renewed = begun;
-                    told.clear();
-                    self.lead(has_it);
+            let limit = if is_leader { request_timeout.min(time_left) } else { request_timeout };
+            let started = Instant::now();
+            let error = match timeout(limit, self.try_acquire_or_renew()).await {
+                Ok(Ok(is_holder)) => {
+                    renewed = started;
+                    problem.recovered();
+                    self.set_leader(is_holder);
                     sleep(retry_period).await;
                     continue;
                 }
-                Ok(Err(error)) => reason(&error),
-                Err(_) => "the API server does not answer in time".to_owned(),
+                Ok(Err(error)) => error,
+                Err(_) => ApiError::Timeout,
             };
-            if told != error {
-                tracing::warn!(lease = %self.name, %error, "Lease could not be looked at");
-                told = error;
+            if problem.is_new(&error.to_string()) {
+                tracing::warn!(lease = %self.name, %error, "Failed to acquire or renew the lease");
             }
-            let left = self.timing.renewed_within().saturating_sub(renewed.elapsed());
-            // Sooner than usual, so that one lost request costs no change of hands.
-            sleep(if leads { left.min(retry_period / 4) } else { retry_period }).await;
+            let time_left = self.timing.renew_deadline().saturating_sub(renewed.elapsed());
+            // A leader retries sooner than usual, so that one lost request does not end its term.
+            sleep(if is_leader { time_left.min(retry_period / 4) } else { retry_period }).await;
         }
     }
 
-    /// Lets the others have it at once, where this replica has it.
+    /// Gives the lease up, where this replica holds it, so that another one can lead at once.
     pub async fn release(&self) {
-        if !self.leads.send_replace(false) {
+        if !self.is_leader.send_replace(false) {
             return;
         }
-        let Some(ObservedLease { mut object, .. }) = self.seen.lock().await.take() else { return };
-        if let Some(spec) = &mut object.spec {
+        let Some(ObservedLease { mut lease, .. }) = self.observed.lock().await.take() else { return };
+        if let Some(spec) = &mut lease.spec {
             spec.holder_identity = None;
             spec.renew_time = Some(now());
         }
-        let put = timeout(self.timing.request_timeout, self.put(&object)).await;
-        let message = match put {
+        let message = match timeout(self.timing.request_timeout, self.replace(&lease)).await {
             Ok(Ok(_)) => "Lease released",
-            Ok(Err(_)) | Err(_) => "Lease could not be released, it ends by itself",
+            Ok(Err(_)) | Err(_) => "Failed to release the lease; it expires by itself",
         };
         tracing::info!(lease = %self.name, "{message}");
     }
 
-    fn lead(&self, leads: bool) {
-        if self.leads.send_if_modified(|now| std::mem::replace(now, leads) != leads) {
-            let message = if leads { "Leading" } else { "No longer leading" };
+    fn set_leader(&self, is_leader: bool) {
+        if self.is_leader.send_if_modified(|current| std::mem::replace(current, is_leader) != is_leader) {
+            let message = if is_leader { "Leading" } else { "No longer leading" };
             tracing::info!(lease = %self.name, identity = %self.identity, "{message}");
         }
     }
 
-    /// Looks once, and renews or takes what can be; true where this replica has it.
-    async fn try_acquire_or_renew(&self) -> Result<bool, kube::Error> {
-        let mut seen = self.seen.lock().await;
-        let object = match self.api.get_opt(&self.name).await? {
-            Some(object) => object,
-            None => self.make().await?,
+    /// Renews the lease, or acquires it where it is free; true where this replica holds it after.
+    async fn try_acquire_or_renew(&self) -> Result<bool, ApiError> {
+        let mut observed = self.observed.lock().await;
+        let lease = match none_if_not_found(self.api.get(&self.name).await)? {
+            Some(lease) => lease,
+            None => self.create().await?,
         };
-        let is_same = |seen: &ObservedLease| seen.object.metadata.resource_version == object.metadata.resource_version;
-        let since = seen.as_ref().filter(|seen| is_same(seen)).map_or_else(Instant::now, |seen| seen.since);
-        let spec = object.spec.clone().unwrap_or_default();
+        let since = match &*observed {
+            Some(before) if before.lease.metadata.resource_version == lease.metadata.resource_version => before.since,
+            _ => Instant::now(),
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
-        let is_over = holder.is_empty() || since.elapsed() >= self.timing.lease_duration;
-        if holder != self.identity && !is_over {
-            *seen = Some(ObservedLease { object, since });
+        let is_free = holder.is_empty() || since.elapsed() >= self.timing.lease_duration;
+        if holder != self.identity && !is_free {
+            *observed = Some(ObservedLease { lease, since });
             return Ok(false);
         }
-        let taken = match self.put(&self.held(object, &spec)).await {
-            Ok(object) => object,
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                // Another was first; the next look tells who.
-                *seen = None;
-                return Ok(false);
+        match self.replace(&self.held_by_this_replica(lease, &spec)).await {
+            Ok(lease) => {
+                *observed = Some(ObservedLease { lease, since: Instant::now() });
+                Ok(true)
             }
-            Err(error) => return Err(error),
-        };
-        *seen = Some(ObservedLease { object: taken, since: Instant::now() });
-        Ok(true)
+            Err(error) if error.is_conflict() => {
+                // Another replica was first; the next attempt shows which.
+                *observed = None;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Nobody holds what is made: it is taken like any other, so that of two makers one gets it.
-    /// Made by a patch, since that names the object and the right to it can too.
-    async fn make(&self) -> Result<Lease, kube::Error> {
-        let empty = json!({
+    /// Creates the lease without a holder. It is then acquired like any other, so that only
+    /// one of two replicas that create it gets it. By a patch, since a patch names the object,
+    /// and so the right to it can be limited to that name.
+    async fn create(&self) -> Result<Lease, ApiError> {
+        let lease = json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {"name": self.name, "labels": {"app.kubernetes.io/name": "driftwall"}},
         });
-        self.api.patch(&self.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(empty)).await
+        Ok(self.api.patch(&self.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(lease)).await?)
     }
 
-    fn held(&self, mut object: Lease, spec: &LeaseSpec) -> Lease {
-        let is_new = spec.holder_identity.as_ref() != Some(&self.identity);
+    fn held_by_this_replica(&self, mut lease: Lease, spec: &LeaseSpec) -> Lease {
+        let is_acquired = spec.holder_identity.as_ref() != Some(&self.identity);
         let transitions = spec.lease_transitions.unwrap_or_default();
-        object.spec = Some(LeaseSpec {
+        lease.spec = Some(LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(self.timing.lease_duration.as_secs().max(1)).ok(),
-            acquire_time: if is_new { Some(now()) } else { spec.acquire_time.clone() },
+            acquire_time: if is_acquired { Some(now()) } else { spec.acquire_time.clone() },
             renew_time: Some(now()),
-            lease_transitions: Some(if is_new { transitions.saturating_add(1) } else { transitions }),
+            lease_transitions: Some(if is_acquired { transitions.saturating_add(1) } else { transitions }),
             ..spec.clone()
         });
-        object
+        lease
     }
 
-    /// Refused where it is no longer the one that was looked at.
-    async fn put(&self, object: &Lease) -> Result<Lease, kube::Error> {
+    /// Fails with a conflict where the lease was changed since it was read.
+    async fn replace(&self, lease: &Lease) -> Result<Lease, ApiError> {
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.api.replace(&self.name, &parameters, object).await
+        Ok(self.api.replace(&self.name, &parameters, lease).await?)
     }
 }
 
+/// The present time, as leases have it.
 pub(super) fn now() -> MicroTime {
     MicroTime(Timestamp::now())
 }

@@ -1,5 +1,4 @@
-//! From a verdict, which does not wait for anything by itself, to the API
-//! server, which takes its time.
+//! Runs look-ups, which are asynchronous, for a verdict, which is not.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -8,73 +7,78 @@ use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
+use super::error::LookupFailure;
 use super::ttl_cache::TtlCache;
 use crate::cluster::api_error::ApiError;
 
 /// Look-ups under way at once; a cluster that needs more is in trouble.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
-/// How long a group is left alone that did not answer.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long an API group that did not answer is not asked again.
+const GROUP_PAUSE: Duration = Duration::from_secs(2);
 
-/// Nobody waits this long, but what is found after the time is up serves the next who asks.
-const LATEST: Duration = Duration::from_secs(5);
+/// A look-up goes on for so long, even when nobody waits for it any more: its answer
+/// is cached for the next review that needs it.
+const TASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Groups that are left alone; more than that many are asked again.
-const PAUSED: usize = 256;
+/// Groups that can be paused at once; beyond that number, some are asked again early.
+const MAX_PAUSED_GROUPS: usize = 256;
 
-/// Waits for look-ups, each in a task of its own, no longer than `longest`.
+/// Runs each look-up in a task of its own and blocks until it answers, but not
+/// longer than `wait_timeout`.
 pub(super) struct BlockingLookup {
     runtime: Handle,
-    longest: Duration,
-    places: Arc<Semaphore>,
-    /// By group: whoever can slow one down must not blind the wall for the others.
-    paused: TtlCache<String, ()>,
+    wait_timeout: Duration,
+    permits: Arc<Semaphore>,
+    /// By group, so that a slow server of one group does not affect look-ups in the others.
+    paused_groups: TtlCache<String, ()>,
 }
 
 impl BlockingLookup {
-    pub(super) fn new(runtime: Handle, longest: Duration) -> Self {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { runtime, longest, places, paused: TtlCache::new(PAUSED) }
+    pub(super) fn new(runtime: Handle, wait_timeout: Duration) -> Self {
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+        Self { runtime, wait_timeout, permits, paused_groups: TtlCache::new(MAX_PAUSED_GROUPS) }
     }
 
-    /// Looks something of `group` up. It may be called from within a task of a
-    /// runtime of several threads: that task's other work moves to another one.
+    /// Looks something up in `group`. It may be called from a task of a multi-threaded
+    /// runtime: the other tasks of that worker move to another one.
     pub(super) fn wait<T: Send + 'static>(
         &self,
         group: &str,
-        look_up: impl Future<Output = Result<T, ApiError>> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        if self.paused.get(&group.to_owned()).is_some_and(|(age, ())| age < PAUSE) {
-            return Err(ApiError::Paused);
+        lookup: impl Future<Output = Result<T, LookupFailure>> + Send + 'static,
+    ) -> Result<T, LookupFailure> {
+        if self.paused_groups.get(&group.to_owned()).is_some_and(|(age, ())| age < GROUP_PAUSE) {
+            return Err(LookupFailure::Paused);
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ApiError::Busy)?;
-        let (answer, answered) = sync_channel(1);
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| LookupFailure::Busy)?;
+        let (sender, receiver) = sync_channel(1);
         let task = async move {
-            let found = tokio::time::timeout(LATEST, look_up).await.unwrap_or(Err(ApiError::Slow));
-            drop(place);
-            // Nobody may be waiting any more.
-            let _ = answer.send(found);
+            let answer = match tokio::time::timeout(TASK_TIMEOUT, lookup).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ApiError::Timeout.into()),
+            };
+            drop(permit);
+            // The receiver is gone where nobody waits any more.
+            let _ = sender.send(answer);
         };
-        let found = off_the_worker(|| {
+        let received = block(|| {
             self.runtime.spawn(task);
-            answered.recv_timeout(self.longest)
+            receiver.recv_timeout(self.wait_timeout)
         });
-        let found = found.unwrap_or_else(|error| {
-            Err(match error {
-                RecvTimeoutError::Timeout => ApiError::Slow,
-                RecvTimeoutError::Disconnected => ApiError::BrokenOff,
-            })
-        });
-        if found.as_ref().is_err_and(ApiError::is_silence) {
-            self.paused.insert(group.to_owned(), ());
+        let answer = match received {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err(ApiError::Timeout.into()),
+            Err(RecvTimeoutError::Disconnected) => Err(LookupFailure::Cancelled),
+        };
+        if answer.as_ref().is_err_and(LookupFailure::is_unresponsive) {
+            self.paused_groups.insert(group.to_owned(), ());
         }
-        found
+        answer
     }
 }
 
-/// Blocks where that keeps nobody else waiting.
-fn off_the_worker<T>(work: impl FnOnce() -> T) -> T {
+/// Blocks without keeping other tasks waiting.
+fn block<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),

@@ -1,110 +1,115 @@
-//! The kinds of one API group, as the API server tells them.
+//! The kinds of one API group, as the API server lists them.
+//!
+//! `kube::discovery` is not used, since it lists all groups first: only the one group
+//! that is needed is asked for here.
 
 use axum::http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIResourceList};
 use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject};
+use serde::de::DeserializeOwned;
 
-use crate::cluster::api_error::{ApiError, found};
+use crate::cluster::api_error::{ApiError, none_if_not_found};
 
 /// The kinds of a group.
 #[derive(Debug)]
-pub(in crate::cluster) struct Group(Vec<Resource>);
+pub(in crate::cluster) struct ApiGroup(Vec<Resource>);
 
 /// A kind, and where its objects are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::cluster) struct Resource {
-    pub(super) group: String,
-    pub(super) version: String,
-    pub(super) kind: String,
-    pub(in crate::cluster) plural: String,
-    pub(super) namespaced: bool,
+    pub(in crate::cluster) api: ApiResource,
+    pub(super) is_namespaced: bool,
 }
 
-impl Group {
-    /// Asks for a group; one that is not there has no kinds.
+impl ApiGroup {
+    /// Asks for the kinds of a group; an unknown group has none.
     pub(in crate::cluster) async fn read(client: &Client, group: &str) -> Result<Self, ApiError> {
         let mut kinds = Self(Vec::new());
         if group.is_empty() {
-            kinds.take(group, "v1", client.list_core_api_resources("v1").await?);
+            kinds.add(group, "v1", client.list_core_api_resources("v1").await?);
             return Ok(kinds);
         }
-        if !is_group(group) {
+        if !is_group_name(group) {
             return Ok(kinds);
         }
-        let about: Option<APIGroup> = found(client.request(get(&format!("/apis/{group}"))?).await)?;
-        let Some(about) = about else { return Ok(kinds) };
-        // The one that the server prefers comes first, and what it has counts.
-        let preferred = about.preferred_version.map(|preferred| preferred.version);
-        let others = about.versions.into_iter().map(|other| other.version);
-        let others = others.filter(|other| Some(other) != preferred.as_ref()).collect::<Vec<_>>();
-        for version in preferred.into_iter().chain(others) {
-            let list = found(client.list_api_group_resources(&format!("{group}/{version}")).await)?;
-            if let Some(list) = list {
-                kinds.take(group, &version, list);
+        let Some(api_group) = get_json::<APIGroup>(client, &format!("/apis/{group}")).await? else {
+            return Ok(kinds);
+        };
+        // The version that the server prefers comes first: of a kind in several versions, the first one counts.
+        let preferred = api_group.preferred_version.map(|preferred| preferred.version);
+        let mut versions: Vec<_> = api_group.versions.into_iter().map(|version| version.version).collect();
+        versions.sort_by_key(|version| Some(version) != preferred.as_ref());
+        for version in versions {
+            let answer = client.list_api_group_resources(&format!("{group}/{version}")).await;
+            if let Some(list) = none_if_not_found(answer)? {
+                kinds.add(group, &version, list);
             }
         }
         Ok(kinds)
     }
 
-    fn take(&mut self, group: &str, version: &str, list: APIResourceList) {
+    fn add(&mut self, group: &str, version: &str, list: APIResourceList) {
         for resource in list.resources {
-            if !resource.name.contains('/') && self.by_kind(&resource.kind).is_none() {
-                self.0.push(Resource {
+            let is_subresource = resource.name.contains('/');
+            if is_subresource || self.by_kind(&resource.kind).is_some() {
+                continue;
+            }
+            let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+            self.0.push(Resource {
+                api: ApiResource {
                     group: group.to_owned(),
                     version: version.to_owned(),
+                    api_version,
                     kind: resource.kind,
                     plural: resource.name,
-                    namespaced: resource.namespaced,
-                });
-            }
+                },
+                is_namespaced: resource.namespaced,
+            });
         }
     }
 
     pub(in crate::cluster) fn by_kind(&self, kind: &str) -> Option<&Resource> {
-        self.0.iter().find(|resource| resource.kind == kind)
+        self.0.iter().find(|resource| resource.api.kind == kind)
     }
 
     pub(super) fn by_plural(&self, plural: &str) -> Option<&Resource> {
-        self.0.iter().find(|resource| resource.plural == plural)
+        self.0.iter().find(|resource| resource.api.plural == plural)
     }
 }
 
 impl Resource {
-    /// The path of an object; `None` where there can be none of that name.
-    pub(super) fn path(&self, namespace: &str, name: &str) -> Option<String> {
-        let Self { group, version, plural, namespaced, .. } = self;
-        if !is_segment(name) || (*namespaced && !is_segment(namespace)) {
+    /// The API of the objects of this kind in a namespace. `None` where no object can
+    /// have this namespace and name: they come from owner references, which anybody
+    /// can write, and become parts of a request's path.
+    pub(super) fn api_for(&self, client: &Client, namespace: &str, name: &str) -> Option<Api<DynamicObject>> {
+        if !is_path_segment(name) {
             return None;
         }
-        let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        let inside = if *namespaced { format!("/namespaces/{namespace}") } else { String::new() };
-        Some(format!("{root}{inside}/{plural}/{name}"))
+        if !self.is_namespaced {
+            return Some(Api::all_with(client.clone(), &self.api));
+        }
+        is_path_segment(namespace).then(|| Api::namespaced_with(client.clone(), namespace, &self.api))
     }
 }
 
-/// A request for an object.
-pub(super) fn get(path: &str) -> Result<Request<Vec<u8>>, ApiError> {
-    request(path, "application/json")
+/// Reads a path that `kube` has no API for; `None` where it does not exist.
+pub(super) async fn get_json<T: DeserializeOwned>(client: &Client, path: &str) -> Result<Option<T>, ApiError> {
+    let request = Request::get(path)
+        .header("accept", "application/json")
+        .body(Vec::new())
+        .map_err(|error| ApiError::Unreachable(error.to_string()))?;
+    none_if_not_found(client.request(request).await)
 }
 
-/// A request for an object's metadata.
-pub(super) fn get_metadata(path: &str) -> Result<Request<Vec<u8>>, ApiError> {
-    request(path, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
-}
-
-fn request(path: &str, accept: &str) -> Result<Request<Vec<u8>>, ApiError> {
-    let request = Request::get(path).header("accept", accept).body(Vec::new());
-    request.map_err(|error| ApiError::Unreachable(error.to_string()))
-}
-
-/// Whether a group's name is one: it comes from owner references, which anybody writes.
-fn is_group(text: &str) -> bool {
+/// Whether a group's name is one: it comes from owner references, which anybody can write.
+fn is_group_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.split('.').all(|label| !label.is_empty() && label.chars().all(is_allowed))
 }
 
-/// Whether a name can stand in a path as it is.
-fn is_segment(text: &str) -> bool {
+/// Whether a text can be a part of a path as it is.
+fn is_path_segment(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:@!$&'()*+,;=".contains(c);
     !matches!(text, "" | "." | "..") && text.chars().all(is_allowed)
 }
@@ -112,23 +117,29 @@ fn is_segment(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::testing::api_server::ApiServer;
 
-    #[test]
-    fn a_path_leads_to_its_object_and_nowhere_else() {
-        let of = |group: &str, namespaced| Resource {
-            group: group.into(),
-            version: "v1".into(),
-            kind: "Thing".into(),
-            plural: "things".into(),
-            namespaced,
-        };
-        assert_eq!(of("", true).path("prod", "a").unwrap(), "/api/v1/namespaces/prod/things/a");
-        assert_eq!(of("a.b", true).path("prod", "a").unwrap(), "/apis/a.b/v1/namespaces/prod/things/a");
-        assert_eq!(of("a.b", false).path("prod", "system:a").unwrap(), "/apis/a.b/v1/things/system:a");
-        for name in ["", ".", "..", "a/b", "../../secrets/x", "a?b", "a%2fb", "a#b", "a b", "ä"] {
-            assert_eq!(of("a.b", true).path("prod", name), None, "{name}");
+    fn resource(group: &str, is_namespaced: bool) -> Resource {
+        let kind = kube::core::GroupVersionKind::gvk(group, "v1", "Thing");
+        Resource { api: ApiResource::from_gvk_with_plural(&kind, "things"), is_namespaced }
+    }
+
+    #[tokio::test]
+    async fn a_path_leads_to_its_object_and_nowhere_else() {
+        let client = ApiServer::default().client();
+        for (group, is_namespaced, name, expected) in [
+            ("", true, "a", "/api/v1/namespaces/prod/things"),
+            ("a.b", true, "a", "/apis/a.b/v1/namespaces/prod/things"),
+            ("a.b", false, "system:a", "/apis/a.b/v1/things"),
+        ] {
+            let api = resource(group, is_namespaced).api_for(&client, "prod", name).unwrap();
+            assert_eq!(api.resource_url(), expected);
         }
-        assert!(["apps", "rbac.authorization.k8s.io"].into_iter().all(is_group));
-        assert!(!["", ".", "..", "a..b", "a/b", "A", "a?b", "a%2e"].into_iter().any(is_group));
+        for bad in ["", ".", "..", "a/b", "../../secrets/x", "a?b", "a%2fb", "a#b", "a b", "ä"] {
+            assert!(resource("a.b", true).api_for(&client, "prod", bad).is_none(), "{bad}");
+            assert!(resource("a.b", true).api_for(&client, bad, "a").is_none(), "{bad}");
+        }
+        assert!(["apps", "rbac.authorization.k8s.io"].into_iter().all(is_group_name));
+        assert!(!["", ".", "..", "a..b", "a/b", "A", "a?b", "a%2e"].into_iter().any(is_group_name));
     }
 }

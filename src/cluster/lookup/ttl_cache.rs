@@ -1,14 +1,15 @@
-//! What was looked up, for a while and within bounds.
+//! A bounded cache of answers, each with its age.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A bounded memory of answers; who asks says how old one may be.
+/// A bounded cache. It tells the age of an entry; the caller decides how old an
+/// entry may be.
 ///
-/// Answers live in two generations: when the young one is full it becomes the
-/// old one, and what was old and not asked for since is forgotten.
+/// Entries live in two generations: when the young one is full, it becomes the old
+/// one, and the old entries that were not read since are dropped.
 #[derive(Debug)]
 pub(super) struct TtlCache<K, V>(Mutex<Generations<K, V>>);
 
@@ -16,30 +17,32 @@ pub(super) struct TtlCache<K, V>(Mutex<Generations<K, V>>);
 struct Generations<K, V> {
     young: HashMap<K, (Instant, V)>,
     old: HashMap<K, (Instant, V)>,
-    each: usize,
+    /// Entries of one generation.
+    capacity: usize,
 }
 
 impl<K: Eq + Hash, V: Clone> TtlCache<K, V> {
-    /// A memory of at most `most` answers.
-    pub(super) fn new(most: usize) -> Self {
-        let each = most.div_ceil(2);
-        Self(Mutex::new(Generations { young: HashMap::new(), old: HashMap::new(), each }))
+    /// A cache of at most `max_entries`.
+    pub(super) fn new(max_entries: usize) -> Self {
+        let capacity = max_entries.div_ceil(2);
+        Self(Mutex::new(Generations { young: HashMap::new(), old: HashMap::new(), capacity }))
     }
 
-    /// An answer and its age.
+    /// An entry and its age.
     pub(super) fn get(&self, key: &K) -> Option<(Duration, V)> {
+        // A panic with the lock held leaves no entry half-written, so a poisoned lock is as good as any.
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((key, answer)) = generations.old.remove_entry(key) {
-            generations.keep(key, answer);
+        if let Some((key, entry)) = generations.old.remove_entry(key) {
+            generations.insert(key, entry);
         }
         generations.young.get(key).map(|(since, value)| (since.elapsed(), value.clone()))
     }
 
-    /// Remembers an answer of this moment.
+    /// Adds or replaces an entry, whose age begins now.
     pub(super) fn insert(&self, key: K, value: V) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         generations.old.remove(&key);
-        generations.keep(key, (Instant::now(), value));
+        generations.insert(key, (Instant::now(), value));
     }
 
     #[cfg(test)]
@@ -50,11 +53,11 @@ impl<K: Eq + Hash, V: Clone> TtlCache<K, V> {
 }
 
 impl<K: Eq + Hash, V> Generations<K, V> {
-    fn keep(&mut self, key: K, answer: (Instant, V)) {
-        if self.young.len() >= self.each && !self.young.contains_key(&key) {
+    fn insert(&mut self, key: K, entry: (Instant, V)) {
+        if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, answer);
+        self.young.insert(key, entry);
     }
 }
 
@@ -63,26 +66,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_memory_stays_within_its_bounds_and_keeps_what_is_asked_for() {
-        let memory = TtlCache::new(10);
-        memory.insert(0, "asked for");
+    fn the_cache_stays_within_its_bounds_and_keeps_what_is_read() {
+        let cache = TtlCache::new(10);
+        cache.insert(0, "read often");
         for key in 1..1_000 {
-            memory.insert(key, "once");
-            assert_eq!(memory.get(&0).map(|(_, value)| value), Some("asked for"), "{key}");
-            assert!(memory.len() <= 10, "{}", memory.len());
+            cache.insert(key, "written once");
+            assert_eq!(cache.get(&0).map(|(_, value)| value), Some("read often"), "{key}");
+            assert!(cache.len() <= 10, "{}", cache.len());
         }
-        assert!(memory.get(&1).is_none());
-        assert!(memory.get(&999).is_some());
+        assert!(cache.get(&1).is_none());
+        assert!(cache.get(&999).is_some());
     }
 
     #[test]
-    fn a_later_answer_replaces_an_earlier_one_and_is_young() {
-        let memory = TtlCache::new(4);
-        memory.insert("a", 1);
+    fn a_replaced_entry_is_new_again() {
+        let cache = TtlCache::new(4);
+        cache.insert("a", 1);
         std::thread::sleep(Duration::from_millis(20));
-        assert!(memory.get(&"a").is_some_and(|(age, value)| age >= Duration::from_millis(20) && value == 1));
-        memory.insert("a", 2);
-        assert!(memory.get(&"a").is_some_and(|(age, value)| age < Duration::from_millis(20) && value == 2));
-        assert_eq!(memory.len(), 1);
+        assert!(cache.get(&"a").is_some_and(|(age, value)| age >= Duration::from_millis(20) && value == 1));
+        cache.insert("a", 2);
+        assert!(cache.get(&"a").is_some_and(|(age, value)| age < Duration::from_millis(20) && value == 2));
+        assert_eq!(cache.len(), 1);
     }
 }

@@ -1,3 +1,4 @@
-//! A small API server for tests.
+//! A fake API server for this room's tests.
 
 pub(super) mod api_server;
+mod patch;

@@ -1,85 +1,80 @@
-//! The CA in a configuration's webhooks, and the patches that mind whose it is.
+//! The CA in the webhooks of a configuration, and the patches that leave everything else alone.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use driftwall_core::webhook_config::{FAILURE_POLICY_ANNOTATION, WRITES_WEBHOOK};
 
-fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
-    configuration["webhooks"].as_array().into_iter().flatten()
+fn webhooks(config: &Value) -> impl Iterator<Item = &Value> {
+    config["webhooks"].as_array().into_iter().flatten()
 }
 
-fn named<'a>(configuration: &'a Value, name: &Value) -> Option<&'a Value> {
-    webhooks(configuration).find(|webhook| webhook["name"] == *name)
+fn webhook_named<'a>(config: &'a Value, name: &Value) -> Option<&'a Value> {
+    webhooks(config).find(|webhook| webhook["name"] == *name)
 }
 
-pub(super) fn writes(configuration: &Value) -> Option<&Value> {
-    named(configuration, &WRITES_WEBHOOK.into())
+/// The webhook that is asked about writes of what Git declares.
+pub(super) fn writes_webhook(config: &Value) -> Option<&Value> {
+    webhook_named(config, &WRITES_WEBHOOK.into())
 }
 
-/// The CAs that the API server goes by, PEM; empty where none is named.
-pub(super) fn bundle_of(configuration: &Value) -> String {
-    let text = writes(configuration).and_then(|webhook| webhook["clientConfig"]["caBundle"].as_str());
-    let pem = text.and_then(|text| STANDARD.decode(text).ok()).and_then(|pem| String::from_utf8(pem).ok());
-    pem.unwrap_or_default()
-}
-
-/// Whether each webhook that is there has the wanted CA, where one is wanted.
-pub(super) fn has_bundles(live: &Value, wanted: &Value) -> bool {
-    webhooks(live).all(|webhook| {
-        let wanted = named(wanted, &webhook["name"]).and_then(|wanted| wanted["clientConfig"]["caBundle"].as_str());
-        wanted.is_none_or(|wanted| webhook["clientConfig"]["caBundle"] == wanted)
-    })
-}
-
-fn ca(webhook: &Value) -> Option<&str> {
+/// A webhook's `caBundle`; `None` where it is empty.
+fn ca_of(webhook: &Value) -> Option<&str> {
     webhook["clientConfig"]["caBundle"].as_str().filter(|bundle| !bundle.is_empty())
 }
 
-/// Whether every webhook names a CA.
-pub(super) fn names_a_ca(configuration: &Value) -> bool {
-    webhooks(configuration).all(|webhook| ca(webhook).is_some())
+/// Whether every webhook that exists has the desired CA, where one is desired.
+pub(super) fn has_desired_ca(live: &Value, desired: &Value) -> bool {
+    webhooks(live).all(|webhook| {
+        let desired = webhook_named(desired, &webhook["name"]);
+        let bundle = desired.and_then(|desired| desired["clientConfig"]["caBundle"].as_str());
+        bundle.is_none_or(|bundle| webhook["clientConfig"]["caBundle"] == bundle)
+    })
 }
 
-/// Takes the CAs over that others keep. A webhook that is new gets that of another
-/// one, for all are one server.
-pub(super) fn keep_bundles(wanted: &mut Value, live: Option<&Value>) {
+/// Whether every webhook names a CA.
+pub(super) fn names_a_ca(config: &Value) -> bool {
+    webhooks(config).all(|webhook| ca_of(webhook).is_some())
+}
+
+/// Takes over the CAs that somebody else sets. A new webhook gets the CA of another
+/// one: all webhooks are the same server.
+pub(super) fn keep_live_ca(desired: &mut Value, live: Option<&Value>) {
     let Some(live) = live else { return };
-    let any = writes(live).and_then(ca).or_else(|| webhooks(live).find_map(ca));
-    for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
-        if let Some(bundle) = named(live, &webhook["name"]).and_then(ca).or(any) {
+    let any = writes_webhook(live).and_then(ca_of).or_else(|| webhooks(live).find_map(ca_of));
+    for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
+        if let Some(bundle) = webhook_named(live, &webhook["name"]).and_then(ca_of).or(any) {
             webhook["clientConfig"]["caBundle"] = bundle.into();
         }
     }
 }
 
-/// A webhook without a CA cannot be called: `Fail` would refuse every write. What is
-/// noted is what is asked for here, so that the policy of the configuration comes with the CA.
-pub(super) fn open(wanted: &mut Value) {
-    wanted["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = "Ignore".into();
-    for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
+/// Sets every failure policy to `Ignore`. A webhook without a CA cannot be called, and
+/// `Fail` would then refuse every write. The annotation says `Ignore` too, so that the
+/// configured policy is set together with the CA.
+pub(super) fn ignore_failures(desired: &mut Value) {
+    desired["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = "Ignore".into();
+    for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
         webhook["failurePolicy"] = "Ignore".into();
     }
 }
 
-/// A patch must not undo what happened since.
-fn unless_changed(live: &Value) -> Value {
+/// The operation that makes a patch fail where the configuration was changed meanwhile.
+fn test_resource_version(live: &Value) -> Value {
     json!({"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]})
 }
 
-/// The patch that sets the wanted CA in the webhooks that are there.
-pub(super) fn only_bundles(live: &Value, wanted: &Value) -> Value {
-    let mut operations = vec![unless_changed(live)];
+/// The JSON patch that sets the desired CA in the webhooks that exist.
+pub(super) fn ca_patch(live: &Value, desired: &Value) -> Value {
+    let mut operations = vec![test_resource_version(live)];
     for (index, webhook) in webhooks(live).enumerate() {
-        let Some(bundle) = named(wanted, &webhook["name"]).and_then(ca) else { continue };
+        let Some(bundle) = webhook_named(desired, &webhook["name"]).and_then(ca_of) else { continue };
         let path = format!("/webhooks/{index}/clientConfig/caBundle");
         operations.push(json!({"op": "add", "path": path, "value": bundle}));
     }
     operations.into()
 }
 
-/// The patch that sets all webhooks.
-pub(super) fn all_webhooks(live: &Value, wanted: &Value) -> Value {
-    json!([unless_changed(live), {"op": "replace", "path": "/webhooks", "value": wanted["webhooks"]}])
+/// The JSON patch that replaces all webhooks.
+pub(super) fn webhooks_patch(live: &Value, desired: &Value) -> Value {
+    json!([test_resource_version(live), {"op": "replace", "path": "/webhooks", "value": desired["webhooks"]}])
 }

@@ -1,4 +1,4 @@
-//! The configuration that is wanted, where others may have set some of it.
+//! The configuration that is to be in the cluster, with what others may have set in it.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -6,31 +6,49 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::WebhookSpec;
-use super::ca_bundle::{keep_bundles, names_a_ca, open};
+use super::ca_bundle::{ignore_failures, keep_live_ca, names_a_ca};
 use driftwall_core::webhook_config::{
     APPLIED_ANNOTATION, WebhookParameters, applied_hash, build, preserve_failure_policies,
 };
 
-/// The configuration that is wanted, with the failure policies that an operator
-/// set, and which those are. Where the CA `is_left` to others, theirs stays.
-pub(super) fn wanted(
-    plan: &WebhookSpec,
-    bundle: Option<String>,
-    is_left: bool,
-    live: Option<&Value>,
-) -> (Value, Vec<(String, String)>) {
-    let ca_bundle = bundle.map(|pem| STANDARD.encode(pem));
-    let mut wanted = build(&plan.snapshot, &WebhookParameters { ca_bundle, ..plan.registration.clone() });
-    if is_left {
-        keep_bundles(&mut wanted, live);
+/// The CA that the webhooks name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DesiredCa {
+    /// Whatever somebody else sets.
+    External,
+    /// driftwall's own, PEM; `None` where it has not been created yet.
+    Own(Option<String>),
+}
+
+/// The configuration that is to be in the cluster.
+pub(super) struct DesiredConfig {
+    pub(super) config: Value,
+    /// The webhooks whose failure policy an operator set, each with that policy: it is kept.
+    pub(super) kept_policies: Vec<(String, String)>,
+}
+
+impl DesiredConfig {
+    pub(super) fn new(spec: &WebhookSpec, ca: &DesiredCa, live: Option<&Value>) -> Self {
+        let ca_bundle = match ca {
+            DesiredCa::External => None,
+            DesiredCa::Own(pem) => pem.as_ref().map(|pem| STANDARD.encode(pem)),
+        };
+        let parameters = WebhookParameters { ca_bundle, ..spec.parameters.clone() };
+        let mut config = build(&spec.snapshot, &parameters);
+        if *ca == DesiredCa::External {
+            keep_live_ca(&mut config, live);
+        }
+        let mut kept_policies = match live {
+            Some(live) => preserve_failure_policies(&mut config, live),
+            None => Vec::new(),
+        };
+        if *ca == DesiredCa::External && !names_a_ca(&config) {
+            ignore_failures(&mut config);
+            kept_policies.clear();
+        }
+        config["metadata"]["annotations"][APPLIED_ANNOTATION] = applied_hash(&config, hash).into();
+        Self { config, kept_policies }
     }
-    let mut kept = live.map(|live| preserve_failure_policies(&mut wanted, live)).unwrap_or_default();
-    if is_left && !names_a_ca(&wanted) {
-        open(&mut wanted);
-        kept.clear();
-    }
-    wanted["metadata"]["annotations"][APPLIED_ANNOTATION] = applied_hash(&wanted, hash).into();
-    (wanted, kept)
 }
 
 pub(super) fn hash(text: &str) -> String {

@@ -1,5 +1,5 @@
-//! One step of the registrar: from what is there and what is wanted to what is
-//! written, or told.
+//! Reconciles the webhook configuration: compares what is in the cluster with what is
+//! desired, and writes or reports the difference.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,374 +7,383 @@ use std::time::Duration;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::ca_bundle::{all_webhooks, bundle_of, has_bundles, names_a_ca, only_bundles, writes};
+use super::ca_bundle::{ca_patch, has_desired_ca, names_a_ca, webhooks_patch, writes_webhook};
 use super::client::WebhookConfigClient;
-use super::desired::{hash, wanted};
-use super::discovery::Discovery;
-use super::report::LastReported;
+use super::desired::{DesiredCa, DesiredConfig, hash};
+use super::discovery::PluralDiscovery;
+use super::report::Reporter;
 use super::{ControllerInputs, Desired, Observer, WebhookConfigState, WebhookSpec};
 use crate::cluster::api_error::ApiError;
 use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, live_state};
 
-/// How often the way back in is looked for while the registration is not kept.
-const WAY_BACK: Duration = Duration::from_secs(3);
+/// How often it is checked whether driftwall was enabled again, while it must not write the configuration.
+const REENABLE_POLL_INTERVAL: Duration = Duration::from_secs(3);
 
-/// What is put back is put back at once; whoever changes it again right away is
-/// a machine, and would go on for ever.
-const RESTORED: Duration = Duration::from_secs(10);
+/// Between two restorations. The first one is immediate; whoever changes it again right
+/// away is a machine, and would go on for ever.
+const MIN_RESTORE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often it is looked at without a change: a watch can be silent for minutes
-/// before its client finds out that nobody is there.
-const LOOK: Duration = Duration::from_secs(15);
+/// How often the configuration is read beside the watch: it can take minutes until a
+/// client finds out that its watch has broken off.
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Between two writes: two leaders that each take the other's version for an old one
+/// must not keep an API server busy.
+const MIN_WRITE_INTERVAL: Duration = Duration::from_secs(2);
+
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// In the place of a uid that cannot be read.
-const UNKNOWN: &str = "unknown";
+const UNKNOWN_UID: &str = "unknown";
 
-/// Between two writes: two who take each other's for old ones must not keep an API server busy.
-const PUT: Duration = Duration::from_secs(2);
-
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
-/// What the registrar knows, from one step to the next.
+/// Reconciles, and remembers what it needs from one time to the next.
 pub(super) struct Reconciler {
-    calls: WebhookConfigClient,
-    discovery: Discovery,
+    client: WebhookConfigClient,
+    discovery: PluralDiscovery,
     pub(super) inputs: ControllerInputs,
-    pub(super) observer: Arc<dyn Observer>,
-    bundle: watch::Sender<Option<String>>,
-    live: Live,
-    /// What a list that is under way has brought.
-    listed: Option<Value>,
-    /// Whether the watch failed, so that what is known may be old.
-    away: bool,
-    looked: Instant,
-    conditions: Option<bool>,
+    reporter: Reporter,
+    live: LiveConfig,
+    /// Whether `live` may be old, because the watch or a write failed.
+    is_stale: bool,
+    /// When the configuration was read last, beside the watch.
+    polled_at: Instant,
+    supports_match_conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
-    pub(super) deployment: Option<String>,
+    deployment_uid: Option<String>,
     /// The `ClusterRole`'s uid, where it can be read.
-    role: Option<String>,
-    /// Whether this installation has registered before.
-    registered: Option<bool>,
-    /// Whether this process has seen a registration.
-    pub(super) seen: bool,
-    restored: Option<Instant>,
-    put: Option<Instant>,
-    pub(super) pause: Duration,
-    pub(super) told: LastReported,
+    cluster_role_uid: Option<String>,
+    /// Whether this installation has written the configuration before, where that is known.
+    has_registered: Option<bool>,
+    restored_at: Option<Instant>,
+    written_at: Option<Instant>,
+    pub(super) min_write_interval: Duration,
     failures: u32,
 }
 
-/// The configuration, where the API server has said so.
-enum Live {
+/// The configuration in the cluster.
+enum LiveConfig {
+    /// `None` where it does not exist.
     Known(Option<Value>),
+    /// The API server has not said yet.
     Unknown,
 }
 
-/// What is to be done about the registration.
+/// What the leader is to do.
 enum Action {
-    /// The CA alone is put right; the rest is somebody's.
-    Bundle,
-    Nothing,
-    Put,
-    /// As `Put`, against somebody's will.
+    None,
+    /// As `Write`, although somebody removed or changed the configuration.
     Restore,
+    /// Set the CA alone; the rest is as somebody changed it.
+    SetCa,
+    Write,
 }
 
 impl Reconciler {
     pub(super) fn new(
-        calls: WebhookConfigClient,
-        discovery: Discovery,
+        client: WebhookConfigClient,
+        discovery: PluralDiscovery,
         inputs: ControllerInputs,
         observer: Arc<dyn Observer>,
-        bundle: watch::Sender<Option<String>>,
     ) -> Self {
         Self {
-            calls,
+            client,
             discovery,
             inputs,
-            observer,
-            bundle,
-            live: Live::Unknown,
-            listed: None,
-            away: false,
-            looked: Instant::now(),
-            conditions: None,
-            deployment: None,
-            role: None,
-            registered: None,
-            seen: false,
-            restored: None,
-            put: None,
-            pause: PUT,
-            told: LastReported::default(),
+            reporter: Reporter::new(observer),
+            live: LiveConfig::Unknown,
+            is_stale: false,
+            polled_at: Instant::now(),
+            supports_match_conditions: None,
+            deployment_uid: None,
+            cluster_role_uid: None,
+            has_registered: None,
+            restored_at: None,
+            written_at: None,
+            min_write_interval: MIN_WRITE_INTERVAL,
             failures: 0,
         }
     }
 
-    /// Takes in what the watch brings.
-    pub(super) fn take(&mut self, event: Result<watcher::Event<DynamicObject>, watcher::Error>) {
-        let value = |object: DynamicObject| serde_json::to_value(object).ok();
+    /// Takes what the watch brings: the configuration, or `None` where it does not exist.
+    pub(super) fn on_watch_event(&mut self, event: Result<Option<DynamicObject>, watcher::Error>) {
         match event {
-            Ok(watcher::Event::Init) => self.listed = None,
-            Ok(watcher::Event::InitApply(object)) => self.listed = value(object),
-            Ok(watcher::Event::InitDone) => self.live = Live::Known(self.listed.take()),
-            Ok(watcher::Event::Apply(object)) => self.live = Live::Known(value(object)),
-            Ok(watcher::Event::Delete(_)) => self.live = Live::Known(None),
+            Ok(object) => {
+                self.live = LiveConfig::Known(object.and_then(|object| serde_json::to_value(object).ok()));
+            }
             Err(error) => {
-                tracing::debug!(%error, "The watch of the registration failed");
-                (self.away, self.conditions) = (true, None);
+                tracing::debug!(%error, "The watch of the webhook configuration failed");
+                (self.is_stale, self.supports_match_conditions) = (true, None);
             }
         }
     }
 
-    /// What another replica may have done since is asked for again.
-    pub(super) fn forget(&mut self) {
-        self.registered = None;
-        // What the log alone was told of is an Event by the one who leads.
-        self.told.standing = None;
+    /// Forgets what another leader may have changed since.
+    pub(super) fn on_leadership_change(&mut self) {
+        self.has_registered = None;
+        // What only the log was told becomes an Event when this replica leads.
+        self.reporter.forget_live_state();
     }
 
-    /// Does what is to be done; how long to wait for the next step at most.
-    pub(super) async fn step(&mut self) -> Duration {
-        match self.attempt().await {
+    /// Reconciles once; returns after what time at the latest to do it again.
+    pub(super) async fn reconcile(&mut self) -> Duration {
+        match self.try_reconcile().await {
             Ok(wait) => {
-                if self.told.trouble.take().is_some() {
-                    tracing::info!("The registration is looked after again");
-                }
+                self.reporter.succeeded();
                 self.failures = 0;
-                wait.unwrap_or(LOOK)
+                wait.unwrap_or(POLL_INTERVAL)
             }
-            Err(ApiError::Refused { code: 409, message }) => {
-                tracing::debug!(%message, "The registration changed meanwhile");
-                SHORTEST_WAIT
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(%error, "The webhook configuration was changed meanwhile");
+                MIN_BACKOFF
             }
-            Err(fault) => {
-                let words = fault.to_string();
-                if self.told.trouble.as_ref() != Some(&words) {
-                    tracing::error!(error = %words, "Failed to look after the registration with the API server");
-                    self.told.trouble = Some(words);
-                }
-                let wait = SHORTEST_WAIT.saturating_mul(1 << self.failures.min(8)).min(LONGEST_WAIT);
+            Err(error) => {
+                self.reporter.failed(&error);
+                let backoff = MIN_BACKOFF.saturating_mul(1 << self.failures.min(8)).min(MAX_BACKOFF);
                 self.failures += 1;
-                wait
+                backoff
             }
         }
     }
 
-    async fn attempt(&mut self) -> Result<Option<Duration>, ApiError> {
-        let Desired::Managed(mut plan) = self.inputs.plan.borrow().clone() else { return Ok(None) };
-        if self.away || self.looked.elapsed() >= LOOK {
-            self.look(&plan.registration.name).await?;
+    async fn try_reconcile(&mut self) -> Result<Option<Duration>, ApiError> {
+        let Desired::Managed(mut spec) = self.inputs.desired.borrow().clone() else { return Ok(None) };
+        if self.is_stale || self.polled_at.elapsed() >= POLL_INTERVAL {
+            self.poll(&spec.parameters.name).await?;
         }
-        let Live::Known(live) = &self.live else { return Ok(None) };
+        let LiveConfig::Known(live) = &self.live else { return Ok(None) };
         let live = live.clone();
-        let conditions = match self.conditions {
-            Some(knows) => knows,
-            None => *self.conditions.insert(self.calls.knows_conditions().await?),
+        spec.parameters.match_conditions = self.supports_match_conditions().await?;
+        spec.parameters.plurals = self.discovery.plurals(&spec.snapshot).await;
+        let ca = match &self.inputs.ca_bundle {
+            Some(ca_bundle) => DesiredCa::Own(ca_bundle.borrow().clone()),
+            None => DesiredCa::External,
         };
-        plan.registration.match_conditions = conditions;
-        plan.registration.plurals = self.discovery.plurals(&plan.snapshot).await;
-        let bundle = self.inputs.bundle.as_ref().map(|bundle| bundle.borrow().clone());
-        let (wanted, kept) = wanted(&plan, bundle.clone().flatten(), bundle.is_none(), live.as_ref());
-        let standing = live_state(live.as_ref(), &wanted, hash);
-        self.report(&standing, live.as_ref(), &wanted);
-        let leads = *self.inputs.leading.borrow();
-        if !leads {
-            self.tell_aside(&standing);
+        let DesiredConfig { config: desired, kept_policies } = DesiredConfig::new(&spec, &ca, live.as_ref());
+        let live_state = live_state(live.as_ref(), &desired, hash);
+        self.report_state(&live_state, live.as_ref(), &desired);
+        if !*self.inputs.is_leader.borrow() {
+            self.reporter.log_modified(&live_state);
             return Ok(None);
         }
-        if self.deployment.is_none() {
-            self.deployment = self.calls.deployment(&plan.service).await?;
-        }
-        let role = self.calls.role(&plan.registration.name).await?;
-        if replace(&mut self.role, role) {
-            self.registered = None;
-        }
-        self.tell_policies(kept);
-        self.tell_mixed(kinds_in_several_versions(&plan.snapshot));
-        if bundle == Some(None) {
-            // A certificate of driftwall's own that is not made yet.
+        self.update_uids(&spec).await?;
+        self.reporter.kept_policies(kept_policies);
+        self.reporter.kinds_in_several_versions(kinds_in_several_versions(&spec.snapshot));
+        if ca == DesiredCa::Own(None) {
+            // driftwall's own certificate has not been created yet.
             return Ok(None);
         }
-        let deed = self.deed(&plan, &standing, live.as_ref(), &wanted).await?;
-        let pause = match deed {
-            Action::Restore => left(self.restored, RESTORED),
-            Action::Put => left(self.put, self.pause),
-            Action::Bundle | Action::Nothing => None,
-        };
-        match (deed, live, pause) {
-            (Action::Nothing, _, _) | (Action::Bundle, None, _) => {}
-            (Action::Put | Action::Restore, _, Some(left)) => return Ok(Some(left)),
-            (Action::Restore, _, None) => {
-                self.restored = Some(Instant::now());
-                self.tell(&plan, &standing);
-                self.put(&plan, wanted).await?;
-                self.happened("RegistrationRestored", format!("{} is put back", plan.registration.name));
-            }
-            (Action::Put, _, None) => self.put(&plan, wanted).await?,
-            (Action::Bundle, Some(live), _) => {
-                self.tell(&plan, &standing);
-                let patched = self.calls.patch(&plan.registration.name, &only_bundles(&live, &wanted)).await;
-                self.written(patched)?;
-            }
-        }
-        if matches!(standing, LiveState::Absent | LiveState::Modified(_)) && self.registered == Some(true) {
-            self.tell(&plan, &standing);
-            return Ok(Some(WAY_BACK));
-        }
-        if self.registered != Some(true) {
-            let (deployment, role) = self.marks();
-            self.calls.remember(&plan.service, &format!("{deployment} {role}")).await?;
-            self.registered = Some(true);
-        }
-        self.told.standing = None;
-        Ok(None)
+        self.lead(&spec, live, desired, &live_state).await
     }
 
-    /// Looks without the watch.
-    async fn look(&mut self, name: &str) -> Result<(), ApiError> {
-        self.looked = Instant::now();
-        match self.calls.configuration(name).await {
-            Ok(found) => {
-                (self.live, self.away) = (Live::Known(found), false);
-                Ok(())
-            }
-            Err(fault) => {
-                self.observer.set_state(WebhookConfigState::Unknown, None);
-                // An API server that comes back may be another one.
-                (self.away, self.conditions) = (true, None);
-                Err(fault)
-            }
+    async fn supports_match_conditions(&mut self) -> Result<bool, ApiError> {
+        if let Some(supported) = self.supports_match_conditions {
+            return Ok(supported);
         }
+        let supported = self.client.supports_match_conditions().await?;
+        self.supports_match_conditions = Some(supported);
+        Ok(supported)
     }
 
-    /// What the leader does.
-    async fn deed(
-        &mut self,
-        plan: &WebhookSpec,
-        standing: &LiveState,
-        live: Option<&Value>,
-        wanted: &Value,
-    ) -> Result<Action, ApiError> {
-        let has_bundle = live.is_none_or(|live| has_bundles(live, wanted));
-        match standing {
-            LiveState::InSync if has_bundle && self.is_owned(live) => {
-                if self.registered.is_none() {
-                    self.registered = Some(self.has_registered(plan).await?);
-                }
-                return Ok(Action::Nothing);
-            }
-            LiveState::InSync | LiveState::Outdated => return Ok(Action::Put),
-            LiveState::Absent | LiveState::Modified(_) => {}
+    async fn update_uids(&mut self, spec: &WebhookSpec) -> Result<(), ApiError> {
+        if self.deployment_uid.is_none() {
+            self.deployment_uid = self.client.deployment_uid(&spec.service).await?;
+            self.reporter.set_deployment_uid(self.deployment_uid.as_deref().unwrap_or_default());
         }
-        self.registered = Some(self.has_registered(plan).await?);
-        Ok(match (self.registered, standing) {
-            (Some(true), _) if plan.restore => Action::Restore,
-            (Some(true), LiveState::Modified(_)) if !has_bundle => Action::Bundle,
-            (Some(true), _) => Action::Nothing,
-            _ => Action::Put,
-        })
-    }
-
-    /// Whether this installation has registered before: then a registration that is
-    /// missing was removed by somebody.
-    async fn has_registered(&self, plan: &WebhookSpec) -> Result<bool, ApiError> {
-        let remembered = self.calls.remembered(&plan.service).await?;
-        let (deployment, role) = self.marks();
-        Ok(remembered.is_some_and(|remembered| {
-            let (of, by) = remembered.split_once(' ').unwrap_or((&remembered, UNKNOWN));
-            // A role that cannot be read for a while is no other one.
-            of == deployment && (by == role || [by, role].contains(&UNKNOWN))
-        }))
-    }
-
-    /// What tells this installation from others of its name. When the `ClusterRole` goes,
-    /// the garbage collector takes the configuration along: that is nobody's way out.
-    fn marks(&self) -> (&str, &str) {
-        (self.deployment.as_deref().unwrap_or(UNKNOWN), self.role.as_deref().unwrap_or(UNKNOWN))
-    }
-
-    /// Whether the configuration goes with the `ClusterRole` that is there.
-    fn is_owned(&self, live: Option<&Value>) -> bool {
-        let owners = || live.and_then(|live| live["metadata"]["ownerReferences"].as_array()).into_iter().flatten();
-        self.role.as_ref().is_none_or(|role| owners().any(|owner| owner["uid"] == **role))
-    }
-
-    async fn put(&mut self, plan: &WebhookSpec, mut wanted: Value) -> Result<(), ApiError> {
-        let name = &plan.registration.name;
-        self.put = Some(Instant::now());
-        if let Some(uid) = &self.role {
-            wanted["metadata"]["ownerReferences"] = json!([{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid}]);
+        let cluster_role_uid = self.client.cluster_role_uid(&spec.parameters.name).await?;
+        if self.cluster_role_uid != cluster_role_uid {
+            self.cluster_role_uid = cluster_role_uid;
+            self.has_registered = None;
         }
-        if let Live::Known(Some(live)) = &self.live {
-            // What somebody deletes or changes at this moment is not made again or undone.
-            for guard in ["resourceVersion", "uid"] {
-                wanted["metadata"][guard] = live["metadata"][guard].clone();
-            }
-        }
-        let applied = self.calls.apply(name, &wanted).await;
-        let applied = self.written(applied)?;
-        // A server-side apply leaves what others have added.
-        if live_state(Some(&applied), &wanted, hash) != LiveState::InSync {
-            let replaced = self.calls.patch(name, &all_webhooks(&applied, &wanted)).await;
-            self.written(replaced)?;
-        }
-        let webhooks = wanted["webhooks"].as_array();
-        let rules = webhooks.into_iter().flatten().filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len);
-        tracing::info!(%name, rules = rules.sum::<usize>(), "Registered with the API server");
-        let state = if names_a_ca(&wanted) { WebhookConfigState::InSync } else { WebhookConfigState::MissingCa };
-        self.observer.set_state(state, wanted["webhooks"][0]["failurePolicy"].as_str());
         Ok(())
     }
 
-    /// Takes in what was written.
-    fn written(&mut self, outcome: Result<Value, ApiError>) -> Result<Value, ApiError> {
-        if matches!(outcome, Err(ApiError::Refused { code: 409, .. })) {
-            // Somebody was faster; what they left is looked at first.
-            self.away = true;
-        } else {
-            self.observer.record_write(outcome.is_ok());
+    /// What only the leader does: writes the configuration, or reports why it must not.
+    async fn lead(
+        &mut self,
+        spec: &WebhookSpec,
+        live: Option<Value>,
+        desired: Value,
+        live_state: &LiveState,
+    ) -> Result<Option<Duration>, ApiError> {
+        let name = &spec.parameters.name;
+        match self.choose_action(spec, live_state, live.as_ref(), &desired).await? {
+            Action::None => {}
+            Action::Restore => {
+                if let Some(wait) = remaining(self.restored_at, MIN_RESTORE_INTERVAL) {
+                    return Ok(Some(wait));
+                }
+                self.restored_at = Some(Instant::now());
+                self.reporter.modified(spec, live_state);
+                self.write(name, desired).await?;
+                self.reporter
+                    .event("RegistrationRestored", format!("ValidatingWebhookConfiguration {name} was restored"));
+            }
+            Action::SetCa => {
+                if let Some(live) = live {
+                    self.reporter.modified(spec, live_state);
+                    let patched = self.client.json_patch(name, ca_patch(&live, &desired)).await;
+                    self.on_written(patched)?;
+                }
+            }
+            Action::Write => {
+                if let Some(wait) = remaining(self.written_at, self.min_write_interval) {
+                    return Ok(Some(wait));
+                }
+                self.write(name, desired).await?;
+            }
         }
-        let written = outcome?;
-        self.seen = true;
-        self.bundle.send_if_modified(|now| replace(now, Some(bundle_of(&written))));
-        self.live = Live::Known(Some(written.clone()));
+        if matches!(live_state, LiveState::Absent | LiveState::Modified(_)) && self.has_registered == Some(true) {
+            self.reporter.modified(spec, live_state);
+            return Ok(Some(REENABLE_POLL_INTERVAL));
+        }
+        if self.has_registered != Some(true) {
+            let (deployment, cluster_role) = self.installation();
+            let installation = format!("{deployment} {cluster_role}");
+            self.client.set_registered_installation(&spec.service, &installation).await?;
+            self.has_registered = Some(true);
+        }
+        self.reporter.forget_live_state();
+        Ok(None)
+    }
+
+    /// Reads the configuration, beside the watch.
+    async fn poll(&mut self, name: &str) -> Result<(), ApiError> {
+        self.polled_at = Instant::now();
+        match self.client.config(name).await {
+            Ok(found) => {
+                (self.live, self.is_stale) = (LiveConfig::Known(found), false);
+                Ok(())
+            }
+            Err(error) => {
+                self.reporter.set_state(WebhookConfigState::Unknown, None);
+                // An API server that comes back may be another version.
+                (self.is_stale, self.supports_match_conditions) = (true, None);
+                Err(error)
+            }
+        }
+    }
+
+    async fn choose_action(
+        &mut self,
+        spec: &WebhookSpec,
+        live_state: &LiveState,
+        live: Option<&Value>,
+        desired: &Value,
+    ) -> Result<Action, ApiError> {
+        let has_desired_ca = live.is_none_or(|live| has_desired_ca(live, desired));
+        match live_state {
+            LiveState::InSync if has_desired_ca && self.is_owned(live) => {
+                if self.has_registered.is_none() {
+                    self.has_registered = Some(self.read_has_registered(spec).await?);
+                }
+                return Ok(Action::None);
+            }
+            LiveState::InSync | LiveState::Outdated => return Ok(Action::Write),
+            LiveState::Absent | LiveState::Modified(_) => {}
+        }
+        let has_registered = self.read_has_registered(spec).await?;
+        self.has_registered = Some(has_registered);
+        Ok(match live_state {
+            // Nobody removed or changed what this installation has never written.
+            _ if !has_registered => Action::Write,
+            _ if spec.self_heal => Action::Restore,
+            LiveState::Modified(_) if !has_desired_ca => Action::SetCa,
+            _ => Action::None,
+        })
+    }
+
+    /// Whether this installation has written the configuration before: then a missing
+    /// one was removed by somebody.
+    async fn read_has_registered(&self, spec: &WebhookSpec) -> Result<bool, ApiError> {
+        let Some(registered) = self.client.registered_installation(&spec.service).await? else {
+            return Ok(false);
+        };
+        let (deployment, cluster_role) = self.installation();
+        let (registered_deployment, registered_role) = registered.split_once(' ').unwrap_or((&registered, UNKNOWN_UID));
+        // A role that cannot be read for a while is not another role.
+        let is_same_role = registered_role == cluster_role || [registered_role, cluster_role].contains(&UNKNOWN_UID);
+        Ok(registered_deployment == deployment && is_same_role)
+    }
+
+    /// What tells this installation from others of its name: the uids of the Deployment and
+    /// of the `ClusterRole`. When the `ClusterRole` is deleted, the garbage collector deletes
+    /// the configuration too, and that is not somebody's removal.
+    fn installation(&self) -> (&str, &str) {
+        let deployment = self.deployment_uid.as_deref().unwrap_or(UNKNOWN_UID);
+        let cluster_role = self.cluster_role_uid.as_deref().unwrap_or(UNKNOWN_UID);
+        (deployment, cluster_role)
+    }
+
+    /// Whether the `ClusterRole` that exists owns the configuration.
+    fn is_owned(&self, live: Option<&Value>) -> bool {
+        let Some(role) = &self.cluster_role_uid else { return true };
+        let owners = live.and_then(|live| live["metadata"]["ownerReferences"].as_array());
+        owners.into_iter().flatten().any(|owner| owner["uid"] == **role)
+    }
+
+    async fn write(&mut self, name: &str, mut desired: Value) -> Result<(), ApiError> {
+        self.written_at = Some(Instant::now());
+        if let Some(uid) = &self.cluster_role_uid {
+            desired["metadata"]["ownerReferences"] = json!([
+                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid},
+            ]);
+        }
+        if let LiveConfig::Known(Some(live)) = &self.live {
+            // Fails where somebody deletes or changes the configuration at this moment.
+            for precondition in ["resourceVersion", "uid"] {
+                desired["metadata"][precondition] = live["metadata"][precondition].clone();
+            }
+        }
+        let applied = self.client.apply(name, &desired).await;
+        let applied = self.on_written(applied)?;
+        // A server-side apply leaves what others have added.
+        if live_state(Some(&applied), &desired, hash) != LiveState::InSync {
+            let replaced = self.client.json_patch(name, webhooks_patch(&applied, &desired)).await;
+            self.on_written(replaced)?;
+        }
+        let webhooks = desired["webhooks"].as_array().into_iter().flatten();
+        let rules: usize = webhooks.filter_map(|webhook| webhook["rules"].as_array()).map(Vec::len).sum();
+        tracing::info!(%name, rules, "Webhook configuration written");
+        let state = if names_a_ca(&desired) { WebhookConfigState::InSync } else { WebhookConfigState::MissingCa };
+        self.reporter.set_state(state, desired["webhooks"][0]["failurePolicy"].as_str());
+        Ok(())
+    }
+
+    /// Takes the answer to a write.
+    fn on_written(&mut self, answer: Result<Value, ApiError>) -> Result<Value, ApiError> {
+        if answer.as_ref().is_err_and(ApiError::is_conflict) {
+            // Somebody was faster; their version is read first.
+            self.is_stale = true;
+        } else {
+            self.reporter.record_write(answer.is_ok());
+        }
+        let written = answer?;
+        self.reporter.config_seen();
+        self.live = LiveConfig::Known(Some(written.clone()));
         Ok(written)
     }
 
-    fn report(&mut self, standing: &LiveState, live: Option<&Value>, wanted: &Value) {
-        let has_bundle = live.is_some_and(|live| has_bundles(live, wanted));
-        let is_trusted = live.is_none_or(names_a_ca);
-        let state = match standing {
-            LiveState::InSync | LiveState::Outdated if !is_trusted => WebhookConfigState::MissingCa,
+    fn report_state(&mut self, live_state: &LiveState, live: Option<&Value>, desired: &Value) {
+        let has_ca = live.is_none_or(names_a_ca);
+        let has_desired_ca = live.is_some_and(|live| has_desired_ca(live, desired));
+        let state = match live_state {
             LiveState::Absent => WebhookConfigState::Absent,
-            LiveState::InSync if has_bundle => WebhookConfigState::InSync,
-            LiveState::InSync | LiveState::Outdated => WebhookConfigState::Pending,
             LiveState::Modified(_) => WebhookConfigState::Changed,
+            LiveState::InSync | LiveState::Outdated if !has_ca => WebhookConfigState::MissingCa,
+            LiveState::InSync if has_desired_ca => WebhookConfigState::InSync,
+            LiveState::InSync | LiveState::Outdated => WebhookConfigState::Pending,
         };
-        self.observer.set_state(state, live.and_then(writes).and_then(|webhook| webhook["failurePolicy"].as_str()));
-        self.bundle.send_if_modified(|now| replace(now, live.map(bundle_of)));
-        if !replace(&mut self.told.untrusted, !is_trusted) || is_trusted {
-            return;
-        }
-        tracing::error!(
-            "The registration names no CA: API servers cannot call driftwall; failurePolicy is Ignore until it does"
-        );
+        let writes = live.and_then(writes_webhook);
+        self.reporter.set_state(state, writes.and_then(|webhook| webhook["failurePolicy"].as_str()));
+        self.reporter.ca_missing(!has_ca);
     }
 }
 
-/// What is left of a pause since then.
-fn left(since: Option<Instant>, pause: Duration) -> Option<Duration> {
-    since.map(|since| pause.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
-}
-
-/// Whether there was something else.
-fn replace<T: PartialEq>(now: &mut T, with: T) -> bool {
-    let is_other = *now != with;
-    *now = with;
-    is_other
+/// What remains of an interval that began then.
+fn remaining(since: Option<Instant>, interval: Duration) -> Option<Duration> {
+    let remaining = interval.saturating_sub(since?.elapsed());
+    (!remaining.is_zero()).then_some(remaining)
 }

@@ -1,4 +1,8 @@
-//! The `caBundle` that API servers trust, as it stands in the webhook configuration.
+//! The `caBundle` that API servers trust, as it is in the webhook configuration.
+//!
+//! Beside the controller's watch of the same object, this polls: it also runs where
+//! driftwall does not manage the configuration, and a certificate must not be signed
+//! by a new CA before the registered ones are known.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -6,58 +10,58 @@ use std::time::Duration;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Api;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use crate::cluster::api_error::{none_if_not_found, with_timeout};
 use crate::cluster::context::ClusterContext;
-use crate::cluster::reason;
+use crate::telemetry::LogChanges;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(2);
-/// The API server's answer to one.
-const ANSWER: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What API servers trust, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RegisteredCa {
-    /// It was not looked at yet, which is not the same as nothing.
+    /// The `caBundle` of the configuration, PEM; empty where it names no CA.
+    Bundle(String),
+    /// There is no webhook configuration.
+    NoWebhookConfig,
+    /// The configuration has not been read yet, which is not the same as no configuration.
     #[default]
     Unknown,
-    /// There is no such configuration.
-    NoWebhookConfig,
-    /// The `caBundle` of the configuration, as PEM; empty where it names no CA.
-    Bundle(String),
 }
 
-/// Looks at the `caBundle` of the configuration `name`, for ever. What cannot be
-/// looked at stays what it was.
+/// Polls the `caBundle` of the configuration `name`; never returns. While the
+/// configuration cannot be read, the last value stays.
 pub async fn poll_registered_ca(
-    home: &ClusterContext,
+    context: &ClusterContext,
     name: &str,
-    trusted: &watch::Sender<RegisteredCa>,
+    registered: &watch::Sender<RegisteredCa>,
 ) -> Infallible {
-    let api = Api::<ValidatingWebhookConfiguration>::all(home.client.clone());
-    let mut told = String::new();
+    let api = Api::<ValidatingWebhookConfiguration>::all(context.client.clone());
+    let mut problem = LogChanges::default();
     loop {
-        let error = match timeout(ANSWER, api.get_opt(name)).await {
-            Ok(Ok(found)) => {
-                let now = found.map_or(RegisteredCa::NoWebhookConfig, |found| RegisteredCa::Bundle(bundle(found)));
-                trusted.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
-                String::new()
+        match none_if_not_found(with_timeout(REQUEST_TIMEOUT, api.get(name)).await) {
+            Ok(config) => {
+                let current = match config {
+                    Some(config) => RegisteredCa::Bundle(ca_bundle(config)),
+                    None => RegisteredCa::NoWebhookConfig,
+                };
+                registered.send_if_modified(|last| std::mem::replace(last, current.clone()) != current);
+                problem.recovered();
             }
-            Ok(Err(error)) => reason(&error),
-            Err(_) => "the API server does not answer in time".to_owned(),
-        };
-        if told != error && !error.is_empty() {
-            tracing::warn!(configuration = %name, %error, "Registered CAs could not be looked at");
+            Err(error) if problem.is_new(&error.to_string()) => {
+                tracing::warn!(configuration = %name, %error, "Failed to read the registered CAs");
+            }
+            Err(_) => {}
         }
-        told = error;
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// All webhooks of a configuration of driftwall's are one server.
-fn bundle(configuration: ValidatingWebhookConfiguration) -> String {
-    let mut webhooks = configuration.webhooks.into_iter().flatten();
+/// The first CA bundle: all webhooks of driftwall's configuration are one server.
+fn ca_bundle(config: ValidatingWebhookConfiguration) -> String {
+    let mut webhooks = config.webhooks.into_iter().flatten();
     let bundle = webhooks.find_map(|webhook| webhook.client_config.ca_bundle);
     bundle.map(|bundle| String::from_utf8_lossy(&bundle.0).into_owned()).unwrap_or_default()
 }

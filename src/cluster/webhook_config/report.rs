@@ -1,103 +1,175 @@
-//! What is said of a registration that is not as driftwall left it.
+//! Reports the state of the webhook configuration: metrics, log lines and Events, each change once.
 
-use super::WebhookSpec;
-use super::client::REGISTERED;
-use super::reconciler::Reconciler;
+use std::sync::Arc;
+
+use super::client::REGISTERED_ANNOTATION;
+use super::{Observer, WebhookConfigState, WebhookSpec};
+use crate::cluster::api_error::ApiError;
+use crate::telemetry::LogChanges;
 use driftwall_core::webhook_config::LiveState;
 
-/// What was said last, which is not said again.
-#[derive(Default)]
-pub(super) struct LastReported {
-    pub(super) standing: Option<LiveState>,
-    pub(super) trouble: Option<String>,
-    pub(super) policies: Vec<(String, String)>,
-    pub(super) mixed: Vec<String>,
-    pub(super) untrusted: bool,
+/// Reports what differs from the last report.
+pub(super) struct Reporter {
+    observer: Arc<dyn Observer>,
+    /// The uid of driftwall's Deployment, which Events are about; empty until it could be read.
+    deployment_uid: String,
+    /// Whether this process has seen the configuration in the cluster.
+    has_seen_config: bool,
+    live_state: Option<LiveState>,
+    kept_policies: Vec<(String, String)>,
+    kinds_in_several_versions: Vec<String>,
+    is_ca_missing: bool,
+    problem: LogChanges,
 }
 
-impl Reconciler {
-    /// Says once how the registration stands that is not kept.
-    pub(super) fn tell(&mut self, plan: &WebhookSpec, standing: &LiveState) {
-        if self.told.standing.as_ref() == Some(standing) {
-            return;
+impl Reporter {
+    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer,
+            deployment_uid: String::new(),
+            has_seen_config: false,
+            live_state: None,
+            kept_policies: Vec::new(),
+            kinds_in_several_versions: Vec::new(),
+            is_ca_missing: false,
+            problem: LogChanges::default(),
         }
-        self.told.standing = Some(standing.clone());
-        let Some((reason, note)) = note(plan, standing) else { return };
-        tracing::error!(%note, "Registration not as it was left");
-        self.happened(reason, note);
     }
 
-    /// The same on a replica that does not lead: its log, and no more.
-    pub(super) fn tell_aside(&mut self, standing: &LiveState) {
-        let before = self.told.standing.replace(standing.clone());
-        if before.as_ref() == Some(standing) {
+    pub(super) fn set_deployment_uid(&mut self, uid: &str) {
+        uid.clone_into(&mut self.deployment_uid);
+    }
+
+    pub(super) fn set_state(&self, state: WebhookConfigState, failure_policy: Option<&str>) {
+        self.observer.set_state(state, failure_policy);
+    }
+
+    pub(super) fn record_write(&self, succeeded: bool) {
+        self.observer.record_write(succeeded);
+    }
+
+    pub(super) fn config_seen(&mut self) {
+        self.has_seen_config = true;
+    }
+
+    /// Makes the next report of a drift an Event again.
+    pub(super) fn forget_live_state(&mut self) {
+        self.live_state = None;
+    }
+
+    pub(super) fn failed(&mut self, error: &ApiError) {
+        if self.problem.is_new(&error.to_string()) {
+            tracing::error!(%error, "Failed to reconcile the webhook configuration");
+        }
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        if self.problem.recovered() {
+            tracing::info!("Reconciling the webhook configuration works again");
+        }
+    }
+
+    /// On the leader: that somebody removed or changed the configuration.
+    pub(super) fn modified(&mut self, spec: &WebhookSpec, live_state: &LiveState) {
+        if self.live_state.as_ref() == Some(live_state) {
             return;
         }
-        match standing {
-            LiveState::Absent if self.seen => tracing::error!("Registration removed"),
-            LiveState::Modified(what) => tracing::error!(what = %listed(what), "Registration changed by somebody"),
+        self.live_state = Some(live_state.clone());
+        if let Some((reason, note)) = event_note(spec, live_state) {
+            tracing::error!(%note, "Webhook configuration was modified");
+            self.event(reason, note);
+        }
+    }
+
+    /// The same on the other replicas: only in the log.
+    pub(super) fn log_modified(&mut self, live_state: &LiveState) {
+        let before = self.live_state.replace(live_state.clone());
+        if before.as_ref() == Some(live_state) {
+            return;
+        }
+        match live_state {
+            LiveState::Absent if self.has_seen_config => tracing::error!("Webhook configuration was removed"),
+            LiveState::Modified(differences) => {
+                tracing::error!(differences = %joined(differences), "Webhook configuration was modified");
+            }
             LiveState::Absent | LiveState::InSync | LiveState::Outdated => {}
         }
-        self.seen |= *standing != LiveState::Absent;
+        self.has_seen_config |= *live_state != LiveState::Absent;
     }
 
-    pub(super) fn tell_policies(&mut self, kept: Vec<(String, String)>) {
-        if kept == self.told.policies {
+    /// That webhooks keep the failure policy that an operator set.
+    pub(super) fn kept_policies(&mut self, kept: Vec<(String, String)>) {
+        if kept == self.kept_policies {
             return;
         }
         for (name, policy) in &kept {
-            tracing::warn!(webhook = %name, %policy, "An operator's failurePolicy stays");
-            self.happened("FailurePolicyChanged", format!("failurePolicy of {name} is {policy} by an operator's hand"));
+            tracing::warn!(webhook = %name, %policy, "Keeping the failurePolicy that an operator set");
+            self.event(
+                "FailurePolicyChanged",
+                format!("an operator set failurePolicy of {name} to {policy}; it is kept"),
+            );
         }
-        self.told.policies = kept;
+        self.kept_policies = kept;
     }
 
-    pub(super) fn tell_mixed(&mut self, mixed: Vec<String>) {
-        if mixed != self.told.mixed && !mixed.is_empty() {
-            let kinds = listed(&mixed);
-            tracing::warn!(%kinds, "Git declares kinds in several versions; a write in another one than the object's passes with an error");
+    pub(super) fn kinds_in_several_versions(&mut self, kinds: Vec<String>) {
+        if kinds != self.kinds_in_several_versions && !kinds.is_empty() {
+            tracing::warn!(
+                kinds = %joined(&kinds),
+                "Git declares kinds in several versions; a write in another version than the declared one cannot be compared"
+            );
         }
-        self.told.mixed = mixed;
+        self.kinds_in_several_versions = kinds;
     }
 
-    pub(super) fn happened(&self, reason: &'static str, note: String) {
-        self.observer.record_event(reason, note, self.deployment.as_deref().unwrap_or_default());
+    /// Whether the configuration names no CA.
+    pub(super) fn ca_missing(&mut self, is_missing: bool) {
+        if is_missing && !self.is_ca_missing {
+            tracing::error!(
+                "The webhook configuration names no CA, so API servers cannot call driftwall; failurePolicy is Ignore until it does"
+            );
+        }
+        self.is_ca_missing = is_missing;
+    }
+
+    pub(super) fn event(&self, reason: &'static str, note: String) {
+        self.observer.record_event(reason, note, &self.deployment_uid);
     }
 }
 
-/// A reason in one word, and a sentence; `None` where all is well.
-pub(super) fn note(plan: &WebhookSpec, standing: &LiveState) -> Option<(&'static str, String)> {
-    let (name, service) = (&plan.registration.name, &plan.service);
-    let way_back = if plan.restore {
-        "; it is put back".to_owned()
+/// A reason in one word, and a sentence; `None` where nobody modified the configuration.
+fn event_note(spec: &WebhookSpec, live_state: &LiveState) -> Option<(&'static str, String)> {
+    let (name, service) = (&spec.parameters.name, &spec.service);
+    let next = if spec.self_heal {
+        "; it is restored".to_owned()
     } else {
-        format!("; to register again: kubectl annotate lease {service} {REGISTERED}-, in driftwall's namespace")
+        format!(
+            "; to enable driftwall again: kubectl annotate lease {service} {REGISTERED_ANNOTATION}-, in driftwall's namespace"
+        )
     };
-    let told = match standing {
-        LiveState::Absent => (
-            "RegistrationRemoved",
-            format!("the ValidatingWebhookConfiguration {name} is removed: no write is held against Git{way_back}"),
-        ),
-        LiveState::Modified(what) => {
-            let meanwhile = if plan.restore { "" } else { "; nothing that Git declares from now on is added to it" };
-            let what = listed(what);
-            (
-                "RegistrationChanged",
-                format!(
-                    "the ValidatingWebhookConfiguration {name} is changed by somebody: {what}{meanwhile}{way_back}"
-                ),
-            )
+    match live_state {
+        LiveState::Absent => {
+            let note =
+                format!("ValidatingWebhookConfiguration {name} was removed: no write is compared with Git{next}");
+            Some(("RegistrationRemoved", note))
         }
-        LiveState::InSync | LiveState::Outdated => return None,
-    };
-    Some(told)
+        LiveState::Modified(differences) => {
+            let meanwhile = if spec.self_heal { "" } else { "; what Git newly declares is not added to it" };
+            let differences = joined(differences);
+            let note = format!("ValidatingWebhookConfiguration {name} was modified: {differences}{meanwhile}{next}");
+            Some(("RegistrationChanged", note))
+        }
+        LiveState::InSync | LiveState::Outdated => None,
+    }
 }
 
-/// Differences that are named; an Event's note has 1024 characters.
-const NAMED: usize = 6;
+/// Items that are named; an Event's note is limited to 1024 bytes.
+const MAX_NAMED: usize = 6;
 
-pub(super) fn listed(what: &[String]) -> String {
-    let more = what.len().saturating_sub(NAMED);
-    let named = what.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-    if more == 0 { named } else { format!("{named}; and {more} more") }
+fn joined(items: &[String]) -> String {
+    let named = items.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match items.len().saturating_sub(MAX_NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
 }

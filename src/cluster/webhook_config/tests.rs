@@ -1,25 +1,54 @@
-//! The registrar before an API server of the test's own.
-
-mod server;
+//! The reconciler at the fake API server.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::http::Method;
-use kube::runtime::watcher::Event;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use self::server::{ApiServer, CONFIGURATION, DEPLOYMENT, LEASE, ROLE};
+use super::client::WebhookConfigClient;
+use super::discovery::PluralDiscovery;
+use super::reconciler::Reconciler;
 use super::*;
+use crate::cluster::testing::api_server::ApiServer;
 use driftwall_core::desired::{FileContents, Source, SourceContents};
 use driftwall_core::manifest;
 use driftwall_core::webhook_config::{Endpoint, Plurals};
 
-/// What was heard, word by word.
-#[derive(Default)]
-struct Ears(Mutex<Vec<String>>);
+const CONFIG: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/driftwall";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/ops/deployments/driftwall";
+const CLUSTER_ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/driftwall";
 
-impl Observer for Ears {
+/// `PEM` and `OTHER`, in base64.
+const PEM: &str = "UEVN";
+const OTHER: &str = "T1RIRVI=";
+
+/// A cluster in which driftwall is installed and has registered nothing yet.
+fn cluster() -> ApiServer {
+    let server = ApiServer::default();
+    server.put("/version", json!({"major": "1", "minor": "30"}));
+    server.put(DEPLOYMENT, json!({"metadata": {"uid": "one"}}));
+    server.put(CLUSTER_ROLE, json!({"metadata": {"uid": "role"}}));
+    server.put(LEASE, json!({"metadata": {}}));
+    server
+}
+
+/// From now on writes of the configuration are refused.
+fn refuse_writes(server: &ApiServer) {
+    server.refuse(Some(Method::PATCH), "validatingwebhookconfigurations", StatusCode::FORBIDDEN);
+}
+
+/// From now on the ClusterRole must not be read.
+fn refuse_cluster_roles(server: &ApiServer) {
+    server.refuse(Some(Method::GET), "clusterroles", StatusCode::FORBIDDEN);
+}
+
+/// Keeps what it is told, one line each.
+#[derive(Default)]
+struct RecordingObserver(Mutex<Vec<String>>);
+
+impl Observer for RecordingObserver {
     fn set_state(&self, state: super::WebhookConfigState, policy: Option<&str>) {
         self.0.lock().unwrap().push(format!("{} {}", state.as_str(), policy.unwrap_or("-")));
     }
@@ -34,11 +63,12 @@ impl Observer for Ears {
     }
 }
 
-fn plan(kinds: &[&str]) -> WebhookSpec {
-    plan_of("v1", kinds)
+/// What Git declares: one object of each kind.
+fn spec_of(kinds: &[&str]) -> WebhookSpec {
+    spec_in("v1", kinds)
 }
 
-fn plan_of(version: &str, kinds: &[&str]) -> WebhookSpec {
+fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
     let text = kinds
         .iter()
         .map(|kind| format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: a, namespace: prod}}}}\n"))
@@ -49,7 +79,7 @@ fn plan_of(version: &str, kinds: &[&str]) -> WebhookSpec {
     let snapshot = Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap();
     WebhookSpec {
         snapshot: Arc::new(snapshot),
-        registration: WebhookParameters {
+        parameters: WebhookParameters {
             name: "driftwall".into(),
             labels: std::collections::BTreeMap::new(),
             ca_bundle: None,
@@ -63,309 +93,324 @@ fn plan_of(version: &str, kinds: &[&str]) -> WebhookSpec {
             plurals: Plurals::new(),
         },
         service: "driftwall".into(),
-        restore: false,
+        self_heal: false,
     }
 }
 
-/// A replica, with all that it goes by.
+/// A replica, with everything that it depends on.
 struct Replica {
     server: ApiServer,
-    keeper: Reconciler,
-    plan: watch::Sender<Desired>,
+    reconciler: Reconciler,
+    desired: watch::Sender<Desired>,
     inputs: ControllerInputs,
-    leading: watch::Sender<bool>,
+    is_leader: watch::Sender<bool>,
     ca: watch::Sender<Option<String>>,
-    live: watch::Receiver<Option<String>>,
-    ears: Arc<Ears>,
+    observer: Arc<RecordingObserver>,
 }
 
 impl Replica {
     fn new(server: &ApiServer) -> Self {
-        let (leading, leads) = watch::channel(true);
-        let (plan_in, plan_out) = watch::channel(Desired::Managed(Box::new(plan(&["ConfigMap"]))));
-        let (ca, ca_out) = watch::channel(Some("PEM".to_owned()));
-        let inputs = ControllerInputs { leading: leads, plan: plan_out, bundle: Some(ca_out) };
-        let given = inputs.clone();
-        let home = server.home();
-        let ears = Arc::new(Ears::default());
-        let bundle = watch::Sender::new(None);
-        let live = bundle.subscribe();
-        let calls = WebhookConfigClient::new(home.client.clone(), home.namespace.clone());
-        let discovery = Discovery::new(home.client.clone());
-        let mut keeper = Reconciler::new(calls, discovery, inputs, Arc::clone(&ears) as _, bundle);
-        keeper.pause = Duration::ZERO;
-        Self { server: server.clone(), keeper, plan: plan_in, inputs: given, leading, ca, live, ears }
+        let (is_leader, is_leader_receiver) = watch::channel(true);
+        let (desired, desired_receiver) = watch::channel(Desired::Managed(Box::new(spec_of(&["ConfigMap"]))));
+        let (ca, ca_receiver) = watch::channel(Some("PEM".to_owned()));
+        let inputs =
+            ControllerInputs { is_leader: is_leader_receiver, desired: desired_receiver, ca_bundle: Some(ca_receiver) };
+        let observer = Arc::new(RecordingObserver::default());
+        let client = server.client();
+        let mut reconciler = Reconciler::new(
+            WebhookConfigClient::new(client.clone(), "ops"),
+            PluralDiscovery::new(client),
+            inputs.clone(),
+            Arc::clone(&observer) as _,
+        );
+        reconciler.min_write_interval = Duration::ZERO;
+        Self { server: server.clone(), reconciler, desired, inputs, is_leader, ca, observer }
     }
 
-    /// Takes in what is there and does a step; what was heard of it.
-    async fn step(&mut self) -> String {
-        self.keeper.take(Ok(Event::Init));
-        if let Some(object) = self.server.get(CONFIGURATION) {
-            self.keeper.take(Ok(Event::InitApply(serde_json::from_value(object).unwrap())));
-        }
-        self.keeper.take(Ok(Event::InitDone));
-        self.keeper.step().await;
-        self.heard()
+    /// Takes what is in the cluster and reconciles once; what the observer was told.
+    async fn reconcile(&mut self) -> String {
+        let object = self.server.object(CONFIG).map(|object| serde_json::from_value(object).unwrap());
+        self.reconciler.on_watch_event(Ok(object));
+        self.reconciler.reconcile().await;
+        self.observed()
     }
 
-    fn heard(&self) -> String {
-        std::mem::take(&mut *self.ears.0.lock().unwrap()).join("\n")
+    /// What the observer was told since this was last asked.
+    fn observed(&self) -> String {
+        std::mem::take(&mut *self.observer.0.lock().unwrap()).join("\n")
     }
 
-    fn plan(&self, edit: impl FnOnce(&mut WebhookSpec)) {
-        self.plan.send_modify(|order| match order {
-            Desired::Managed(plan) => edit(plan),
-            Desired::Off | Desired::Unknown => panic!("there is no plan"),
+    fn edit_spec(&self, edit: impl FnOnce(&mut WebhookSpec)) {
+        self.desired.send_modify(|desired| match desired {
+            Desired::Managed(spec) => edit(spec),
+            Desired::Off | Desired::Unknown => panic!("there is no spec"),
         });
     }
 }
 
-/// What the registration asks about in the core group.
-fn resources(server: &ApiServer) -> String {
-    server.get(CONFIGURATION).unwrap()["webhooks"][0]["rules"].to_string()
+fn webhooks(server: &ApiServer) -> Vec<Value> {
+    server.object(CONFIG).unwrap()["webhooks"].as_array().unwrap().clone()
 }
 
-fn remembered(server: &ApiServer) -> Value {
-    server.get(LEASE).unwrap()["metadata"]["annotations"]["driftwall.io/registered"].clone()
+/// The rules of the webhook for writes.
+fn rules(server: &ApiServer) -> String {
+    webhooks(server)[0]["rules"].to_string()
+}
+
+fn ca_bundle(server: &ApiServer) -> Value {
+    webhooks(server)[0]["clientConfig"]["caBundle"].clone()
+}
+
+fn registered_installation(server: &ApiServer) -> Value {
+    server.object(LEASE).unwrap()["metadata"]["annotations"]["driftwall.io/registered"].clone()
 }
 
 #[tokio::test]
-async fn it_registers_and_follows_git() {
-    let server = ApiServer::usual();
+async fn the_configuration_is_written_and_follows_git() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    assert_eq!(replica.step().await, "absent -\nwrote true\nin_sync Ignore");
-    let made = server.get(CONFIGURATION).unwrap();
+    assert_eq!(replica.reconcile().await, "absent -\nwrote true\nin_sync Ignore");
+    let made = server.object(CONFIG).unwrap();
     assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "role");
     assert!(made["webhooks"][0]["matchConditions"].is_array(), "the server is new enough");
-    assert_eq!((remembered(&server), replica.live.borrow().as_deref()), (json!("one role"), Some("PEM")));
-    assert!(resources(&server).contains("configmaps") && !resources(&server).contains("secrets"));
+    assert_eq!((registered_installation(&server), ca_bundle(&server)), (json!("one role"), json!(PEM)));
+    assert!(rules(&server).contains("configmaps") && !rules(&server).contains("secrets"));
 
-    replica.plan(|now| *now = plan(&["Secret"]));
-    assert_eq!(replica.step().await, "pending Ignore\nwrote true\nin_sync Ignore");
-    assert!(!resources(&server).contains("configmaps") && resources(&server).contains("secrets"));
+    replica.edit_spec(|spec| *spec = spec_of(&["Secret"]));
+    assert_eq!(replica.reconcile().await, "pending Ignore\nwrote true\nin_sync Ignore");
+    assert!(!rules(&server).contains("configmaps") && rules(&server).contains("secrets"));
     replica.ca.send_replace(Some("OTHER".to_owned()));
-    replica.step().await;
-    assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
-    assert_eq!(replica.step().await, "in_sync Ignore", "there is nothing more to do");
+    replica.reconcile().await;
+    assert_eq!(ca_bundle(&server), OTHER);
+    assert_eq!(replica.reconcile().await, "in_sync Ignore", "there is nothing more to do");
 }
 
 #[tokio::test]
-async fn a_kind_that_git_does_not_define_is_asked_about_by_the_name_that_the_cluster_has_for_it() {
-    let server = ApiServer::usual();
-    let chaos = || plan_of("chaos-mesh.org/v1alpha1", &["NetworkChaos"]);
-    let of_chaos = || {
-        let rules = server.get(CONFIGURATION).unwrap()["webhooks"][0]["rules"].as_array().unwrap().clone();
-        let of = rules.into_iter().filter(|rule| rule["apiGroups"] == json!(["chaos-mesh.org"]));
-        of.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
+async fn a_kind_that_git_does_not_define_is_registered_by_the_plural_that_the_cluster_knows() {
+    let server = cluster();
+    let chaos_spec = || spec_in("chaos-mesh.org/v1alpha1", &["NetworkChaos"]);
+    let chaos_resources = || {
+        let rules = webhooks(&server)[0]["rules"].as_array().unwrap().clone();
+        let rules = rules.into_iter().filter(|rule| rule["apiGroups"] == json!(["chaos-mesh.org"]));
+        rules.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
     };
     let mut replica = Replica::new(&server);
-    replica.plan(|now| *now = chaos());
-    replica.step().await;
-    assert_eq!(of_chaos(), [json!(["*"]), json!(["*/scale", "*/status"])], "nobody knows it yet");
+    replica.edit_spec(|spec| *spec = chaos_spec());
+    replica.reconcile().await;
+    assert_eq!(chaos_resources(), [json!(["*"]), json!(["*/scale", "*/status"])], "the cluster does not know it yet");
 
     let version = json!({"groupVersion": "chaos-mesh.org/v1alpha1", "version": "v1alpha1"});
-    server.put("/apis/chaos-mesh.org", &json!({"name": "chaos-mesh.org", "versions": [version]}));
-    let resources = json!([{"name": "networkchaos", "singularName": "", "kind": "NetworkChaos", "namespaced": true, "verbs": ["get"]}]);
+    server.put("/apis/chaos-mesh.org", json!({"name": "chaos-mesh.org", "versions": [version]}));
+    let resources = json!([{
+        "name": "networkchaos", "singularName": "", "kind": "NetworkChaos", "namespaced": true, "verbs": ["get"],
+    }]);
     let list = json!({"groupVersion": "chaos-mesh.org/v1alpha1", "resources": resources});
-    server.put("/apis/chaos-mesh.org/v1alpha1", &list);
+    server.put("/apis/chaos-mesh.org/v1alpha1", list);
     let mut other = Replica::new(&server);
-    other.plan(|now| *now = chaos());
-    other.step().await;
-    assert_eq!(of_chaos(), [json!(["networkchaos"]), json!(["networkchaos/scale", "networkchaos/status"])]);
+    other.edit_spec(|spec| *spec = chaos_spec());
+    other.reconcile().await;
+    assert_eq!(chaos_resources(), [json!(["networkchaos"]), json!(["networkchaos/scale", "networkchaos/status"])]);
 }
 
 #[tokio::test]
-async fn what_was_deleted_a_moment_ago_is_not_made_again() {
-    let server = ApiServer::usual();
+async fn a_configuration_that_was_just_deleted_is_not_created_again() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    replica.step().await;
-    server.remove(CONFIGURATION);
-    replica.plan(|now| *now = plan(&["Secret"]));
+    replica.reconcile().await;
+    server.remove(CONFIG);
+    replica.edit_spec(|spec| *spec = spec_of(&["Secret"]));
     // The watch has not brought it yet.
-    assert_eq!(replica.keeper.step().await, Duration::from_secs(1), "looked at anew");
-    assert!(server.get(CONFIGURATION).is_none());
-    replica.keeper.step().await;
-    assert!(replica.heard().contains("RegistrationRemoved"), "taken for what it is");
-    assert!(server.get(CONFIGURATION).is_none());
+    assert_eq!(replica.reconciler.reconcile().await, Duration::from_secs(1), "a conflict: it is read again");
+    assert!(server.object(CONFIG).is_none());
+    replica.reconciler.reconcile().await;
+    assert!(replica.observed().contains("RegistrationRemoved"), "it is recognized as a removal");
+    assert!(server.object(CONFIG).is_none());
 }
 
 #[tokio::test]
-async fn replicas_that_both_lead_do_not_write_without_a_pause() {
-    let server = ApiServer::usual();
+async fn two_leaders_do_not_write_without_a_pause() {
+    let server = cluster();
     let (mut one, mut other) = (Replica::new(&server), Replica::new(&server));
-    other.plan(|now| *now = plan(&["Secret"]));
+    other.edit_spec(|spec| *spec = spec_of(&["Secret"]));
     for replica in [&mut one, &mut other] {
-        replica.keeper.pause = Duration::from_hours(1);
-        assert!(replica.step().await.contains("wrote true"));
+        replica.reconciler.min_write_interval = Duration::from_hours(1);
+        assert!(replica.reconcile().await.contains("wrote true"));
     }
     for replica in [&mut one, &mut other] {
-        assert!(!replica.step().await.contains("wrote"), "it waits");
+        assert!(!replica.reconcile().await.contains("wrote"), "it waits");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_behind_and_what_is_not_to_be_kept_is_off() {
-    let server = ApiServer::usual();
+async fn the_state_is_pending_where_the_write_fails_and_off_where_it_is_not_managed() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    replica.step().await;
-    server.refuse(Some((Method::PATCH, "validatingwebhookconfigurations")));
-    replica.plan(|now| *now = plan(&["Secret"]));
-    assert_eq!(replica.step().await, "pending Ignore\nwrote false");
-    assert_eq!(replica.step().await, "pending Ignore\nwrote false", "for as long as it lasts");
+    replica.reconcile().await;
+    refuse_writes(&server);
+    replica.edit_spec(|spec| *spec = spec_of(&["Secret"]));
+    assert_eq!(replica.reconcile().await, "pending Ignore\nwrote false");
+    assert_eq!(replica.reconcile().await, "pending Ignore\nwrote false", "as long as it is refused");
 
-    let inputs = ControllerInputs { plan: watch::channel(Desired::Off).1, ..replica.inputs.clone() };
-    let registrar = WebhookConfigController::new(&server.home(), inputs, Arc::clone(&replica.ears) as _);
-    let _ = tokio::time::timeout(Duration::from_millis(50), registrar.run()).await;
-    assert_eq!(replica.heard(), "off -");
+    let inputs = ControllerInputs { desired: watch::channel(Desired::Off).1, ..replica.inputs.clone() };
+    let controller = WebhookConfigController::new(&server.context("it"), inputs, Arc::clone(&replica.observer) as _);
+    let _ = tokio::time::timeout(Duration::from_millis(50), controller.run()).await;
+    assert_eq!(replica.observed(), "off -");
 }
 
 #[tokio::test]
-async fn a_ca_that_others_keep_is_on_every_webhook_before_one_may_fail() {
-    let server = ApiServer::usual();
+async fn an_external_ca_is_set_on_every_webhook_before_one_may_fail_closed() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    replica.keeper.inputs.bundle = None;
-    replica.plan(|plan| plan.registration.failure_policy = "Fail");
-    let webhooks = || {
-        let all = server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().clone();
-        let told = all.iter().map(|it| json!([it["failurePolicy"], it["clientConfig"]["caBundle"]]));
-        told.collect::<Vec<_>>()
+    replica.reconciler.inputs.ca_bundle = None;
+    replica.edit_spec(|spec| spec.parameters.failure_policy = "Fail");
+    let policies_and_cas = || {
+        let webhooks = webhooks(&server);
+        let parts = webhooks.iter().map(|it| json!([it["failurePolicy"], it["clientConfig"]["caBundle"]]));
+        parts.collect::<Vec<_>>()
     };
-    assert_eq!(replica.step().await, "absent -\nwrote true\nmissing_ca Ignore");
-    assert_eq!(replica.step().await, "missing_ca Ignore", "as it is to be without a CA");
-    server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
-    replica.step().await;
-    assert_eq!(webhooks(), vec![json!(["Ignore", null]); 2], "not by an operator's hand either");
+    assert_eq!(replica.reconcile().await, "absent -\nwrote true\nmissing_ca Ignore");
+    assert_eq!(replica.reconcile().await, "missing_ca Ignore", "nothing more to do without a CA");
+    server.edit(CONFIG, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
+    replica.reconcile().await;
+    assert_eq!(
+        policies_and_cas(),
+        vec![json!(["Ignore", null]); 2],
+        "an operator's policy does not count without a CA"
+    );
 
-    server.edit(CONFIGURATION, |it| it["webhooks"][0]["clientConfig"]["caBundle"] = "UEVN".into());
-    replica.step().await;
-    assert_eq!(webhooks(), vec![json!(["Fail", "UEVN"]); 2], "with the CA comes the policy");
-    replica.plan(|plan| plan.registration.strict_namespaces = None);
-    replica.step().await;
-    assert_eq!(webhooks(), vec![json!(["Fail", "UEVN"]); 3], "all are one server");
-    assert_eq!(replica.step().await, "in_sync Fail");
+    server.edit(CONFIG, |it| it["webhooks"][0]["clientConfig"]["caBundle"] = PEM.into());
+    replica.reconcile().await;
+    assert_eq!(policies_and_cas(), vec![json!(["Fail", PEM]); 2], "the policy is set together with the CA");
+    replica.edit_spec(|spec| spec.parameters.strict_namespaces = None);
+    replica.reconcile().await;
+    assert_eq!(policies_and_cas(), vec![json!(["Fail", PEM]); 3], "a new webhook gets the CA of the others");
+    assert_eq!(replica.reconcile().await, "in_sync Fail");
 
-    server.edit(CONFIGURATION, |it| it["webhooks"][1]["clientConfig"]["caBundle"] = "T1RIRVI=".into());
-    assert_eq!(replica.step().await, "in_sync Fail", "theirs to change");
+    server.edit(CONFIG, |it| it["webhooks"][1]["clientConfig"]["caBundle"] = OTHER.into());
+    assert_eq!(replica.reconcile().await, "in_sync Fail", "others may change it");
     for webhook in 0..3 {
-        server.edit(CONFIGURATION, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
+        server.edit(CONFIG, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
     }
-    assert!(replica.step().await.ends_with("wrote true\nmissing_ca Ignore"));
+    assert!(replica.reconcile().await.ends_with("wrote true\nmissing_ca Ignore"));
 }
 
 #[tokio::test]
-async fn nothing_is_written_before_it_is_time() {
-    let server = ApiServer::usual();
+async fn nothing_is_written_without_a_certificate_or_the_leadership() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
     replica.ca.send_replace(None);
-    assert_eq!(replica.step().await, "absent -", "no certificate yet");
+    assert_eq!(replica.reconcile().await, "absent -", "no certificate yet");
     replica.ca.send_replace(Some("PEM".to_owned()));
-    replica.leading.send_replace(false);
-    assert_eq!(replica.step().await, "absent -", "another replica leads");
-    replica.leading.send_replace(true);
-    assert!(replica.step().await.contains("wrote true"));
+    replica.is_leader.send_replace(false);
+    assert_eq!(replica.reconcile().await, "absent -", "another replica leads");
+    replica.is_leader.send_replace(true);
+    assert!(replica.reconcile().await.contains("wrote true"));
 }
 
 #[tokio::test]
-async fn a_removal_is_the_way_out_and_survives_a_restart() {
-    let server = ApiServer::usual();
+async fn a_removed_configuration_stays_removed_until_driftwall_is_enabled_again() {
+    let server = cluster();
     let mut first = Replica::new(&server);
-    first.step().await;
-    server.remove(CONFIGURATION);
-    let heard = first.step().await;
-    assert!(heard.starts_with("absent -\nRegistrationRemoved: ") && heard.contains("kubectl annotate lease driftwall"));
-    assert_eq!(first.step().await, "absent -", "said once");
+    first.reconcile().await;
+    server.remove(CONFIG);
+    let observed = first.reconcile().await;
+    assert!(
+        observed.starts_with("absent -\nRegistrationRemoved: ")
+            && observed.contains("kubectl annotate lease driftwall")
+    );
+    assert_eq!(first.reconcile().await, "absent -", "reported once");
     let mut second = Replica::new(&server);
-    assert!(second.step().await.contains("RegistrationRemoved"), "after a restart, too");
-    assert!(server.get(CONFIGURATION).is_none());
+    assert!(second.reconcile().await.contains("RegistrationRemoved"), "after a restart, too");
+    assert!(server.object(CONFIG).is_none());
 
     server.edit(LEASE, |lease| lease["metadata"] = json!({}));
-    assert!(second.step().await.contains("wrote true"), "the way back in");
-    server.remove(CONFIGURATION);
-    second.plan(|plan| plan.restore = true);
-    let heard = second.step().await;
-    assert!(heard.contains("RegistrationRemoved") && heard.contains("RegistrationRestored"), "{heard}");
-    assert!(server.get(CONFIGURATION).is_some());
+    assert!(second.reconcile().await.contains("wrote true"), "enabled again");
+    server.remove(CONFIG);
+    second.edit_spec(|spec| spec.self_heal = true);
+    let observed = second.reconcile().await;
+    assert!(observed.contains("RegistrationRemoved") && observed.contains("RegistrationRestored"), "{observed}");
+    assert!(server.object(CONFIG).is_some());
 
-    server.remove(CONFIGURATION);
-    server.put(DEPLOYMENT, &json!({"metadata": {"uid": "two"}}));
-    assert!(Replica::new(&server).step().await.contains("wrote true"), "another installation");
-    assert_eq!(remembered(&server), "two role");
+    server.remove(CONFIG);
+    server.put(DEPLOYMENT, json!({"metadata": {"uid": "two"}}));
+    assert!(Replica::new(&server).reconcile().await.contains("wrote true"), "another installation");
+    assert_eq!(registered_installation(&server), "two role");
 }
 
 #[tokio::test]
-async fn a_new_cluster_role_gets_the_registration_and_a_garbage_collection_is_no_way_out() {
-    let server = ApiServer::usual();
+async fn the_configuration_is_owned_by_the_current_cluster_role_and_garbage_collection_is_not_a_removal() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    replica.step().await;
-    let owner = || server.get(CONFIGURATION).unwrap()["metadata"]["ownerReferences"][0]["uid"].clone();
-    server.put(ROLE, &json!({"metadata": {"uid": "new"}}));
-    assert!(replica.step().await.contains("wrote true"));
-    assert_eq!((owner(), remembered(&server)), (json!("new"), json!("one new")));
-    assert!(!replica.step().await.contains("wrote"), "nothing more to do");
+    replica.reconcile().await;
+    let owner = || server.object(CONFIG).unwrap()["metadata"]["ownerReferences"][0]["uid"].clone();
+    server.put(CLUSTER_ROLE, json!({"metadata": {"uid": "new"}}));
+    assert!(replica.reconcile().await.contains("wrote true"));
+    assert_eq!((owner(), registered_installation(&server)), (json!("new"), json!("one new")));
+    assert!(!replica.reconcile().await.contains("wrote"), "nothing more to do");
 
     // The garbage collector was faster.
-    server.put(ROLE, &json!({"metadata": {"uid": "newer"}}));
-    server.remove(CONFIGURATION);
-    assert!(replica.step().await.contains("wrote true"));
+    server.put(CLUSTER_ROLE, json!({"metadata": {"uid": "newer"}}));
+    server.remove(CONFIG);
+    assert!(replica.reconcile().await.contains("wrote true"));
     assert_eq!(owner(), "newer");
 
-    server.refuse(Some((Method::GET, "clusterroles")));
-    server.remove(CONFIGURATION);
-    assert!(replica.step().await.contains("RegistrationRemoved"), "not to be read is no other one");
+    refuse_cluster_roles(&server);
+    server.remove(CONFIG);
+    assert!(replica.reconcile().await.contains("RegistrationRemoved"), "a role that cannot be read is not another one");
 }
 
 #[tokio::test]
-async fn what_somebody_changes_is_told_and_only_the_ca_is_kept_right() {
-    let server = ApiServer::usual();
+async fn a_modified_configuration_is_reported_and_only_its_ca_is_corrected() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    replica.step().await;
-    server.edit(CONFIGURATION, |it| {
+    replica.reconcile().await;
+    server.edit(CONFIG, |it| {
         it["webhooks"][0]["rules"].as_array_mut().unwrap().remove(0);
         it["webhooks"].as_array_mut().unwrap().push(json!({"name": "another.example"}));
     });
-    let heard = replica.step().await;
-    assert!(heard.starts_with("changed Ignore\nRegistrationChanged: "), "{heard}");
-    assert!(heard.contains(" is missing") && heard.contains("another.example is not driftwall's"), "{heard}");
-    assert!(!heard.contains("wrote"), "{heard}");
+    let observed = replica.reconcile().await;
+    assert!(observed.starts_with("changed Ignore\nRegistrationChanged: "), "{observed}");
+    assert!(observed.contains(" is missing") && observed.contains("another.example is not driftwall's"), "{observed}");
+    assert!(!observed.contains("wrote"), "{observed}");
     replica.ca.send_replace(Some("OTHER".to_owned()));
-    assert_eq!(replica.step().await, "changed Ignore\nwrote true");
-    assert_eq!(replica.live.borrow().as_deref(), Some("OTHER"));
-    assert_eq!(server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().len(), 3, "the rest stays");
+    assert_eq!(replica.reconcile().await, "changed Ignore\nwrote true");
+    assert_eq!(ca_bundle(&server), OTHER);
+    assert_eq!(webhooks(&server).len(), 3, "the rest stays");
 
-    replica.plan(|plan| plan.restore = true);
-    let heard = replica.step().await;
-    assert!(heard.contains("RegistrationRestored"), "{heard}");
-    assert_eq!(server.get(CONFIGURATION).unwrap()["webhooks"].as_array().unwrap().len(), 2);
-    assert_eq!(replica.step().await, "in_sync Ignore");
+    replica.edit_spec(|spec| spec.self_heal = true);
+    let observed = replica.reconcile().await;
+    assert!(observed.contains("RegistrationRestored"), "{observed}");
+    assert_eq!(webhooks(&server).len(), 2);
+    assert_eq!(replica.reconcile().await, "in_sync Ignore");
 }
 
 #[tokio::test]
-async fn an_operator_s_failure_policy_stays_until_the_configuration_says_otherwise() {
-    let server = ApiServer::usual();
+async fn a_failure_policy_set_by_an_operator_is_kept_until_the_settings_change() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    replica.step().await;
-    let policy = || server.get(CONFIGURATION).unwrap()["webhooks"][0]["failurePolicy"].clone();
-    server.edit(CONFIGURATION, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
-    let heard = replica.step().await;
-    assert!(heard.starts_with("in_sync Fail\nFailurePolicyChanged: "), "{heard}");
-    replica.plan(|now| now.snapshot = plan(&["Secret"]).snapshot);
-    assert!(replica.step().await.contains("wrote true"));
-    assert_eq!(policy(), "Fail", "a write for Git leaves it");
-    replica.plan(|plan| plan.registration.failure_policy = "Fail");
-    replica.step().await;
-    replica.plan(|plan| plan.registration.failure_policy = "Ignore");
-    replica.step().await;
+    replica.reconcile().await;
+    let policy = || server.object(CONFIG).unwrap()["webhooks"][0]["failurePolicy"].clone();
+    server.edit(CONFIG, |it| it["webhooks"][0]["failurePolicy"] = "Fail".into());
+    let observed = replica.reconcile().await;
+    assert!(observed.starts_with("in_sync Fail\nFailurePolicyChanged: "), "{observed}");
+    replica.edit_spec(|spec| spec.snapshot = spec_of(&["Secret"]).snapshot);
+    assert!(replica.reconcile().await.contains("wrote true"));
+    assert_eq!(policy(), "Fail", "a write of what Git declares keeps it");
+    replica.edit_spec(|spec| spec.parameters.failure_policy = "Fail");
+    replica.reconcile().await;
+    replica.edit_spec(|spec| spec.parameters.failure_policy = "Ignore");
+    replica.reconcile().await;
     assert_eq!(policy(), "Ignore");
 }
 
 #[tokio::test]
-async fn a_missing_right_is_told_and_tried_again() {
-    let server = ApiServer::usual();
+async fn a_missing_right_is_reported_and_retried_with_backoff() {
+    let server = cluster();
     let mut replica = Replica::new(&server);
-    server.refuse(Some((Method::PATCH, "validatingwebhookconfigurations")));
-    assert_eq!(replica.step().await, "absent -\nwrote false");
-    assert_eq!(replica.keeper.step().await, Duration::from_secs(2), "it is tried again, later and later");
-    server.refuse(Some((Method::GET, "clusterroles")));
-    assert!(replica.step().await.contains("wrote true"), "the owner may stay unknown");
-    assert!(server.get(CONFIGURATION).unwrap()["metadata"]["ownerReferences"].is_null());
+    refuse_writes(&server);
+    assert_eq!(replica.reconcile().await, "absent -\nwrote false");
+    assert_eq!(replica.reconciler.reconcile().await, Duration::from_secs(2), "the wait grows");
+    refuse_cluster_roles(&server);
+    assert!(replica.reconcile().await.contains("wrote true"), "the owner may stay unknown");
+    assert!(server.object(CONFIG).unwrap()["metadata"]["ownerReferences"].is_null());
 }

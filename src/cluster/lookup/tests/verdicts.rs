@@ -1,8 +1,9 @@
-//! Verdicts that take what only the cluster knows.
+//! Verdicts that need a look-up in the cluster.
 
 use serde_json::{Value, json};
 
-use super::{ApiLookup, ApiServer, Arc, PATIENT, SHORT};
+use super::fixtures::{cluster, lookup};
+use super::{ApiLookup, Arc, LONG, SHORT};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::desired::{FileContents, Snapshot, Source, SourceContents};
 use driftwall_core::policy::{EvaluationContext, Policy, Verdict, evaluate};
@@ -21,7 +22,7 @@ spec: {size: 3}
 ";
 
 /// The verdict, and the fields it is about.
-async fn verdict(live: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<String>) {
+async fn verdict(lookups: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<String>) {
     let task = tokio::spawn(async move {
         let objects = manifest::parse("git.yaml", GIT.as_bytes()).objects;
         let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
@@ -30,7 +31,7 @@ async fn verdict(live: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<String>)
         let (actors, policy) = (ActorRules::new(Vec::new(), &[]).unwrap(), Policy::default());
         let body = serde_json::to_vec(&request).unwrap();
         let write = admission::decode(&body).unwrap();
-        let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &*live };
+        let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &*lookups };
         let assessment = evaluate(&write, context);
         (assessment.verdict, assessment.findings.iter().map(|finding| finding.path.to_string()).collect())
     });
@@ -64,36 +65,36 @@ const OPERATOR: &str = "system:serviceaccount:ops:operator";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scale_is_judged_by_a_definition_that_only_the_cluster_has() {
-    let server = ApiServer::usual();
-    let live = Arc::new(server.live(PATIENT));
-    let found = verdict(Arc::clone(&live), scale("alice", "widgetry", "w")).await;
+    let server = cluster();
+    let lookups = Arc::new(lookup(&server, LONG));
+    let found = verdict(Arc::clone(&lookups), scale("alice", "widgetry", "w")).await;
     assert_eq!(found, (Verdict::Drift, vec!["spec.size".to_owned()]));
-    assert_eq!(verdict(live, scale("alice", "makers", "m")).await.0, Verdict::Unmanaged);
-    assert_eq!(server.asked("customresourcedefinitions"), 1);
+    assert_eq!(verdict(lookups, scale("alice", "makers", "m")).await.0, Verdict::Unmanaged);
+    assert_eq!(server.count_requests("customresourcedefinitions"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pods_of_a_deployment_are_its_own() {
-    let server = ApiServer::usual();
-    let live = Arc::new(server.live(PATIENT));
+async fn a_pod_is_judged_by_the_deployment_that_owns_it() {
+    let server = cluster();
+    let lookups = Arc::new(lookup(&server, LONG));
     let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "controller": true}]);
     let pod = |image: &str| {
         let metadata = json!({"name": "web-1-x", "namespace": "prod", "ownerReferences": owner});
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [{"name": "a", "image": image}]}})
     };
     let request = |user| update(user, ["", "pods", ""], "web-1-x", &pod("a"), &pod("b"));
-    let (verdict_of_person, fields) = verdict(Arc::clone(&live), request("alice")).await;
+    let (verdict_of_person, fields) = verdict(Arc::clone(&lookups), request("alice")).await;
     assert_eq!((verdict_of_person, fields.len()), (Verdict::Drift, 1));
-    assert_eq!(verdict(Arc::clone(&live), scale("alice", "replicasets", "web-1")).await.0, Verdict::Drift);
-    server.silence(Some("apps"));
-    let blind = Arc::new(server.live(SHORT));
+    assert_eq!(verdict(Arc::clone(&lookups), scale("alice", "replicasets", "web-1")).await.0, Verdict::Drift);
+    server.silence("apps");
+    let blind = Arc::new(lookup(&server, SHORT));
     assert_eq!(verdict(blind, request("alice")).await.0, Verdict::Error);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_settled_without_the_cluster_asks_it_nothing() {
-    let server = ApiServer::usual();
-    let live = Arc::new(server.live(PATIENT));
+async fn verdicts_that_need_no_look_up_ask_the_cluster_nothing() {
+    let server = cluster();
+    let lookups = Arc::new(lookup(&server, LONG));
     let thing = |size: u8| json!({"apiVersion": "b.example/v1", "kind": "Thing", "metadata": {"name": "t", "namespace": "prod"}, "spec": {"size": size}});
     for request in [
         update(OPERATOR, ["b.example", "things", ""], "t", &thing(1), &thing(2)),
@@ -101,8 +102,8 @@ async fn what_is_settled_without_the_cluster_asks_it_nothing() {
         update("alice", ["b.example", "things", ""], "t", &thing(1), &thing(2)),
         update("system:kube-controller-manager", ["a.example", "widgetry", ""], "w", &thing(1), &thing(2)),
     ] {
-        let (found, _) = verdict(Arc::clone(&live), request).await;
+        let (found, _) = verdict(Arc::clone(&lookups), request).await;
         assert!(matches!(found, Verdict::Unmanaged | Verdict::Exempt), "{found}");
     }
-    assert_eq!(server.asked(""), 0);
+    assert_eq!(server.count_requests(""), 0);
 }
