@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::path::{Path, PathError};
 use super::schema::{
-    DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN, is_duration,
+    DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN, is_duration_field,
 };
 
 /// A kind that a CustomResourceDefinition defines.
@@ -104,22 +104,25 @@ fn add_type(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
     };
     for (name, wire) in &wire.properties {
         let id = add_type(schema, wire, depth + 1);
-        if id != UNKNOWN && is_duration(name) && schema.node_mut(id).scalar == ScalarKind::Plain {
+        if id != UNKNOWN && is_duration_field(name) && schema.node_mut(id).scalar == ScalarKind::Plain {
             schema.node_mut(id).scalar = ScalarKind::Duration;
         }
         let default = wire.default.clone().map(DefaultValue::Value);
         node.fields.insert(name.as_str().into(), Field { node: id, default });
     }
-    if let Some(Ok(values)) = wire.values.as_ref().filter(|values| values.is_object()).map(WireSchema::deserialize) {
+    if let Some(values @ Value::Object(_)) = &wire.additional_properties
+        && let Ok(values) = WireSchema::deserialize(values)
+    {
         node.values = Some(add_type(schema, &values, depth + 1));
     }
     if let Some(items) = &wire.items {
         node.items = add_type(schema, items, depth + 1);
         let default = |key: &str| items.properties.get(key).and_then(|property| property.default.clone());
         node.list = match wire.list_type.as_deref() {
-            Some("map") => ListKind::Map(
-                wire.keys.iter().map(|key| ListKey { name: key.as_str().into(), default: default(key) }).collect(),
-            ),
+            Some("map") => {
+                let list_key = |key: &String| ListKey { name: key.as_str().into(), default: default(key) };
+                ListKind::Map(wire.list_map_keys.iter().map(list_key).collect())
+            }
             Some("set") => ListKind::Set,
             Some("atomic") => ListKind::Atomic,
             _ => ListKind::Infer,
@@ -183,11 +186,11 @@ pub(super) struct WireSchema {
     properties: BTreeMap<String, WireSchema>,
     /// A schema, or just `true` or `false`.
     #[serde(rename = "additionalProperties")]
-    values: Option<Value>,
+    additional_properties: Option<Value>,
     #[serde(rename = "x-kubernetes-embedded-resource", default)]
     embedded: bool,
     #[serde(rename = "x-kubernetes-list-map-keys", default)]
-    keys: Vec<String>,
+    list_map_keys: Vec<String>,
     #[serde(rename = "x-kubernetes-list-type")]
     list_type: Option<String>,
     #[serde(rename = "x-kubernetes-map-type")]

@@ -262,7 +262,7 @@ impl Walk {
             Value::Object(fields) if fields.is_empty() && old.is_none() => {
                 // To Kubernetes a selector that is there and empty selects everything;
                 // a map of data without a key is the same as none.
-                if !self.path.ends_in_map() {
+                if !self.path.ends_at_data_map() {
                     self.report(ChangeKind::Extra, Some(new), None);
                 }
             }

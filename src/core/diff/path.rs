@@ -93,7 +93,7 @@ impl Path {
     }
 
     /// Whether the path is exactly `fields`.
-    pub fn is(&self, fields: &[&str]) -> bool {
+    pub fn is_exactly(&self, fields: &[&str]) -> bool {
         fields.len() == self.0.len() && self.starts_with(fields)
     }
 
@@ -106,7 +106,7 @@ impl Path {
     }
 
     /// Whether the path ends at a map whose keys are data.
-    pub fn ends_in_map(&self) -> bool {
+    pub fn ends_at_data_map(&self) -> bool {
         self.last_field().is_some_and(|name| is_data_map(name, self.0.len() - 1))
     }
 
@@ -148,7 +148,7 @@ impl FromStr for Path {
         let mut path = Self::default();
         while let Some(part) = parser.next()? {
             match part {
-                Part::Any => return Err(parser.error("`[*]` is allowed in patterns only")),
+                Part::AnyItem => return Err(parser.error("`[*]` is allowed in patterns only")),
                 Part::Element(element) => path.push(element),
             }
         }
@@ -197,7 +197,7 @@ impl FromStr for Pattern {
         let mut elements = Vec::new();
         while let Some(part) = parser.next()? {
             elements.push(match part {
-                Part::Any => PatternElement::AnyItem,
+                Part::AnyItem => PatternElement::AnyItem,
                 Part::Element(PathElement::Field(name)) if name.contains('*') => match glob::matcher(&name) {
                     Ok(matcher) => PatternElement::Glob(matcher),
                     Err(_) => return Err(parser.error("not a glob")),
@@ -211,13 +211,16 @@ impl FromStr for Pattern {
 
 // === the parser ===
 
+/// What a path or pattern consists of.
 enum Part {
-    Any,
+    /// `[*]`.
+    AnyItem,
     Element(PathElement),
 }
 
 struct Parser<'a> {
     text: &'a str,
+    /// The next byte.
     at: usize,
 }
 
@@ -278,7 +281,7 @@ impl<'a> Parser<'a> {
             return Ok(Some(Part::Element(PathElement::Field(self.word(&['.', '['])?.into()))));
         }
         let part = if self.eat('*') {
-            Part::Any
+            Part::AnyItem
         } else if self.rest().starts_with('"') {
             match self.value()? {
                 Value::String(name) => Part::Element(PathElement::Field(name.into())),

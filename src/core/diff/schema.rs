@@ -94,7 +94,7 @@ const DURATION: NodeId = 1;
 
 /// Fields of custom resources that are known to be Go durations, whatever their
 /// schema says (cert-manager's and Flux's own types declare them as plain strings).
-const DURATIONS: [&str; 6] = ["duration", "interval", "renewBefore", "requeueAfter", "retryInterval", "timeout"];
+const DURATION_FIELDS: [&str; 6] = ["duration", "interval", "renewBefore", "requeueAfter", "retryInterval", "timeout"];
 
 /// A reference to one type of a schema: what is known of a value.
 #[derive(Clone, Copy, Debug)]
@@ -141,8 +141,8 @@ impl Default for Node {
 }
 
 /// Whether fields of this name are known to be Go durations.
-pub(super) fn is_duration(name: &str) -> bool {
-    DURATIONS.contains(&name)
+pub(super) fn is_duration_field(name: &str) -> bool {
+    DURATION_FIELDS.contains(&name)
 }
 
 // === impl SchemaRef ===
@@ -162,7 +162,7 @@ impl<'s> SchemaRef<'s> {
         match (self.node().fields.get(name), self.node().values) {
             (Some(field), _) => self.at(field.node),
             (None, Some(values)) => self.at(values),
-            (None, None) if self.node == UNKNOWN && is_duration(name) => self.at(DURATION),
+            (None, None) if self.node == UNKNOWN && is_duration_field(name) => self.at(DURATION),
             (None, None) => self.at(UNKNOWN),
         }
     }

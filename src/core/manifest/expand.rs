@@ -38,9 +38,9 @@ struct Entry<'t> {
 
 impl<'t> Expander<'t, '_> {
     /// The value of a node; `key` is the position of its key, if it has one.
-    fn value(&mut self, at: usize, key: Option<Position>) -> Result<Value, DocumentError> {
+    fn value(&mut self, index: usize, key: Option<Position>) -> Result<Value, DocumentError> {
         let tree = self.tree;
-        let node = tree.node(at);
+        let node = tree.node(index);
         self.budget.node(node.position)?;
         if !matches!(node.kind, NodeKind::Alias(_)) {
             self.positions.push(key.unwrap_or(node.position));
@@ -54,7 +54,7 @@ impl<'t> Expander<'t, '_> {
             }
             NodeKind::Mapping => {
                 self.enter(node.position)?;
-                let map = self.mapping(at)?;
+                let map = self.mapping(index)?;
                 self.depth -= 1;
                 Ok(map)
             }
@@ -66,7 +66,7 @@ impl<'t> Expander<'t, '_> {
             }
             NodeKind::Sequence => {
                 self.enter(node.position)?;
-                let items = tree.children(at).map(|item| self.value(item, None));
+                let items = tree.children(index).map(|item| self.value(item, None));
                 let items = items.collect::<Result<_, _>>()?;
                 self.depth -= 1;
                 Ok(Value::Array(items))
@@ -74,9 +74,9 @@ impl<'t> Expander<'t, '_> {
         }
     }
 
-    fn mapping(&mut self, at: usize) -> Result<Value, DocumentError> {
+    fn mapping(&mut self, index: usize) -> Result<Value, DocumentError> {
         let mut entries = Vec::new();
-        self.collect_entries(at, &mut entries)?;
+        self.collect_entries(index, &mut entries)?;
         // Of entries with the same key the last one stays; the sort is stable.
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         entries.dedup_by(|later, kept| {
@@ -98,9 +98,9 @@ impl<'t> Expander<'t, '_> {
     /// The entries of a mapping in the order in which they take effect. A
     /// merge key takes effect where it is written: it overwrites what is before it,
     /// as in goyaml v2 (in the YAML standard the explicit entries would win).
-    fn collect_entries(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
+    fn collect_entries(&mut self, index: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
         let tree = self.tree;
-        for (key, value) in tree.entries(at) {
+        for (key, value) in tree.entries(index) {
             let position = tree.node(key).position;
             if is_merge(&tree.node(key).kind) {
                 self.merge(value, entries)?;
@@ -113,20 +113,20 @@ impl<'t> Expander<'t, '_> {
     }
 
     /// Merges a mapping, or a list of mappings of which the first wins.
-    fn merge(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
+    fn merge(&mut self, index: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
         let tree = self.tree;
-        if !matches!(tree.node(at).kind, NodeKind::Sequence) {
-            return self.merge_mapping(at, entries);
+        if !matches!(tree.node(index).kind, NodeKind::Sequence) {
+            return self.merge_mapping(index, entries);
         }
-        let items: Vec<usize> = tree.children(at).collect();
+        let items: Vec<usize> = tree.children(index).collect();
         items.into_iter().rev().try_for_each(|item| self.merge_mapping(item, entries))
     }
 
-    fn merge_mapping(&mut self, at: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
-        let node = self.tree.node(at);
+    fn merge_mapping(&mut self, index: usize, entries: &mut Vec<Entry<'t>>) -> Result<(), DocumentError> {
+        let node = self.tree.node(index);
         let (target, aliased) = match node.kind {
             NodeKind::Alias(target) => (target, true),
-            _ => (at, false),
+            _ => (index, false),
         };
         if !matches!(self.tree.node(target).kind, NodeKind::Mapping) {
             return Err(DocumentError::at(node.position, Reason::InvalidMerge));
@@ -140,11 +140,11 @@ impl<'t> Expander<'t, '_> {
         Ok(())
     }
 
-    fn key(&mut self, at: usize) -> Result<Cow<'t, str>, DocumentError> {
-        let node = self.tree.node(at);
+    fn key(&mut self, index: usize) -> Result<Cow<'t, str>, DocumentError> {
+        let node = self.tree.node(index);
         let (target, aliased) = match node.kind {
             NodeKind::Alias(target) => (target, true),
-            _ => (at, false),
+            _ => (index, false),
         };
         let invalid = |reason| DocumentError::at(node.position, reason);
         let NodeKind::Scalar(text) = &self.tree.node(target).kind else {

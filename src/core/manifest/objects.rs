@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::error::{DocumentError, Reason};
-use super::positions::{Position, Positions, Segment, count};
+use super::positions::{Position, Positions, Segment, count, entry_offset};
 use super::{Object, ParsedFile};
 
 /// Adds the objects of a document to `parsed`; returns what is wrong with others.
@@ -45,11 +45,11 @@ impl ObjectExtractor<'_> {
         let Value::Object(map) = &mut value else {
             return;
         };
-        let type_positions = ["apiVersion", "kind"].map(|key| (key, positions.get(offset(map, key)).copied()));
+        let type_positions = ["apiVersion", "kind"].map(|key| (key, positions.get(entry_offset(map, key)).copied()));
         let item_type = list.item_type();
 
         // After the position of the sequence come those of its items.
-        let mut from = offset(map, "items") + 1;
+        let mut from = entry_offset(map, "items") + 1;
         let Some(Value::Array(items)) = map.remove("items") else {
             return;
         };
@@ -64,7 +64,7 @@ impl ObjectExtractor<'_> {
                 for ((key, position), text) in type_positions.iter().zip([&item_type.api_version, &item_type.kind]) {
                     // The position of the list's own type: that is the line to change.
                     let position = position.unwrap_or(Position::START);
-                    positions.to_mut().insert(offset(map, key), position);
+                    positions.to_mut().insert(entry_offset(map, key), position);
                     map.insert((*key).to_owned(), Value::String(text.clone()));
                 }
             }
@@ -177,10 +177,4 @@ fn namespace_and_name(value: &Value) -> Result<(Option<String>, String), (Reason
         }
     };
     Ok((namespace, name))
-}
-
-/// The index that the position of an entry has or would have.
-fn offset(map: &Map<String, Value>, key: &str) -> usize {
-    let earlier = map.iter().take_while(|(name, _)| name.as_str() < key);
-    1 + earlier.map(|(_, value)| count(value)).sum::<usize>()
 }

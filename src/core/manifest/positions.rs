@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A line and column of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +42,8 @@ pub struct Positions {
     other_files: Box<[(u32, Arc<str>)]>,
 }
 
-/// One segment of the way down a value.
+/// One segment of the way down a value. Unlike an element of a field path it never
+/// names an item by its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment<'a> {
     /// To the entry of a mapping.
@@ -93,27 +94,31 @@ fn index(value: &Value, segments: &[Segment<'_>]) -> Option<usize> {
     let mut node = value;
     let mut index = 0;
     for segment in segments {
-        let (child, before) = descend(node, *segment)?;
-        index += 1 + before;
+        let (child, offset) = descend(node, *segment)?;
+        index += offset;
         node = child;
     }
     Some(index)
 }
 
-/// The child, and how many nodes its earlier siblings have.
+/// The child, and its offset from the node.
 fn descend<'v>(node: &'v Value, segment: Segment<'_>) -> Option<(&'v Value, usize)> {
     match (node, segment) {
-        (Value::Object(map), Segment::Key(key)) => {
-            let child = map.get(key)?;
-            let earlier = map.iter().take_while(|(name, _)| *name != key);
-            Some((child, earlier.map(|(_, value)| count(value)).sum()))
-        }
-        (Value::Array(items), Segment::Index(at)) => {
-            let child = items.get(at)?;
-            Some((child, items.iter().take(at).map(count).sum()))
-        }
+        (Value::Object(map), Segment::Key(key)) => Some((map.get(key)?, entry_offset(map, key))),
+        (Value::Array(items), Segment::Index(index)) => Some((items.get(index)?, item_offset(items, index))),
         _ => None,
     }
+}
+
+/// How many nodes after its mapping an entry is, or would be.
+pub(super) fn entry_offset(map: &Map<String, Value>, key: &str) -> usize {
+    let entries_before = map.iter().take_while(|(name, _)| name.as_str() < key);
+    1 + entries_before.map(|(_, value)| count(value)).sum::<usize>()
+}
+
+/// How many nodes after its sequence an item is.
+pub(super) fn item_offset(items: &[Value], index: usize) -> usize {
+    1 + items.iter().take(index).map(count).sum::<usize>()
 }
 
 /// How many nodes a value has, itself included.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Object;
-use super::positions::{Position, Positions, count};
+use super::positions::{Position, Positions, count, entry_offset, item_offset};
 
 /// An object in a file, from which a rendered object was made.
 #[derive(Clone, Copy, Debug)]
@@ -106,9 +106,7 @@ impl Tracer<'_> {
 /// The field `name` of an input's object.
 fn field<'a>(node: InputNode<'a>, name: &str) -> InputNode<'a> {
     let (Value::Object(fields), index) = node? else { return None };
-    let value = fields.get(name)?;
-    let nodes_before: usize = fields.iter().take_while(|(key, _)| *key != name).map(|(_, value)| count(value)).sum();
-    Some((value, index + 1 + nodes_before))
+    Some((fields.get(name)?, index + entry_offset(fields, name)))
 }
 
 /// The item of an input's list that became `items[index]`: the one of the same
@@ -128,8 +126,7 @@ fn matching_item<'a>(node: InputNode<'a>, items: &[Value], index: usize) -> Inpu
         }
         None => index,
     };
-    let value = input_items.get(input_index)?;
-    Some((value, start + 1 + input_items[..input_index].iter().map(count).sum::<usize>()))
+    Some((input_items.get(input_index)?, start + item_offset(input_items, input_index)))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(super) fn resolve<'t>(scalar: &'t Scalar<'_>) -> Result<(Resolved, Cow<'t, s
     let resolved = match tag {
         Tag::Absent if *plain => resolve_plain(&text),
         Tag::Absent | Tag::Merge | Tag::Text => Resolved::Text,
-        Tag::Binary => return Ok((Resolved::Text, Cow::Owned(decode(&text)?))),
+        Tag::Binary => return Ok((Resolved::Text, Cow::Owned(decode_binary(&text)?))),
         Tag::Bool => match resolve_plain(&text) {
             resolved @ Resolved::Bool(_) => resolved,
             _ => return Err(Reason::InvalidTag("bool")),
@@ -85,7 +85,7 @@ fn resolve_plain(text: &str) -> Resolved {
         return Resolved::Null;
     };
     match first {
-        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text),
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => boolean_or_null(text),
         b'.' => dotted(text),
         b'+' | b'-' => match &text[1..] {
             ".inf" | ".Inf" | ".INF" if first == b'+' => Resolved::Float(f64::INFINITY),
@@ -146,7 +146,7 @@ fn float_key(value: f64) -> String {
 }
 
 /// Booleans and null, in their three spellings and no other.
-fn word(text: &str) -> Resolved {
+fn boolean_or_null(text: &str) -> Resolved {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Resolved::Bool(true),
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Resolved::Bool(false),
@@ -155,14 +155,15 @@ fn word(text: &str) -> Resolved {
     }
 }
 
+/// A scalar that begins with a dot: infinity, not-a-number or a float.
 fn dotted(text: &str) -> Resolved {
     match text {
         ".inf" | ".Inf" | ".INF" => return Resolved::Float(f64::INFINITY),
         ".nan" | ".NaN" | ".NAN" => return Resolved::Float(f64::NAN),
         _ => {}
     }
-    // Only here underscores must stand between digits: no YAML rule, but how
-    // Go parses a float.
+    // Only here underscores must be between digits: not a rule of YAML, but how Go
+    // parses a float.
     let bytes = text.as_bytes();
     let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_digit);
     let misplaced = bytes
@@ -175,6 +176,7 @@ fn dotted(text: &str) -> Resolved {
     decimal(&without_underscores(text))
 }
 
+/// A scalar that begins with a digit or a sign.
 fn number(text: &str) -> Resolved {
     let text = without_underscores(text);
     integer(&text).unwrap_or_else(|| decimal(&text))
@@ -198,7 +200,7 @@ fn integer(text: &str) -> Option<Resolved> {
         [b'0', _, ..] => (&digits[1..], 8),
         _ => (digits, 10),
     };
-    // `from_str_radix` would take one more sign.
+    // `from_str_radix` would accept one more sign.
     if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
@@ -208,7 +210,7 @@ fn integer(text: &str) -> Option<Resolved> {
     }
     match i64::try_from(magnitude) {
         Ok(value) => Some(Resolved::Int(value)),
-        // With a sign it is no unsigned number, but may be a float.
+        // With a sign it is not an unsigned number, but may be a float.
         Err(_) if signed => None,
         Err(_) => Some(Resolved::Uint(magnitude)),
     }
@@ -216,7 +218,7 @@ fn integer(text: &str) -> Option<Resolved> {
 
 /// A decimal number; one too large for a float is a text.
 fn decimal(text: &str) -> Resolved {
-    // Rust's parser also takes "inf", "nan" and "infinity".
+    // Rust's parser also accepts "inf", "nan" and "infinity".
     let number = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(value) if number && value.is_finite() => Resolved::Float(value),
@@ -224,13 +226,13 @@ fn decimal(text: &str) -> Resolved {
     }
 }
 
-/// Go's decoder skips line breaks and does not look at the last bits.
+/// Base64 as Go decodes it: it ignores line breaks and the last bits.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
-/// What `!!binary` stands for. Bytes that are no UTF-8 are lost, as they are
-/// in Kubernetes: a JSON string cannot hold them.
-fn decode(text: &str) -> Result<String, Reason> {
+/// The text of a `!!binary` scalar. Bytes that are not UTF-8 are lost, as in
+/// Kubernetes: a JSON string cannot hold them.
+fn decode_binary(text: &str) -> Result<String, Reason> {
     let text: String = text.split(['\r', '\n']).collect();
     let bytes = BASE64.decode(text).map_err(|_| Reason::InvalidBase64)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -60,13 +60,13 @@ pub(super) enum Tag {
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn node(&self, at: usize) -> &Node<'a> {
-        &self.nodes[at]
+    pub(super) fn node(&self, index: usize) -> &Node<'a> {
+        &self.nodes[index]
     }
 
-    pub(super) fn children(&self, at: usize) -> impl Iterator<Item = usize> {
-        let end = self.nodes[at].end;
-        let mut next = at + 1;
+    pub(super) fn children(&self, index: usize) -> impl Iterator<Item = usize> {
+        let end = self.nodes[index].end;
+        let mut next = index + 1;
         std::iter::from_fn(move || {
             let child = (next < end).then_some(next)?;
             next = self.nodes[child].end;
@@ -75,8 +75,8 @@ impl<'a> Tree<'a> {
     }
 
     /// The keys of a mapping with their values.
-    pub(super) fn entries(&self, at: usize) -> impl Iterator<Item = (usize, usize)> {
-        let mut children = self.children(at);
+    pub(super) fn entries(&self, index: usize) -> impl Iterator<Item = (usize, usize)> {
+        let mut children = self.children(index);
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
     }
 }
@@ -91,13 +91,13 @@ pub(super) struct TreeBuilder<'a> {
 impl<'a> TreeBuilder<'a> {
     /// Adds a node without children; returns its index.
     pub(super) fn leaf(&mut self, kind: NodeKind<'a>, position: Position) -> Result<usize, DocumentError> {
-        let at = self.nodes.len();
-        if at == MAX_NODES {
+        let index = self.nodes.len();
+        if index == MAX_NODES {
             return Err(DocumentError::at(position, Reason::TooManyNodes));
         }
-        let end = at + 1;
+        let end = index + 1;
         self.nodes.push(Node { kind, position, end });
-        Ok(at)
+        Ok(index)
     }
 
     /// Adds a node whose children follow until [`close`](Self::close).
@@ -105,16 +105,16 @@ impl<'a> TreeBuilder<'a> {
         if self.open.len() == MAX_DEPTH {
             return Err(DocumentError::at(position, Reason::TooDeep));
         }
-        let at = self.leaf(kind, position)?;
-        self.open.push(at);
+        let index = self.leaf(kind, position)?;
+        self.open.push(index);
         Ok(())
     }
 
     /// Ends the innermost open node; returns its index.
     pub(super) fn close(&mut self) -> Option<usize> {
-        let at = self.open.pop()?;
-        self.nodes[at].end = self.nodes.len();
-        Some(at)
+        let index = self.open.pop()?;
+        self.nodes[index].end = self.nodes.len();
+        Some(index)
     }
 
     /// The tree; nothing if nothing was added.

@@ -20,7 +20,7 @@ pub(super) fn parse_tree(text: &str, start: Position) -> Result<Tree<'_>, Docume
         block_nesting_limit: MAX_DEPTH + 1,
         flow_nesting_limit: MAX_DEPTH + 1,
     };
-    let document_start = DocumentStart { start };
+    let document_start = DocumentStart(start);
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut builder = TreeBuilder::default();
     // Complete nodes only, so that an alias inside its own anchor is an error.
@@ -39,9 +39,9 @@ pub(super) fn parse_tree(text: &str, start: Position) -> Result<Tree<'_>, Docume
                 let plain = style == ScalarStyle::Plain;
                 let tag = tag.map_or(Tag::Absent, |tag| known_tag(&tag));
                 let scalar = Scalar { text, plain, tag };
-                let at = builder.leaf(NodeKind::Scalar(scalar), position)?;
+                let index = builder.leaf(NodeKind::Scalar(scalar), position)?;
                 if anchor != 0 {
-                    anchors.insert(anchor, at);
+                    anchors.insert(anchor, index);
                 }
             }
             Event::SequenceStart(_, anchor, _) => {
@@ -53,10 +53,10 @@ pub(super) fn parse_tree(text: &str, start: Position) -> Result<Tree<'_>, Docume
                 open_anchors.push(anchor);
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let (Some(at), Some(anchor)) = (builder.close(), open_anchors.pop())
+                if let (Some(index), Some(anchor)) = (builder.close(), open_anchors.pop())
                     && anchor != 0
                 {
-                    anchors.insert(anchor, at);
+                    anchors.insert(anchor, index);
                 }
             }
             Event::DocumentEnd | Event::StreamEnd => break,
@@ -87,15 +87,13 @@ fn known_tag(tag: &granit_parser::Tag) -> Tag {
 }
 
 /// Where the document begins in its file: added to the parser's own positions.
-struct DocumentStart {
-    start: Position,
-}
+struct DocumentStart(Position);
 
 impl DocumentStart {
     /// The parser counts lines from 1 and columns from 0.
     fn position(&self, marker: &Marker) -> Position {
         let line = saturating_u32(marker.line()).max(1) - 1;
-        Position { line: self.start.line.saturating_add(line), column: saturating_u32(marker.col()).saturating_add(1) }
+        Position { line: self.0.line.saturating_add(line), column: saturating_u32(marker.col()).saturating_add(1) }
     }
 
     fn error(&self, error: &ScanError) -> DocumentError {

@@ -102,7 +102,7 @@ fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Differenc
     }
     // Git leaves the count to an autoscaler; a person who changes it by hand is
     // warned, not stopped.
-    if path.is(&["spec", "replicas"]) || evaluation.write.resource.subresource == "scale" {
+    if path.is_exactly(&["spec", "replicas"]) || evaluation.write.resource.subresource == "scale" {
         return Some(configured.min(Outcome::Warn));
     }
     Some(configured)
@@ -135,8 +135,8 @@ fn is_machine_addition(difference: &Difference) -> bool {
 /// secrets to a ServiceAccount (`OpenShift`), a provider's selector to webhooks
 /// (AKS). Not `rules` or `args`: whoever appends there bypasses Git.
 fn allows_appended_items(path: &Path) -> bool {
-    path.is(&["imagePullSecrets"])
-        || path.is(&["secrets"])
+    path.is_exactly(&["imagePullSecrets"])
+        || path.is_exactly(&["secrets"])
         || (path.starts_with(&["webhooks"]) && path.last_field() == Some("matchExpressions"))
 }
 

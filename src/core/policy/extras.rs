@@ -14,7 +14,7 @@ const SERVER_FINALIZERS: [&str; 3] =
 /// Whether all finalizers of the object are Git's or the API server's own.
 pub(super) fn is_server_finalizer(difference: &Difference) -> bool {
     let Difference { path, new, declared, .. } = difference;
-    if !path.is(&["metadata", "finalizers"]) {
+    if !path.is_exactly(&["metadata", "finalizers"]) {
         return false;
     }
     let Some(Value::Array(finalizers)) = new else { return false };

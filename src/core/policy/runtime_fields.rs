@@ -24,12 +24,12 @@ const RESTART_FIELDS: [&[&str]; 3] = [
 
 /// Whether a tool keeps notes of its own in the field.
 pub(super) fn is_tool_managed(path: &Path) -> bool {
-    TOOL_MANAGED_FIELDS.iter().any(|field| path.is(field))
+    TOOL_MANAGED_FIELDS.iter().any(|field| path.is_exactly(field))
 }
 
 /// Whether the field restarts the object.
 pub(super) fn is_restart(path: &Path) -> bool {
-    RESTART_FIELDS.iter().any(|field| path.is(field))
+    RESTART_FIELDS.iter().any(|field| path.is_exactly(field))
 }
 
 /// Whether a change of the field is never drift, whoever writes it.
