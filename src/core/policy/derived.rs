@@ -18,14 +18,13 @@ use crate::diff::{self, Difference, Path};
 /// the declared object that owns it, if one does.
 pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let write = evaluation.write;
-    let (owner, is_being_deleted) = match &*write.resource.subresource {
-        // A Scale does not name the owner of what it scales.
-        "scale" => (evaluation.context.cluster.owner(evaluation.key()).map_err(EvaluationError::from), false),
-        _ => {
-            let metadata = metadata_of(write.old_object.or(write.object))?;
-            let is_being_deleted = metadata.deletion_timestamp.is_some();
-            (Ok(metadata.controller()), is_being_deleted)
-        }
+    // A Scale does not name the owner of what it scales.
+    let (owner, is_being_deleted) = if write.resource.subresource == "scale" {
+        (evaluation.context.cluster.owner(evaluation.key()).map_err(EvaluationError::from), false)
+    } else {
+        let metadata = metadata_of(write.old_object.or(write.object))?;
+        let is_being_deleted = metadata.deletion_timestamp.is_some();
+        (Ok(metadata.controller()), is_being_deleted)
     };
     let declared = match owner {
         Ok(Some(owner)) => declared_owner(evaluation, owner),

@@ -85,12 +85,11 @@ impl<'w, 'a> Evaluation<'w, 'a> {
             return Ok(with(schema, None));
         }
         let from_cluster;
-        let definition = match self.context.snapshot.custom_resource(group, &self.kind) {
-            Some(from_git) => Some(from_git),
-            None => {
-                from_cluster = self.context.cluster.custom_resource(group, &self.kind)?;
-                from_cluster.as_deref()
-            }
+        let definition = if let Some(from_git) = self.context.snapshot.custom_resource(group, &self.kind) {
+            Some(from_git)
+        } else {
+            from_cluster = self.context.cluster.custom_resource(group, &self.kind)?;
+            from_cluster.as_deref()
         };
         let schema = definition.and_then(|definition| definition.schema(version)).unwrap_or(diff::unknown_schema());
         Ok(with(schema, definition))

@@ -49,7 +49,7 @@ pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
 fn writes_webhook(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
     let namespaces = json!({"matchExpressions": [not_excluded(parameters)]});
     let rules = rules::rules(snapshot, &parameters.plurals, parameters.match_conditions);
-    webhook(parameters, WRITES_WEBHOOK, &namespaces, rules)
+    webhook(parameters, WRITES_WEBHOOK, &namespaces, &rules)
 }
 
 /// The creation of anything in strict namespaces; `None` where there are none.
@@ -67,7 +67,7 @@ fn strict_webhook(parameters: &WebhookParameters) -> Option<Value> {
         "resources": ["*"],
         "scope": "Namespaced",
     });
-    Some(webhook(parameters, STRICT_WEBHOOK, &namespaces, vec![rule]))
+    Some(webhook(parameters, STRICT_WEBHOOK, &namespaces, &[rule]))
 }
 
 /// Writes to `BreakGlass` objects, in driftwall's own namespace too: those there
@@ -82,7 +82,7 @@ fn break_glass_webhook(parameters: &WebhookParameters) -> Value {
     });
     // Whoever creates it, one that is not valid is denied: no writer is left out.
     let for_all_writers = WebhookParameters { match_conditions: false, ..parameters.clone() };
-    let mut webhook = webhook(&for_all_writers, BREAK_GLASS_WEBHOOK, &json!({}), vec![rule]);
+    let mut webhook = webhook(&for_all_writers, BREAK_GLASS_WEBHOOK, &json!({}), &[rule]);
     webhook["failurePolicy"] = FAIL_OPEN.into();
     webhook
 }
@@ -98,7 +98,7 @@ fn tokens_webhook(parameters: &WebhookParameters) -> Value {
         "resources": ["secrets"],
         "scope": "*",
     });
-    let mut webhook = webhook(parameters, TOKENS_WEBHOOK, &namespaces, vec![rule]);
+    let mut webhook = webhook(parameters, TOKENS_WEBHOOK, &namespaces, &[rule]);
     if let Value::Array(conditions) = &mut webhook["matchConditions"] {
         conditions.push(match_conditions::is_token_secret());
     }
@@ -113,7 +113,7 @@ fn namespace_requirement(operator: &str, names: &[String]) -> Value {
     json!({"key": "kubernetes.io/metadata.name", "operator": operator, "values": names})
 }
 
-fn webhook(parameters: &WebhookParameters, name: &str, namespaces: &Value, rules: Vec<Value>) -> Value {
+fn webhook(parameters: &WebhookParameters, name: &str, namespaces: &Value, rules: &[Value]) -> Value {
     let mut webhook = json!({
         "name": name,
         "admissionReviewVersions": ["v1"],

@@ -80,10 +80,10 @@ const BUILT_IN_GROUPS: [(&str, &[&str], &[&str]); 17] = [
 /// Rules by group, version and operations. A `status` is sent only where the API
 /// server itself can leave its usual writers out: they write all the time.
 pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -> Vec<Value> {
-    let mut sent: BTreeMap<(&str, &str, String), BTreeSet<&str>> = BTreeMap::new();
+    let mut entries: BTreeMap<(&str, &str, String), BTreeSet<&str>> = BTreeMap::new();
     let mut send = |group, version, resource: String, operations: Operations| {
         if with_status || !resource.ends_with("/status") {
-            sent.entry((group, version, resource)).or_default().extend(operations);
+            entries.entry((group, version, resource)).or_default().extend(operations);
         }
     };
     let declared = snapshot.resources();
@@ -116,7 +116,7 @@ pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -
         send(group, version, plural, ALL_WRITES);
     }
     let mut grouped: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for ((group, version, resource), operations) in sent {
+    for ((group, version, resource), operations) in entries {
         grouped.entry((group, version, operations)).or_default().push(resource);
     }
     let mut rules = Vec::new();
