@@ -5,14 +5,15 @@ use std::fs;
 use std::path::Path;
 
 /// Each room, and the rooms that it may use. Those stand above it, so there is no circle.
-const ROOMS: [(&str, &str); 10] = [
+const ROOMS: [(&str, &str); 11] = [
     ("error_chain", ""),
+    ("jitter", ""),
     ("telemetry", ""),
     ("certs", ""),
-    ("source", "telemetry"),
+    ("source", "jitter telemetry"),
     ("config", "source"),
     ("cluster", "error_chain telemetry certs"),
-    ("server", "error_chain telemetry certs"),
+    ("server", "error_chain jitter telemetry certs"),
     ("admission", "telemetry source cluster server"),
     ("serve", "error_chain telemetry certs source config cluster server admission"),
     ("cli", "error_chain telemetry certs source config cluster server serve"),
