@@ -2,7 +2,7 @@
 //! should be, and a write that would make the cluster differ from it is denied,
 //! warned about or recorded, at the moment of the write.
 //!
-//! What decides is the crate `driftwall_core`; this one touches the outside:
+//! The deciding code is the crate `driftwall_core`; this one does the rest, in rooms:
 //!
 //! ```text
 //! cli        the commands

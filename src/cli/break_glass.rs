@@ -16,7 +16,7 @@ pub(super) struct BreakGlass {
     /// Namespace of the objects (default: the kubeconfig's). For cluster-scoped objects, driftwall's own
     #[arg(long, short)]
     namespace: Option<String>,
-    /// Why; shown to everybody who looks at the BreakGlass
+    /// Why; shown to everybody who looks at the `BreakGlass`
     #[arg(long)]
     reason: String,
     /// How long drift is allowed, such as 30m or 2h
@@ -31,7 +31,7 @@ pub(super) struct BreakGlass {
     /// Context of the kubeconfig (default: the current one)
     #[arg(long)]
     context: Option<String>,
-    /// Only check whether the BreakGlass would be accepted
+    /// Only check whether the `BreakGlass` would be accepted
     #[arg(long)]
     dry_run: bool,
 }

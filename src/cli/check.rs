@@ -80,8 +80,8 @@ impl Check {
         };
         let mut report = Report { output, any_denied: false, any_error: false };
         for file in &reviews {
-            let content = read(file)?;
-            if let Err(error) = for_each_value(file, &content, |text| report.evaluate(text, context)) {
+            let bytes = read(file)?;
+            if let Err(error) = for_each_value(file, &bytes, |text| report.evaluate(text, context)) {
                 anstream::eprintln!("driftwall: {}", error_chain(&error));
                 report.any_error = true;
             }

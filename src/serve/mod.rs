@@ -130,10 +130,10 @@ async fn run_reloads(mut reloader: ConfigReloader, startup: StartupSettings, met
         tokio::time::sleep(CONFIG_POLL_INTERVAL).await;
         match reloader.reload() {
             None => {}
-            Some(Ok(reloaded)) => {
+            Some(Ok(current)) => {
                 metrics.count_config_reload(true);
                 tracing::info!("Configuration reloaded");
-                if reloaded != startup {
+                if current != startup {
                     tracing::warn!(
                         "Restart needed: a change of listen, admin, tls, cluster, drain or of the registration's \
                          name, service, port or url has no effect before"

@@ -239,8 +239,8 @@ mod tests {
             ("name: wall, service: wall, port: 443, restore: true", true),
         ] {
             write(&format!("registration: {{manage: true, failurePolicy: Fail, {changed}}}"));
-            let reloaded = reloader.reload().unwrap().unwrap();
-            assert_eq!(reloaded == startup, keeps_startup_settings, "{changed}");
+            let now = reloader.reload().unwrap().unwrap();
+            assert_eq!(now == startup, keeps_startup_settings, "{changed}");
             let current = reloader.cluster_settings().borrow().registration.clone();
             assert_eq!(current.failure_policy, FailurePolicy::Fail, "the rest applies");
             assert_eq!(InstanceNames::of(&current), InstanceNames::of(&at_start), "{changed}");

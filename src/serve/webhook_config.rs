@@ -141,3 +141,39 @@ impl Observer for RegistrationReporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Health, SourceHealth};
+
+    struct NoSources;
+
+    impl Health for NoSources {
+        fn waiting_sources(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn sources(&self) -> Vec<SourceHealth> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn the_metrics_have_a_series_for_every_state() {
+        let metrics = Metrics::new();
+        for state in [
+            WebhookConfigState::Absent,
+            WebhookConfigState::Changed,
+            WebhookConfigState::InSync,
+            WebhookConfigState::Off,
+            WebhookConfigState::Pending,
+            WebhookConfigState::Unknown,
+            WebhookConfigState::MissingCa,
+        ] {
+            metrics.set_registration_state(state.as_str(), None);
+            let series = format!("driftwall_registration{{state=\"{}\"}} 1", state.as_str());
+            assert!(metrics.render(&NoSources).lines().any(|line| line == series), "{series}");
+        }
+    }
+}

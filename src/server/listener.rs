@@ -22,7 +22,7 @@ use crate::telemetry::{LogLimiter, Metrics};
 
 /// An open port, and what is served there.
 pub(super) struct Listener {
-    pub(super) listener: TcpListener,
+    pub(super) socket: TcpListener,
     pub(super) transport: Transport,
     pub(super) app: Router,
     pub(super) timeouts: Timeouts,
@@ -45,7 +45,7 @@ impl Listener {
     /// Accepts until the phase is [`ServingPhase::Stopping`], then waits for open
     /// connections to end.
     pub(super) async fn serve(self, phase: watch::Receiver<ServingPhase>) {
-        let Self { listener, transport, app, timeouts, max_connections } = self;
+        let Self { socket, transport, app, timeouts, max_connections } = self;
         let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
         let handler = Arc::new(ConnectionHandler {
             transport,
@@ -62,7 +62,7 @@ impl Listener {
                 biased;
                 _ = &mut stop => break,
                 Some(ended) = connections.join_next(), if !connections.is_empty() => log_panic(ended),
-                (stream, peer, permit) = accept(&listener, &permits, &accept_log) => {
+                (stream, peer, permit) = accept(&socket, &permits, &accept_log) => {
                     let handler = Arc::clone(&handler);
                     let phase = phase.clone();
                     let span = tracing::info_span!("connection", client = %peer);
@@ -74,7 +74,7 @@ impl Listener {
             }
         }
         // New connections are refused at once now, and go to another replica.
-        drop(listener);
+        drop(socket);
         while let Some(ended) = connections.join_next().await {
             log_panic(ended);
         }
@@ -90,13 +90,13 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn accept(
-    listener: &TcpListener,
+    socket: &TcpListener,
     permits: &Arc<Semaphore>,
     log: &LogLimiter,
 ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = acquire_permit(permits, log).await;
     loop {
-        match listener.accept().await {
+        match socket.accept().await {
             Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
                 if concerns_one_client(&error) {

@@ -99,18 +99,18 @@ impl Server {
         let ServerSettings { listen, admin, certificate, client_ca, limits, max_connections, timeouts } = settings;
         let tls_source = tls::TlsSource { certificate, client_ca };
         let certificate_reloader = CertificateReloader::load(tls_source, Arc::clone(&metrics)).await?;
-        let (webhook_listener, webhook_address) = open(listen).await?;
-        let (admin_listener, admin_address) = open(admin).await?;
+        let (webhook_socket, webhook_address) = open(listen).await?;
+        let (admin_socket, admin_address) = open(admin).await?;
         let (phase, phase_receiver) = watch::channel(ServingPhase::Serving);
         let webhook = Listener {
-            listener: webhook_listener,
+            socket: webhook_socket,
             transport: Transport::Tls(certificate_reloader.current(), Arc::clone(&metrics)),
             app: app(reviewer, Arc::clone(&metrics), limits),
             timeouts,
             max_connections,
         };
         let admin = Listener {
-            listener: admin_listener,
+            socket: admin_socket,
             transport: Transport::Plain,
             app: admin::app(admin::AdminState { health, metrics, phase: phase_receiver }),
             timeouts,
@@ -186,7 +186,7 @@ fn ended_early(task: &'static str, ended: Option<Result<(), JoinError>>) -> Serv
 
 async fn open(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
     let failed = |source| ServerError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
+    let socket = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = socket.local_addr().map_err(failed)?;
+    Ok((socket, bound))
 }
