@@ -86,7 +86,7 @@ impl SourcePoller {
                 waits.spawn(Arc::clone(worker).wait_for_sync(since));
             }
         }
-        // After the time-out nobody waits any more; the sync itself goes on.
+        // After the time-out the review is answered; the sync itself goes on.
         let _ = tokio::time::timeout(timeout, waits.join_all()).await;
     }
 }
@@ -159,7 +159,7 @@ impl Worker {
         let is_reached = !matches!(result, SyncResult::Unreachable(_) | SyncResult::Mirrored(..));
         let error_before = self.error();
         self.store.record(&self.source, result);
-        self.log_change(error_before);
+        self.log_change(error_before.as_deref());
         is_reached
     }
 
@@ -181,10 +181,10 @@ impl Worker {
     }
 
     /// Logs an error when it appears or changes, not at every poll.
-    fn log_change(&self, before: Option<String>) {
+    fn log_change(&self, before: Option<&str>) {
         let source = &self.source.name;
         match self.error() {
-            Some(error) if before.as_ref() != Some(&error) => tracing::error!(%source, %error, "Source not updated"),
+            Some(error) if before != Some(error.as_str()) => tracing::error!(%source, %error, "Source not updated"),
             None if before.is_some() => tracing::info!(%source, "Source recovered"),
             _ => {}
         }

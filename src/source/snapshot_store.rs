@@ -136,13 +136,13 @@ impl SnapshotStore {
         match result {
             SyncResult::Unchanged => {
                 entry.last_synced = Some(Instant::now());
-                // Reaching the source ends its being unreachable; a broken newest commit is still broken.
+                // The source is reachable again. An error of its newest commit stays.
                 if entry.is_unreachable {
                     (entry.is_unreachable, entry.error) = (false, None);
                 }
             }
             SyncResult::Unreachable(error) => {
-                // A broken commit has to be fixed by somebody, so its error stays: it matters more.
+                // A broken commit must be fixed in Git, so its error is the more important one and stays.
                 if entry.error.is_none() {
                     (entry.is_unreachable, entry.error) = (true, Some(error.to_string()));
                 }

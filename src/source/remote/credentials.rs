@@ -35,7 +35,7 @@ pub(super) struct HttpLogin {
 /// A private key for SSH.
 pub(super) struct SshKey {
     pub(super) file: PathBuf,
-    pub(super) key: Secret,
+    pub(super) private_key: Secret,
     pub(super) passphrase: Option<Secret>,
 }
 
@@ -100,8 +100,8 @@ impl Credentials {
             None => None,
         };
         // The format of keys ends with a line break, and not every reader accepts a key without it.
-        let key = Secret::new(format!("{}\n", read_secret("sshKeyFile", file)?.reveal()));
-        Ok(SshKey { file: file.to_owned(), key, passphrase })
+        let private_key = Secret::new(format!("{}\n", read_secret("sshKeyFile", file)?.reveal()));
+        Ok(SshKey { file: file.to_owned(), private_key, passphrase })
     }
 
     /// The content of `knownHostsFile`.

@@ -108,7 +108,7 @@ impl SshTransport {
         let user = url.user().unwrap_or(DEFAULT_USER);
         let passphrase = key.passphrase.as_ref().map(Secret::reveal);
         let logged_in = self.wait(budget.limits.connect, "logging in", || {
-            session.userauth_pubkey_memory(user, None, key.key.reveal(), passphrase)
+            session.userauth_pubkey_memory(user, None, key.private_key.reveal(), passphrase)
         });
         let error = match logged_in {
             Ok(()) => return Ok(()),

@@ -17,9 +17,9 @@ use super::tree::{CommitFiles, FileEntry, join};
 use crate::source::libgit2::{FOLDER_MODE, LINK_MODE, SUBMODULE_MODE};
 use crate::source::limits::MAX_FOLDER_DEPTH;
 
-/// The most files that a rendering may need.
+/// The most files that a rendering may use.
 const MAX_FILES: usize = 20_000;
-/// The most bytes that a rendering may need; charts can have large archives beside them.
+/// The most bytes that a rendering may use; charts can have large archives beside them.
 const MAX_BYTES: usize = 256 << 20;
 
 /// The files, links and folders of a commit that are to be written.
@@ -63,7 +63,7 @@ impl Selection {
 
     fn add_folder(&mut self, files: &CommitFiles<'_>, path: &str, id: Oid) -> Result<(), RenderError> {
         if path.split('/').count() > MAX_FOLDER_DEPTH {
-            let limit = format!("folders may be {MAX_FOLDER_DEPTH} deep");
+            let limit = format!("folders may be nested at most {MAX_FOLDER_DEPTH} deep");
             return Err(RenderError::TooLarge { file: path.to_owned(), limit });
         }
         if !self.folders.insert(path.to_owned()) {
@@ -93,11 +93,11 @@ impl Selection {
         }
         self.bytes += size;
         if self.bytes > MAX_BYTES {
-            let limit = format!("a rendering may need {} MiB", MAX_BYTES >> 20);
+            let limit = format!("a rendering may use at most {} MiB", MAX_BYTES >> 20);
             return Err(RenderError::TooLarge { file: path, limit });
         }
         if self.files.len() + self.links.len() > MAX_FILES {
-            let limit = format!("a rendering may need {MAX_FILES} files");
+            let limit = format!("a rendering may use at most {MAX_FILES} files");
             return Err(RenderError::TooLarge { file: path, limit });
         }
         Ok(())

@@ -136,7 +136,7 @@ pub enum RenderError {
         /// How long it may take.
         limit: Duration,
     },
-    /// More, or larger, files than a rendering may need.
+    /// More, or larger, files than a rendering may use.
     #[error("failed to write {file} for rendering: {limit}")]
     TooLarge {
         /// The file at which the limit was exceeded.

@@ -85,7 +85,7 @@ fn arguments(
     Ok(arguments)
 }
 
-fn first_non_empty<'t>(texts: [&'t str; 3]) -> &'t str {
+fn first_non_empty(texts: [&str; 3]) -> &str {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 

@@ -309,13 +309,13 @@ impl RenderPlan<'_, '_> {
             Completion::OutputTooLarge => {
                 Err(RenderError::OutputTooLarge { file, program: program_name, limit: options.output_limit })
             }
-            Completion::Failed(status, stderr) => match helm::missing_dependencies(&stderr) {
-                Some(missing) => Err(RenderError::MissingDependencies { file, missing }),
-                None => {
-                    let stderr = last_lines(&checkout.relative_paths(&stderr)).unwrap_or_else(|| status.to_string());
-                    Err(RenderError::ProgramFailed { file, program: program.to_string(), stderr })
+            Completion::Failed(status, stderr) => {
+                if let Some(missing) = helm::missing_dependencies(&stderr) {
+                    return Err(RenderError::MissingDependencies { file, missing });
                 }
-            },
+                let stderr = last_lines(&checkout.relative_paths(&stderr)).unwrap_or_else(|| status.to_string());
+                Err(RenderError::ProgramFailed { file, program: program.to_string(), stderr })
+            }
         }
     }
 

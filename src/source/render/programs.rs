@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::RenderError;
 use super::subprocess::{Completion, Invocation, run};
+use driftwall_core::text::truncate;
 
 /// Where the programs are; those that are not named are searched on `PATH`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,7 +120,7 @@ fn version(name: &str, output: &[u8]) -> String {
     {
         return version;
     }
-    text.lines().next().unwrap_or_default().trim().chars().take(100).collect()
+    truncate(text.lines().next().unwrap_or_default().trim(), 100)
 }
 
 /// The versions of kubectl and of the kustomize in it, from its JSON output.

@@ -100,7 +100,7 @@ impl<'r> CommitFiles<'r> {
     /// A file's content.
     pub(super) fn read(&self, path: &str, id: Oid) -> Result<Vec<u8>, RenderError> {
         if self.size(path, id)? > MAX_FILE_BYTES {
-            let limit = format!("a file may have {} MiB", MAX_FILE_BYTES >> 20);
+            let limit = format!("a file may have at most {} MiB", MAX_FILE_BYTES >> 20);
             return Err(RenderError::TooLarge { file: path.to_owned(), limit });
         }
         match self.git.find_blob(id) {
