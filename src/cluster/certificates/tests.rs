@@ -43,7 +43,7 @@ fn replica(server: &ApiServer, identity: &str, is_leader: bool, registered: &wat
     let certificates = Arc::new(CertificateManager::new(&server.context(identity), spec, fast_timing()));
     let (is_leader, is_leader_receiver) = watch::channel(is_leader);
     let (manager, registered) = (Arc::clone(&certificates), registered.subscribe());
-    let running = tokio::spawn(async move { manager.run(is_leader_receiver, registered).await });
+    let running = tokio::spawn(async move { Box::pin(manager.run(is_leader_receiver, registered)).await });
     Replica { certificates, is_leader, running }
 }
 

@@ -61,11 +61,11 @@ impl BlockingLookup {
             // The receiver is gone where nobody waits any more.
             let _ = sender.send(answer);
         };
-        let received = block(|| {
+        let in_time = block(|| {
             self.runtime.spawn(task);
             receiver.recv_timeout(self.wait_timeout)
         });
-        let answer = match received {
+        let answer = match in_time {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => Err(ApiError::Timeout.into()),
             Err(RecvTimeoutError::Disconnected) => Err(LookupFailure::Cancelled),

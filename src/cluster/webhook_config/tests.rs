@@ -39,7 +39,7 @@ fn refuse_writes(server: &ApiServer) {
     server.refuse(Some(Method::PATCH), "validatingwebhookconfigurations", StatusCode::FORBIDDEN);
 }
 
-/// From now on the ClusterRole must not be read.
+/// From now on the `ClusterRole` must not be read.
 fn refuse_cluster_roles(server: &ApiServer) {
     server.refuse(Some(Method::GET), "clusterroles", StatusCode::FORBIDDEN);
 }

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use super::{ApiLookup, Duration};
 use crate::cluster::testing::api_server::ApiServer;
 
-/// Pods of Deployments and CronJobs, and the custom resources Widget and Maker.
+/// Pods of Deployments and `CronJobs`, and the custom resources Widget and Maker.
 pub(super) fn cluster() -> ApiServer {
     let server = ApiServer::default();
     put_group(&server, "", &[("Pod", "pods", true), ("Namespace", "namespaces", false)]);
