@@ -12,7 +12,8 @@ fn prepared() -> Option<TestCluster> {
     // A new replica, which has not used up its rate limit of Events.
     cluster.replicas.add();
     cluster.replicas.scale_to(1);
-    let rights = "kubectl create clusterrole writer --verb=get,list,patch,update --resource=deployments.apps,deployments.apps/scale
+    let rights = "kubectl create clusterrole writer \
+            --verb=get,list,patch,update --resource=deployments.apps,deployments.apps/scale
         kubectl create clusterrolebinding bob --clusterrole=writer --user=bob";
     cluster.alice("kubectl apply --validate=false -f \"$DEPLOY/03-breakglass.yaml\"").expect_success();
     if !cluster.alice("kubectl get clusterrolebinding bob").succeeded {
@@ -40,7 +41,8 @@ fn manifest(name: &str, until: &str) -> String {
     format!(
         "kubectl create -f - <<END\n\
          {{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {{name: {name}, namespace: prod}},\n\
-         spec: {{objects: [{{kind: Deployment, name: python-*}}], users: [alice], reason: INC-42, until: \"{until}\"}}}}\nEND"
+         spec: {{objects: [{{kind: Deployment, name: python-*}}], users: [alice], \
+         reason: INC-42, until: \"{until}\"}}}}\nEND"
     )
 }
 
@@ -52,7 +54,7 @@ fn a_break_glass_allows_its_drift_until_it_expires() {
         "\"$DRIFTWALL\" break-glass -n prod deployment/python-app-prod --user alice --reason 'INC-42: load' --for 15s",
     );
     assert!(
-        created.succeeded && created.stdout.contains("drift of deployment/python-app-prod in prod by alice passes"),
+        created.succeeded && created.stdout.contains("drift of deployment/python-app-prod in prod by alice is allowed"),
         "{created:?}"
     );
     let dry = cluster.wait_for("it is known", DRY, |out| out.contains("driftwall: allowed by BreakGlass break-glass-"));
@@ -71,7 +73,8 @@ fn a_break_glass_allows_its_drift_until_it_expires() {
     cluster.wait_for("it has expired", DRY, is_enforced);
     let expired = cluster.alice(PATCH);
     assert_eq!(expired.answer(), "deny", "{expired:?}");
-    let events = "kubectl get events -n prod -o jsonpath='{range .items[*]}{.reason} {.involvedObject.name} {.message}{\"\\n\"}{end}'";
+    let events = "kubectl get events -n prod -o jsonpath='{range .items[*]}{.reason} {.involvedObject.name} \
+         {.message}{\"\\n\"}{end}'";
     cluster.wait_for("what passed is recorded", events, |lines| {
         let is_it = |line: &str| {
             line.starts_with("BreakGlassUsed python-app-prod BreakGlass prod/break-glass-")
@@ -134,7 +137,8 @@ fn a_denial_is_recorded_as_an_event_and_a_dry_run_is_not() {
     let Some(cluster) = prepared() else { return };
     let name = "web";
     let denied = format!(
-        "kubectl get events -n prod --field-selector involvedObject.name={name},reason=Denied -o jsonpath='{{.items[*].message}}'"
+        "kubectl get events -n prod --field-selector involvedObject.name={name},reason=Denied -o \
+         jsonpath='{{.items[*].message}}'"
     );
     cluster.alice("kubectl scale deployment web -n prod --replicas=8 --dry-run=server").expect_success();
     let dry = cluster.alice(&denied).expect_success();

@@ -19,234 +19,260 @@ struct Attempt {
 
 const APP: &str = "deployment python-app-prod";
 
-const fn attempt(name: &'static str, target: &'static str, script: &'static str, reason: &'static str) -> Attempt {
-    Attempt { name, target, script, reason }
-}
-
 const ATTEMPTS: [Attempt; 35] = [
     // Another request for the same field.
-    attempt("scale", APP, "kubectl scale deployment python-app-prod -n prod --replicas=5", "spec.replicas: 5"),
-    attempt(
-        "scale as a subresource",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod --subresource=scale --type=merge -p '{"spec":{"replicas":6}}'"#,
-        "spec.replicas: 6",
-    ),
-    attempt(
-        "scale replaced whole",
-        APP,
-        "scale=/apis/apps/v1/namespaces/prod/deployments/python-app-prod/scale
+    Attempt {
+        name: "scale",
+        target: APP,
+        script: "kubectl scale deployment python-app-prod -n prod --replicas=5",
+        reason: "spec.replicas: 5",
+    },
+    Attempt {
+        name: "scale as a subresource",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --subresource=scale --type=merge \
+            -p '{"spec":{"replicas":6}}'"#,
+        reason: "spec.replicas: 6",
+    },
+    Attempt {
+        name: "scale replaced whole",
+        target: APP,
+        script: "scale=/apis/apps/v1/namespaces/prod/deployments/python-app-prod/scale
         kubectl get --raw $scale | sed 's/\"replicas\":3/\"replicas\":9/' | kubectl replace --raw $scale -f -",
-        "spec.replicas: 9",
-    ),
-    attempt(
-        "scale of a custom resource",
-        "widget gizmo",
-        "kubectl scale widget gizmo -n prod --replicas=4",
-        "spec.size: 4",
-    ),
-    attempt(
-        "replace",
-        APP,
-        "kubectl get deployment python-app-prod -n prod -o json | sed 's/python-app:1.0.0/python-app:6.6.6/' | kubectl replace -f -",
-        "image",
-    ),
-    attempt(
-        "replace by force",
-        APP,
-        "kubectl get deployment python-app-prod -n prod -o json | sed 's/python-app:1.0.0/python-app:6.6.6/' \
+        reason: "spec.replicas: 9",
+    },
+    Attempt {
+        name: "scale of a custom resource",
+        target: "widget gizmo",
+        script: "kubectl scale widget gizmo -n prod --replicas=4",
+        reason: "spec.size: 4",
+    },
+    Attempt {
+        name: "replace",
+        target: APP,
+        script: "kubectl get deployment python-app-prod -n prod -o json | sed 's/python-app:1.0.0/python-app:6.6.6/' \
+            | kubectl replace -f -",
+        reason: "image",
+    },
+    Attempt {
+        name: "replace by force",
+        target: APP,
+        script: "kubectl get deployment python-app-prod -n prod -o json | sed 's/python-app:1.0.0/python-app:6.6.6/' \
          | kubectl replace --force -f -",
-        "would delete it",
-    ),
+        reason: "would delete it",
+    },
     // A name that is only the client's claim.
-    attempt(
-        "Argo CD's field manager",
-        APP,
-        "sed 's/replicas: 3/replicas: 8/' git/apps/prod/app.yaml \
+    Attempt {
+        name: "Argo CD's field manager",
+        target: APP,
+        script: "sed 's/replicas: 3/replicas: 8/' git/apps/prod/app.yaml \
          | kubectl apply --server-side --force-conflicts --field-manager=argocd-controller -f -",
-        "spec.replicas: 8",
-    ),
-    attempt(
-        "Flux's field manager",
-        APP,
-        "kubectl patch deployment python-app-prod -n prod --field-manager=kustomize-controller -p '{\"spec\":{\"replicas\":8}}'",
-        "spec.replicas: 8",
-    ),
-    attempt(
-        "the autoscaler's field manager",
-        APP,
-        "kubectl scale deployment python-app-prod -n prod --replicas=8 --field-manager=kube-controller-manager 2>&1 \
-         || kubectl patch deployment python-app-prod -n prod --field-manager=kube-controller-manager -p '{\"spec\":{\"replicas\":8}}'",
-        "spec.replicas: 8",
-    ),
-    attempt(
-        "a service account's name without its groups",
-        APP,
-        "kubectl --kubeconfig=admin.config --as=system:serviceaccount:argocd:argocd-application-controller \
+        reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "Flux's field manager",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --field-manager=kustomize-controller \
+            -p '{"spec":{"replicas":8}}'"#,
+        reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "the autoscaler's field manager",
+        target: APP,
+        script: r#"manager=--field-manager=kube-controller-manager
+            kubectl scale deployment python-app-prod -n prod --replicas=8 $manager 2>&1 \
+            || kubectl patch deployment python-app-prod -n prod $manager -p '{"spec":{"replicas":8}}'"#,
+        reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "a service account's name without its groups",
+        target: APP,
+        script: "kubectl --kubeconfig=admin.config --as=system:serviceaccount:argocd:argocd-application-controller \
          --as-group=system:masters scale deployment python-app-prod -n prod --replicas=8",
-        "spec.replicas: 8",
-    ),
+        reason: "spec.replicas: 8",
+    },
     // Another API version of the same object.
-    attempt(
-        "autoscaling/v1",
-        "hpa web",
-        r#"kubectl patch hpa.v1.autoscaling web -n prod --type=merge -p '{"spec":{"maxReplicas":50}}'"#,
-        "spec.maxReplicas: 50",
-    ),
-    attempt(
-        "autoscaling/v2beta1",
-        "hpa web",
-        r#"kubectl patch hpa.v2beta1.autoscaling web -n prod --type=merge -p '{"spec":{"maxReplicas":50}}'"#,
-        "spec.maxReplicas: 50",
-    ),
-    attempt(
-        "extensions/v1beta1",
-        "ingress web",
-        r#"kubectl patch ingresses.v1beta1.extensions web -n prod --type=json \
+    Attempt {
+        name: "autoscaling/v1",
+        target: "hpa web",
+        script: r#"kubectl patch hpa.v1.autoscaling web -n prod --type=merge -p '{"spec":{"maxReplicas":50}}'"#,
+        reason: "spec.maxReplicas: 50",
+    },
+    Attempt {
+        name: "autoscaling/v2beta1",
+        target: "hpa web",
+        script: r#"kubectl patch hpa.v2beta1.autoscaling web -n prod --type=merge -p '{"spec":{"maxReplicas":50}}'"#,
+        reason: "spec.maxReplicas: 50",
+    },
+    Attempt {
+        name: "extensions/v1beta1",
+        target: "ingress web",
+        script: r#"kubectl patch ingresses.v1beta1.extensions web -n prod --type=json \
         -p '[{"op":"replace","path":"/spec/rules/0/host","value":"evil.example.org"}]'"#,
-        "spec.rules",
-    ),
-    attempt(
-        "networking.k8s.io/v1beta1",
-        "ingress web",
-        r#"kubectl patch ingresses.v1beta1.networking.k8s.io web -n prod --type=json \
+        reason: "spec.rules",
+    },
+    Attempt {
+        name: "networking.k8s.io/v1beta1",
+        target: "ingress web",
+        script: r#"kubectl patch ingresses.v1beta1.networking.k8s.io web -n prod --type=json \
         -p '[{"op":"replace","path":"/spec/rules/0/host","value":"evil.example.org"}]'"#,
-        "spec.rules",
-    ),
-    attempt(
-        "rbac.authorization.k8s.io/v1beta1",
-        "role reader",
-        r#"kubectl patch roles.v1beta1.rbac.authorization.k8s.io reader -n prod --type=json \
+        reason: "spec.rules",
+    },
+    Attempt {
+        name: "rbac.authorization.k8s.io/v1beta1",
+        target: "role reader",
+        script: r#"kubectl patch roles.v1beta1.rbac.authorization.k8s.io reader -n prod --type=json \
         -p '[{"op":"add","path":"/rules/0/verbs/-","value":"delete"}]'"#,
-        "rules",
-    ),
+        reason: "rules",
+    },
     // A deletion, by a controller or in another attempt.
-    attempt(
-        "a forged owner",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod --type=merge -p '{"metadata":{"ownerReferences":
+    Attempt {
+        name: "a forged owner",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --type=merge -p '{"metadata":{"ownerReferences":
         [{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"00000000-0000-0000-0000-000000000000"}]}}'"#,
-        "metadata.ownerReferences",
-    ),
-    attempt(
-        "a finalizer",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod --type=merge -p '{"metadata":{"finalizers":["example.org/hold"]}}'"#,
-        "metadata.finalizers",
-    ),
-    attempt(
-        "its namespace deleted",
-        "namespace prod",
-        "kubectl delete namespace prod --wait=false",
-        "this write would delete",
-    ),
-    attempt(
-        "its definition deleted",
-        "crd widgets.example.com",
-        "kubectl delete crd widgets.example.com --wait=false",
-        "this write would delete",
-    ),
-    attempt("deleted", APP, "kubectl delete deployment python-app-prod -n prod --wait=false", "would delete it"),
-    attempt(
-        "all deleted at once",
-        "statefulset",
-        "kubectl delete --raw /apis/apps/v1/namespaces/prod/statefulsets",
-        "would delete it",
-    ),
-    attempt(
-        "deleted without what it made",
-        APP,
-        "kubectl delete deployment python-app-prod -n prod --cascade=orphan --wait=false",
-        "would delete it",
-    ),
+        reason: "metadata.ownerReferences",
+    },
+    Attempt {
+        name: "a finalizer",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --type=merge \
+            -p '{"metadata":{"finalizers":["example.org/hold"]}}'"#,
+        reason: "metadata.finalizers",
+    },
+    Attempt {
+        name: "its namespace deleted",
+        target: "namespace prod",
+        script: "kubectl delete namespace prod --wait=false",
+        reason: "this write would delete",
+    },
+    Attempt {
+        name: "its definition deleted",
+        target: "crd widgets.example.com",
+        script: "kubectl delete crd widgets.example.com --wait=false",
+        reason: "this write would delete",
+    },
+    Attempt {
+        name: "deleted",
+        target: APP,
+        script: "kubectl delete deployment python-app-prod -n prod --wait=false",
+        reason: "would delete it",
+    },
+    Attempt {
+        name: "all deleted at once",
+        target: "statefulset",
+        script: "kubectl delete --raw /apis/apps/v1/namespaces/prod/statefulsets",
+        reason: "would delete it",
+    },
+    Attempt {
+        name: "deleted without what it made",
+        target: APP,
+        script: "kubectl delete deployment python-app-prod -n prod --cascade=orphan --wait=false",
+        reason: "would delete it",
+    },
     // Another object that changes it.
-    attempt(
-        "an autoscaler",
-        "hpa",
-        "kubectl autoscale deployment python-app-prod -n prod --min=7 --max=9 --cpu=50%",
-        "spec.scaleTargetRef",
-    ),
-    attempt(
-        "an autoscaler of another version",
-        "hpa",
-        r#"printf '{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler","metadata":{"name":"back","namespace":"prod"},
-        "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"python-app-prod"},"maxReplicas":9}}' \
+    Attempt {
+        name: "an autoscaler",
+        target: "hpa",
+        script: "kubectl autoscale deployment python-app-prod -n prod --min=7 --max=9 --cpu=50%",
+        reason: "spec.scaleTargetRef",
+    },
+    Attempt {
+        name: "an autoscaler of another version",
+        target: "hpa",
+        script: r#"printf '{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler",
+        "metadata":{"name":"back","namespace":"prod"},
+        "spec":{"maxReplicas":9,
+            "scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"python-app-prod"}}}' \
         | kubectl create -f -"#,
-        "spec.scaleTargetRef",
-    ),
-    attempt(
-        "an autoscaler aimed anew",
-        "hpa",
-        r#"kubectl patch hpa aimed -n prod --type=merge -p '{"spec":{"scaleTargetRef":{"name":"python-app-prod"}}}'"#,
-        "spec.scaleTargetRef",
-    ),
+        reason: "spec.scaleTargetRef",
+    },
+    Attempt {
+        name: "an autoscaler aimed anew",
+        target: "hpa",
+        script: r#"kubectl patch hpa aimed -n prod --type=merge \
+            -p '{"spec":{"scaleTargetRef":{"name":"python-app-prod"}}}'"#,
+        reason: "spec.scaleTargetRef",
+    },
     // An object that it owns.
-    attempt("a pod's image", "pod/$pod", "kubectl set image -n prod pod/$pod web=python-app:6.6.6", "image"),
-    attempt(
-        "a ReplicaSet's size",
-        "replicaset/$set",
-        "kubectl scale -n prod replicaset/$set --replicas=9",
-        "spec.replicas",
-    ),
-    attempt(
-        "a ReplicaSet's template",
-        "replicaset/$set",
-        r#"kubectl patch -n prod replicaset/$set -p '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"python-app:6.6.6"}]}}}}'"#,
-        "image",
-    ),
+    Attempt {
+        name: "a pod's image",
+        target: "pod/$pod",
+        script: "kubectl set image -n prod pod/$pod web=python-app:6.6.6",
+        reason: "image",
+    },
+    Attempt {
+        name: "a ReplicaSet's size",
+        target: "replicaset/$set",
+        script: "kubectl scale -n prod replicaset/$set --replicas=9",
+        reason: "spec.replicas",
+    },
+    Attempt {
+        name: "a ReplicaSet's template",
+        target: "replicaset/$set",
+        script: r#"kubectl patch -n prod replicaset/$set \
+            -p '{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"python-app:6.6.6"}]}}}}'"#,
+        reason: "image",
+    },
     // Labels and annotations that opt out, alone and together with a change.
-    attempt(
-        "driftwall's annotation",
-        APP,
-        "kubectl annotate deployment python-app-prod -n prod driftwall.io/ignore=true",
-        "driftwall.io/ignore",
-    ),
-    attempt(
-        "driftwall's annotation, and a change",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod \
+    Attempt {
+        name: "driftwall's annotation",
+        target: APP,
+        script: "kubectl annotate deployment python-app-prod -n prod driftwall.io/ignore=true",
+        reason: "driftwall.io/ignore",
+    },
+    Attempt {
+        name: "driftwall's annotation, and a change",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod \
         -p '{"metadata":{"annotations":{"driftwall.io/ignore":"true"}},"spec":{"replicas":9}}'"#,
-        "spec.replicas: 9",
-    ),
-    attempt(
-        "Flux's annotation for applying, and a change",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod \
+        reason: "spec.replicas: 9",
+    },
+    Attempt {
+        name: "Flux's annotation for applying, and a change",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod \
         -p '{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/ssa":"Ignore"}},"spec":{"replicas":9}}'"#,
-        "spec.replicas: 9",
-    ),
-    attempt(
-        "Flux's annotation for reconciling, and a change",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod \
+        reason: "spec.replicas: 9",
+    },
+    Attempt {
+        name: "Flux's annotation for reconciling, and a change",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod \
         -p '{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":"disabled"}},"spec":{"replicas":9}}'"#,
-        "spec.replicas: 9",
-    ),
-    attempt(
-        "Argo CD's annotation",
-        APP,
-        "kubectl annotate deployment python-app-prod -n prod argocd.argoproj.io/compare-options=IgnoreExtraneous",
-        "argocd.argoproj.io/compare-options",
-    ),
-    attempt(
-        "Argo CD's annotation, and a change",
-        APP,
-        r#"kubectl patch deployment python-app-prod -n prod \
+        reason: "spec.replicas: 9",
+    },
+    Attempt {
+        name: "Argo CD's annotation",
+        target: APP,
+        script: "kubectl annotate deployment python-app-prod -n prod \
+            argocd.argoproj.io/compare-options=IgnoreExtraneous",
+        reason: "argocd.argoproj.io/compare-options",
+    },
+    Attempt {
+        name: "Argo CD's annotation, and a change",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod \
         -p '{"metadata":{"annotations":{"argocd.argoproj.io/sync-options":"Prune=false"}},"spec":{"replicas":9}}'"#,
-        "spec.replicas: 9",
-    ),
-    attempt(
-        "a mode for its namespace",
-        "namespace prod",
-        "kubectl label namespace prod driftwall.io/mode=audit",
-        "driftwall.io/mode",
-    ),
+        reason: "spec.replicas: 9",
+    },
+    Attempt {
+        name: "a mode for its namespace",
+        target: "namespace prod",
+        script: "kubectl label namespace prod driftwall.io/mode=audit",
+        reason: "driftwall.io/mode",
+    },
 ];
 
 /// An autoscaler of alice's whose target Git does not declare.
-const CREATE_AUTOSCALER: &str = r#"kubectl get hpa aimed -n prod >/dev/null 2>&1 || printf '{"apiVersion":"autoscaling/v1",
-"kind":"HorizontalPodAutoscaler","metadata":{"name":"aimed","namespace":"prod"},
-"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"nothing"},"maxReplicas":9}}' | kubectl create -f -"#;
+const CREATE_AUTOSCALER: &str = r#"kubectl get hpa aimed -n prod >/dev/null 2>&1 || kubectl create -f - <<END
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: aimed, namespace: prod}
+spec:
+  maxReplicas: 9
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: nothing}
+END"#;
 
 #[test]
 fn every_known_attempt_to_bypass_driftwall_is_denied() {

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
@@ -66,7 +67,10 @@ impl DerefMut for TestCluster {
 /// leaves its test out.
 pub(crate) fn test_cluster() -> Option<TestCluster> {
     static CLUSTER: OnceLock<Option<Mutex<SharedCluster>>> = OnceLock::new();
+    static WAS_STARTED: AtomicBool = AtomicBool::new(false);
     let start = || {
+        // A start that failed has waited for long; each further one would, too.
+        assert!(!WAS_STARTED.swap(true, Ordering::Relaxed), "the cluster failed to start in an earlier test");
         let (control_plane, kubectl) = (control_plane_programs()?, programs::find("kubectl")?);
         Some(Mutex::new(SharedCluster::start(&control_plane, kubectl.parent()?)))
     };

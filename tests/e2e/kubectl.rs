@@ -126,7 +126,8 @@ pub(crate) fn write_kubeconfig(folder: &Path, user: &str, port: u16, namespace: 
     };
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-         clusters: [{{name: test, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-ca: {home}/ca.crt}}}}]\n\
+         clusters: [{{name: test, cluster: \
+             {{server: \"https://127.0.0.1:{port}\", certificate-authority: {home}/ca.crt}}}}]\n\
          users: [{{name: {user}, user: {{{credential}}}}}]\n\
          contexts: [{{name: test, context: {{cluster: test, user: {user}, namespace: {namespace}}}}}]\n"
     );

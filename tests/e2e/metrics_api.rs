@@ -99,7 +99,8 @@ fn answer(request: &Request<Incoming>, pods: &Mutex<Vec<Value>>) -> Response<Ful
         Some("") => (StatusCode::OK, resources()),
         Some(path) if path.ends_with("/pods") => {
             let items = pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let list = json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items});
+            let api_version = "metrics.k8s.io/v1beta1";
+            let list = json!({"kind": "PodMetricsList", "apiVersion": api_version, "metadata": {}, "items": items});
             (StatusCode::OK, list)
         }
         _ => (StatusCode::NOT_FOUND, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404})),
@@ -115,6 +116,8 @@ fn resources() -> Value {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": "metrics.k8s.io/v1beta1",
-        "resources": [{"name": "pods", "singularName": "", "namespaced": true, "kind": "PodMetrics", "verbs": ["get", "list"]}],
+        "resources": [{
+            "name": "pods", "singularName": "", "namespaced": true, "kind": "PodMetrics", "verbs": ["get", "list"],
+        }],
     })
 }

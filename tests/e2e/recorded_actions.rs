@@ -24,7 +24,8 @@ const JOB_FROM_CRON_JOB: &str = r#"of() { kubectl get cronjob nightly -n prod -o
         "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
         "ownerReferences": [
             {"apiVersion": "%s", "kind": "CronJob", "name": "nightly", "uid": "%s", "controller": true}
-        ]}, "spec": %s}' "$(of .apiVersion)" "$(of .metadata.uid)" "$(of .spec.jobTemplate.spec)" | kubectl create -f -"#;
+        ]}, "spec": %s}' "$(of .apiVersion)" "$(of .metadata.uid)" "$(of .spec.jobTemplate.spec)" \
+        | kubectl create -f -"#;
 
 /// What has to happen before an action, by its id.
 const BEFORE: [(&str, &str); 8] = [

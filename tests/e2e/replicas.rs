@@ -30,7 +30,8 @@ struct Replica {
 }
 
 impl Replicas {
-    /// Starts one replica, in enforce mode. The folder holds its kubeconfig `driftwall.config` and the repository `git`.
+    /// Starts one replica, in enforce mode. The folder holds its kubeconfig, `driftwall.config`, and the repository,
+    /// `git`.
     pub(crate) fn start(folder: &Path, installed: Installed, load_balancer: LoadBalancer) -> Self {
         let Installed { mut config, arguments } = installed;
         // What differs from the shipped configuration: free ports, and the repository of these tests.

@@ -97,12 +97,15 @@ fn an_operators_failure_policy_is_kept_when_a_new_kind_in_git_is_registered() {
 
     let file = cluster.path("git/apps/prod/template.yaml");
     let object = "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: batch, namespace: prod}\n\
-        template: {spec: {containers: [{name: a, image: busybox}]}}\n";
+        template: {spec: {securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, \
+        containers: [{name: a, image: busybox, \
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}\n";
     std::fs::write(&file, object).unwrap();
     cluster.git_commit();
     wait_for("the kind is registered", || (asks(&cluster) == (true, true)).then_some(()));
     cluster.alice("argocd_sync").expect_success();
-    let edit = r#"kubectl patch podtemplate batch -n prod --dry-run=server -p '{"template": {"spec": {"hostNetwork": true}}}' 2>&1"#;
+    let edit = r#"kubectl patch podtemplate batch -n prod --dry-run=server \
+        -p '{"template": {"spec": {"hostNetwork": true}}}' 2>&1"#;
     cluster.wait_for("its first object is enforced", edit, |out| {
         out.contains("podtemplate \"batch\": template.spec.hostNetwork")
     });
@@ -116,7 +119,9 @@ fn an_operators_failure_policy_is_kept_when_a_new_kind_in_git_is_registered() {
 #[test]
 fn in_a_strict_namespace_a_person_creates_only_what_git_declares() {
     let Some(mut cluster) = test_cluster() else { return };
-    cluster.alice("kubectl create namespace strict && kubectl label namespace strict kubernetes.io/metadata.name=strict --overwrite").expect_success();
+    // A server from 1.21 on has set the label itself.
+    let label = "kubectl label namespace strict kubernetes.io/metadata.name=strict --overwrite";
+    cluster.alice(&format!("kubectl create namespace strict && {label}")).expect_success();
     let usual = cluster.replicas.config();
     let mut config = usual.clone();
     config["unmanaged"] = json!([{"namespaces": ["strict"], "answer": "deny"}]);
@@ -124,7 +129,10 @@ fn in_a_strict_namespace_a_person_creates_only_what_git_declares() {
     // A kind that Git does not declare: for others two webhooks are called, and either may be quoted.
     let create = "kubectl create quota note -n strict --hard=pods=9";
     let refused = cluster.wait_for("the namespace is strict", &format!("{create} --dry-run=server 2>&1"), |out| {
-        out.contains("driftwall: resourcequota \"note\" is not declared in Git, and this namespace accepts only objects that are.")
+        out.contains(
+            "driftwall: resourcequota \"note\" is not declared in Git, \
+             and this namespace accepts only objects that are.",
+        )
     });
     assert!(!refused.contains("denied"), "{refused}");
     let denied = cluster.alice(create);

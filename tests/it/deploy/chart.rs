@@ -48,7 +48,7 @@ pub(crate) fn config(objects: &[Object]) -> Config {
 }
 
 #[test]
-fn without_values_it_holds_what_the_kustomizations_hold() {
+fn the_chart_without_values_renders_what_the_kustomizations_hold() {
     let (Some(helm), Some(kubectl)) = (Program::find("helm"), Program::find("kubectl")) else { return };
     let monitoring =
         ["serviceMonitor", "prometheusRule", "dashboard"].map(|part| format!("monitoring.{part}.enabled=true"));
@@ -65,7 +65,7 @@ fn without_values_it_holds_what_the_kustomizations_hold() {
 }
 
 #[test]
-fn helm_finds_nothing_wrong_with_it() {
+fn helm_lint_finds_nothing_with_any_values() {
     let Some(helm) = Program::find("helm") else { return };
     helm.print(&["lint", "--strict", CHART]);
     for values in VALUES {
@@ -74,7 +74,7 @@ fn helm_finds_nothing_wrong_with_it() {
 }
 
 #[test]
-fn with_every_set_of_values_the_api_has_its_objects_and_driftwall_takes_its_configuration() {
+fn every_set_of_values_renders_valid_objects_and_a_valid_configuration() {
     let Some(helm) = Program::find("helm") else { return };
     for values in VALUES {
         let text = template(&helm, "wall", "ops", &["--values", values]);
@@ -89,7 +89,7 @@ fn with_every_set_of_values_the_api_has_its_objects_and_driftwall_takes_its_conf
 }
 
 #[test]
-fn values_reach_what_they_are_for() {
+fn every_value_reaches_its_field() {
     let Some(helm) = Program::find("helm") else { return };
     let objects = read("full", template(&helm, "wall", "ops", &["--values", VALUES[0]]).as_bytes());
     let config = config(&objects);
@@ -112,7 +112,7 @@ fn values_reach_what_they_are_for() {
 }
 
 #[test]
-fn no_key_is_rendered() {
+fn the_chart_renders_no_private_key() {
     for entry in std::fs::read_dir("deploy/chart/templates").unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         for word in ["kind: Secret", "genCA", "genSignedCert", "genSelfSignedCert", "genPrivateKey", "PRIVATE KEY"] {
@@ -122,7 +122,7 @@ fn no_key_is_rendered() {
 }
 
 #[test]
-fn values_that_cannot_be_meant_are_refused_with_their_place() {
+fn invalid_values_are_refused_with_their_path() {
     let Some(helm) = Program::find("helm") else { return };
     for (value, place) in [
         (r#"mode="block""#, "/mode"),
@@ -158,7 +158,7 @@ fn values_that_cannot_be_meant_are_refused_with_their_place() {
 }
 
 #[test]
-fn what_is_installed_tells_what_is_missing() {
+fn the_notes_say_what_is_still_missing() {
     let Some(helm) = Program::find("helm") else { return };
     let notes = |more: &[&str]| {
         let install = ["install", "driftwall", CHART, "--namespace", "driftwall", "--dry-run=client"];
@@ -179,7 +179,7 @@ fn what_is_installed_tells_what_is_missing() {
 }
 
 #[test]
-fn its_files_are_those_of_the_kustomizations() {
+fn the_charts_files_equal_those_of_the_kustomizations() {
     let text = |file: &str| std::fs::read_to_string(file).unwrap();
     assert_eq!(text("deploy/chart/files/driftwall.json"), text("deploy/monitoring/driftwall.json"));
     let rule = read("rule", text("deploy/monitoring/prometheusrule.yaml").as_bytes());

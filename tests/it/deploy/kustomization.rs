@@ -27,7 +27,7 @@ fn one<T: DeserializeOwned + Serialize>(kind: &str) -> T {
 }
 
 #[test]
-fn every_object_is_one_that_the_api_has() {
+fn every_object_is_valid_in_its_api() {
     for object in objects() {
         is_one_that_the_api_has(&object, "driftwall");
     }
@@ -45,7 +45,7 @@ fn the_kustomization_lists_every_file() {
 }
 
 #[test]
-fn kubectl_builds_the_kustomization_as_it_is_written() {
+fn kubectl_builds_the_kustomization_with_the_objects_as_written() {
     let Some(kubectl) = Program::find("kubectl") else { return };
     let built = read("built", kubectl.print(&["kustomize", "deploy"]).as_bytes());
     let sorted = |objects: Vec<Object>| {
@@ -58,7 +58,7 @@ fn kubectl_builds_the_kustomization_as_it_is_written() {
 }
 
 #[test]
-fn one_replica_stays_and_has_time_to_begin() {
+fn one_replica_always_stays_and_has_time_to_start() {
     let budget: PodDisruptionBudget = one("PodDisruptionBudget");
     assert_eq!(budget.spec.unwrap().max_unavailable, Some(IntOrString::Int(1)));
     let account: ServiceAccount = one("ServiceAccount");
@@ -75,7 +75,7 @@ fn one_replica_stays_and_has_time_to_begin() {
 }
 
 #[test]
-fn the_network_lets_in_the_api_server_and_out_to_git() {
+fn the_network_policy_allows_the_api_server_in_and_git_out() {
     let policy = one::<NetworkPolicy>("NetworkPolicy").spec.unwrap();
     let ports = |ports: Option<Vec<k8s_openapi::api::networking::v1::NetworkPolicyPort>>| {
         ports.into_iter().flatten().map(|port| port.port.unwrap()).collect::<Vec<_>>()
@@ -90,7 +90,7 @@ fn the_network_lets_in_the_api_server_and_out_to_git() {
 }
 
 #[test]
-fn the_parts_fit_together() {
+fn ports_mounts_names_and_times_agree_between_the_objects() {
     let deployment: Deployment = one("Deployment");
     let spec = deployment.spec.unwrap();
     assert_eq!(spec.replicas, Some(2));

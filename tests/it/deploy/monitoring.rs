@@ -24,7 +24,7 @@ fn every_object_is_in_the_namespace_of_the_base() {
 }
 
 #[test]
-fn every_alert_has_a_name_of_its_own_a_severity_and_words() {
+fn every_alert_has_a_unique_name_a_severity_and_a_description() {
     let rule = read("rule", &std::fs::read("deploy/monitoring/prometheusrule.yaml").unwrap());
     let rules = rule[0].value["spec"]["groups"][0]["rules"].as_array().unwrap().clone();
     let mut names = HashSet::new();

@@ -48,7 +48,7 @@ const LOOK: [&str; 3] = ["get", "list", "watch"];
 const KEEP: [&str; 6] = ["get", "list", "watch", "create", "update", "patch"];
 
 #[test]
-fn driftwall_looks_up_and_writes_only_what_is_its_own_by_name() {
+fn driftwall_may_write_only_its_own_objects_by_name() {
     for (name, namespace, objects) in installed() {
         let role: ClusterRole = typed(named(&objects, "ClusterRole", name));
         let mut expected = BTreeSet::new();
@@ -93,7 +93,7 @@ fn driftwall_looks_up_and_writes_only_what_is_its_own_by_name() {
 }
 
 #[test]
-fn rights_that_have_no_use_are_not_asked_for() {
+fn unused_rights_are_not_granted() {
     let Some(helm) = Program::find("helm") else { return };
     for (values, keeps_secret, on_registration) in [
         ("registration.manage=false,tls.mode=secret", false, &[][..]),
@@ -113,7 +113,7 @@ fn rights_that_have_no_use_are_not_asked_for() {
 }
 
 #[test]
-fn the_names_that_rights_are_for_are_those_of_the_configuration() {
+fn rights_name_the_objects_of_the_configuration() {
     for (name, _, objects) in installed() {
         let map = &named(&objects, "ConfigMap", name).value;
         let text = map["data"]["driftwall.yaml"].as_str().unwrap();
@@ -123,7 +123,7 @@ fn the_names_that_rights_are_for_are_those_of_the_configuration() {
 }
 
 #[test]
-fn the_right_to_break_the_glass_is_given_by_name_only() {
+fn break_glass_rights_are_granted_only_explicitly() {
     for (name, _, objects) in installed() {
         let breaking: ClusterRole = typed(named(&objects, "ClusterRole", &format!("{name}-break-glass")));
         let labels = breaking.metadata.labels.unwrap();

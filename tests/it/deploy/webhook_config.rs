@@ -61,7 +61,7 @@ fn driftwall_registers_itself_as_the_values_say() {
 }
 
 #[test]
-fn the_charts_own_configuration_has_what_the_values_say() {
+fn the_charts_webhook_configuration_has_what_the_values_say() {
     let Some(helm) = Program::find("helm") else { return };
     let text = template(&helm, "wall", "ops", &["--values", VALUES[0]]);
     let [writes, glass] = webhooks(&text).try_into().unwrap();
@@ -92,7 +92,7 @@ fn the_charts_own_configuration_has_what_the_values_say() {
 }
 
 #[test]
-fn the_charts_own_configuration_cannot_lock_a_cluster_out() {
+fn the_charts_webhook_configuration_cannot_lock_a_cluster_out() {
     let Some(helm) = Program::find("helm") else { return };
     let text = template(&helm, "driftwall", "driftwall", &BY_HAND);
     for webhook in webhooks(&text) {
@@ -111,7 +111,7 @@ fn the_charts_own_configuration_cannot_lock_a_cluster_out() {
 }
 
 #[test]
-fn the_usual_rules_name_the_subresources_that_are_judged() {
+fn the_default_rules_name_every_judged_subresource() {
     let Some(helm) = Program::find("helm") else { return };
     let rules = webhooks(&template(&helm, "driftwall", "driftwall", &BY_HAND)).swap_remove(0).rules.unwrap();
     let named = |group: &str, resource: &str, operation: &str| {
@@ -163,17 +163,18 @@ fn the_usual_rules_name_the_subresources_that_are_judged() {
 }
 
 #[test]
-fn rules_of_ones_own_replace_the_usual_ones_and_the_webhook_can_be_left_out() {
+fn custom_rules_replace_the_default_ones_and_the_webhook_can_be_disabled() {
     let Some(helm) = Program::find("helm") else { return };
-    let own = r#"webhook.rules=[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["UPDATE"],"resources":["deployments"]}]"#;
-    let text = template(&helm, "driftwall", "driftwall", &[&BY_HAND[..], &["--set-json", own]].concat());
+    let rule = r#"{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["UPDATE"],"resources":["deployments"]}"#;
+    let own = format!("webhook.rules=[{rule}]");
+    let text = template(&helm, "driftwall", "driftwall", &[&BY_HAND[..], &["--set-json", &own]].concat());
     assert_eq!(webhooks(&text)[0].rules.as_ref().unwrap().len(), 1);
     let text = template(&helm, "driftwall", "driftwall", &["--set", "registration.manage=false,webhook.enabled=false"]);
     assert!(read("left out", text.as_bytes()).iter().all(|object| object.kind != CONFIGURATION));
 }
 
 #[test]
-fn values_that_would_leave_drift_unjudged_in_silence_are_refused_with_the_way_out_of_it() {
+fn values_that_would_silently_disable_enforcement_are_refused_with_what_to_set() {
     let Some(helm) = Program::find("helm") else { return };
     for (values, words) in [
         ("tls.mode=certManager", "takes registration.manage=false"),
@@ -188,7 +189,7 @@ fn values_that_would_leave_drift_unjudged_in_silence_are_refused_with_the_way_ou
 }
 
 #[test]
-fn cert_manager_makes_the_secret_and_tells_the_api_server() {
+fn cert_manager_issues_the_secret_and_injects_the_ca() {
     let Some(helm) = Program::find("helm") else { return };
     let objects = read("cert-manager", template(&helm, "driftwall", "driftwall", &["--values", VALUES[1]]).as_bytes());
     let served = objects.iter().find(|object| object.kind == "Certificate" && object.name == "driftwall").unwrap();

@@ -25,7 +25,7 @@ fn value(snapshot: &Snapshot) -> (String, String) {
 }
 
 #[test]
-fn the_same_object_twice_is_refused_with_both_places() {
+fn an_object_declared_twice_is_refused_with_both_locations() {
     let (one, two) = (map("app", "one"), map("app", "two"));
     for sources in [
         vec![contents("a", 0, &[&one, &two])],
@@ -41,7 +41,7 @@ fn the_same_object_twice_is_refused_with_both_places() {
 }
 
 #[test]
-fn the_source_of_the_higher_priority_counts() {
+fn the_source_with_the_higher_priority_wins() {
     let (one, two) = (map("app", "one"), map("app", "two"));
     for (a, b, expected) in [(0, 1, "b"), (1, 0, "a"), (-1, 0, "b")] {
         let snapshot = Snapshot::new(vec![contents("a", a, &[&one]), contents("b", b, &[&two])]).unwrap();
@@ -53,7 +53,7 @@ fn the_source_of_the_higher_priority_counts() {
 }
 
 #[test]
-fn a_kind_that_git_does_not_define_may_have_one_name_in_two_namespaces() {
+fn a_kind_without_a_crd_in_git_may_have_one_name_in_two_namespaces() {
     let thing =
         |namespace| format!("apiVersion: example.org/v1\nkind: Thing\nmetadata: {{name: a, namespace: {namespace}}}\n");
     let snapshot = Snapshot::new(vec![contents("a", 0, &[&thing("east"), &thing("west")])]).unwrap();
@@ -64,7 +64,7 @@ fn a_kind_that_git_does_not_define_may_have_one_name_in_two_namespaces() {
 }
 
 #[test]
-fn a_kind_that_git_does_not_define_claims_no_other_namespace() {
+fn a_kind_without_a_crd_in_git_is_expected_in_no_other_namespace() {
     let thing = "apiVersion: example.org/v1\nkind: Thing\nmetadata: {name: db}\n";
     let snapshot = Snapshot::new(vec![contents("a", 0, &[thing])]).unwrap();
     let key = |namespace| ObjectKey { group: "example.org", kind: "Thing", namespace, name: "db" };
@@ -74,8 +74,14 @@ fn a_kind_that_git_does_not_define_claims_no_other_namespace() {
 }
 
 #[test]
-fn what_has_a_made_up_name_is_no_object_of_git() {
-    let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: migrate-\n  annotations: {argocd.argoproj.io/hook: PreSync}\n";
+fn an_object_with_a_generated_name_is_not_declared() {
+    let hook = "\
+apiVersion: batch/v1
+kind: Job
+metadata:
+  generateName: migrate-
+  annotations: {argocd.argoproj.io/hook: PreSync}
+";
     let reading = manifest::parse("hook.yaml", hook.as_bytes());
     assert_eq!((reading.objects.len(), reading.errors.len(), reading.skipped), (0, 0, 1));
 }

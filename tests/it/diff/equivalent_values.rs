@@ -2,7 +2,7 @@
 //! in several spellings, and what is empty, null or absent. What such a write
 //! changes beside them is in the tables too, so that tolerance stays narrow.
 
-use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, THING, table};
+use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, THING, case, table};
 
 const ROLE: &str = "rbac.authorization.k8s.io/v1 Role";
 
@@ -18,111 +18,275 @@ fn drift(field: &str) -> String {
 #[test]
 fn the_same_value_in_another_spelling_is_no_drift() {
     let cpu = |value: &str| with(&format!("resources: {{limits: {{cpu: {value}}}}}"));
-    let (cpus, env, delay) = (drift("resources.limits.cpu"), drift("env[name=\"A\"].value"), drift("livenessProbe.initialDelaySeconds"));
+    let (cpus, env, delay) =
+        (drift("resources.limits.cpu"), drift("env[name=\"A\"].value"), drift("livenessProbe.initialDelaySeconds"));
     let wrong = cpu("'3'");
     table(
         DEPLOYMENT,
-        &[
-            ("1 quantity spelling", &cpu("1000m"), &wrong, &cpu("'1'"), "conforms", &cpus),
-            ("1 quantity as a fraction", &cpu("0.5"), &wrong, &cpu("500m"), "conforms", &cpus),
-            ("2 an unknown field beside it", &with("foo: 1, resources: {limits: {cpu: 1000m}}"), &wrong, &cpu("'1'"), "conforms", &cpus),
-            ("4 a number where a text is stored", &cpu("1"), &wrong, &cpu("'1'"), "conforms", &cpus),
-            ("7 zero written out", &with("livenessProbe: {initialDelaySeconds: 0, periodSeconds: 1}"), &with("livenessProbe: {initialDelaySeconds: 5, periodSeconds: 1}"), &with("livenessProbe: {periodSeconds: 1}"), "conforms", &delay),
-            ("7 false written out", "spec: {template: {spec: {hostNetwork: false}}}", "spec: {template: {spec: {hostNetwork: true}}}", "spec: {template: {spec: {}}}", "conforms", "drift spec.template.spec.hostNetwork"),
-            ("15 an empty variable", &with("env: [{name: A, value: ''}]"), &with("env: [{name: A, value: x}]"), &with("env: [{name: A}]"), "conforms", &format!("{env} | conforms")),
+        [
+            case("quantity spelling")
+                .git(&cpu("1000m"))
+                .update_from(&wrong, &cpu("'1'"))
+                .expect("conforms")
+                .reverse(&cpus),
+            case("quantity as a fraction")
+                .git(&cpu("0.5"))
+                .update_from(&wrong, &cpu("500m"))
+                .expect("conforms")
+                .reverse(&cpus),
+            case("an unknown field beside it")
+                .git(&with("foo: 1, resources: {limits: {cpu: 1000m}}"))
+                .update_from(&wrong, &cpu("'1'"))
+                .expect("conforms")
+                .reverse(&cpus),
+            case("a number where a text is stored")
+                .git(&cpu("1"))
+                .update_from(&wrong, &cpu("'1'"))
+                .expect("conforms")
+                .reverse(&cpus),
+            case("zero written out")
+                .git(&with("livenessProbe: {initialDelaySeconds: 0, periodSeconds: 1}"))
+                .update_from(
+                    &with("livenessProbe: {initialDelaySeconds: 5, periodSeconds: 1}"),
+                    &with("livenessProbe: {periodSeconds: 1}"),
+                )
+                .expect("conforms")
+                .reverse(&delay),
+            case("false written out")
+                .git("spec: {template: {spec: {hostNetwork: false}}}")
+                .update_from("spec: {template: {spec: {hostNetwork: true}}}", "spec: {template: {spec: {}}}")
+                .expect("conforms")
+                .reverse("drift spec.template.spec.hostNetwork"),
+            case("an empty variable")
+                .git(&with("env: [{name: A, value: ''}]"))
+                .update_from(&with("env: [{name: A, value: x}]"), &with("env: [{name: A}]"))
+                .expect("conforms")
+                .reverse(&format!("{env} | conforms")),
         ],
     );
     table(
         SERVICE,
-        &[
-            ("4 a port by name is another port", "spec: {ports: [{port: 80, targetPort: http}]}", "=", "spec: {ports: [{port: 80, targetPort: 8080}]}", "drift spec.ports[port=80,protocol=\"TCP\"].targetPort", "conforms"),
-            ("18 no ranges", "spec: {type: LoadBalancer, loadBalancerSourceRanges: []}", "=", "spec: {type: LoadBalancer}", "conforms", "conforms"),
+        [
+            case("a port by name is another port")
+                .git("spec: {ports: [{port: 80, targetPort: http}]}")
+                .update("spec: {ports: [{port: 80, targetPort: 8080}]}")
+                .expect("drift spec.ports[port=80,protocol=\"TCP\"].targetPort")
+                .reverse("conforms"),
+            case("no ranges")
+                .git("spec: {type: LoadBalancer, loadBalancerSourceRanges: []}")
+                .update("spec: {type: LoadBalancer}")
+                .expect("conforms")
+                .reverse("conforms"),
         ],
     );
     table(
         THING,
-        &[
+        [
             // Without a schema nobody knows that it is a quantity: a way there is blocked, nothing else is.
-            ("3 a core type inside a custom resource", "spec: {resources: {limits: {cpu: 1000m}}}", "spec: {resources: {limits: {cpu: '1'}}, a: 1}", "spec: {resources: {limits: {cpu: '1'}}}", "conforms", "drift spec.a | conforms"),
-            ("5 a duration", "spec: {duration: 8760h}", "spec: {duration: 1h}", "spec: {duration: 8760h0m0s}", "conforms", "drift spec.duration"),
-            ("5 a duration in minutes", "spec: {interval: 90m}", "spec: {interval: 90s}", "spec: {interval: 1h30m0s}", "conforms", "drift spec.interval"),
-            ("6 a number from Helm's values", "spec: {size: 8.388608e+06}", "spec: {size: 1}", "spec: {size: 8388608}", "conforms", "drift spec.size"),
-            ("7 false in a custom resource", "spec: {a: 1, disabled: false}", "spec: {a: 1, disabled: true}", "spec: {a: 1}", "conforms", "drift spec.disabled"),
-            ("42 a field that the server drops", "spec: {a: 1, foo: 1}", "spec: {a: 2}", "spec: {a: 1}", "conforms", "drift spec.a"),
+            case("a core type inside a custom resource")
+                .git("spec: {resources: {limits: {cpu: 1000m}}}")
+                .update_from("spec: {resources: {limits: {cpu: '1'}}, a: 1}", "spec: {resources: {limits: {cpu: '1'}}}")
+                .expect("conforms")
+                .reverse("drift spec.a | conforms"),
+            case("a duration")
+                .git("spec: {duration: 8760h}")
+                .update_from("spec: {duration: 1h}", "spec: {duration: 8760h0m0s}")
+                .expect("conforms")
+                .reverse("drift spec.duration"),
+            case("a duration in minutes")
+                .git("spec: {interval: 90m}")
+                .update_from("spec: {interval: 90s}", "spec: {interval: 1h30m0s}")
+                .expect("conforms")
+                .reverse("drift spec.interval"),
+            case("a number from Helm's values")
+                .git("spec: {size: 8.388608e+06}")
+                .update_from("spec: {size: 1}", "spec: {size: 8388608}")
+                .expect("conforms")
+                .reverse("drift spec.size"),
+            case("false in a custom resource")
+                .git("spec: {a: 1, disabled: false}")
+                .update_from("spec: {a: 1, disabled: true}", "spec: {a: 1}")
+                .expect("conforms")
+                .reverse("drift spec.disabled"),
+            case("a field that the server drops")
+                .git("spec: {a: 1, foo: 1}")
+                .update_from("spec: {a: 2}", "spec: {a: 1}")
+                .expect("conforms")
+                .reverse("drift spec.a"),
         ],
     );
     table(
         CONFIG_MAP,
-        &[
-            ("8 the block style", "data:\n  k: |\n    a\n    b\n", "data: {k: other}", "data: {k: \"a\\nb\\n\"}", "conforms", "drift data[\"k\"]"),
-            ("8 a missing last newline is a difference", "data:\n  k: |\n    a\n", "=", "data: {k: a}", "drift data[\"k\"]", "conforms"),
+        [
+            case("the block style")
+                .git("data:\n  k: |\n    a\n    b\n")
+                .update_from("data: {k: other}", "data: {k: \"a\\nb\\n\"}")
+                .expect("conforms")
+                .reverse("drift data[\"k\"]"),
+            case("a missing last newline is a difference")
+                .git("data:\n  k: |\n    a\n")
+                .update("data: {k: a}")
+                .expect("drift data[\"k\"]")
+                .reverse("conforms"),
         ],
     );
 }
 
 #[test]
-fn a_secret_is_the_same_as_text_and_in_base64() {
+fn a_secret_is_the_same_as_string_data_and_as_base64() {
     table(
         SECRET,
-        &[
-            ("10 stringData", "stringData: {k: v}", "data: {k: eA==}", "data: {k: dg==}", "conforms", "drift data[\"k\"]"),
-            ("10 stringData over data", "data: {k: eA==}\nstringData: {k: v}", "data: {k: eA==}", "data: {k: dg==}", "conforms", "drift data[\"k\"]"),
-            ("10 a key that Git dropped", "stringData: {k: v}", "data: {k: dg==, old: eA==}", "data: {k: dg==}", "conforms", "drift data[\"old\"] | conforms"),
-            ("11 a null value", "data: {k: null, l: eA==}", "data: {l: eA==}", "data: {k: '', l: eA==}", "conforms", "conforms"),
-            ("11 a null value that a mirror fills", "data: {k: null}", "data: {k: ''}", "data: {k: eA==}", "drift data[\"k\"] | conforms", "conforms"),
-            ("base64 over several lines", "data:\n  k: |\n    dmFs\n    dWU=\n", "data: {k: eA==}", "data: {k: dmFsdWU=}", "conforms", "drift data[\"k\"]"),
+        [
+            case("stringData")
+                .git("stringData: {k: v}")
+                .update_from("data: {k: eA==}", "data: {k: dg==}")
+                .expect("conforms")
+                .reverse("drift data[\"k\"]"),
+            case("stringData over data")
+                .git("data: {k: eA==}\nstringData: {k: v}")
+                .update_from("data: {k: eA==}", "data: {k: dg==}")
+                .expect("conforms")
+                .reverse("drift data[\"k\"]"),
+            case("a key that Git dropped")
+                .git("stringData: {k: v}")
+                .update_from("data: {k: dg==, old: eA==}", "data: {k: dg==}")
+                .expect("conforms")
+                .reverse("drift data[\"old\"] | conforms"),
+            case("a null value")
+                .git("data: {k: null, l: eA==}")
+                .update_from("data: {l: eA==}", "data: {k: '', l: eA==}")
+                .expect("conforms")
+                .reverse("conforms"),
+            case("a null value that a mirror fills")
+                .git("data: {k: null}")
+                .update_from("data: {k: ''}", "data: {k: eA==}")
+                .expect("drift data[\"k\"] | conforms")
+                .reverse("conforms"),
+            case("base64 over several lines")
+                .git("data:\n  k: |\n    dmFs\n    dWU=\n")
+                .update_from("data: {k: eA==}", "data: {k: dmFsdWU=}")
+                .expect("conforms")
+                .reverse("drift data[\"k\"]"),
         ],
     );
 }
 
 #[test]
-fn what_is_empty_null_or_absent_is_no_drift() {
+fn empty_null_and_absent_are_the_same() {
     table(
         CONFIG_MAP,
-        &[
-            ("12 a null value, dropped", "data: {url: null, a: x}", "data: {a: y}", "data: {a: x}", "conforms", "drift data[\"a\"]"),
-            ("12 a null value, kept", "data: {url: null, a: x}", "data: {a: x}", "data: {url: '', a: x}", "conforms", "conforms"),
-            ("13 no annotations", "metadata: {annotations: null, labels: {}}\ndata: {a: x}", "metadata: {labels: {}}\ndata: {a: y}", "metadata: {}\ndata: {a: x}", "conforms", "drift data[\"a\"]"),
-            ("20 a status in Git", "data: {a: x}\nstatus: {}", "data: {a: y}", "data: {a: x}", "conforms", "drift data[\"a\"]"),
-            ("20 a status in Git, created", "data: {a: x}\nstatus: {b: c}", "none", "data: {a: x}", "conforms", "drift"),
+        [
+            case("a null value, dropped")
+                .git("data: {url: null, a: x}")
+                .update_from("data: {a: y}", "data: {a: x}")
+                .expect("conforms")
+                .reverse("drift data[\"a\"]"),
+            case("a null value, kept")
+                .git("data: {url: null, a: x}")
+                .update_from("data: {a: x}", "data: {url: '', a: x}")
+                .expect("conforms")
+                .reverse("conforms"),
+            case("no annotations")
+                .git("metadata: {annotations: null, labels: {}}\ndata: {a: x}")
+                .update_from("metadata: {labels: {}}\ndata: {a: y}", "metadata: {}\ndata: {a: x}")
+                .expect("conforms")
+                .reverse("drift data[\"a\"]"),
+            case("a status in Git")
+                .git("data: {a: x}\nstatus: {}")
+                .update_from("data: {a: y}", "data: {a: x}")
+                .expect("conforms")
+                .reverse("drift data[\"a\"]"),
+            case("a status in Git, created")
+                .git("data: {a: x}\nstatus: {b: c}")
+                .create("data: {a: x}")
+                .expect("conforms")
+                .reverse("drift"),
         ],
     );
     table(
         DEPLOYMENT,
-        &[
-            ("14 no resources", &with("resources: {requests: {}, limits: {}}"), "none", &with("resources: {}"), "conforms", "drift"),
-            ("14 resources that go", &with("resources: {requests: {}, limits: {}}"), &with("resources: {limits: {cpu: 1}}"), &with("resources: {}"), "conforms", &format!("{} | conforms", drift("resources.limits.cpu"))),
-            ("16 a null creationTimestamp", "spec: {template: {metadata: {creationTimestamp: null, labels: {a: b}}}}", "none", "spec: {template: {metadata: {labels: {a: b}}}}", "conforms", "drift"),
+        [
+            case("no resources")
+                .git(&with("resources: {requests: {}, limits: {}}"))
+                .create(&with("resources: {}"))
+                .expect("conforms")
+                .reverse("drift"),
+            case("resources that go")
+                .git(&with("resources: {requests: {}, limits: {}}"))
+                .update_from(&with("resources: {limits: {cpu: 1}}"), &with("resources: {}"))
+                .expect("conforms")
+                .reverse(&format!("{} | conforms", drift("resources.limits.cpu"))),
+            case("a null creationTimestamp")
+                .git("spec: {template: {metadata: {creationTimestamp: null, labels: {a: b}}}}")
+                .create("spec: {template: {metadata: {labels: {a: b}}}}")
+                .expect("conforms")
+                .reverse("drift"),
         ],
     );
-    let crd = |names: &str| format!("spec: {{group: a.b, names: {{kind: Web, plural: webs{names}}}, scope: Namespaced}}");
+    let crd =
+        |names: &str| format!("spec: {{group: a.b, names: {{kind: Web, plural: webs{names}}}, scope: Namespaced}}");
     table(
         "apiextensions.k8s.io/v1 CustomResourceDefinition",
-        &[
-            ("17 empty lists dropped", &crd(", shortNames: [], categories: []"), "none", &crd(""), "conforms", "drift"),
-            ("17 an empty list that goes", &crd(", shortNames: []"), &crd(", shortNames: [w]"), &crd(""), "conforms", "drift spec.names.shortNames | conforms"),
-            ("33 preserveUnknownFields", &format!("{}\n", crd("").replace("spec: {", "spec: {preserveUnknownFields: false, ")), "none", &crd(""), "conforms", "drift"),
+        [
+            case("empty lists dropped")
+                .git(&crd(", shortNames: [], categories: []"))
+                .create(&crd(""))
+                .expect("conforms")
+                .reverse("drift"),
+            case("an empty list that goes")
+                .git(&crd(", shortNames: []"))
+                .update_from(&crd(", shortNames: [w]"), &crd(""))
+                .expect("conforms")
+                .reverse("drift spec.names.shortNames | conforms"),
+            case("preserveUnknownFields")
+                .git(&format!("{}\n", crd("").replace("spec: {", "spec: {preserveUnknownFields: false, ")))
+                .create(&crd(""))
+                .expect("conforms")
+                .reverse("drift"),
         ],
     );
     let ingress = |rest: &str| format!("spec: {{podSelector: {{}}, policyTypes: [Ingress]{rest}}}");
     table(
         "networking.k8s.io/v1 NetworkPolicy",
-        &[
-            ("18 deny all, with and without the list", &ingress(", ingress: []"), "=", &ingress(""), "conforms", "conforms"),
-            ("18 allow all is no deny all", &ingress(", ingress: []"), "=", &ingress(", ingress: [{}]"), "drift spec.ingress | conforms", "conforms"),
-            ("18 deny all is no allow all", &ingress(", ingress: [{}]"), "=", &ingress(", ingress: []"), "drift spec.ingress", "conforms"),
+        [
+            case("deny all, with and without the list")
+                .git(&ingress(", ingress: []"))
+                .update(&ingress(""))
+                .expect("conforms")
+                .reverse("conforms"),
+            case("allow all is no deny all")
+                .git(&ingress(", ingress: []"))
+                .update(&ingress(", ingress: [{}]"))
+                .expect("drift spec.ingress | conforms")
+                .reverse("conforms"),
+            case("deny all is no allow all")
+                .git(&ingress(", ingress: [{}]"))
+                .update(&ingress(", ingress: []"))
+                .expect("drift spec.ingress")
+                .reverse("conforms"),
         ],
     );
     table(
         ROLE,
-        &[
-            ("19 null rules", "rules: null", "=", "rules: []", "conforms", "conforms"),
-            ("19 no rules", "rules: []", "=", "rules: null", "conforms", "conforms"),
-            ("19 a rule that a person adds", "rules: []", "=", "rules: [{verbs: [get]}]", "drift rules | conforms", "conforms"),
+        [
+            case("null rules").git("rules: null").update("rules: []").expect("conforms").reverse("conforms"),
+            case("no rules").git("rules: []").update("rules: null").expect("conforms").reverse("conforms"),
+            case("a rule that a person adds")
+                .git("rules: []")
+                .update("rules: [{verbs: [get]}]")
+                .expect("drift rules | conforms")
+                .reverse("conforms"),
         ],
     );
     table(
         "rbac.authorization.k8s.io/v1 ClusterRole",
-        &[("19 the aggregator's rules", "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [get]}]", "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: []", "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [list]}]", "drift rules | conforms", "conforms")],
+        [case("the aggregator's rules")
+            .git("aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [get]}]")
+            .update_from(
+                "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: []",
+                "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [list]}]",
+            )
+            .expect("drift rules | conforms")
+            .reverse("conforms")],
     );
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::diff::properties::{json, named};
-use crate::diff::table::{Git, Person, Workload, Write};
+use crate::diff::table::{DeclaredState, ObjectWrite, Person, Workload};
 
 const KINDS: [&str; 6] =
     ["v1 Secret", "v1 Service", "apps/v1 Deployment", "example.org/v1 Thing", "batch/v1 Job", "v1 Namespace"];
@@ -29,22 +29,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_json_is_judged(
+    fn any_json_is_judged_without_a_panic(
         kind in prop::sample::select(KINDS.to_vec()),
         contents in prop::array::uniform3(any_object()),
         operation in prop::sample::select(vec!["UPDATE", "CREATE", "DELETE"]),
         subresource in prop::sample::select(vec!["", "status", "scale", "ephemeralcontainers"]),
     ) {
         let [git, old, new] = contents.map(|fields| named(kind, fields));
-        let git = Git::of(&git.to_string());
+        let git = DeclaredState::parse(&git.to_string());
         for by in [Person, Workload] {
-            let write = Write {
+            let write = ObjectWrite {
                 operation,
                 subresource,
                 old: (operation != "CREATE").then_some(&old),
                 new: (operation != "DELETE").then_some(&new),
             };
-            let seen = git.judge(by, &write);
+            let seen = git.evaluate(by, &write);
             prop_assert!(seen.fields.iter().all(|field| !field.is_empty()), "{:?}", seen);
         }
     }
@@ -62,7 +62,7 @@ fn deep(depth: usize, value: &str) -> Value {
 #[test]
 fn a_deep_object_costs_no_more_than_its_depth() {
     let [git, old, new] = ["1", "1", "2"].map(|value| thing(deep(55, value)));
-    let git = Git::of(&git.to_string());
+    let git = DeclaredState::parse(&git.to_string());
     for by in [Person, Workload] {
         assert!(git.update(by, &old, &old).conforms());
         let seen = git.update(by, &old, &new);
@@ -74,19 +74,19 @@ fn a_deep_object_costs_no_more_than_its_depth() {
 #[test]
 fn a_deep_object_in_atomic_lists_costs_no_more_than_its_depth() {
     let deep = |value: &str| thing((0..55).fold(value.into(), |inside, _| json!([{"in": inside}])));
-    let git = Git::of(&deep("1").to_string());
-    assert_eq!(git.update(Workload, &deep("1"), &deep("2")).line(), "drift spec");
+    let git = DeclaredState::parse(&deep("1").to_string());
+    assert_eq!(git.update(Workload, &deep("1"), &deep("2")).summary(), "drift spec");
     assert!(git.update(Person, &deep("2"), &deep("1")).conforms());
 }
 
 #[test]
-fn a_manifest_deeper_than_a_review_can_be_is_no_panic() {
+fn a_manifest_deeper_than_any_review_causes_no_panic() {
     let value = (0..180).fold("x".to_owned(), |inside, _| format!("[{inside}]"));
-    let git = Git::of(&format!(
+    let git = DeclaredState::parse(&format!(
         "{{apiVersion: example.org/v1, kind: Thing, metadata: {{name: web, namespace: prod}}, spec: {{a: {value}}}}}"
     ));
     let seen = git.update(Workload, &thing(json!({"a": 1})), &thing(json!({"a": 2})));
-    assert_eq!(seen.line(), "drift spec.a");
+    assert_eq!(seen.summary(), "drift spec.a");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_wide_list_costs_no_more_than_its_width() {
         ("all of one name", &twins, 1),
     ] {
         let (right, other) = (items("1", of), items("2", of));
-        let git = Git::of(&right.to_string());
+        let git = DeclaredState::parse(&right.to_string());
         for by in [Person, Workload] {
             assert!(git.update(by, &right, &right).conforms(), "{what}");
             assert!(git.update(by, &other, &right).conforms(), "{what}");
@@ -118,19 +118,22 @@ fn a_wide_list_costs_no_more_than_its_width() {
 }
 
 #[test]
-fn twins_and_many_members_cost_no_more_than_their_number() {
+fn duplicates_and_many_members_cost_no_more_than_their_number() {
     const WIDTH: usize = 20_000;
     let env = |value: &str| {
         let env: Vec<_> = (0..WIDTH).map(|_| json!({"name": "A", "value": value})).collect();
         let spec = json!({"template": {"spec": {"containers": [{"name": "a", "env": env}]}}});
         named("apps/v1 Deployment", [("spec".to_owned(), spec)].into_iter().collect())
     };
-    let git = Git::of(&env("1").to_string());
+    let git = DeclaredState::parse(&env("1").to_string());
     assert!(git.update(Workload, &env("2"), &env("1")).conforms());
     assert_eq!(git.update(Workload, &env("1"), &env("2")).fields.len(), WIDTH);
     let held = |from: usize| {
         let names: Vec<_> = (from..from + WIDTH).map(|n| format!("x/n{n}")).collect();
         named("v1 ConfigMap", [("metadata".to_owned(), json!({"finalizers": names}))].into_iter().collect())
     };
-    assert_eq!(Git::of(&held(0).to_string()).update(Workload, &held(0), &held(1)).line(), "drift metadata.finalizers");
+    assert_eq!(
+        DeclaredState::parse(&held(0).to_string()).update(Workload, &held(0), &held(1)).summary(),
+        "drift metadata.finalizers"
+    );
 }

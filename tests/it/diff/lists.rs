@@ -4,13 +4,13 @@ use driftwall_core::diff::PathElement;
 use serde_json::{Map, Value, json};
 
 use crate::diff::schema_lists::{ListAt, Of, of_builtin, of_custom, widget};
-use crate::diff::table::{Git, Person, Seen, Workload};
+use crate::diff::table::{DeclaredState, Person, Workload, WriteResult};
 
 /// How many keyed lists, sets and atomic lists were held.
 type Count = [usize; 3];
 
 #[test]
-fn every_list_of_the_common_kinds_is_held() {
+fn every_list_of_the_common_kinds_is_compared_by_its_type() {
     for (kind, expected) in [
         ("apps/v1/Deployment", [28, 6, 125]),
         ("autoscaling/v2/HorizontalPodAutoscaler", [1, 1, 9]),
@@ -25,7 +25,7 @@ fn every_list_of_the_common_kinds_is_held() {
 }
 
 #[test]
-fn every_list_of_a_defined_kind_is_held() {
+fn every_list_of_a_custom_resource_is_compared_by_its_type() {
     let recorded = widget();
     assert_eq!(held("example.com/v1", "Widget", Some(&recorded), &of_custom(&recorded)), [1, 1, 0]);
     // The kinds of lists that the recorded one does not have.
@@ -34,7 +34,8 @@ fn every_list_of_a_defined_kind_is_held() {
     let object = |properties: Value| json!({"type": "object", "properties": properties});
     let port = object(json!({"port": text, "protocol": {"type": "string", "default": "TCP"}}));
     let ports = json!({
-        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"], "items": port,
+        "type": "array", "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["port", "protocol"], "items": port,
     });
     let names = json!({"type": "array", "x-kubernetes-list-type": "set", "items": text});
     let args = json!({"type": "array", "x-kubernetes-list-type": "atomic", "items": text});
@@ -72,8 +73,14 @@ struct Hold<'a> {
     list: &'a ListAt,
 }
 
-/// What a move of the list comes to, for a person and for a workload.
-type Move<'a> = (&'a str, Option<Vec<Value>>, Option<Vec<Value>>, Vec<String>, Vec<String>);
+/// A change of the list, and the fields that it drifts by, for a person and for a workload.
+struct Change {
+    name: &'static str,
+    old: Option<Vec<Value>>,
+    new: Option<Vec<Value>>,
+    person: Vec<String>,
+    workload: Vec<String>,
+}
 
 impl Hold<'_> {
     fn object(&self, list: Option<Vec<Value>>) -> Value {
@@ -86,27 +93,29 @@ impl Hold<'_> {
         Value::from(fields)
     }
 
-    fn git(&self, list: &[Value]) -> Git {
+    fn git(&self, list: &[Value]) -> DeclaredState {
         let manifest = self.object(Some(list.to_vec()));
-        Git::of(&self.definition.map_or(manifest.to_string(), |definition| format!("{definition}\n---\n{manifest}")))
+        DeclaredState::parse(
+            &self.definition.map_or(manifest.to_string(), |definition| format!("{definition}\n---\n{manifest}")),
+        )
     }
 
     /// Judges each move and its reverse, which is a way back and never drift
     /// unless it is a move to what Git does not say either.
-    fn judge(&self, git: &[Value], moves: Vec<Move<'_>>) -> Vec<String> {
+    fn judge(&self, git: &[Value], changes: Vec<Change>) -> Vec<String> {
         let git = self.git(git);
         let mut wrong = Vec::new();
-        let mut expect = |what: &str, seen: &Seen, fields: &[String]| {
+        let mut expect = |what: &str, seen: &WriteResult, fields: &[String]| {
             if seen.conforms() != fields.is_empty() || seen.fields != fields {
                 wrong.push(format!("{what}: {seen:?}, not {fields:?}"));
             }
         };
-        for (what, old, new, person, workload) in moves {
+        for Change { name, old, new, person, workload } in changes {
             let (old, new) = (self.object(old), self.object(new));
-            expect(&format!("{what}, by a person"), &git.update(Person, &old, &new), &person);
-            expect(&format!("{what}, by a workload"), &git.update(Workload, &old, &new), &workload);
+            expect(&format!("{name}, by a person"), &git.update(Person, &old, &new), &person);
+            expect(&format!("{name}, by a workload"), &git.update(Workload, &old, &new), &workload);
             for by in [Person, Workload] {
-                expect(&format!("{what}, back, by a {by:?}"), &git.update(by, &new, &old), &[]);
+                expect(&format!("{name}, reversed, by a {by:?}"), &git.update(by, &new, &old), &[]);
             }
         }
         wrong
@@ -142,17 +151,35 @@ impl Hold<'_> {
         self.judge(
             &git,
             vec![
-                ("turned round", right(), Some(vec![live("b", "1"), live("a", "1")]), vec![], vec![]),
-                ("changed", right(), Some(vec![live("a", "1"), live("b", "2")]), changed.clone(), changed),
-                (
-                    "added",
-                    right(),
-                    Some(vec![live("a", "1"), live("c", "1"), live("b", "1")]),
-                    vec![named("c", None)],
-                    vec![],
-                ),
-                ("removed", right(), Some(vec![live("b", "1")]), vec![named("a", None)], vec![named("a", None)]),
-                ("all removed", right(), None, whole.clone(), whole),
+                Change {
+                    name: "turned round",
+                    old: right(),
+                    new: Some(vec![live("b", "1"), live("a", "1")]),
+                    person: vec![],
+                    workload: vec![],
+                },
+                Change {
+                    name: "changed",
+                    old: right(),
+                    new: Some(vec![live("a", "1"), live("b", "2")]),
+                    person: changed.clone(),
+                    workload: changed,
+                },
+                Change {
+                    name: "added",
+                    old: right(),
+                    new: Some(vec![live("a", "1"), live("c", "1"), live("b", "1")]),
+                    person: vec![named("c", None)],
+                    workload: vec![],
+                },
+                Change {
+                    name: "removed",
+                    old: right(),
+                    new: Some(vec![live("b", "1")]),
+                    person: vec![named("a", None)],
+                    workload: vec![named("a", None)],
+                },
+                Change { name: "all removed", old: right(), new: None, person: whole.clone(), workload: whole },
             ],
         )
     }
@@ -164,11 +191,29 @@ impl Hold<'_> {
         self.judge(
             &list(&["a", "b"]),
             vec![
-                ("turned round", right(), Some(list(&["b", "a"])), vec![], vec![]),
-                ("added", right(), Some(list(&["a", "c", "b"])), named(), vec![]),
-                ("removed", right(), Some(list(&["b"])), named(), named()),
-                ("exchanged", right(), Some(list(&["c", "b"])), named(), named()),
-                ("all removed", right(), None, named(), named()),
+                Change {
+                    name: "turned round",
+                    old: right(),
+                    new: Some(list(&["b", "a"])),
+                    person: vec![],
+                    workload: vec![],
+                },
+                Change {
+                    name: "added",
+                    old: right(),
+                    new: Some(list(&["a", "c", "b"])),
+                    person: named(),
+                    workload: vec![],
+                },
+                Change { name: "removed", old: right(), new: Some(list(&["b"])), person: named(), workload: named() },
+                Change {
+                    name: "exchanged",
+                    old: right(),
+                    new: Some(list(&["c", "b"])),
+                    person: named(),
+                    workload: named(),
+                },
+                Change { name: "all removed", old: right(), new: None, person: named(), workload: named() },
             ],
         )
     }
@@ -181,17 +226,59 @@ impl Hold<'_> {
         };
         let named = || vec![self.list.path().to_string()];
         let right = || Some(vec![filled("1", "x"), item("2")]);
-        let mut moves = vec![
-            ("changed", right(), Some(vec![filled("1", "x"), item("3")]), named(), named()),
-            ("turned round", right(), Some(vec![item("2"), filled("1", "x")]), named(), named()),
-            ("added", right(), Some(vec![filled("1", "x"), item("2"), item("3")]), named(), named()),
-            ("added before", right(), Some(vec![item("3"), filled("1", "x"), item("2")]), named(), named()),
-            ("removed", right(), Some(vec![filled("1", "x")]), named(), named()),
-            ("all removed", Some(vec![item("1"), item("2")]), None, named(), named()),
+        let mut changes = vec![
+            Change {
+                name: "changed",
+                old: right(),
+                new: Some(vec![filled("1", "x"), item("3")]),
+                person: named(),
+                workload: named(),
+            },
+            Change {
+                name: "turned round",
+                old: right(),
+                new: Some(vec![item("2"), filled("1", "x")]),
+                person: named(),
+                workload: named(),
+            },
+            Change {
+                name: "added",
+                old: right(),
+                new: Some(vec![filled("1", "x"), item("2"), item("3")]),
+                person: named(),
+                workload: named(),
+            },
+            Change {
+                name: "added before",
+                old: right(),
+                new: Some(vec![item("3"), filled("1", "x"), item("2")]),
+                person: named(),
+                workload: named(),
+            },
+            Change {
+                name: "removed",
+                old: right(),
+                new: Some(vec![filled("1", "x")]),
+                person: named(),
+                workload: named(),
+            },
+            Change {
+                name: "all removed",
+                old: Some(vec![item("1"), item("2")]),
+                new: None,
+                person: named(),
+                workload: named(),
+            },
         ];
         if !self.list.scalars {
-            moves.push(("filled", right(), Some(vec![filled("1", "x"), filled("2", "y")]), named(), vec![]));
+            changes.push(Change {
+                name: "filled",
+                old: right(),
+                new: Some(vec![filled("1", "x"), filled("2", "y")]),
+                person: named(),
+                workload: vec![],
+            });
         }
-        self.judge(&[item("1"), item("2")], moves)
+        self.judge(&[item("1"), item("2")], changes)
     }
 }

@@ -1,25 +1,55 @@
 //! Labels, annotations, owners and finalizers; marks that opt out; objects that
 //! hold others, or are on their way out.
 
-use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, Git, Person, Workload, object, table, text};
+use crate::diff::table::{
+    CONFIG_MAP, DEPLOYMENT, DeclaredState, Person, Workload, case, manifest_text, parse_object, table,
+};
 
 #[test]
-fn a_declared_label_is_held_and_any_other_is_free() {
+fn changing_a_declared_label_is_drift_and_adding_another_is_not() {
     table(
         CONFIG_MAP,
-        &[
-            ("a label", "metadata: {labels: {a: b}}", "=", "metadata: {labels: {a: c}}", "drift metadata.labels[\"a\"]", "conforms"),
-            ("a label taken away", "metadata: {labels: {a: b, c: d}}", "=", "metadata: {labels: {c: d}}", "drift metadata.labels[\"a\"]", "conforms"),
-            ("all taken away", "metadata: {annotations: {a: b}}", "=", "data: {}", "drift metadata.annotations[\"a\"]", "conforms"),
-            ("a label more", "metadata: {labels: {a: b}}", "=", "metadata: {labels: {a: b, c: d}}", "conforms", "conforms"),
-            ("the first annotation", "data: {a: b}", "=", "metadata: {annotations: {a: b}}\ndata: {a: b}", "conforms", "conforms"),
-            ("what the server keeps", "metadata: {uid: a, resourceVersion: '1', generation: 1}", "data: {}", "metadata: {uid: b, resourceVersion: '2', generation: 2, creationTimestamp: x, managedFields: [{manager: a}]}", "conforms", "conforms"),
+        [
+            case("a label")
+                .git("metadata: {labels: {a: b}}")
+                .update("metadata: {labels: {a: c}}")
+                .expect("drift metadata.labels[\"a\"]")
+                .reverse("conforms"),
+            case("a label taken away")
+                .git("metadata: {labels: {a: b, c: d}}")
+                .update("metadata: {labels: {c: d}}")
+                .expect("drift metadata.labels[\"a\"]")
+                .reverse("conforms"),
+            case("all taken away")
+                .git("metadata: {annotations: {a: b}}")
+                .update("data: {}")
+                .expect("drift metadata.annotations[\"a\"]")
+                .reverse("conforms"),
+            case("a label more")
+                .git("metadata: {labels: {a: b}}")
+                .update("metadata: {labels: {a: b, c: d}}")
+                .expect("conforms")
+                .reverse("conforms"),
+            case("the first annotation")
+                .git("data: {a: b}")
+                .update("metadata: {annotations: {a: b}}\ndata: {a: b}")
+                .expect("conforms")
+                .reverse("conforms"),
+            case("what the server keeps")
+                .git("metadata: {uid: a, resourceVersion: '1', generation: 1}")
+                .update_from(
+                    "data: {}",
+                    "metadata: {uid: b, resourceVersion: '2', generation: 2, creationTimestamp: x, \
+                     managedFields: [{manager: a}]}",
+                )
+                .expect("conforms")
+                .reverse("conforms"),
         ],
     );
 }
 
 #[test]
-fn no_person_sets_a_key_that_decides_about_others_work() {
+fn no_person_sets_a_protected_label_or_annotation() {
     let mut cases = Vec::new();
     for key in [
         "driftwall.io/ignore",
@@ -32,21 +62,25 @@ fn no_person_sets_a_key_that_decides_about_others_work() {
         "eks.amazonaws.com/role-arn",
     ] {
         for map in ["labels", "annotations"] {
-            let there = format!("drift metadata.{map}[\"{key}\"] | conforms");
-            cases.push((format!("{key} in {map}"), format!("metadata: {{{map}: {{{key}: x}}}}\ndata: {{a: b}}"), there));
+            let new = format!("metadata: {{{map}: {{{key}: x}}}}\ndata: {{a: b}}");
+            let outcome = format!("drift metadata.{map}[\"{key}\"] | conforms");
+            let guards = format!("{key} in {map}");
+            cases.push(case(&guards).git("data: {a: b}").update(&new).expect(&outcome).reverse("conforms"));
         }
     }
-    let cases: Vec<_> = cases
-        .iter()
-        .map(|(guards, new, there)| (&**guards, "data: {a: b}", "=", &**new, &**there, "conforms"))
-        .collect();
-    table(CONFIG_MAP, &cases);
+    table(CONFIG_MAP, cases);
     // An object out of a backup brings its tracking along, but no mark that opts out.
     table(
         CONFIG_MAP,
-        &[
-            ("tracking", "data: {}", "none", "metadata: {annotations: {meta.helm.sh/release-name: a}}", "conforms", "-"),
-            ("an opt-out", "data: {}", "none", "metadata: {annotations: {driftwall.io/ignore: 'true'}}", "drift metadata.annotations[\"driftwall.io/ignore\"] | conforms", "-"),
+        [
+            case("tracking")
+                .git("data: {}")
+                .create("metadata: {annotations: {meta.helm.sh/release-name: a}}")
+                .expect("conforms"),
+            case("an opt-out")
+                .git("data: {}")
+                .create("metadata: {annotations: {driftwall.io/ignore: 'true'}}")
+                .expect("drift metadata.annotations[\"driftwall.io/ignore\"] | conforms"),
         ],
     );
 }
@@ -59,20 +93,40 @@ fn no_person_forges_owners_or_finalizers() {
     let (by_person, finalizers) = ("drift metadata.ownerReferences | conforms", "drift metadata.finalizers | conforms");
     table(
         CONFIG_MAP,
-        &[
-            ("an owner", "data: {a: b}", "=", &one, by_person, "conforms"),
-            ("another owner", "data: {a: b}", &one, &two, by_person, "conforms"),
-            ("an owner aimed anew", "data: {a: b}", &one, &one.replace("name: a", "name: b"), by_person, by_person),
-            ("a finalizer", "data: {a: b}", "=", "metadata: {finalizers: [x/y]}\ndata: {a: b}", finalizers, "conforms"),
-            ("another finalizer", "data: {a: b}", "metadata: {finalizers: [x/y]}", "metadata: {finalizers: [a/b, x/y]}", finalizers, "conforms"),
-            ("finalizers turned round", "data: {a: b}", "metadata: {finalizers: [a/b, x/y, c/d]}", "metadata: {finalizers: [c/d, a/b]}", "conforms", finalizers),
-            ("a declared finalizer", "metadata: {finalizers: [x/y]}", "=", "metadata: {finalizers: []}", "drift metadata.finalizers", "conforms"),
+        [
+            case("an owner").git("data: {a: b}").update(&one).expect(by_person).reverse("conforms"),
+            case("another owner").git("data: {a: b}").update_from(&one, &two).expect(by_person).reverse("conforms"),
+            case("an owner aimed anew")
+                .git("data: {a: b}")
+                .update_from(&one, &one.replace("name: a", "name: b"))
+                .expect(by_person)
+                .reverse(by_person),
+            case("a finalizer")
+                .git("data: {a: b}")
+                .update("metadata: {finalizers: [x/y]}\ndata: {a: b}")
+                .expect(finalizers)
+                .reverse("conforms"),
+            case("another finalizer")
+                .git("data: {a: b}")
+                .update_from("metadata: {finalizers: [x/y]}", "metadata: {finalizers: [a/b, x/y]}")
+                .expect(finalizers)
+                .reverse("conforms"),
+            case("finalizers turned round")
+                .git("data: {a: b}")
+                .update_from("metadata: {finalizers: [a/b, x/y, c/d]}", "metadata: {finalizers: [c/d, a/b]}")
+                .expect("conforms")
+                .reverse(finalizers),
+            case("a declared finalizer")
+                .git("metadata: {finalizers: [x/y]}")
+                .update("metadata: {finalizers: []}")
+                .expect("drift metadata.finalizers")
+                .reverse("conforms"),
         ],
     );
 }
 
 #[test]
-fn a_mark_in_git_or_on_the_old_object_opts_out_and_one_on_the_new_does_not() {
+fn an_opt_out_counts_in_git_and_on_the_old_object_but_not_on_the_new_one() {
     let ignore = "driftwall.io/ignore: 'true'";
     let marked = |mark: &str, map: &str, value: &str| format!("metadata: {{{map}: {{{mark}}}}}\ndata: {{a: {value}}}");
     for (mark, in_git, live) in [
@@ -94,10 +148,10 @@ fn a_mark_in_git_or_on_the_old_object_opts_out_and_one_on_the_new_does_not() {
             );
             table(
                 CONFIG_MAP,
-                &[
-                    (&format!("{mark} in Git"), &git, "=", &changed, in_git, "-"),
-                    (&format!("{mark} on the old object"), plain, &git, &changed, on_old, "-"),
-                    (&format!("{mark} on the new object"), plain, "=", &changed, &by_person, "-"),
+                [
+                    case(&format!("{mark} in Git")).git(&git).update(&changed).expect(in_git),
+                    case(&format!("{mark} on the old object")).git(plain).update_from(&git, &changed).expect(on_old),
+                    case(&format!("{mark} on the new object")).git(plain).update(&changed).expect(&by_person),
                 ],
             );
         }
@@ -105,23 +159,28 @@ fn a_mark_in_git_or_on_the_old_object_opts_out_and_one_on_the_new_does_not() {
 }
 
 #[test]
-fn an_object_on_its_way_out_is_let_go() {
+fn an_object_that_is_being_deleted_may_lose_its_finalizers() {
     let going = "metadata: {deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: [x/y]}\nspec: {replicas: 3}";
     table(
         DEPLOYMENT,
-        &[
-            ("its finalizers", "spec: {replicas: 3}", going, "spec: {replicas: 9}", "conforms", "-"),
-            ("a second delete", "spec: {replicas: 3}", going, "none", "conforms", "-"),
-            ("a first delete", "spec: {replicas: 3}", "=", "none", "drift", "-"),
+        [
+            case("its finalizers")
+                .git("spec: {replicas: 3}")
+                .update_from(going, "spec: {replicas: 9}")
+                .expect("conforms"),
+            case("a second delete").git("spec: {replicas: 3}").delete(going).expect("conforms"),
+            case("a first delete").git("spec: {replicas: 3}").delete("=").expect("drift"),
         ],
     );
 }
 
 #[test]
-fn what_holds_declared_objects_is_not_deleted() {
-    let git = Git::of(&[text(CONFIG_MAP, "data: {}"), text("example.com/v1 Widget", "spec: {}")].join("---\n"));
+fn a_namespace_or_crd_with_declared_objects_is_not_deleted() {
+    let git = DeclaredState::parse(
+        &[manifest_text(CONFIG_MAP, "data: {}"), manifest_text("example.com/v1 Widget", "spec: {}")].join("---\n"),
+    );
     let namespace = |name: &str, going: &str| {
-        object("v1 Namespace", "spec: {}").as_object().cloned().map(|mut fields| {
+        parse_object("v1 Namespace", "spec: {}").as_object().cloned().map(|mut fields| {
             fields.insert("metadata".into(), serde_json::json!({"name": name, "namespace": name}));
             if !going.is_empty() {
                 fields["metadata"]["deletionTimestamp"] = going.into();
@@ -130,7 +189,10 @@ fn what_holds_declared_objects_is_not_deleted() {
         })
     };
     let definition = |kind: &str| {
-        object("apiextensions.k8s.io/v1 CustomResourceDefinition", &format!("spec: {{group: example.com, names: {{kind: {kind}}}}}"))
+        parse_object(
+            "apiextensions.k8s.io/v1 CustomResourceDefinition",
+            &format!("spec: {{group: example.com, names: {{kind: {kind}}}}}"),
+        )
     };
     for (what, old, expected) in [
         ("its namespace", namespace("prod", "").unwrap(), "drift"),
@@ -140,7 +202,7 @@ fn what_holds_declared_objects_is_not_deleted() {
         ("another definition", definition("Gadget"), "unmanaged"),
     ] {
         for by in [Person, Workload] {
-            assert_eq!(git.delete(by, &old).line(), expected, "{what} by a {by:?}");
+            assert_eq!(git.delete(by, &old).summary(), expected, "{what} by a {by:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use driftwall_core::policy::Verdict;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::diff::table::{By, Git, Person, Workload};
+use crate::diff::table::{DeclaredState, Person, Workload, Writer};
 
 // === what is generated ===
 
@@ -68,17 +68,28 @@ static MANIFESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     }
     objects.retain(|object| object["kind"] != "Namespace");
     objects.push(json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "wide", "namespace": "prod", "labels": {"a": "b"}},
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "wide", "namespace": "prod", "labels": {"a": "b"}},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": {
             "metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}},
             "spec": {
                 "serviceAccountName": "x", "nodeSelector": {"disk": "ssd"},
                 "tolerations": [{"key": "a", "operator": "Exists"}, {"key": "b", "value": "c"}],
-                "volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "configMap": {"name": "m", "items": [{"key": "k", "path": "p"}]}}],
+                "volumes": [
+                    {"name": "v", "emptyDir": {}},
+                    {"name": "w", "configMap": {"name": "m", "items": [{"key": "k", "path": "p"}]}},
+                ],
                 "containers": [
-                    {"name": "a", "image": "i:1", "args": ["-a", "-b"], "ports": [{"containerPort": 80}, {"containerPort": 81, "protocol": "UDP"}],
-                     "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-                     "volumeMounts": [{"name": "v", "mountPath": "/v"}, {"name": "w", "mountPath": "/w", "readOnly": true}],
+                    {"name": "a", "image": "i:1", "args": ["-a", "-b"],
+                     "ports": [{"containerPort": 80}, {"containerPort": 81, "protocol": "UDP"}],
+                     "env": [
+                         {"name": "A", "value": "1"},
+                         {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                     ],
+                     "volumeMounts": [
+                         {"name": "v", "mountPath": "/v"},
+                         {"name": "w", "mountPath": "/w", "readOnly": true},
+                     ],
                      "livenessProbe": {"httpGet": {"port": 80}, "initialDelaySeconds": 3}},
                     {"name": "b", "image": "j", "securityContext": {"capabilities": {"drop": ["ALL"]}, "runAsUser": 1}},
                 ],
@@ -167,8 +178,8 @@ fn base() -> impl Strategy<Value = Value> {
 }
 
 /// A manifest, and what it looks like as the server would hold it.
-fn declared(manifest: &Value) -> (Git, Value) {
-    let git = Git::of(&manifest.to_string());
+fn declared(manifest: &Value) -> (DeclaredState, Value) {
+    let git = DeclaredState::parse(&manifest.to_string());
     let mut desired = git.desired(manifest);
     desired["metadata"]["namespace"] = "prod".into();
     (git, desired)
@@ -198,7 +209,7 @@ fn filled(value: &mut Value) {
 
 // === what holds ===
 
-fn is_no_drift(git: &Git, by: By, old: &Value, new: &Value) -> Result<(), TestCaseError> {
+fn is_no_drift(git: &DeclaredState, by: Writer, old: &Value, new: &Value) -> Result<(), TestCaseError> {
     let seen = git.update(by, old, new);
     prop_assert!(matches!(seen.verdict, Verdict::Conforms | Verdict::Runtime), "{:?}: {:?}", by, seen);
     Ok(())
@@ -209,7 +220,7 @@ proptest! {
 
     #[test]
     fn a_write_that_changes_nothing_is_never_drift(base in base(), in_git in edits(4), live in edits(8)) {
-        let git = Git::of(&edited(&base, &in_git).to_string());
+        let git = DeclaredState::parse(&edited(&base, &in_git).to_string());
         let live = edited(&base, &live);
         for by in [Person, Workload] {
             is_no_drift(&git, by, &live, &live)?;
@@ -231,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn another_value_of_a_declared_leaf_is_drift_for_everyone(base in base(), at in any::<usize>()) {
+    fn another_value_of_a_declared_field_is_drift_for_everyone(base in base(), at in any::<usize>()) {
         let (git, desired) = declared(&base);
         let mut leaves = pointers(&desired);
         leaves.retain(|at| match desired.pointer(at) {
@@ -288,7 +299,7 @@ proptest! {
     }
 
     #[test]
-    fn a_path_is_read_as_it_is_printed(steps in prop::collection::vec(step(), 1..6)) {
+    fn a_printed_path_parses_back_to_itself(steps in prop::collection::vec(step(), 1..6)) {
         let mut path = Path::default();
         for step in steps {
             path.push(step);

@@ -1,4 +1,4 @@
-//! Judged cases out of YAML texts.
+//! Cases of writes as YAML texts, and their evaluation.
 
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission;
@@ -11,27 +11,27 @@ use crate::harness::snapshots::{objects, snapshot};
 
 /// Who writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum Writer {
     Person,
     Workload,
 }
 
-pub(crate) use By::{Person, Workload};
+pub(crate) use Writer::{Person, Workload};
 
-/// What came out.
+/// The evaluation of a write.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct WriteResult {
     pub(crate) verdict: Verdict,
     pub(crate) outcome: Outcome,
     pub(crate) fields: Vec<String>,
 }
 
 /// What Git declares.
-pub(crate) struct Git(Snapshot);
+pub(crate) struct DeclaredState(Snapshot);
 
 /// A write without its author.
 #[derive(Clone, Debug)]
-pub(crate) struct Write<'a> {
+pub(crate) struct ObjectWrite<'a> {
     pub(crate) operation: &'a str,
     pub(crate) subresource: &'a str,
     pub(crate) old: Option<&'a Value>,
@@ -46,13 +46,13 @@ pub(crate) const SERVICE: &str = "v1 Service";
 /// A custom resource of which nothing is known.
 pub(crate) const THING: &str = "example.org/v1 Thing";
 
-impl Git {
+impl DeclaredState {
     /// Reads whole manifests.
-    pub(crate) fn of(text: &str) -> Self {
-        Self(snapshot(Some("prod"), text))
+    pub(crate) fn parse(yaml: &str) -> Self {
+        Self(snapshot(Some("prod"), yaml))
     }
 
-    /// What is declared of the object that a manifest writes, as the server would hold it.
+    /// The declared object of a manifest, as the API server would have it.
     pub(crate) fn desired(&self, manifest: &Value) -> Value {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let group = text(&manifest["apiVersion"]).split_once('/').map_or(String::new(), |(group, _)| group.to_owned());
@@ -61,25 +61,29 @@ impl Git {
         self.0.get(key).unwrap().0.object()
     }
 
-    pub(crate) fn update(&self, by: By, old: &Value, new: &Value) -> Seen {
-        self.judge(by, &Write { operation: "UPDATE", subresource: "", old: Some(old), new: Some(new) })
+    pub(crate) fn update(&self, writer: Writer, old: &Value, new: &Value) -> WriteResult {
+        self.evaluate(writer, &ObjectWrite { operation: "UPDATE", subresource: "", old: Some(old), new: Some(new) })
     }
 
-    pub(crate) fn create(&self, by: By, new: &Value) -> Seen {
-        self.judge(by, &Write { operation: "CREATE", subresource: "", old: None, new: Some(new) })
+    pub(crate) fn create(&self, writer: Writer, new: &Value) -> WriteResult {
+        self.evaluate(writer, &ObjectWrite { operation: "CREATE", subresource: "", old: None, new: Some(new) })
     }
 
-    pub(crate) fn delete(&self, by: By, old: &Value) -> Seen {
-        self.judge(by, &Write { operation: "DELETE", subresource: "", old: Some(old), new: None })
+    pub(crate) fn delete(&self, writer: Writer, old: &Value) -> WriteResult {
+        self.evaluate(writer, &ObjectWrite { operation: "DELETE", subresource: "", old: Some(old), new: None })
     }
 
-    /// Sends the write as the API server would, and takes the answer.
-    pub(crate) fn judge(&self, by: By, write: &Write<'_>) -> Seen {
-        let Write { operation, subresource, old, new } = write;
+    /// Takes a write the whole way, from the review that the API server would send.
+    pub(crate) fn evaluate(&self, writer: Writer, write: &ObjectWrite<'_>) -> WriteResult {
+        let ObjectWrite { operation, subresource, old, new } = write;
         let object = new.or(*old).unwrap();
         let (api_version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let user = match by {
+        let namespace = match object["metadata"]["namespace"].as_str() {
+            Some(namespace) if !is_cluster_scoped(kind) => namespace,
+            _ => "",
+        };
+        let user = match writer {
             Person => json!({"username": "alice", "groups": ["system:masters", "system:authenticated"]}),
             Workload => json!({
                 "username": "system:serviceaccount:ops:tuner",
@@ -90,7 +94,7 @@ impl Git {
             "uid": "u", "operation": operation, "subResource": subresource, "userInfo": user,
             "kind": {"group": group, "version": version, "kind": kind},
             "resource": {"group": group, "version": version, "resource": format!("{}s", kind.to_lowercase())},
-            "namespace": if is_cluster_scoped(kind) { "" } else { object["metadata"]["namespace"].as_str().unwrap_or_default() },
+            "namespace": namespace,
             "name": object["metadata"]["name"],
             "object": new, "oldObject": old,
         }});
@@ -100,7 +104,7 @@ impl Git {
         let context = EvaluationContext { snapshot: &self.0, actors: &actors, policy: &policy, cluster: &NoCluster };
         let assessment = evaluate(&write, context);
         let decision = decide(&write, &assessment, &policy, DecisionContext::default());
-        Seen {
+        WriteResult {
             verdict: assessment.verdict,
             outcome: decision.outcome,
             fields: assessment.findings.iter().map(|finding| finding.path.to_string()).collect(),
@@ -112,9 +116,9 @@ fn is_cluster_scoped(kind: &str) -> bool {
     kind.ends_with("WebhookConfiguration") || kind.starts_with("Cluster") || kind == "CustomResourceDefinition"
 }
 
-impl Seen {
+impl WriteResult {
     /// On one line: the verdict, and the fields; drift that is only warned about is `warned`.
-    pub(crate) fn line(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let word = match (self.verdict, self.outcome) {
             (Verdict::Drift, Outcome::Warn) => "warned",
             (verdict, _) => verdict.as_str(),
@@ -128,7 +132,7 @@ impl Seen {
 }
 
 /// The text of an object of this kind, from its fields besides kind and name.
-pub(crate) fn text(kind: &str, fields: &str) -> String {
+pub(crate) fn manifest_text(kind: &str, fields: &str) -> String {
     let (api_version, kind) = kind.split_once(' ').unwrap();
     let name = "name: web, namespace: prod";
     let fields = match fields.split_once("metadata: {") {
@@ -141,45 +145,98 @@ pub(crate) fn text(kind: &str, fields: &str) -> String {
 }
 
 /// An object as a client sends it.
-pub(crate) fn object(kind: &str, fields: &str) -> Value {
-    objects("object.yaml", &text(kind, fields)).remove(0).value
+pub(crate) fn parse_object(kind: &str, fields: &str) -> Value {
+    objects("object.yaml", &manifest_text(kind, fields)).remove(0).value
 }
 
-/// A case: what it guards, what Git says, the old object, the new one, and what
-/// comes out: there, and on the way back (`-`: not asked). `=` is Git's own
-/// text, `none` is no object. One outcome is everyone's; two are the person's
-/// and the workload's: `drift spec.paused | conforms`.
-pub(crate) type Case<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
+/// One write, what Git declares of its object, and what has to come out.
+///
+/// Texts are the fields of an object besides its kind and name; `=` is Git's own text. An outcome is a verdict and
+/// the fields that it names, such as `drift spec.paused`. One outcome is everyone's; two are the person's and the
+/// workload's: `drift spec.paused | conforms`.
+pub(crate) struct Case {
+    guards: String,
+    git: String,
+    old: Option<String>,
+    new: Option<String>,
+    forward: String,
+    reverse: Option<String>,
+}
 
-/// Judges every case in both directions, by both writers.
-pub(crate) fn table(kind: &str, cases: &[Case<'_>]) {
-    let mut wrong = Vec::new();
-    for (guards, git, old, new, there, back) in cases {
-        let declared = Git::of(&text(kind, git));
-        let read = |fields: &str| match fields {
-            "none" => None,
-            "=" => Some(object(kind, git)),
-            fields => Some(object(kind, fields)),
-        };
-        let (old, new) = (read(old), read(new));
-        for (direction, old, new, expected) in [("there", &old, &new, there), ("back", &new, &old, back)] {
-            if *expected == "-" {
-                continue;
-            }
-            let (person, workload) = expected.split_once(" | ").unwrap_or((expected, expected));
+/// A case, by what it guards.
+pub(crate) fn case(guards: &str) -> Case {
+    let (guards, git, forward) = (guards.to_owned(), String::new(), String::new());
+    Case { guards, git, old: None, new: None, forward, reverse: None }
+}
+
+impl Case {
+    /// What Git declares.
+    pub(crate) fn git(self, fields: &str) -> Self {
+        Self { git: fields.to_owned(), ..self }
+    }
+
+    /// The object is created with these fields.
+    pub(crate) fn create(self, new: &str) -> Self {
+        Self { new: Some(new.to_owned()), ..self }
+    }
+
+    /// The object, which has these fields, is deleted.
+    pub(crate) fn delete(self, old: &str) -> Self {
+        Self { old: Some(old.to_owned()), ..self }
+    }
+
+    /// The object is as Git declares it, and is updated to these fields.
+    pub(crate) fn update(self, new: &str) -> Self {
+        self.update_from("=", new)
+    }
+
+    /// The object is updated from these fields to those.
+    pub(crate) fn update_from(self, old: &str, new: &str) -> Self {
+        Self { old: Some(old.to_owned()), new: Some(new.to_owned()), ..self }
+    }
+
+    /// The outcome of the write.
+    pub(crate) fn expect(self, outcome: &str) -> Self {
+        Self { forward: outcome.to_owned(), ..self }
+    }
+
+    /// The outcome of the reverse write, from the new object to the old one.
+    pub(crate) fn reverse(self, outcome: &str) -> Self {
+        Self { reverse: Some(outcome.to_owned()), ..self }
+    }
+
+    /// What comes out otherwise.
+    fn failures(&self, kind: &str) -> Vec<String> {
+        let git = DeclaredState::parse(&manifest_text(kind, &self.git));
+        let parse = |fields: &String| parse_object(kind, if fields == "=" { &self.git } else { fields });
+        let (old, new) = (self.old.as_ref().map(parse), self.new.as_ref().map(parse));
+        let mut failures = Vec::new();
+        let mut check = |direction: &str, old: Option<&Value>, new: Option<&Value>, outcome: &str| {
             let operation = match (old, new) {
                 (None, _) => "CREATE",
                 (_, None) => "DELETE",
                 _ => "UPDATE",
             };
-            for (by, expected) in [(Person, person), (Workload, workload)] {
-                let write = Write { operation, subresource: "", old: old.as_ref(), new: new.as_ref() };
-                let seen = declared.judge(by, &write).line();
-                if seen != expected {
-                    wrong.push(format!("{guards}, {direction}, {by:?}: `{seen}` where `{expected}` is right"));
+            let (person, workload) = outcome.split_once(" | ").unwrap_or((outcome, outcome));
+            for (writer, expected) in [(Person, person), (Workload, workload)] {
+                let write = ObjectWrite { operation, subresource: "", old, new };
+                let found = git.evaluate(writer, &write).summary();
+                if found != expected {
+                    let guards = &self.guards;
+                    failures.push(format!("{guards}, {direction}, {writer:?}: `{found}` where `{expected}` is right"));
                 }
             }
+        };
+        check("forward", old.as_ref(), new.as_ref(), &self.forward);
+        if let Some(reverse) = &self.reverse {
+            check("reverse", new.as_ref(), old.as_ref(), reverse);
         }
+        failures
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Checks cases about objects of a kind, each by a person and by a workload. All failures are reported at once.
+pub(crate) fn table(kind: &str, cases: impl IntoIterator<Item = Case>) {
+    let failures: Vec<_> = cases.into_iter().flat_map(|case| case.failures(kind)).collect();
+    assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
 }

@@ -5,7 +5,7 @@ use driftwall_core::diff::Quantity;
 use kube_quantity::ParsedQuantity;
 use proptest::prelude::*;
 
-use crate::diff::table::{DEPLOYMENT, Git, Person, SECRET, THING, Workload, object, text};
+use crate::diff::table::{DEPLOYMENT, DeclaredState, Person, SECRET, THING, Workload, manifest_text, parse_object};
 
 /// Writes `b` where Git says `a`, and `a` where Git says `b`, over something
 /// else: no drift where they are the same, drift for everyone where not.
@@ -15,10 +15,10 @@ fn held(kind: &str, around: &str, cases: &[(&str, &str, bool)]) {
         for (git, sent) in [(a, b), (b, a)] {
             let put = |value: &str| around.replace('@', value);
             let (git, sent) = (put(git), put(sent));
-            let git = Git::of(&text(kind, &git));
-            let old = object(kind, &put("'31415'"));
+            let git = DeclaredState::parse(&manifest_text(kind, &git));
+            let old = parse_object(kind, &put("'31415'"));
             for by in [Person, Workload] {
-                let seen = git.update(by, &old, &object(kind, &sent));
+                let seen = git.update(by, &old, &parse_object(kind, &sent));
                 if seen.conforms() != *same {
                     wrong.push(format!("{a} and {b} by a {by:?}: {seen:?}"));
                 }
@@ -29,7 +29,7 @@ fn held(kind: &str, around: &str, cases: &[(&str, &str, bool)]) {
 }
 
 #[test]
-fn quantities_are_the_same_by_value() {
+fn quantities_are_compared_by_value() {
     held(
         DEPLOYMENT,
         "spec: {template: {spec: {containers: [{name: a, resources: {limits: {cpu: @}}}]}}}",
@@ -55,7 +55,7 @@ fn quantities_are_the_same_by_value() {
 }
 
 #[test]
-fn numbers_are_the_same_by_value() {
+fn numbers_are_compared_by_value() {
     held(
         THING,
         "spec: {size: @}",
@@ -75,7 +75,7 @@ fn numbers_are_the_same_by_value() {
 }
 
 #[test]
-fn durations_are_the_same_by_value_where_they_are_durations() {
+fn durations_are_compared_by_value_in_fields_that_hold_durations() {
     let cases = [
         ("90m", "1h30m0s", true),
         ("1.5h", "90m", true),
@@ -98,12 +98,16 @@ fn durations_are_the_same_by_value_where_they_are_durations() {
 }
 
 #[test]
-fn bytes_are_the_same_however_the_lines_are_broken() {
-    held(SECRET, "data: {k: @}", &[("dmFsdWU=", "\"dmFs\\ndWU=\\n\"", true), ("dmFsdWU=", "dmFsdWV=", false), ("QQ==", "Qg==", false)]);
+fn base64_is_compared_without_line_breaks() {
+    held(
+        SECRET,
+        "data: {k: @}",
+        &[("dmFsdWU=", "\"dmFs\\ndWU=\\n\"", true), ("dmFsdWU=", "dmFsdWV=", false), ("QQ==", "Qg==", false)],
+    );
 }
 
 #[test]
-fn lists_maps_and_nothing_are_the_same_by_content() {
+fn lists_and_maps_are_compared_by_content() {
     held(
         THING,
         "spec: {a: 1, b: @}",
@@ -122,20 +126,21 @@ fn lists_maps_and_nothing_are_the_same_by_content() {
     );
 }
 
-const SUFFIXES: [&str; 16] =
-    ["", "n", "u", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi", "e3", "E-2"];
+const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi", "e3", "E-2"];
 
 /// An amount of a size that every reader of quantities takes.
 fn quantity() -> impl Strategy<Value = String> {
-    (0_u32..3000, prop::option::of(0_u32..1000), prop::sample::select(SUFFIXES.to_vec())).prop_map(|(whole, fraction, suffix)| {
-        let fraction = fraction.map(|digits| format!(".{digits:03}")).unwrap_or_default();
-        format!("{whole}{fraction}{suffix}")
-    })
+    (0_u32..3000, prop::option::of(0_u32..1000), prop::sample::select(SUFFIXES.to_vec())).prop_map(
+        |(whole, fraction, suffix)| {
+            let fraction = fraction.map(|digits| format!(".{digits:03}")).unwrap_or_default();
+            format!("{whole}{fraction}{suffix}")
+        },
+    )
 }
 
 proptest! {
     #[test]
-    fn a_quantity_and_its_canonical_text_are_the_same(text in quantity()) {
+    fn a_quantity_equals_its_canonical_text(text in quantity()) {
         let theirs = ParsedQuantity::try_from(text.as_str()).unwrap();
         let canonical = theirs.to_string();
         let (ours, again) = (Quantity::parse(&text).unwrap(), Quantity::parse(&canonical).unwrap());
@@ -143,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn quantities_are_the_same_where_an_independent_reader_has_them_so(a in quantity(), b in quantity()) {
+    fn quantities_are_equal_where_an_independent_parser_says_so(a in quantity(), b in quantity()) {
         let parse = |text: &str| ParsedQuantity::try_from(text).unwrap();
         let ours = Quantity::parse(&a).unwrap().is_equal(Quantity::parse(&b).unwrap());
         let theirs = parse(&a) == parse(&b);

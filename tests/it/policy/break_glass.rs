@@ -67,78 +67,179 @@ fn drift_that_it_covers_is_allowed_with_a_warning_and_audited() {
     assert_eq!(notes["verdict"], "drift");
 }
 
+/// A write that drifts, a `BreakGlass` in a namespace, and the outcome at a time.
+struct CoverageCase {
+    name: &'static str,
+    review: Review,
+    namespace: &'static str,
+    spec: Value,
+    now: &'static str,
+    expected: Outcome,
+}
+
 #[test]
 fn it_covers_the_named_objects_for_the_named_users_until_it_ends() {
     let of = |objects: Value| spec(|spec| spec["objects"] = objects);
     let (usual, now) = (spec(no_edit), "2026-11-23T12:30:00Z");
     let drifts = recorded_action("patch-replicas-7");
     let kind = |kind: &str| of(json!([{"kind": kind}]));
-    for (case, review, namespace, spec, now, expected) in [
-        ("as it is", drifts.clone(), "prod", usual.clone(), now, Outcome::Warn),
-        ("its last second", drifts.clone(), "prod", usual.clone(), "2026-11-23T12:59:59Z", Outcome::Warn),
-        ("it has ended", drifts.clone(), "prod", usual.clone(), "2026-11-23T13:00:00Z", Outcome::Deny),
-        ("of another namespace", drifts.clone(), "staging", usual.clone(), now, Outcome::Deny),
-        ("driftwall's own namespace", drifts.clone(), "driftwall", usual.clone(), now, Outcome::Deny),
-        ("for another", drifts.clone().by("bob"), "prod", usual.clone(), now, Outcome::Deny),
-        (
-            "for a member",
-            drifts.clone().by("bob").with_request(|request| request["userInfo"]["groups"] = json!(["sre"])),
-            "prod",
-            usual.clone(),
+    for CoverageCase { name, review, namespace, spec, now, expected } in [
+        CoverageCase {
+            name: "as it is",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: usual.clone(),
             now,
-            Outcome::Warn,
-        ),
-        (
-            "another object",
-            drifts.clone(),
-            "prod",
-            of(json!([{"kind": "Deployment", "name": "web"}])),
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "its last second",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: usual.clone(),
+            now: "2026-11-23T12:59:59Z",
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "it has ended",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: usual.clone(),
+            now: "2026-11-23T13:00:00Z",
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "of another namespace",
+            review: drifts.clone(),
+            namespace: "staging",
+            spec: usual.clone(),
             now,
-            Outcome::Deny,
-        ),
-        ("another kind", drifts.clone(), "prod", kind("StatefulSet"), now, Outcome::Deny),
-        ("a kind as kubectl takes it", drifts.clone(), "prod", kind("deployment"), now, Outcome::Warn),
-        (
-            "one of two",
-            drifts.clone(),
-            "prod",
-            of(json!([{"kind": "Secret"}, {"name": "python-*"}])),
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "driftwall's own namespace",
+            review: drifts.clone(),
+            namespace: "driftwall",
+            spec: usual.clone(),
             now,
-            Outcome::Warn,
-        ),
-        (
-            "a scale is its object's",
-            recorded_action("patch-scale-subresource"),
-            "prod",
-            kind("Deployment"),
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "for another",
+            review: drifts.clone().by("bob"),
+            namespace: "prod",
+            spec: usual.clone(),
             now,
-            Outcome::Warn,
-        ),
-        ("a scale is no Scale", recorded_action("patch-scale-subresource"), "prod", kind("Scale"), now, Outcome::Deny),
-        ("a delete", recorded_action("delete-service"), "prod", kind("Service"), now, Outcome::Warn),
-        (
-            "what belongs to it is named by itself",
-            recorded_action("image-pod"),
-            "prod",
-            kind("Deployment"),
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "for a member",
+            review: drifts.clone().by("bob").with_request(|request| request["userInfo"]["groups"] = json!(["sre"])),
+            namespace: "prod",
+            spec: usual.clone(),
             now,
-            Outcome::Deny,
-        ),
-        ("a pod", recorded_action("image-pod"), "prod", kind("Pod"), now, Outcome::Warn),
-        ("a namespace has none", recorded_action("delete-namespace"), "prod", kind("Namespace"), now, Outcome::Deny),
-        ("a namespace", recorded_action("delete-namespace"), "driftwall", kind("Namespace"), now, Outcome::Warn),
-        (
-            "a definition",
-            recorded_action("delete-crd"),
-            "driftwall",
-            kind("CustomResourceDefinition"),
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "another object",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: of(json!([{"kind": "Deployment", "name": "web"}])),
             now,
-            Outcome::Warn,
-        ),
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "another kind",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: kind("StatefulSet"),
+            now,
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "a kind as kubectl takes it",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: kind("deployment"),
+            now,
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "one of two",
+            review: drifts.clone(),
+            namespace: "prod",
+            spec: of(json!([{"kind": "Secret"}, {"name": "python-*"}])),
+            now,
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "a scale is its object's",
+            review: recorded_action("patch-scale-subresource"),
+            namespace: "prod",
+            spec: kind("Deployment"),
+            now,
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "a scale is no Scale",
+            review: recorded_action("patch-scale-subresource"),
+            namespace: "prod",
+            spec: kind("Scale"),
+            now,
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "a delete",
+            review: recorded_action("delete-service"),
+            namespace: "prod",
+            spec: kind("Service"),
+            now,
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "what belongs to it is named by itself",
+            review: recorded_action("image-pod"),
+            namespace: "prod",
+            spec: kind("Deployment"),
+            now,
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "a pod",
+            review: recorded_action("image-pod"),
+            namespace: "prod",
+            spec: kind("Pod"),
+            now,
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "a namespace has none",
+            review: recorded_action("delete-namespace"),
+            namespace: "prod",
+            spec: kind("Namespace"),
+            now,
+            expected: Outcome::Deny,
+        },
+        CoverageCase {
+            name: "a namespace",
+            review: recorded_action("delete-namespace"),
+            namespace: "driftwall",
+            spec: kind("Namespace"),
+            now,
+            expected: Outcome::Warn,
+        },
+        CoverageCase {
+            name: "a definition",
+            review: recorded_action("delete-crd"),
+            namespace: "driftwall",
+            spec: kind("CustomResourceDefinition"),
+            now,
+            expected: Outcome::Warn,
+        },
     ] {
         let got = ask(&review, namespace, &spec, now, |_| ());
-        assert_eq!((got.verdict, got.outcome), (Verdict::Drift, expected), "{case}: {got:?}");
-        assert_eq!(got.response["auditAnnotations"].get("break-glass").is_some(), expected == Outcome::Warn, "{case}");
+        assert_eq!((got.verdict, got.outcome), (Verdict::Drift, expected), "{name}: {got:?}");
+        assert_eq!(got.response["auditAnnotations"].get("break-glass").is_some(), expected == Outcome::Warn, "{name}");
     }
 }
 

@@ -34,7 +34,7 @@ spec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web, scaleDown
 ";
 
 #[test]
-fn a_borrowed_name_is_worth_nothing() {
+fn a_user_name_without_its_groups_gives_no_exemption() {
     let changed =
         || review_of("deployments", "python-app-prod").with_object(|new| set_at(new, "/spec/replicas", 9.into()));
     let claims = |name| changed().by_name_only(name);
@@ -82,7 +82,7 @@ fn a_borrowed_name_is_worth_nothing() {
 }
 
 #[test]
-fn a_controller_keeps_to_its_fields() {
+fn a_controller_may_change_only_its_own_fields() {
     assert_denied(vec![
         case(
             "KEDA changes an image",
@@ -124,7 +124,7 @@ fn a_controller_keeps_to_its_fields() {
 }
 
 #[test]
-fn a_person_is_no_controller() {
+fn a_person_may_not_do_what_controllers_may() {
     let at = |pointer: &'static str, value: serde_json::Value| {
         review_of("deployments", "python-app-prod").with_object(|new| set_at(new, pointer, value))
     };
@@ -206,7 +206,7 @@ fn a_person_is_no_controller() {
 }
 
 #[test]
-fn a_way_back_takes_nothing_along() {
+fn restoring_one_field_does_not_cover_changing_another() {
     let container = json!({
         "name": "proxy", "image": "proxy:latest", "imagePullPolicy": "Always",
         "env": [{"name": "POD", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
@@ -240,7 +240,7 @@ fn a_way_back_takes_nothing_along() {
 }
 
 #[test]
-fn nobody_steers_what_git_declares() {
+fn nobody_aims_an_autoscaler_or_canary_at_a_declared_object() {
     let aimed_elsewhere = |old: &mut serde_json::Value| set_at(old, "/spec/scaleTargetRef/name", "elsewhere".into());
     let autoscaler =
         || keda_autoscaler().by("alice").with_both(|object| remove_at(object, "/metadata/ownerReferences"));
@@ -263,7 +263,7 @@ fn nobody_steers_what_git_declares() {
 }
 
 #[test]
-fn what_belongs_to_git_is_not_changed_by_hand() {
+fn no_person_changes_what_a_declared_object_owns() {
     assert_denied(vec![
         case(
             "a person resizes a Pod",

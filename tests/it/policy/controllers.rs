@@ -1,6 +1,6 @@
 //! Controllers, operators and clouds at their work.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cases::{assert_allowed, case};
 use crate::harness::reviews::{Review, recorded_action, remove_at, review_of, review_of_yaml, set_at};
@@ -16,15 +16,18 @@ pub(super) fn front_deployment() -> Review {
     review_of_declared("deployments", "Deployment")
 }
 
+/// A controlling owner.
+fn owner(api_version: &str, kind: &str, name: &str) -> Value {
+    json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": "u", "controller": true})
+}
+
 /// A StatefulSet that an operator made for a Postgres of Git.
 pub(super) fn operator_statefulset() -> Review {
     review_of("statefulsets", "db")
         .with_request(|request| request["name"] = "orders".into())
         .with_both(|object| {
             object["metadata"]["name"] = "orders".into();
-            object["metadata"]["ownerReferences"] = json!([
-                {"apiVersion": "db.example.org/v1", "kind": "Postgres", "name": "orders", "uid": "u", "controller": true},
-            ]);
+            object["metadata"]["ownerReferences"] = json!([owner("db.example.org/v1", "Postgres", "orders"),]);
         })
         .by("postgres/operator")
 }
@@ -35,9 +38,7 @@ pub(super) fn keda_autoscaler() -> Review {
         .with_request(|request| request["name"] = "keda-hpa-python-app".into())
         .with_both(|object| {
             object["metadata"]["name"] = "keda-hpa-python-app".into();
-            object["metadata"]["ownerReferences"] = json!([
-                {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "python-app", "uid": "u", "controller": true},
-            ]);
+            object["metadata"]["ownerReferences"] = json!([owner("keda.sh/v1alpha1", "ScaledObject", "python-app"),]);
             object["spec"]["scaleTargetRef"]["name"] = "python-app-prod".into();
         })
         .by("keda/keda-operator")
@@ -55,10 +56,10 @@ pub(super) fn scale(from: u32, to: u32) -> Review {
 }
 
 #[test]
-fn operators_keep_what_they_made_and_sign_what_they_watch() {
+fn operators_manage_what_they_created_and_set_finalizers_and_owners() {
     let finalizer = json!(["postgres.example.org/finalizer"]);
     let owner = json!([{"apiVersion": "example.com/v1", "kind": "Widget", "name": "gizmo", "uid": "u"}]);
-    let adopted = |object: &mut serde_json::Value| object["metadata"]["ownerReferences"] = owner.clone();
+    let adopted = |object: &mut Value| object["metadata"]["ownerReferences"] = owner.clone();
     assert_allowed(vec![
         case(
             "an operator changes the StatefulSet that it made for a resource of Git",
@@ -132,7 +133,7 @@ fn operators_keep_what_they_made_and_sign_what_they_watch() {
 }
 
 #[test]
-fn autoscalers_scale() {
+fn autoscalers_may_scale_declared_objects() {
     assert_allowed(vec![
         case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().as_create(), "unmanaged")
             .preset("keda"),
@@ -168,7 +169,7 @@ fn autoscalers_scale() {
 }
 
 #[test]
-fn clouds_and_nodes_write_what_is_theirs() {
+fn cloud_controllers_and_nodes_may_write_their_own_fields() {
     let service = || review_of_declared("services", "Service");
     assert_allowed(vec![
         case(
@@ -235,7 +236,7 @@ fn clouds_and_nodes_write_what_is_theirs() {
 }
 
 #[test]
-fn certificates_and_routes_are_filled_in() {
+fn ca_bundles_and_rollout_selectors_may_be_filled_in() {
     let webhook = || review_of_declared("validatingwebhookconfigurations", "ValidatingWebhookConfiguration");
     let selected = || {
         review_of("services", "python-app-prod").with_object(|new| {
@@ -276,8 +277,8 @@ fn certificates_and_routes_are_filled_in() {
 }
 
 #[test]
-fn gitops_tools_under_other_names_write_what_git_says() {
-    let marks = |object: &mut serde_json::Value| {
+fn unknown_gitops_tools_may_write_what_git_declares() {
+    let marks = |object: &mut Value| {
         set_at(object, "/metadata/labels/app.kubernetes.io~1instance", "shop".into());
         set_at(object, "/metadata/labels/app.kubernetes.io~1managed-by", "Helm".into());
         set_at(object, "/metadata/annotations/meta.helm.sh~1release-name", "shop".into());

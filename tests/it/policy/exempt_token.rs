@@ -68,7 +68,7 @@ fn requests_for_other_tokens_are_runtime_operations() {
 }
 
 #[test]
-fn the_mode_applies_as_to_all_drift() {
+fn the_mode_applies_to_token_requests_as_to_all_drift() {
     let review = request("argocd/argocd-application-controller");
     for (mode, outcome) in [(Mode::Audit, Outcome::Allow), (Mode::Warn, Outcome::Warn), (Mode::Enforce, Outcome::Deny)]
     {
@@ -83,7 +83,7 @@ fn the_mode_applies_as_to_all_drift() {
 }
 
 #[test]
-fn a_secret_that_would_be_filled_with_such_a_token_is_one_too() {
+fn a_secret_that_would_receive_such_a_token_is_denied_too() {
     let evaluator = evaluator();
     let secret = |namespace: &str, kind: &str, account: &str| {
         let yaml = format!(

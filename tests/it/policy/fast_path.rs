@@ -30,7 +30,7 @@ fn judged(review: &Value, then: impl FnOnce(Assessment<'_>)) {
 }
 
 #[test]
-fn controllers_are_answered_without_a_look_at_their_objects() {
+fn controllers_are_answered_without_parsing_their_objects() {
     let traffic = crate::common::recordings::lines("traffic.jsonl.gz");
     assert_eq!(traffic.len(), 7475);
     for review in traffic {
@@ -40,14 +40,14 @@ fn controllers_are_answered_without_a_look_at_their_objects() {
 }
 
 #[test]
-fn so_is_a_pipeline_whose_object_git_does_not_know() {
+fn a_pipelines_undeclared_object_is_answered_without_parsing_it() {
     let review =
         without_objects(crate::harness::reviews::recorded_review("ci-set-image", "system:serviceaccount:ci:deployer"));
     judged(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Unmanaged));
 }
 
 #[test]
-fn a_judge_who_does_look_says_that_there_is_nothing_to_read() {
+fn a_declared_object_is_parsed() {
     let review = without_objects(crate::harness::reviews::recorded_review("patch-replicas-7", "alice"));
     judged(&review, |assessment| {
         assert_eq!(assessment.verdict, Verdict::Error);

@@ -38,7 +38,8 @@ fn warned(evaluator: Evaluator, review: &Review) -> Evaluated {
 /// A ConfigMap in Git, and a person's write that changes some of its keys.
 fn config_map(data: &[(String, String)], change: impl Fn(&str, &str) -> Option<Value>) -> (Evaluator, Review) {
     let data: serde_json::Map<_, _> = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "many", "namespace": "prod"}, "data": data});
+    let metadata = json!({"name": "many", "namespace": "prod"});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
     let text = serde_json::to_string_pretty(&map).unwrap();
     let review = review_of_yaml("configmaps", &text).with_object(|new| {
         for (key, value) in &data {
@@ -51,7 +52,7 @@ fn config_map(data: &[(String, String)], change: impl Fn(&str, &str) -> Option<V
 }
 
 #[test]
-fn the_denial_of_the_front_page_reads_word_for_word() {
+fn the_denial_on_the_readme_reads_word_for_word() {
     let expected = "deployment.apps \"python-app-prod\" is declared in Git, and this write would drift from it:\n  \
                     spec.replicas: 7, Git says 3   apps/prod/app.yaml:18\n\
                     Change it in Git: https://example.org/acme/gitops (main @ 5c56d97). This object was not changed.";
@@ -63,7 +64,9 @@ fn the_denial_of_the_front_page_reads_word_for_word() {
         status["details"],
         json!({
             "name": "python-app-prod", "group": "apps", "kind": "Deployment",
-            "causes": [{"reason": "Drift", "field": "spec.replicas", "message": "7, Git says 3 (apps/prod/app.yaml:18)"}],
+            "causes": [{
+                "reason": "Drift", "field": "spec.replicas", "message": "7, Git says 3 (apps/prod/app.yaml:18)",
+            }],
         })
     );
     assert_eq!(
@@ -73,7 +76,7 @@ fn the_denial_of_the_front_page_reads_word_for_word() {
 }
 
 #[test]
-fn every_field_says_what_was_sent_what_git_says_and_where() {
+fn every_field_shows_the_sent_value_gits_value_and_the_line() {
     let deleted_many = review_of("deployments", "python-app-prod").as_delete().with_request(|request| {
         request.as_object_mut().unwrap().remove("name");
     });
@@ -83,13 +86,15 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
         (
             recorded_action("set-image"),
             vec![
-                r#"  spec.template.spec.containers[name="web"].image: "python-app:2.0.0", Git says "python-app:1.0.0"   apps/prod/app.yaml:29"#,
+                "  spec.template.spec.containers[name=\"web\"].image: \
+                 \"python-app:2.0.0\", Git says \"python-app:1.0.0\"   apps/prod/app.yaml:29",
             ],
         ),
         (
             recorded_action("set-env-new"),
             vec![
-                r#"  spec.template.spec.containers[name="web"].env[name="DEBUG"]: {"name":"DEBUG","value":"1"}, Git has none   apps/prod/app.yaml:32"#,
+                "  spec.template.spec.containers[name=\"web\"].env[name=\"DEBUG\"]: \
+                 {\"name\":\"DEBUG\",\"value\":\"1\"}, Git has none   apps/prod/app.yaml:32",
             ],
         ),
         (
@@ -115,14 +120,16 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
         (
             recorded_action("delete-service"),
             vec![
-                r#"service "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:43"#,
+                "service \"python-app-prod\" is declared in Git, and this write would delete it.   \
+                 apps/prod/app.yaml:43",
                 "Remove it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was deleted.",
             ],
         ),
         (
             deleted_many,
             vec![
-                r#"deployment.apps "python-app-prod" is declared in Git, and this write would delete it.   apps/prod/app.yaml:8"#,
+                "deployment.apps \"python-app-prod\" is declared in Git, and this write would delete it.   \
+                 apps/prod/app.yaml:8",
             ],
         ),
         (
@@ -136,7 +143,8 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
         (
             recorded_action("image-pod"),
             vec![
-                r#"belongs to deployment.apps "python-app-prod", which is declared in Git, and this write would drift from it:"#,
+                "belongs to deployment.apps \"python-app-prod\", which is declared in Git, \
+                 and this write would drift from it:",
                 r#"  spec.containers[name="web"].image: "python-app:hacked"   apps/prod/app.yaml:8"#,
             ],
         ),
@@ -144,7 +152,8 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
             recorded_action("autoscale-declared"),
             vec![
                 r#"is not declared in Git, and would control deployment.apps "python-app-prod", which is:"#,
-                r#"  spec.scaleTargetRef: {"apiVersion":"apps/v1","kind":"Deployment","name":"python-app-prod"}   apps/prod/app.yaml:8"#,
+                "  spec.scaleTargetRef: {\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\
+                 \"name\":\"python-app-prod\"}   apps/prod/app.yaml:8",
                 "Declare it in Git: https://example.org/acme/gitops (main @ 5c56d97). Nothing was created.",
             ],
         ),
@@ -157,7 +166,7 @@ fn every_field_says_what_was_sent_what_git_says_and_where() {
 }
 
 #[test]
-fn a_long_file_is_shown_by_its_first_line_that_differs() {
+fn a_long_value_is_shown_by_its_first_line_that_differs() {
     let file = (1..=200).map(|number| format!("key-{number} = value")).collect::<Vec<_>>().join("\n");
     let (evaluator, review) = config_map(&[("app.ini".into(), file)], |_, file| {
         Some(file.replace("key-121 = value", "key-121 = other").replace("key-190", "key-x").into())
@@ -173,7 +182,7 @@ fn a_long_file_is_shown_by_its_first_line_that_differs() {
 }
 
 #[test]
-fn ten_fields_are_named_and_the_causes_carry_all() {
+fn a_denial_names_ten_fields_and_its_causes_name_all() {
     let data: Vec<_> = (10..24).map(|number| (format!("key-{number}"), "a".to_owned())).collect();
     let (evaluator, review) = config_map(&data, |_, _| Some("b".into()));
     let answered = evaluator.evaluate(&review);
@@ -190,7 +199,7 @@ fn ten_fields_are_named_and_the_causes_carry_all() {
 }
 
 #[test]
-fn a_secret_is_shown_nowhere() {
+fn a_secrets_values_are_never_shown() {
     let applied = "kubectl.kubernetes.io/last-applied-configuration";
     let secrets = ["s3cr3t", "czNjcjN0", "other", "b3RoZXI=", "hunter2", "aHVudGVyMg=="];
     let evaluator = || Evaluator::new("", &[]);
@@ -237,7 +246,7 @@ fn a_secret_is_shown_nowhere() {
 }
 
 #[test]
-fn hostile_names_cost_nobody_a_terminal() {
+fn names_with_control_characters_are_escaped() {
     let names = ["🙂", "\u{1b}[31m", "\n", "\u{9b}2J", "\u{202e}", "é", "\"", "\\", "a\u{301}", "\u{0}", "key"];
     let data: Vec<_> = (0..500)
         .map(|number| {
@@ -278,7 +287,7 @@ fn hostile_names_cost_nobody_a_terminal() {
 }
 
 #[test]
-fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
+fn a_long_warning_is_cut_in_its_middle() {
     let line = |review: &Review| warned(Evaluator::new("", &[]), review).warnings()[0].to_owned();
     assert_eq!(
         line(&recorded_action("patch-replicas-7")),
@@ -286,7 +295,8 @@ fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
     );
     assert_eq!(
         line(&recorded_action("set-env-declared")),
-        "driftwall: deployment.apps \"python-app-prod\": …ainers[name=\"web\"].env[name=\"LOG_LEVEL\"].value: \"debug\", Git says \"info\""
+        "driftwall: deployment.apps \"python-app-prod\": …ainers[name=\"web\"].env[name=\"LOG_LEVEL\"].value: \
+         \"debug\", Git says \"info\""
     );
     let long = review_of("deployments", "python-app-prod")
         .with_object(|new| set_at(new, "/spec/template/spec/containers/0/image", "x".repeat(300).into()));
@@ -295,7 +305,7 @@ fn a_long_warning_keeps_the_field_and_what_happens_to_it() {
 }
 
 #[test]
-fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
+fn a_message_about_an_object_without_a_name_has_no_empty_name() {
     let mut strict = Evaluator::new("", &[]);
     strict.policy.unmanaged = vec![driftwall_core::policy::NamespaceRule::new(&[], Outcome::Deny).unwrap()];
     let pod = recorded_action("run-pod").with_request(|request| request["name"] = "".into()).with_object(|new| {
@@ -305,13 +315,14 @@ fn an_object_without_a_name_yet_is_not_given_an_empty_one() {
     let answered = strict.evaluate(&pod);
     assert_eq!(
         answered.message(),
-        "pod is not declared in Git, and this namespace accepts only objects that are.\nDeclare it in Git. Nothing was created."
+        "pod is not declared in Git, and this namespace accepts only objects that are.\nDeclare it in Git. Nothing \
+         was created."
     );
     assert_eq!(answered.response["auditAnnotations"], json!({"verdict": "unmanaged", "actor": "person"}));
 }
 
 #[test]
-fn the_audit_log_gets_nothing_new_from_most_writes() {
+fn most_writes_add_no_audit_annotations() {
     let notes = |review: &Review| Evaluator::new("", &["argocd"]).evaluate(review).response["auditAnnotations"].clone();
     assert_eq!(notes(&recorded_action("argocd-sync")), Value::Null);
     assert_eq!(notes(&recorded_action("create-unmanaged-deployment")), Value::Null);

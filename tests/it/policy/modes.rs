@@ -90,7 +90,7 @@ fn away(edit: impl FnOnce(&mut Policy)) -> Evaluator {
 }
 
 #[test]
-fn what_passes_whatever_it_belongs_to_needs_no_cluster() {
+fn deletions_need_no_owner_lookup() {
     let evaluator = away(|policy| policy.on_error = Outcome::Deny);
     let going = |review: Review| {
         review.with_both(|object| object["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z".into())
@@ -104,27 +104,91 @@ fn what_passes_whatever_it_belongs_to_needs_no_cluster() {
     }
 }
 
+/// The configured modes, and what drift of a person in `prod` comes to.
+struct ModeCase {
+    global: Mode,
+    /// A source with a mode of its own.
+    source: Option<(&'static str, Mode)>,
+    rules: Vec<ModeRule>,
+    mode: Mode,
+    outcome: Outcome,
+}
+
 #[test]
 fn the_softest_mode_that_matches_wins() {
     use Mode::{Audit, Enforce, Warn};
     use Outcome::{Allow, Deny};
     let person = Class::Person;
-    for (global, source, rules, mode, outcome) in [
-        (Enforce, None, vec![], Enforce, Deny),
-        (Warn, None, vec![], Warn, Outcome::Warn),
-        (Audit, None, vec![], Audit, Allow),
-        (Enforce, Some(("prod", Warn)), vec![], Warn, Outcome::Warn),
-        (Enforce, Some(("more", Audit)), vec![], Enforce, Deny),
-        (Warn, Some(("prod", Enforce)), vec![], Warn, Outcome::Warn),
-        (Enforce, None, vec![mode_rule(&["pr*"], &[], Warn)], Warn, Outcome::Warn),
-        (Enforce, None, vec![mode_rule(&["staging-*"], &[], Audit)], Enforce, Deny),
-        (Enforce, None, vec![mode_rule(&[], &[person], Audit)], Audit, Allow),
-        (Enforce, None, vec![mode_rule(&[], &[Class::Workload], Audit)], Enforce, Deny),
-        (Enforce, None, vec![mode_rule(&["prod"], &[Class::Workload], Audit)], Enforce, Deny),
-        (Enforce, None, vec![mode_rule(&["prod"], &[], Warn), mode_rule(&[], &[person], Audit)], Audit, Allow),
-        (Enforce, Some(("prod", Warn)), vec![mode_rule(&["prod"], &[], Audit)], Audit, Allow),
-        (Enforce, Some(("prod", Audit)), vec![mode_rule(&["prod"], &[], Warn)], Audit, Allow),
-        (Audit, None, vec![mode_rule(&["prod"], &[], Enforce)], Audit, Allow),
+    for ModeCase { global, source, rules, mode, outcome } in [
+        ModeCase { global: Enforce, source: None, rules: vec![], mode: Enforce, outcome: Deny },
+        ModeCase { global: Warn, source: None, rules: vec![], mode: Warn, outcome: Outcome::Warn },
+        ModeCase { global: Audit, source: None, rules: vec![], mode: Audit, outcome: Allow },
+        ModeCase { global: Enforce, source: Some(("prod", Warn)), rules: vec![], mode: Warn, outcome: Outcome::Warn },
+        ModeCase { global: Enforce, source: Some(("more", Audit)), rules: vec![], mode: Enforce, outcome: Deny },
+        ModeCase { global: Warn, source: Some(("prod", Enforce)), rules: vec![], mode: Warn, outcome: Outcome::Warn },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_rule(&["pr*"], &[], Warn)],
+            mode: Warn,
+            outcome: Outcome::Warn,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_rule(&["staging-*"], &[], Audit)],
+            mode: Enforce,
+            outcome: Deny,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_rule(&[], &[person], Audit)],
+            mode: Audit,
+            outcome: Allow,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_rule(&[], &[Class::Workload], Audit)],
+            mode: Enforce,
+            outcome: Deny,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_rule(&["prod"], &[Class::Workload], Audit)],
+            mode: Enforce,
+            outcome: Deny,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_rule(&["prod"], &[], Warn), mode_rule(&[], &[person], Audit)],
+            mode: Audit,
+            outcome: Allow,
+        },
+        ModeCase {
+            global: Enforce,
+            source: Some(("prod", Warn)),
+            rules: vec![mode_rule(&["prod"], &[], Audit)],
+            mode: Audit,
+            outcome: Allow,
+        },
+        ModeCase {
+            global: Enforce,
+            source: Some(("prod", Audit)),
+            rules: vec![mode_rule(&["prod"], &[], Warn)],
+            mode: Audit,
+            outcome: Allow,
+        },
+        ModeCase {
+            global: Audit,
+            source: None,
+            rules: vec![mode_rule(&["prod"], &[], Enforce)],
+            mode: Audit,
+            outcome: Allow,
+        },
     ] {
         let case = format!("{global:?} {source:?} {rules:?}");
         let evaluator = evaluator(|policy| {
@@ -138,7 +202,7 @@ fn the_softest_mode_that_matches_wins() {
 }
 
 #[test]
-fn a_namespace_is_ruled_by_its_own_name() {
+fn a_mode_for_a_namespace_applies_to_the_namespace_itself() {
     let evaluator = evaluator(|policy| policy.modes = vec![mode_rule(&["prod"], &[], Mode::Warn)]);
     assert_eq!(evaluator.evaluate(&recorded_action("delete-namespace")).outcome, Outcome::Warn);
     assert_eq!(evaluator.evaluate(&recorded_action("delete-crd")).outcome, Outcome::Deny, "it is in no namespace");
@@ -183,7 +247,7 @@ fn the_verdict_is_the_same_in_every_mode() {
 }
 
 #[test]
-fn fields_that_are_nobodys_business_are_not_judged() {
+fn ignored_fields_are_not_judged() {
     for (evaluator, ignored) in [
         (ignoring("apps", "Deployment", "pr*", "*", &["spec.replicas"]), true),
         (ignoring("*", "*", "*", "*", &[]), true),
@@ -217,7 +281,7 @@ fn fields_that_are_nobodys_business_are_not_judged() {
 }
 
 #[test]
-fn extras_are_answered_as_the_namespace_says() {
+fn undeclared_fields_are_answered_as_the_namespace_says() {
     use Outcome::{Allow, Deny, Warn};
     let finalizer = || recorded_action("finalizer-add");
     let protected = || recorded_action("namespace-mode");
@@ -239,7 +303,7 @@ fn extras_are_answered_as_the_namespace_says() {
 }
 
 #[test]
-fn a_count_that_git_leaves_open_is_a_warning_at_most() {
+fn replicas_that_git_leaves_open_are_a_warning_at_most() {
     let git = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: open}\nspec: {serviceName: open}\n";
     let scaled = recorded_action("scale-statefulset").with_request(|request| request["name"] = "open".into());
     let patched = review_of("statefulsets", "db")
@@ -255,7 +319,7 @@ fn a_count_that_git_leaves_open_is_a_warning_at_most() {
 }
 
 #[test]
-fn keys_that_grant_rights_can_be_named() {
+fn protected_keys_can_be_configured() {
     let labelled = review_of("configmaps", "app-config")
         .with_object(|new| set_at(new, "/metadata/labels", json!({"acme.org/admin": "y"})));
     let role = review_of("serviceaccounts", "app").with_object(|new| {
@@ -268,15 +332,23 @@ fn keys_that_grant_rights_can_be_named() {
     assert_eq!(named.evaluate(&recorded_action("namespace-mode")).outcome, Outcome::Deny, "driftwall's own stay");
 }
 
+/// The configured answer to creates that Git does not declare, and what such a create in `prod` comes to.
+struct StrictCase {
+    namespaces: &'static [&'static str],
+    mode: Mode,
+    answer: Outcome,
+    expected: Outcome,
+}
+
 #[test]
-fn what_git_does_not_know_is_answered_as_the_namespace_says() {
-    for (namespaces, mode, answer, expected) in [
-        (&["prod"][..], Mode::Enforce, Outcome::Deny, Outcome::Deny),
-        (&["pr*"], Mode::Enforce, Outcome::Warn, Outcome::Warn),
-        (&[], Mode::Enforce, Outcome::Deny, Outcome::Deny),
-        (&["staging"], Mode::Enforce, Outcome::Deny, Outcome::Allow),
-        (&["prod"], Mode::Warn, Outcome::Deny, Outcome::Warn),
-        (&["prod"], Mode::Audit, Outcome::Deny, Outcome::Allow),
+fn a_create_that_git_does_not_declare_is_answered_as_the_namespace_says() {
+    for StrictCase { namespaces, mode, answer, expected } in [
+        StrictCase { namespaces: &["prod"], mode: Mode::Enforce, answer: Outcome::Deny, expected: Outcome::Deny },
+        StrictCase { namespaces: &["pr*"], mode: Mode::Enforce, answer: Outcome::Warn, expected: Outcome::Warn },
+        StrictCase { namespaces: &[], mode: Mode::Enforce, answer: Outcome::Deny, expected: Outcome::Deny },
+        StrictCase { namespaces: &["staging"], mode: Mode::Enforce, answer: Outcome::Deny, expected: Outcome::Allow },
+        StrictCase { namespaces: &["prod"], mode: Mode::Warn, answer: Outcome::Deny, expected: Outcome::Warn },
+        StrictCase { namespaces: &["prod"], mode: Mode::Audit, answer: Outcome::Deny, expected: Outcome::Allow },
     ] {
         let evaluator = evaluator(|policy| {
             policy.mode = mode;
@@ -307,25 +379,53 @@ fn what_git_does_not_know_is_answered_as_the_namespace_says() {
     }
 }
 
+/// A review that cannot be judged, and a part of the reason.
+struct ErrorCase {
+    name: &'static str,
+    review: Review,
+    cluster_is_away: bool,
+    reason: &'static str,
+}
+
 #[test]
-fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
+fn an_error_is_allowed_with_a_warning_unless_errors_are_denied() {
     let owner_away = || recorded_action("image-pod");
     let schema_away = || recorded_action("widget-color");
     let scale_away = || recorded_action("scale-widget");
-    let cases: [(&str, Review, bool, &str); 6] = [
-        ("no object", unparseable(), false, "it is not an object"),
-        (
-            "no old object",
-            drifts().with_old_object(|old| *old = Value::Null),
-            false,
-            "the oldObject of the review is missing",
-        ),
-        ("another version", in_other_version(), false, "in version v1beta1, Git in v1"),
-        ("an owner that cannot be looked up", owner_away(), true, "it is away"),
-        ("a schema that cannot be looked up", schema_away(), true, "it is away"),
-        ("a scale of something that cannot be looked up", scale_away(), true, "it is away"),
+    let cases = [
+        ErrorCase { name: "no object", review: unparseable(), cluster_is_away: false, reason: "it is not an object" },
+        ErrorCase {
+            name: "no old object",
+            review: drifts().with_old_object(|old| *old = Value::Null),
+            cluster_is_away: false,
+            reason: "the oldObject of the review is missing",
+        },
+        ErrorCase {
+            name: "another version",
+            review: in_other_version(),
+            cluster_is_away: false,
+            reason: "in version v1beta1, Git in v1",
+        },
+        ErrorCase {
+            name: "an owner that cannot be looked up",
+            review: owner_away(),
+            cluster_is_away: true,
+            reason: "it is away",
+        },
+        ErrorCase {
+            name: "a schema that cannot be looked up",
+            review: schema_away(),
+            cluster_is_away: true,
+            reason: "it is away",
+        },
+        ErrorCase {
+            name: "a scale of something that cannot be looked up",
+            review: scale_away(),
+            cluster_is_away: true,
+            reason: "it is away",
+        },
     ];
-    for (case, review, is_away, reason) in cases {
+    for ErrorCase { name, review, cluster_is_away, reason } in cases {
         for (mode, on_error, outcome) in [
             (Mode::Enforce, Outcome::Allow, Outcome::Warn),
             (Mode::Enforce, Outcome::Deny, Outcome::Deny),
@@ -333,9 +433,9 @@ fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
             (Mode::Audit, Outcome::Deny, Outcome::Allow),
         ] {
             let edit = |policy: &mut Policy| (policy.mode, policy.on_error) = (mode, on_error);
-            let got = if is_away { away(edit) } else { evaluator(edit) }.evaluate(&review);
-            assert_eq!((got.verdict, got.outcome), (Verdict::Error, outcome), "{case} in {mode:?}, {on_error:?}");
-            assert!(got.reason.contains(reason), "{case}: {}", got.reason);
+            let got = if cluster_is_away { away(edit) } else { evaluator(edit) }.evaluate(&review);
+            assert_eq!((got.verdict, got.outcome), (Verdict::Error, outcome), "{name} in {mode:?}, {on_error:?}");
+            assert!(got.reason.contains(reason), "{name}: {}", got.reason);
             if outcome == Outcome::Deny {
                 assert!(got.message().ends_with("Errors are denied here (onError: deny). Nothing was changed."));
             }
@@ -344,7 +444,7 @@ fn what_cannot_be_judged_passes_with_a_warning_unless_errors_are_denied() {
 }
 
 #[test]
-fn an_error_is_answered_no_harder_than_drift_of_the_same_source() {
+fn an_error_is_answered_no_stricter_than_drift_of_the_same_source() {
     let evaluator = evaluator(|policy| {
         policy.on_error = Outcome::Deny;
         policy.source_modes = [("prod".to_owned(), Mode::Audit)].into();
@@ -354,7 +454,7 @@ fn an_error_is_answered_no_harder_than_drift_of_the_same_source() {
 }
 
 #[test]
-fn a_cluster_that_is_away_harms_no_controller() {
+fn an_unreachable_cluster_denies_no_controller() {
     for review in [
         drifts().by("kube-system/deployment-controller"),
         recorded_action("image-pod").by("kube-system/vpa-updater"),
@@ -404,7 +504,7 @@ fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
 }
 
 #[test]
-fn an_old_truth_denies_nothing() {
+fn stale_state_denies_nothing() {
     let mut evaluator = evaluator(|_| ());
     evaluator.context = DecisionContext { is_stale: true, ..DecisionContext::default() };
     for review in [
@@ -423,7 +523,7 @@ fn an_old_truth_denies_nothing() {
 }
 
 #[test]
-fn what_is_taken_along_is_answered_by_the_source_that_declares_it() {
+fn deleting_a_namespace_is_answered_by_the_modes_of_the_sources_in_it() {
     let map =
         |namespace: &str| format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, namespace: {namespace}}}}}");
     let source = |name: &str, namespace: &str| contents(name, &[("a.yaml".into(), map(namespace))]);

@@ -9,7 +9,7 @@ use crate::harness::reviews::{recorded_action, remove_at, review_of, review_of_y
 const WEB: &str = "/spec/template/spec/containers/0";
 
 #[test]
-fn a_way_back_is_never_blocked() {
+fn restoring_what_git_declares_is_always_allowed() {
     let probe = json!({
         "httpGet": {"port": 8080, "path": "/", "scheme": "HTTP"},
         "periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3,
@@ -79,7 +79,7 @@ fn a_way_back_is_never_blocked() {
 }
 
 #[test]
-fn people_run_what_git_declares() {
+fn people_may_restart_reconcile_and_evict() {
     let requested = "/metadata/annotations/reconcile.fluxcd.io~1requestedAt";
     let finished = json!([{"type": "Complete", "status": "True"}]);
     let job = || review_of_declared("jobs", "Job").with_both(|job| set_at(job, "/status/conditions", finished.clone()));
@@ -100,7 +100,7 @@ fn people_run_what_git_declares() {
 }
 
 #[test]
-fn writes_that_change_nothing_pass() {
+fn writes_that_change_nothing_are_allowed() {
     let applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
     let migrated = |review: crate::harness::reviews::Review| {
         review.with_object(|new| {
@@ -143,7 +143,7 @@ fn writes_that_change_nothing_pass() {
 }
 
 #[test]
-fn what_is_going_may_go() {
+fn an_object_that_is_being_deleted_may_go() {
     let going = |object: &mut serde_json::Value| {
         set_at(object, "/metadata/deletionTimestamp", "2026-05-04T03:02:01Z".into());
         set_at(object, "/metadata/finalizers", json!(["example.org/a", "foregroundDeletion"]));

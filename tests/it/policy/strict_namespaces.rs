@@ -14,7 +14,7 @@ const SLICE: &str = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, meta
 const SECRET: &str = "{apiVersion: v1, kind: Secret, metadata: {name: orders, namespace: prod}}";
 
 #[test]
-fn what_runs_is_never_kept_out() {
+fn runtime_objects_are_allowed_in_a_strict_namespace() {
     let owned = |object: &mut serde_json::Value| {
         let owner = json!({"apiVersion": "db.example.org/v1", "kind": "Postgres", "name": "orders", "uid": "u"});
         object["metadata"]["ownerReferences"] = json!([owner]);
@@ -64,7 +64,7 @@ fn what_runs_is_never_kept_out() {
 }
 
 #[test]
-fn what_git_does_not_know_is_kept_out() {
+fn undeclared_objects_are_denied_in_a_strict_namespace() {
     let forged = json!([
         {"apiVersion": "db.example.org/v1", "kind": "Postgres", "name": "orders", "uid": "u", "controller": true},
     ]);

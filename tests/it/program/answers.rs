@@ -19,7 +19,7 @@ async fn answer_to(server: &ServeProcess, review: &Value) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_is_that_of_the_softest_mode() {
+async fn the_softest_matching_mode_decides_the_answer() {
     let person = recorded_review("patch-replicas-7", "alice");
     let pipeline = recorded_review("ci-set-image", "system:serviceaccount:ci:deployer");
     let source =
@@ -46,7 +46,7 @@ async fn the_answer_is_that_of_the_softest_mode() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn audit_only_is_softer_than_any_configuration() {
+async fn audit_only_overrides_the_configured_mode() {
     let folder = tempfile::tempdir().unwrap();
     crate::common::git::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
     let server =
@@ -62,7 +62,7 @@ async fn audit_only_is_softer_than_any_configuration() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_judged_is_answered_all_the_same() {
+async fn a_review_that_cannot_be_judged_is_answered_as_on_error_says() {
     let drift = recorded_review("patch-replicas-7", "alice");
     let edited = |edit: fn(&mut Value)| {
         let mut review = drift.clone();
@@ -93,7 +93,7 @@ async fn what_cannot_be_judged_is_answered_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_review_is_refused_and_costs_only_itself() {
+async fn a_body_that_is_no_review_is_rejected_and_the_connection_stays_usable() {
     let server = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     let mut client = server.connect().await;
     for body in ["", "{", "null", "[1]", "\u{0}\u{1}", "{\"kind\":\"AdmissionReview\"}"] {

@@ -13,7 +13,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn certs_makes_a_pair_and_keeps_what_is_there() {
+fn certs_creates_a_pair_and_overwrites_nothing_without_force() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("made");
     let out = out.to_str().unwrap();
@@ -33,7 +33,7 @@ fn certs_makes_a_pair_and_keeps_what_is_there() {
 }
 
 #[test]
-fn the_demo_tells_the_story() {
+fn the_demo_shows_every_mode() {
     let run = driftwall(&["demo"]);
     assert!(run.status.success(), "{}", text(&run.stderr));
     let story = text(&run.stdout);
@@ -42,7 +42,8 @@ fn the_demo_tells_the_story() {
     for line in [
         "mode: enforce",
         r#"$ kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#,
-        r#"Error from server (Forbidden): admission webhook "writes.driftwall.io" denied the request: deployment.apps "python-app-prod" is declared in Git, and this write would drift from it:"#,
+        "Error from server (Forbidden): admission webhook \"writes.driftwall.io\" denied the request: \
+         deployment.apps \"python-app-prod\" is declared in Git, and this write would drift from it:",
         "  spec.replicas: 7, Git says 3   apps/prod/app.yaml:18",
         "Change it in Git: ",
         "$ kubectl scale deployment python-app-prod -n prod --replicas=5",
@@ -69,7 +70,7 @@ fn the_demo_tells_the_story() {
 }
 
 #[test]
-fn webhook_prints_a_registration_for_what_git_declares() {
+fn webhook_prints_a_webhook_configuration_for_the_declared_kinds() {
     let folder = tempfile::tempdir().unwrap();
     crate::common::git::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
     let file = |name: &str, text: &str| {
@@ -112,7 +113,7 @@ fn webhook_prints_a_registration_for_what_git_declares() {
 }
 
 #[test]
-fn wrong_use_is_told_where_and_what() {
+fn a_configuration_error_names_the_file_the_key_and_what_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let config = |name: &str, text: &str| {
@@ -167,7 +168,7 @@ fn serving_needs_a_certificate() {
 }
 
 #[test]
-fn a_program_that_is_missing_is_named_at_the_start() {
+fn a_missing_renderer_is_named_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("driftwall.yaml");
     for (render, key) in [("helm", "programs.helm"), ("kustomize", "programs.kustomize")] {
@@ -182,7 +183,7 @@ fn a_program_that_is_missing_is_named_at_the_start() {
 }
 
 #[test]
-fn a_users_name_writes_no_line_of_its_own() {
+fn a_user_name_with_a_line_break_adds_no_line_to_the_output() {
     let folder = tempfile::tempdir().unwrap();
     crate::common::git::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
     let config = folder.path().join("driftwall.yaml");

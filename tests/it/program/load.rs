@@ -68,7 +68,7 @@ impl Load {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_told_to_end_loses_no_answer() {
+async fn a_server_that_is_terminated_loses_no_answer() {
     let mut server = ServeProcess::with_config(&format!("drain: 500ms\n{PROD_SOURCE}")).until_ready().await;
     let load = Load::begin(&server, &[server.pair.clone()]);
     server.until(async |server| server.metric("driftwall_review_duration_seconds_count").await > 100.0).await;
@@ -83,7 +83,7 @@ async fn a_server_that_is_told_to_end_loses_no_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_certificate_and_a_new_mode_disturb_nobody() {
+async fn a_new_certificate_and_a_new_mode_interrupt_no_client() {
     let server = ServeProcess::with_config(&format!("mode: enforce\n{PROD_SOURCE}")).until_ready().await;
     let renewed = localhost_pair();
     let load = Load::begin(&server, &[server.pair.clone(), renewed.clone()]);

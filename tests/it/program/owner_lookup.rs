@@ -21,13 +21,16 @@ async fn api_server(deployment: &'static str) -> SocketAddr {
             "/apis/apps" => {
                 json!({"kind": "APIGroup", "name": "apps", "versions": [version], "preferredVersion": version})
             }
-            "/apis/apps/v1" => {
-                json!({"kind": "APIResourceList", "groupVersion": "apps/v1", "resources": [resource("deployments", "Deployment"), resource("replicasets", "ReplicaSet")]})
-            }
-            path if path.starts_with("/apis/apps/v1/namespaces/prod/replicasets/") => {
-                let owner = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment, "uid": "1", "controller": true});
-                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"ownerReferences": [owner]}})
-            }
+            "/apis/apps/v1" => json!({
+                "kind": "APIResourceList", "groupVersion": "apps/v1",
+                "resources": [resource("deployments", "Deployment"), resource("replicasets", "ReplicaSet")],
+            }),
+            path if path.starts_with("/apis/apps/v1/namespaces/prod/replicasets/") => json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"ownerReferences": [{
+                    "apiVersion": "apps/v1", "kind": "Deployment", "name": deployment, "uid": "1", "controller": true,
+                }]},
+            }),
             _ => {
                 let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"});
                 return (StatusCode::NOT_FOUND, status.to_string());
@@ -59,7 +62,7 @@ async fn verdict(server: &ServeProcess, review: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_of_a_declared_deployment_is_known_by_the_cluster() {
+async fn the_owner_of_a_pod_is_looked_up_in_the_cluster() {
     let review = recorded_review("image-pod", "alice");
     let api = api_server("python-app-prod").await;
     let server = serve(api, "mode: enforce").await;
@@ -71,7 +74,7 @@ async fn a_pod_of_a_declared_deployment_is_known_by_the_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_is_not_reached_lets_writes_pass_with_a_warning() {
+async fn an_unreachable_cluster_allows_writes_with_a_warning() {
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = serve(unused, "mode: enforce").await;
     let response = server.review(&recorded_review("image-pod", "alice")).await;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::common::recordings;
+use crate::program::serve_process::PROD_SOURCE;
 
 /// A recorded review with the right answer; `traffic` has bare reviews, all of which are allowed.
 #[derive(Deserialize)]
@@ -36,9 +37,7 @@ fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     crate::common::git::commit_folder(&at("repo"), Path::new("tests/data/reviews/git"));
-    let config = format!(
-        "mode: {mode}\npresets: [argocd, flux]\nsources:\n  - {{name: prod, repo: repo, revision: main, path: apps/prod, namespace: prod}}\n"
-    );
+    let config = format!("mode: {mode}\n{PROD_SOURCE}");
     std::fs::write(at("driftwall.yaml"), config).unwrap();
     let lines = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     std::fs::write(at("reviews"), lines(reviews)).unwrap();
@@ -57,7 +56,7 @@ fn check(reviews: &[Value], mode: &str) -> (i32, Vec<Line>) {
 }
 
 #[test]
-fn every_action_is_answered_as_recorded() {
+fn every_recorded_action_gets_the_recorded_answer() {
     let recorded: Vec<Recorded> =
         recordings::lines("actions.jsonl.gz").into_iter().map(|line| serde_json::from_value(line).unwrap()).collect();
     let reviews: Vec<_> = recorded.iter().map(|recorded| recorded.review.clone()).collect();

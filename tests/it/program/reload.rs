@@ -23,7 +23,7 @@ async fn is_allowed(server: &ServeProcess) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_commit_takes_over_and_a_broken_one_does_not() {
+async fn a_new_commit_takes_effect_and_a_broken_one_does_not() {
     let server = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     assert!(!is_allowed(&server).await);
 
@@ -43,7 +43,7 @@ async fn a_new_commit_takes_over_and_a_broken_one_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lies_in_the_working_tree_only_is_not_declared() {
+async fn uncommitted_files_are_not_declared() {
     let server = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     let file = server.folder.path().join("repo/apps/prod/app.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -69,7 +69,7 @@ async fn it_is_ready_once_every_source_has_been_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
+async fn an_invalid_configuration_is_refused_and_the_old_one_kept() {
     let server = ServeProcess::with_config(&format!("mode: enforce\n{PROD_SOURCE}")).until_ready().await;
     let refused = "driftwall_config_reloads_total{result=\"failed\"}";
     for (number, bad) in
@@ -85,7 +85,7 @@ async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_denied_for_what_was_pushed_a_moment_ago() {
+async fn a_write_of_what_was_just_pushed_is_allowed() {
     let config = format!("git: {{poll: 1h, refreshAfter: 0s}}\n{PROD_SOURCE}");
     let server = ServeProcess::with_config(&config).until_ready().await;
     assert!(!is_allowed(&server).await);
@@ -94,7 +94,7 @@ async fn nobody_is_denied_for_what_was_pushed_a_moment_ago() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_broken_commit_changes_is_warned_about_and_the_rest_denied() {
+async fn drift_of_files_that_a_broken_commit_changes_is_only_warned_about() {
     let server = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     let color = recorded_review("widget-color", "alice");
     let scale = recorded_review("scale-5", "alice");
@@ -112,7 +112,7 @@ async fn what_a_broken_commit_changes_is_warned_about_and_the_rest_denied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_denials_at_once_cost_one_look() {
+async fn many_denials_at_once_cost_one_poll() {
     let server =
         ServeProcess::with_config(&format!("git: {{poll: 1h, refreshAfter: 3s}}\n{PROD_SOURCE}")).until_ready().await;
     let polls = "driftwall_source_polls_total{source=\"prod\"}";
@@ -139,7 +139,7 @@ async fn many_denials_at_once_cost_one_look() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sources_shows_how_they_stand() {
+async fn sources_prints_the_status_of_each_source() {
     let server = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     let sources = |more: &[&str]| {
         let admin = server.admin.to_string();
@@ -161,7 +161,7 @@ async fn sources_shows_how_they_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_gits_own_hand_writes_otherwise_is_no_ground_to_deny() {
+async fn a_field_that_a_gitops_tool_writes_otherwise_is_only_warned_about() {
     let server = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     let image = recorded_review("set-image", "alice");
     assert_eq!(server.review(&image).await["allowed"], false);

@@ -8,7 +8,7 @@ use crate::harness::reviews::recorded_review;
 use crate::program::serve_process::ServeProcess;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kustomization_is_rendered_and_the_base_is_named() {
+async fn a_denial_of_a_rendered_object_names_the_file_of_its_base() {
     let Some(kubectl) = programs::find("kubectl") else { return };
     let folder = tempfile::tempdir().unwrap();
     let repository = folder.path().join("repo");

@@ -9,7 +9,7 @@ use crate::harness::waiting::*;
 use crate::server::harness::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_probes_follow_the_server_through_its_life() {
+async fn the_probes_show_starting_ready_and_draining() {
     let server = start_server_with(|settings, _| {
         settings.timeouts.drain = HANG;
     })
@@ -37,7 +37,7 @@ async fn the_probes_follow_the_server_through_its_life() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happened_is_in_the_metrics() {
+async fn reviews_rejections_and_sources_are_in_the_metrics() {
     let server = start_server().await;
     let mut client = server.http1().await;
     for _ in 0..3 {

@@ -57,7 +57,7 @@ async fn keep_asking(address: SocketAddr, config: ClientConfig, seen: Arc<Seen>)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_is_lost_when_the_server_ends_under_load() {
+async fn no_answer_is_lost_when_the_server_drains_under_load() {
     let server = start_server_with(|settings, _| {
         settings.timeouts.drain = Duration::from_secs(1);
     })
@@ -86,7 +86,7 @@ async fn no_answer_is_lost_when_the_server_ends_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_in_flight_is_finished_and_nobody_new_let_in() {
+async fn reviews_in_flight_are_finished_and_no_new_connection_is_accepted() {
     let server = start_server_with(|settings, _| settings.timeouts.drain = Duration::ZERO).await;
     let mut held = JoinSet::new();
     for mut client in [server.http1().await, server.http2().await] {
@@ -109,7 +109,7 @@ async fn what_is_in_flight_is_finished_and_nobody_new_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_made_just_before_the_end_is_still_answered() {
+async fn a_connection_opened_just_before_the_drain_is_still_answered() {
     let server = start_server_with(|settings, _| settings.timeouts.drain = Duration::ZERO).await;
     let mut http1 = server.http1().await;
     http1.expect_answer(simple_review("a")).await;
@@ -126,7 +126,7 @@ async fn a_connection_made_just_before_the_end_is_still_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_does_not_wait_for_ever() {
+async fn the_drain_does_not_wait_for_ever() {
     let server = start_server_with(|settings, _| {
         settings.timeouts.drain = Duration::ZERO;
         settings.timeouts.finish = Duration::from_millis(200);

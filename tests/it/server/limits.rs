@@ -12,7 +12,7 @@ use crate::server::harness::*;
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_open_connections_block_nobody_and_are_given_up() {
+async fn half_open_connections_block_nobody_and_are_closed() {
     let server = start_server_with(|settings, _| settings.timeouts.handshake = Duration::from_secs(2)).await;
     let mut silent = Vec::new();
     for turn in 0..60 {
@@ -32,7 +32,7 @@ async fn half_open_connections_block_nobody_and_are_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
+async fn an_incomplete_request_head_closes_the_connection() {
     let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream.write_all(b"POST /validate HT").await.unwrap();
@@ -41,7 +41,7 @@ async fn a_head_that_does_not_come_to_its_end_closes_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trickling_a_head_does_not_stretch_its_time() {
+async fn sending_a_request_head_slowly_does_not_extend_its_timeout() {
     let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     in_time(async {
@@ -54,7 +54,7 @@ async fn trickling_a_head_does_not_stretch_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_time_of_a_head_does_not_count_the_wait_for_it() {
+async fn the_timeout_of_a_request_head_does_not_include_idle_time() {
     let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     // Before its first request, and between two.
     for mut client in [server.http1().await, server.http2().await] {
@@ -66,14 +66,14 @@ async fn the_time_of_a_head_does_not_count_the_wait_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_connection_ends() {
+async fn an_idle_connection_is_closed() {
     let server = start_server_with(|settings, _| settings.timeouts.idle = SHORT).await;
     in_time(server.http1().await.connection).await.unwrap();
     in_time(server.http2().await.connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_beyond_the_bound_wait_for_one_to_end() {
+async fn connections_beyond_the_limit_wait_for_one_to_end() {
     let server = start_server_with(|settings, _| settings.max_connections = 1).await;
     let mut first = server.http1().await;
     first.expect_answer(simple_review("a")).await.assert_answers("a");
@@ -100,7 +100,7 @@ async fn an_old_http1_connection_is_closed_with_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_http2_connection_is_told_to_go_and_finishes() {
+async fn an_old_http2_connection_gets_goaway_and_finishes() {
     let server = start_server_with(|settings, _| settings.timeouts.max_connection_age = 4 * SHORT).await;
     let client = server.http2().await;
     let mut held = client.stream();

@@ -72,7 +72,7 @@ async fn an_update_of_two_large_copies_is_below_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_asks_before_it_sends_is_refused_without_sending() {
+async fn a_client_that_expects_100_continue_is_rejected_before_it_sends() {
     let server = start_server().await;
     let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream
@@ -89,7 +89,7 @@ async fn a_client_that_asks_before_it_sends_is_refused_without_sending() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_review_is_told_so() {
+async fn a_request_that_is_no_review_gets_the_fitting_status() {
     let server = start_server().await;
     for mut client in [server.http1().await, server.http2().await] {
         let mut text = simple_review("");
@@ -133,7 +133,7 @@ async fn an_overdue_review_is_answered_before_the_api_server_gives_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_reviewer_is_told_a_deadline_inside_the_time_out() {
+async fn the_reviewer_gets_a_deadline_within_the_api_servers_timeout() {
     let server = start_server().await;
     let mut client = server.http1().await;
     for (query, most) in [("?timeout=20s", 19_500), ("", 9_500), ("?timeout=x", 9_500)] {
@@ -144,7 +144,7 @@ async fn the_reviewer_is_told_a_deadline_inside_the_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_does_not_come_is_not_waited_for_beyond_the_time_out() {
+async fn a_body_that_does_not_arrive_is_not_waited_for_beyond_the_timeout() {
     let server = start_server().await;
     let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
     stream
@@ -163,7 +163,7 @@ async fn a_body_that_does_not_come_is_not_waited_for_beyond_the_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reviews_beyond_the_bound_are_turned_away_at_once() {
+async fn reviews_beyond_the_limit_are_rejected_at_once() {
     let server = start_server_with(|settings, _| settings.limits.in_flight = 2).await;
     let mut held = JoinSet::new();
     for _ in 0..2 {
@@ -193,7 +193,7 @@ async fn reviews_beyond_the_bound_are_turned_away_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_review_whose_client_left_gives_its_place_back() {
+async fn a_review_whose_client_left_frees_its_permit() {
     let server = start_server_with(|settings, _| settings.limits.in_flight = 1).await;
     let mut client = server.http1().await;
     let connection = client.connection.abort_handle();
@@ -209,7 +209,7 @@ async fn a_review_whose_client_left_gives_its_place_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_costs_its_own_review_only() {
+async fn a_panic_fails_only_its_own_review() {
     let server = start_server().await;
     let mut http1 = server.http1().await;
     let http2 = server.http2().await;

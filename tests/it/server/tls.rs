@@ -27,7 +27,7 @@ async fn shown(server: &TestServer, config: ClientConfig) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_swapped_certificate_is_taken_over_without_a_failed_request() {
+async fn a_replaced_certificate_is_loaded_without_a_failed_request() {
     let server = Arc::new(start_server().await);
     let next = localhost_pair();
     let both = trusting(&[&server.pair, &next]);
@@ -57,7 +57,7 @@ async fn a_swapped_certificate_is_taken_over_without_a_failed_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_certificate_is_refused_once_and_the_old_one_kept() {
+async fn an_invalid_certificate_is_refused_once_and_the_old_one_kept() {
     let server = start_server().await;
     let next = localhost_pair();
     // Each is well, but they do not belong together.
@@ -77,7 +77,7 @@ async fn a_bad_certificate_is_refused_once_and_the_old_one_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_held_certificate_is_followed_as_well() {
+async fn a_managed_certificate_is_reloaded_too() {
     let held = |pair: &ServingCertificate| Arc::new(pair.clone());
     let (first, next) = (localhost_pair(), localhost_pair());
     let (sender, receiver) = watch::channel(held(&first));
@@ -117,7 +117,7 @@ async fn refused_at_start(mount: &MountedSecret, client_ca: Option<&str>) -> Str
 }
 
 #[tokio::test]
-async fn what_cannot_be_served_is_told_at_the_start_with_its_file() {
+async fn an_invalid_certificate_file_is_named_at_the_start() {
     let (one, other) = (localhost_pair(), localhost_pair());
     for (cert, key, wants) in [
         (one.key.as_str(), one.key.as_str(), ["certificate", "tls.crt"]),
@@ -142,7 +142,7 @@ async fn what_cannot_be_served_is_told_at_the_start_with_its_file() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_told_at_the_start() {
+async fn a_port_that_is_in_use_is_an_error_at_the_start() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mount = MountedSecret::new(&pair_files(&localhost_pair()));
     let mut settings = settings(&mount);
@@ -185,7 +185,7 @@ async fn is_served(server: &TestServer, config: ClientConfig) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_must_show_a_certificate_of_the_client_ca_of_the_moment() {
+async fn clients_must_present_a_certificate_of_the_current_client_ca() {
     let (one, other) = (client_identity(), client_identity());
     let client_ca = MountedSecret::new(&[("ca.crt", &one.ca)]);
     let server = start_server_with(|settings, _| {

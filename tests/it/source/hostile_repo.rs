@@ -30,7 +30,13 @@ fn read_tree(folder: &Path, root: Oid) -> Result<LoadedCommit, SourceError> {
     let git = git2::Repository::open(folder).unwrap();
     let author = Signature::now("mallory", "mallory@example.org").unwrap();
     let commit = format!(
-        "tree {root}\nauthor {author} <mallory@example.org> 0 +0000\ncommitter {author} <mallory@example.org> 0 +0000\n\nHarm\n",
+        "\
+tree {root}
+author {author} <mallory@example.org> 0 +0000
+committer {author} <mallory@example.org> 0 +0000
+
+Harm
+",
         author = author.name().unwrap()
     );
     let id = git.odb().unwrap().write(ObjectType::Commit, commit.as_bytes()).unwrap();
@@ -50,7 +56,7 @@ fn repository() -> (tempfile::TempDir, git2::Repository, Oid) {
 }
 
 #[test]
-fn links_and_names_that_lead_out_lead_nowhere() {
+fn links_and_names_that_lead_out_of_the_repository_are_not_followed() {
     let (folder, git, good) = repository();
     let outside = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     outside.as_file().write_all(GOOD.replace("good", "outside").as_bytes()).unwrap();
@@ -67,14 +73,14 @@ fn links_and_names_that_lead_out_lead_nowhere() {
 }
 
 #[test]
-fn names_that_are_no_text_are_passed_over() {
+fn file_names_that_are_not_utf_8_are_skipped() {
     let (folder, git, good) = repository();
     let root = tree(&git, &[(FILE, b"good.yaml", good), (FILE, b"\xff\xfe.yaml", good)]);
     assert_eq!(read_tree(folder.path(), root).unwrap().contents.len(), 1);
 }
 
 #[test]
-fn a_bomb_is_named_and_costs_the_commit_only() {
+fn a_yaml_bomb_is_named_and_fails_only_its_commit() {
     let (folder, git, good) = repository();
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
@@ -88,7 +94,7 @@ fn a_bomb_is_named_and_costs_the_commit_only() {
 }
 
 #[test]
-fn a_file_of_a_gigabyte_is_not_unpacked() {
+fn a_file_of_a_gigabyte_is_not_decompressed() {
     let (folder, git, good) = repository();
     let odb = git.odb().unwrap();
     let mut writer = odb.writer(1 << 30, ObjectType::Blob).unwrap();
@@ -114,7 +120,7 @@ fn a_hundred_thousand_files_in_one_folder_are_read() {
 }
 
 #[test]
-fn folders_without_end_are_left() {
+fn too_deeply_nested_folders_are_an_error() {
     let (folder, git, good) = repository();
     let mut inside = tree(&git, &[(FILE, b"good.yaml", good)]);
     for _ in 0..500 {

@@ -73,43 +73,59 @@ fn asks(configuration: &ValidatingWebhookConfiguration, operation: &str, resourc
     })
 }
 
+/// Whether the API server sends reviews of a write.
+struct RuleCase {
+    operation: &'static str,
+    resource: &'static str,
+    version: &'static str,
+    is_reviewed: bool,
+}
+
+const fn reviewed(operation: &'static str, resource: &'static str, version: &'static str) -> RuleCase {
+    RuleCase { operation, resource, version, is_reviewed: true }
+}
+
+const fn ignored(operation: &'static str, resource: &'static str, version: &'static str) -> RuleCase {
+    RuleCase { operation, resource, version, is_reviewed: false }
+}
+
 #[test]
-fn what_git_declares_is_asked_about_and_what_belongs_to_it() {
+fn declared_objects_and_what_belongs_to_them_are_reviewed() {
     let made = made(GIT, &settings());
-    for (operation, resource, version, asked) in [
-        ("CREATE", "deployments.apps", "v1", true),
-        ("DELETE", "deployments.apps", "v1", true),
-        ("UPDATE", "deployments/scale.apps", "v1", true),
-        ("UPDATE", "deployments/status.apps", "v1", true),
-        ("UPDATE", "statefulsets.apps", "v1", false),
-        ("UPDATE", "configmaps", "v1", true),
-        ("UPDATE", "configmaps/status", "v1", false),
-        ("CREATE", "secrets", "v1", false),
-        ("UPDATE", "networkpolicies.networking.k8s.io", "v1", true),
-        ("UPDATE", "gateways.gateway.networking.k8s.io", "v1", true),
-        ("UPDATE", "widgetry.a.example", "v2", true),
-        ("UPDATE", "widgetry/scale.a.example", "v2", true),
-        ("UPDATE", "widgetry.a.example", "v1", false),
-        ("UPDATE", "namespaces", "v1", true),
-        ("DELETE", "customresourcedefinitions.apiextensions.k8s.io", "v1", true),
-        ("UPDATE", "pods", "v1", true),
-        ("CREATE", "pods", "v1", false),
-        ("UPDATE", "pods/ephemeralcontainers", "v1", true),
-        ("CREATE", "pods/eviction", "v1", true),
-        ("UPDATE", "pods/resize", "v1", true),
-        ("UPDATE", "replicasets/scale.apps", "v1", true),
-        ("DELETE", "jobs.batch", "v1", true),
-        ("CREATE", "horizontalpodautoscalers.autoscaling", "v2", true),
-        ("CREATE", "scaledobjects.keda.sh", "v1alpha1", true),
-        ("CREATE", "serviceaccounts/token", "v1", true),
-        ("UPDATE", "serviceaccounts", "v1", false),
+    for RuleCase { operation, resource, version, is_reviewed } in [
+        reviewed("CREATE", "deployments.apps", "v1"),
+        reviewed("DELETE", "deployments.apps", "v1"),
+        reviewed("UPDATE", "deployments/scale.apps", "v1"),
+        reviewed("UPDATE", "deployments/status.apps", "v1"),
+        ignored("UPDATE", "statefulsets.apps", "v1"),
+        reviewed("UPDATE", "configmaps", "v1"),
+        ignored("UPDATE", "configmaps/status", "v1"),
+        ignored("CREATE", "secrets", "v1"),
+        reviewed("UPDATE", "networkpolicies.networking.k8s.io", "v1"),
+        reviewed("UPDATE", "gateways.gateway.networking.k8s.io", "v1"),
+        reviewed("UPDATE", "widgetry.a.example", "v2"),
+        reviewed("UPDATE", "widgetry/scale.a.example", "v2"),
+        ignored("UPDATE", "widgetry.a.example", "v1"),
+        reviewed("UPDATE", "namespaces", "v1"),
+        reviewed("DELETE", "customresourcedefinitions.apiextensions.k8s.io", "v1"),
+        reviewed("UPDATE", "pods", "v1"),
+        ignored("CREATE", "pods", "v1"),
+        reviewed("UPDATE", "pods/ephemeralcontainers", "v1"),
+        reviewed("CREATE", "pods/eviction", "v1"),
+        reviewed("UPDATE", "pods/resize", "v1"),
+        reviewed("UPDATE", "replicasets/scale.apps", "v1"),
+        reviewed("DELETE", "jobs.batch", "v1"),
+        reviewed("CREATE", "horizontalpodautoscalers.autoscaling", "v2"),
+        reviewed("CREATE", "scaledobjects.keda.sh", "v1alpha1"),
+        reviewed("CREATE", "serviceaccounts/token", "v1"),
+        ignored("UPDATE", "serviceaccounts", "v1"),
     ] {
-        assert_eq!(asks(&made, operation, resource, version), asked, "{operation} {resource} {version}");
+        assert_eq!(asks(&made, operation, resource, version), is_reviewed, "{operation} {resource} {version}");
     }
 }
 
 #[test]
-fn a_plural_that_nobody_has_told_is_not_guessed() {
+fn an_unknown_plural_is_not_guessed() {
     let git = "
 {apiVersion: chaos-mesh.org/v1alpha1, kind: NetworkChaos, metadata: {name: web, namespace: prod}}
 ---
@@ -141,32 +157,45 @@ fn a_plural_that_nobody_has_told_is_not_guessed() {
     }
 }
 
+/// Manifests, the versions in which the webhook is called for a resource, and the kind that is in several.
+struct VersionCase {
+    git: String,
+    resource: &'static str,
+    versions: &'static [&'static str],
+    warning: Option<&'static str>,
+}
+
 #[test]
-fn a_kind_is_asked_about_in_the_version_of_git_alone() {
+fn a_kind_is_reviewed_in_the_version_that_git_declares_only() {
     let hpa = |version: &str, name: &str| {
         format!("{{apiVersion: autoscaling/{version}, kind: HorizontalPodAutoscaler, metadata: {{name: {name}}}}}\n")
     };
     let vpa = "{apiVersion: autoscaling.k8s.io/v1beta2, kind: VerticalPodAutoscaler, metadata: {name: a}}".to_owned();
     let (hpas, vpas) = ("horizontalpodautoscalers.autoscaling", "verticalpodautoscalers.autoscaling.k8s.io");
     let both = hpa("v1", "a") + "---\n" + &hpa("v2", "b");
-    for (git, resource, expected, told) in [
-        (String::new(), hpas, &["v2"][..], None),
-        (hpa("v1", "a"), hpas, &["v1"], None),
-        (hpa("v2", "a"), hpas, &["v2"], None),
-        (both, hpas, &["v1", "v2"], Some("HorizontalPodAutoscaler.autoscaling in v1, v2")),
-        (vpa, vpas, &["v1beta2"], None),
+    for VersionCase { git, resource, versions, warning } in [
+        VersionCase { git: String::new(), resource: hpas, versions: &["v2"], warning: None },
+        VersionCase { git: hpa("v1", "a"), resource: hpas, versions: &["v1"], warning: None },
+        VersionCase { git: hpa("v2", "a"), resource: hpas, versions: &["v2"], warning: None },
+        VersionCase {
+            git: both,
+            resource: hpas,
+            versions: &["v1", "v2"],
+            warning: Some("HorizontalPodAutoscaler.autoscaling in v1, v2"),
+        },
+        VersionCase { git: vpa, resource: vpas, versions: &["v1beta2"], warning: None },
     ] {
         let made = made(&git, &settings());
         for operation in ["CREATE", "UPDATE", "DELETE"] {
             let asked = ["v1", "v1beta2", "v2"].into_iter().filter(|version| asks(&made, operation, resource, version));
-            assert_eq!(asked.collect::<Vec<_>>(), expected, "{git}");
+            assert_eq!(asked.collect::<Vec<_>>(), versions, "{git}");
         }
-        assert_eq!(kinds_in_several_versions(&snapshot(&git)).first().map(String::as_str), told, "{git}");
+        assert_eq!(kinds_in_several_versions(&snapshot(&git)).first().map(String::as_str), warning, "{git}");
     }
 }
 
 #[test]
-fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_they_go() {
+fn deletions_of_undeclared_namespaces_and_crds_are_reviewed() {
     let made = made("{apiVersion: v1, kind: ConfigMap, metadata: {name: web, namespace: prod}}", &settings());
     for (operation, asked) in [("DELETE", true), ("CREATE", false), ("UPDATE", false)] {
         for resource in ["namespaces", "customresourcedefinitions.apiextensions.k8s.io"] {
@@ -176,7 +205,7 @@ fn a_namespace_and_a_definition_that_git_does_not_declare_are_asked_about_when_t
 }
 
 #[test]
-fn it_cannot_lock_a_cluster_out() {
+fn the_webhook_configuration_cannot_lock_a_cluster_out() {
     let strict = WebhookParameters { strict_namespaces: Some(vec!["prod".into()]), ..settings() };
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
@@ -216,7 +245,7 @@ fn it_cannot_lock_a_cluster_out() {
 }
 
 #[test]
-fn the_same_content_gives_the_same_text() {
+fn the_order_of_files_does_not_change_the_webhook_configuration() {
     let reversed = GIT.split("---").collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n---\n");
     assert_eq!(build(&snapshot(GIT), &settings()), build(&snapshot(&reversed), &settings()));
     let url = WebhookParameters { endpoint: Endpoint::Url("https://wall.example/validate".into()), ..settings() };
@@ -225,7 +254,7 @@ fn the_same_content_gives_the_same_text() {
 }
 
 #[test]
-fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status() {
+fn an_older_api_server_gets_no_match_conditions_and_no_status_rules() {
     let older = made(GIT, &WebhookParameters { match_conditions: false, ..settings() });
     assert!(older.webhooks.as_ref().unwrap()[0].match_conditions.is_none());
     assert!(!serde_json::to_string(&older).unwrap().contains("/status"));
@@ -233,7 +262,7 @@ fn an_older_api_server_gets_no_conditions_and_is_not_asked_to_send_every_status(
 }
 
 #[test]
-fn a_condition_names_the_groups_that_a_name_needs() {
+fn a_match_condition_checks_the_groups_beside_the_name() {
     let text = build(&snapshot(GIT), &settings())["webhooks"][0]["matchConditions"].to_string();
     for part in
         ["deployment-controller", "system:kube-scheduler", "generic-garbage-collector", "horizontal-pod-autoscaler"]
@@ -251,7 +280,7 @@ fn a_condition_names_the_groups_that_a_name_needs() {
 }
 
 #[test]
-fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
+fn creates_in_strict_namespaces_are_reviewed() {
     for (strict, places) in [
         (Some(Vec::new()), Value::Null),
         (Some(vec!["prod".to_owned()]), json!([["In", ["prod"]], ["NotIn", ["wall", "kube-system"]]])),
@@ -268,7 +297,7 @@ fn a_namespace_that_is_strict_is_asked_about_wherever_it_may_be() {
 }
 
 #[test]
-fn broken_glass_is_asked_about_everywhere_and_never_in_the_way() {
+fn break_glasses_are_reviewed_in_every_namespace_and_never_blocked() {
     let settings = WebhookParameters { break_glass: true, failure_policy: "Fail", ..settings() };
     let webhooks = made(GIT, &settings).webhooks.unwrap();
     assert_eq!(webhooks[0].failure_policy.as_deref(), Some("Fail"));
@@ -297,7 +326,7 @@ fn wanted() -> Value {
 }
 
 #[test]
-fn what_somebody_changed_is_told_in_words() {
+fn a_change_by_somebody_else_is_described() {
     type Edit = fn(&mut Value);
     let cases: [(Edit, &str); 12] = [
         (|it| drop(it["webhooks"][0]["rules"].as_array_mut().unwrap().remove(0)), "is missing"),
@@ -340,7 +369,7 @@ fn what_somebody_changed_is_told_in_words() {
 }
 
 #[test]
-fn what_others_may_set_is_no_change() {
+fn what_others_may_set_is_no_modification() {
     type Edit = fn(&mut Value);
     let cases: [(Edit, LiveState); 6] = [
         (|_| {}, LiveState::InSync),
@@ -364,23 +393,31 @@ fn what_others_may_set_is_no_change() {
     assert_eq!(live_state(Some(&before), &wanted(), digest), LiveState::Outdated, "as driftwall left it");
 }
 
+/// Failure policies: configured when driftwall last applied, live, configured now, and the one to apply.
+struct PolicyCase {
+    configured_before: &'static str,
+    live: &'static str,
+    configured: &'static str,
+    expected: &'static str,
+}
+
 #[test]
-fn an_operator_s_failure_policy_counts_until_the_configuration_changes() {
-    for (asked_before, there, asked, expected) in [
-        ("Ignore", "Ignore", "Ignore", "Ignore"),
-        ("Ignore", "Fail", "Ignore", "Fail"),
-        ("Ignore", "Fail", "Fail", "Fail"),
-        ("Ignore", "Ignore", "Fail", "Fail"),
-        ("Fail", "Ignore", "Fail", "Ignore"),
-        ("Fail", "Fail", "Ignore", "Ignore"),
+fn an_operators_failure_policy_counts_until_the_configuration_changes() {
+    for PolicyCase { configured_before, live: live_policy, configured, expected } in [
+        PolicyCase { configured_before: "Ignore", live: "Ignore", configured: "Ignore", expected: "Ignore" },
+        PolicyCase { configured_before: "Ignore", live: "Fail", configured: "Ignore", expected: "Fail" },
+        PolicyCase { configured_before: "Ignore", live: "Fail", configured: "Fail", expected: "Fail" },
+        PolicyCase { configured_before: "Ignore", live: "Ignore", configured: "Fail", expected: "Fail" },
+        PolicyCase { configured_before: "Fail", live: "Ignore", configured: "Fail", expected: "Ignore" },
+        PolicyCase { configured_before: "Fail", live: "Fail", configured: "Ignore", expected: "Ignore" },
     ] {
         let mut live = wanted();
-        live["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = asked_before.into();
-        live["webhooks"][0]["failurePolicy"] = there.into();
-        let failure_policy = if asked == "Fail" { "Fail" } else { "Ignore" };
+        live["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = configured_before.into();
+        live["webhooks"][0]["failurePolicy"] = live_policy.into();
+        let failure_policy = if configured == "Fail" { "Fail" } else { "Ignore" };
         let mut wanted = build(&snapshot(GIT), &WebhookParameters { failure_policy, ..settings() });
         let kept = preserve_failure_policies(&mut wanted, &live);
-        assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{asked_before} {there} {asked}");
-        assert_eq!(kept.is_empty(), expected == asked, "{kept:?}");
+        assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{configured_before} {live_policy} {configured}");
+        assert_eq!(kept.is_empty(), expected == configured, "{kept:?}");
     }
 }

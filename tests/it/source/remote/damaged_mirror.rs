@@ -6,8 +6,8 @@ use std::path::Path;
 use driftwall::source::{Credentials, Mirror};
 use git2::Oid;
 
-use crate::source::remote::repository::{Origin, text};
-use crate::source::remote::transports::{Place, everywhere, mirror, objects, sync};
+use crate::source::remote::repository::{TestRepository, file_content};
+use crate::source::remote::transports::{RemoteSetup, mirror, objects, sync, with_each_transport};
 
 /// What may have happened to a mirror.
 fn harm(mirror: &Mirror, kind: &str) {
@@ -39,36 +39,36 @@ const KINDS: [&str; 7] =
 
 fn is_good(mirror: &Mirror, commit: Oid, content: &str) -> bool {
     sync(mirror).unwrap() == commit
-        && text(mirror.folder(), commit) == content
+        && file_content(mirror.folder(), commit) == content
         && mirror.mirrored_commit() == Some(commit)
 }
 
 #[test]
-fn a_damaged_mirror_is_made_anew() {
-    everywhere(|place, _| {
+fn a_damaged_mirror_is_cloned_again() {
+    with_each_transport(|remote, _| {
         for (round, kind) in KINDS.iter().enumerate() {
             let content = format!("replicas: {round}");
-            let commit = place.origin.push("main", &content);
-            let mirror = place.mirror("main");
+            let commit = remote.repository.push("main", &content);
+            let mirror = remote.mirror("main");
             assert!(is_good(&mirror, commit, &content));
             // Found by the process that made it, by the next one, and when something has moved meanwhile.
             harm(&mirror, kind);
-            assert!(is_good(&mirror, commit, &content), "{kind} {}", place.url());
+            assert!(is_good(&mirror, commit, &content), "{kind} {}", remote.url());
             harm(&mirror, kind);
-            assert!(is_good(&place.mirror("main"), commit, &content), "{kind} {}", place.url());
+            assert!(is_good(&remote.mirror("main"), commit, &content), "{kind} {}", remote.url());
             harm(&mirror, kind);
-            let moved = place.origin.push("main", "replicas: 99");
-            assert!(is_good(&mirror, moved, "replicas: 99"), "{kind} {}", place.url());
+            let moved = remote.repository.push("main", "replicas: 99");
+            assert!(is_good(&mirror, moved, "replicas: 99"), "{kind} {}", remote.url());
         }
     });
 }
 
 #[test]
-fn one_lost_file_is_found() {
+fn a_single_missing_object_is_noticed() {
     // Objects one by one, as folders may hold them.
-    let (origin, first) = Origin::new();
-    let place = Place::folder(origin);
-    let first_mirror = place.mirror("main");
+    let (repository, first) = TestRepository::new();
+    let remote = RemoteSetup::folder(repository);
+    let first_mirror = remote.mirror("main");
     assert!(is_good(&first_mirror, first, "replicas: 1"));
     let git = git2::Repository::open_bare(first_mirror.folder()).unwrap();
     let tree = git.find_commit(first).unwrap().tree().unwrap();
@@ -86,44 +86,44 @@ fn one_lost_file_is_found() {
         assert_eq!(git.odb().unwrap().write(kind, &data).unwrap(), id);
     }
     assert!(git.find_blob(blob).is_err());
-    assert!(is_good(&place.mirror("main"), first, "replicas: 1"));
+    assert!(is_good(&remote.mirror("main"), first, "replicas: 1"));
     // Whoever finds it later may ask for a new one.
     assert_eq!(first_mirror.reclone(&std::sync::Arc::default()).unwrap(), first);
 }
 
 #[test]
-fn a_damaged_mirror_stays_while_the_server_is_away() {
-    let (origin, first) = Origin::new();
-    let mut place = Place::web(origin);
-    let mirror = place.mirror("main");
+fn a_damaged_mirror_is_kept_while_the_server_is_unreachable() {
+    let (repository, first) = TestRepository::new();
+    let mut remote = RemoteSetup::web(repository);
+    let mirror = remote.mirror("main");
     assert!(is_good(&mirror, first, "replicas: 1"));
     harm(&mirror, "config garbage");
-    place.stop();
+    remote.stop();
     assert!(sync(&mirror).is_err());
     assert!(mirror.folder().join("objects").exists(), "what is left may still be of use");
-    place.resume();
+    remote.resume();
     assert!(is_good(&mirror, first, "replicas: 1"));
 }
 
 #[test]
 fn leftovers_of_a_killed_process_are_removed() {
-    let (origin, first) = Origin::new();
-    let place = Place::web(origin);
-    let mirror = place.mirror("main");
+    let (repository, first) = TestRepository::new();
+    let remote = RemoteSetup::web(repository);
+    let mirror = remote.mirror("main");
     assert!(is_good(&mirror, first, "replicas: 1"));
     let stem = mirror.folder().file_stem().unwrap().to_str().unwrap();
-    let folder = place.data.path().join(format!(".{stem}.new.abc"));
+    let folder = remote.data.path().join(format!(".{stem}.new.abc"));
     let pack = mirror.folder().join("objects/pack/pack_git2_abc");
     fs::create_dir(&folder).unwrap();
     fs::write(&pack, "half").unwrap();
-    let of_another = place.data.path().join(".another-0.new.abc");
+    let of_another = remote.data.path().join(".another-0.new.abc");
     fs::create_dir(&of_another).unwrap();
     assert!(is_good(&mirror, first, "replicas: 1"));
     assert!(!folder.exists() && !pack.exists() && of_another.exists());
 }
 
 #[test]
-fn mirrors_have_folders_of_their_own() {
+fn every_source_and_address_has_its_own_mirror_folder() {
     let folder = |source: &str, url: &str| {
         let address = driftwall::source::Address::parse(url, Path::new("/")).unwrap();
         let mirror = Mirror::new(Path::new("/data"), source, address, "main", Credentials::default());
@@ -145,11 +145,11 @@ fn mirrors_have_folders_of_their_own() {
     }
     assert_ne!(folder("a/b", "https://git.example/a"), folder("a.b", "https://git.example/a"));
     // Another address is another mirror, and both stay readable.
-    let (origin, first) = Origin::new();
-    let place = Place::folder(origin);
-    let (other, second) = Origin::new();
+    let (repository, first) = TestRepository::new();
+    let remote = RemoteSetup::folder(repository);
+    let (other, second) = TestRepository::new();
     let url = format!("file://{}", other.path().display());
-    let moved = mirror(place.data.path(), &url, "main", Credentials::default());
-    assert!(is_good(&place.mirror("main"), first, "replicas: 1"));
+    let moved = mirror(remote.data.path(), &url, "main", Credentials::default());
+    assert!(is_good(&remote.mirror("main"), first, "replicas: 1"));
     assert!(is_good(&moved, second, "replicas: 1"));
 }

@@ -26,7 +26,7 @@ use crate::common::tls::server_config;
 
 /// How the server answers requests for objects.
 #[derive(Clone, Copy, Default, PartialEq)]
-pub(crate) enum Manner {
+pub(crate) enum Behavior {
     #[default]
     Good,
     /// Half of the answer, and the connection is cut.
@@ -35,7 +35,7 @@ pub(crate) enum Manner {
     Stall,
 }
 
-pub(crate) struct Web {
+pub(crate) struct GitHttpServer {
     runtime: Runtime,
     listening: Option<JoinHandle<()>>,
     pub(crate) port: u16,
@@ -45,16 +45,16 @@ pub(crate) struct Web {
 pub(crate) struct State {
     root: PathBuf,
     tls: Option<TlsAcceptor>,
-    pub(crate) manner: Mutex<Manner>,
+    pub(crate) behavior: Mutex<Behavior>,
     /// `user:password`; anybody may read where there is none.
     pub(crate) login: Mutex<Option<String>>,
     /// Where to send whoever asks for `/moved.git`.
     pub(crate) moved: Mutex<Option<String>>,
     /// Requests so far, as `GET /path`.
-    pub(crate) asked: Mutex<Vec<String>>,
+    pub(crate) requests: Mutex<Vec<String>>,
 }
 
-impl Web {
+impl GitHttpServer {
     pub(crate) fn tls(root: &Path, pair: &certs::ServingCertificate) -> Self {
         let config = server_config(pair.cert.as_bytes(), pair.key.as_bytes());
         Self::new(root, Some(config.into()))
@@ -66,9 +66,9 @@ impl Web {
 
     fn new(root: &Path, tls: Option<TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (manner, login) = (Mutex::default(), Mutex::default());
-        let (moved, asked) = (Mutex::default(), Mutex::default());
-        let state = Arc::new(State { root: root.to_owned(), tls, manner, login, moved, asked });
+        let (behavior, login) = (Mutex::default(), Mutex::default());
+        let (moved, requests) = (Mutex::default(), Mutex::default());
+        let state = Arc::new(State { root: root.to_owned(), tls, behavior, login, moved, requests });
         let mut web = Self { runtime, listening: None, port: 0, state };
         web.start();
         web
@@ -101,7 +101,7 @@ impl Web {
 
     /// Requests for objects so far.
     pub(crate) fn fetches(&self) -> usize {
-        self.state.asked.lock().unwrap().iter().filter(|asked| asked.starts_with("POST")).count()
+        self.state.requests.lock().unwrap().iter().filter(|request| request.starts_with("POST")).count()
     }
 }
 
@@ -126,7 +126,7 @@ type Answer = Response<BoxBody<Bytes, std::io::Error>>;
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Answer, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    state.asked.lock().unwrap().push(format!("{} {}", parts.method, parts.uri));
+    state.requests.lock().unwrap().push(format!("{} {}", parts.method, parts.uri));
     let login = state.login.lock().unwrap().as_ref().map(|login| format!("Basic {}", STANDARD.encode(login)));
     let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if login.is_some() && login.as_deref() != given {
@@ -138,22 +138,22 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Answer,
         answer.headers_mut().insert(header::LOCATION, to.parse().unwrap());
         return Ok(answer);
     }
-    let manner = if parts.method == "POST" { *state.manner.lock().unwrap() } else { Manner::Good };
+    let behavior = if parts.method == "POST" { *state.behavior.lock().unwrap() } else { Behavior::Good };
     let root = state.root.clone();
     let (status, kind, mut body) = tokio::task::spawn_blocking(move || cgi(&root, &parts, &body)).await.unwrap();
     let mut answer = Response::builder().status(status).header(header::CONTENT_TYPE, kind);
-    if manner == Manner::Good {
+    if behavior == Behavior::Good {
         return Ok(answer.body(full(body)).unwrap());
     }
     answer = answer.header(header::CONTENT_LENGTH, body.len());
     body.truncate(body.len() / 2);
-    Ok(answer.body(Half { data: Some(body.into()), manner }.boxed()).unwrap())
+    Ok(answer.body(Half { data: Some(body.into()), behavior }.boxed()).unwrap())
 }
 
 /// Half of an answer, and what comes after it.
 struct Half {
     data: Option<Bytes>,
-    manner: Manner,
+    behavior: Behavior,
 }
 
 impl Body for Half {
@@ -161,9 +161,9 @@ impl Body for Half {
     type Error = std::io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        match (self.data.take(), self.manner) {
+        match (self.data.take(), self.behavior) {
             (Some(data), _) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            (None, Manner::Stall) => Poll::Pending,
+            (None, Behavior::Stall) => Poll::Pending,
             (None, _) => Poll::Ready(Some(Err(std::io::Error::other("cut")))),
         }
     }

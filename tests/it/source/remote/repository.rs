@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use git2::{Commit, Oid, Repository, RepositoryInitOptions, Signature};
 use tempfile::TempDir;
 
-pub(crate) struct Origin {
+pub(crate) struct TestRepository {
     pub(crate) folder: TempDir,
 }
 
-impl Origin {
+impl TestRepository {
     /// An empty repository whose default branch is `main`.
     pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -21,9 +21,9 @@ impl Origin {
 
     /// A repository with a first commit on `main`, and it.
     pub(crate) fn new() -> (Self, Oid) {
-        let origin = Self::empty();
-        let first = origin.push("main", "replicas: 1");
-        (origin, first)
+        let repository = Self::empty();
+        let first = repository.push("main", "replicas: 1");
+        (repository, first)
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -101,7 +101,7 @@ fn signature() -> Signature<'static> {
 }
 
 /// What a mirror has in the one file at a commit.
-pub(crate) fn text(folder: &std::path::Path, commit: Oid) -> String {
+pub(crate) fn file_content(folder: &std::path::Path, commit: Oid) -> String {
     let git = Repository::open_bare(folder).unwrap();
     let tree = git.find_commit(commit).unwrap().tree().unwrap();
     let entry = tree.get_path("apps/app.yaml".as_ref()).unwrap();

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use driftwall::source::{Credentials, Mirror};
 
-use crate::source::remote::repository::Origin;
-use crate::source::remote::transports::{Place, Server, mirror, objects};
+use crate::source::remote::repository::TestRepository;
+use crate::source::remote::transports::{RemoteSetup, Transport, mirror, objects};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -48,29 +48,29 @@ fn seen(mirrors: &[Mirror]) -> String {
 }
 
 #[test]
-fn of_web_servers() {
-    let (origin, first) = Origin::new();
-    let mut place = Place::web(origin);
-    *place.server().state.login.lock().unwrap() = Some("x-access-token:s3cret-right".to_owned());
+fn credentials_of_web_servers_are_seen_nowhere() {
+    let (repository, first) = TestRepository::new();
+    let mut remote = RemoteSetup::web(repository);
+    *remote.server().state.login.lock().unwrap() = Some("x-access-token:s3cret-right".to_owned());
     let file = |name: &str, text: &str| {
-        let file = place.data.path().join(name);
+        let file = remote.data.path().join(name);
         std::fs::write(&file, text).unwrap();
         Some(file)
     };
-    let right = Credentials { token: file("right", "s3cret-right"), ..place.credentials() };
-    let wrong = Credentials { token: file("wrong", "s3cret-wrong"), ..place.credentials() };
-    let in_address = place.url().replace("https://", "https://me:s3cret-address@");
-    let token_alone = place.url().replace("https://", "https://s3cret-alone@");
-    let data = place.data.path().to_owned();
+    let right = Credentials { token: file("right", "s3cret-right"), ..remote.credentials() };
+    let wrong = Credentials { token: file("wrong", "s3cret-wrong"), ..remote.credentials() };
+    let in_address = remote.url().replace("https://", "https://me:s3cret-address@");
+    let token_alone = remote.url().replace("https://", "https://s3cret-alone@");
+    let data = remote.data.path().to_owned();
     let mirrors = [
-        mirror(&data, &place.url(), "main", right),
-        mirror(&data, &place.url(), "main", wrong),
-        mirror(&data, &in_address, "main", place.credentials()),
-        mirror(&data, &token_alone, "main", place.credentials()),
+        mirror(&data, &remote.url(), "main", right),
+        mirror(&data, &remote.url(), "main", wrong),
+        mirror(&data, &in_address, "main", remote.credentials()),
+        mirror(&data, &token_alone, "main", remote.credentials()),
         mirror(&data, &in_address, "main", Credentials::default()),
     ];
     let good = seen(&mirrors);
-    place.stop();
+    remote.stop();
     let away = seen(&mirrors);
     assert!(good.contains(&first.to_string()) && good.contains("refused the credentials"), "{good}");
     for all in [good, away] {
@@ -81,15 +81,15 @@ fn of_web_servers() {
 }
 
 #[test]
-fn of_ssh_servers() {
-    let (origin, first) = Origin::new();
-    let Some(place) = Place::ssh(origin) else { return };
-    let Server::Ssh(sshd) = &place.server else { panic!("an SSH server") };
+fn keys_and_passphrases_of_ssh_servers_are_seen_nowhere() {
+    let (repository, first) = TestRepository::new();
+    let Some(remote) = RemoteSetup::ssh(repository) else { return };
+    let Transport::Ssh(sshd) = &remote.server else { panic!("an SSH server") };
     let ssh_key = sshd.another_key("ed25519", "s3cret phrase", true);
     let with = |name: &str, passphrase: &str| {
         let ssh_passphrase = Some(sshd.file(name, passphrase));
-        let credentials = Credentials { ssh_key: Some(ssh_key.clone()), ssh_passphrase, ..place.credentials() };
-        mirror(place.data.path(), &place.url(), "main", credentials)
+        let credentials = Credentials { ssh_key: Some(ssh_key.clone()), ssh_passphrase, ..remote.credentials() };
+        mirror(remote.data.path(), &remote.url(), "main", credentials)
     };
     let all = seen(&[with("right", "s3cret phrase"), with("wrong", "s3cret other")]);
     assert!(all.contains(&first.to_string()) && all.contains("sshKeyFile"), "{all}");

@@ -4,34 +4,34 @@ use std::process::Command;
 
 use driftwall::source::{Credentials, FetchError};
 
-use crate::source::remote::repository::Origin;
+use crate::source::remote::repository::TestRepository;
 use crate::source::remote::sshd::Sshd;
-use crate::source::remote::transports::{Place, Server, mirror, sync};
+use crate::source::remote::transports::{RemoteSetup, Transport, mirror, sync};
 
 /// A repository behind `sshd`, or nothing where there is none.
-fn place() -> Option<(Place, git2::Oid)> {
-    let (origin, first) = Origin::new();
-    Some((Place::ssh(origin)?, first))
+fn remote() -> Option<(RemoteSetup, git2::Oid)> {
+    let (repository, first) = TestRepository::new();
+    Some((RemoteSetup::ssh(repository)?, first))
 }
 
-fn sshd(place: &Place) -> &Sshd {
-    match &place.server {
-        Server::Ssh(sshd) => sshd,
+fn sshd(remote: &RemoteSetup) -> &Sshd {
+    match &remote.server {
+        Transport::Ssh(sshd) => sshd,
         _ => panic!("not an SSH server"),
     }
 }
 
-fn sync_with(place: &Place, credentials: Credentials) -> Result<git2::Oid, FetchError> {
-    sync(&mirror(place.data.path(), &place.url(), "main", credentials))
+fn sync_with(remote: &RemoteSetup, credentials: Credentials) -> Result<git2::Oid, FetchError> {
+    sync(&mirror(remote.data.path(), &remote.url(), "main", credentials))
 }
 
 #[test]
 fn the_host_key_must_be_a_known_one() {
-    let Some((place, first)) = place() else { return };
-    let sshd = sshd(&place);
+    let Some((remote, first)) = remote() else { return };
+    let sshd = sshd(&remote);
     let knowing = |name: &str, text: &str| {
         let known_hosts = Some(sshd.file(name, text));
-        sync_with(&place, Credentials { known_hosts, ..place.credentials() })
+        sync_with(&remote, Credentials { known_hosts, ..remote.credentials() })
     };
     // The server has three; whichever is known is asked for.
     for kind in ["ed25519", "ecdsa", "rsa"] {
@@ -45,7 +45,7 @@ fn the_host_key_must_be_a_known_one() {
     assert!(Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&hashed).status().unwrap().success());
     assert!(std::fs::read_to_string(&hashed).unwrap().starts_with("|1|"));
     let known_hosts = Some(hashed);
-    assert_eq!(sync_with(&place, Credentials { known_hosts, ..place.credentials() }).unwrap(), first);
+    assert_eq!(sync_with(&remote, Credentials { known_hosts, ..remote.credentials() }).unwrap(), first);
 
     let other = sshd.another_key("ed25519", "", false).with_extension("pub");
     let other = std::fs::read_to_string(other).unwrap();
@@ -64,19 +64,19 @@ fn the_host_key_must_be_a_known_one() {
         assert!(matches!(error, FetchError::HostKeyUnknown { .. }), "{error}");
         assert!(error.to_string().contains("SHA256:"), "{error}");
     }
-    let error = sync_with(&place, Credentials { known_hosts: None, ..place.credentials() });
+    let error = sync_with(&remote, Credentials { known_hosts: None, ..remote.credentials() });
     assert!(matches!(error, Err(FetchError::HostKeyUnknown { .. })), "{error:?}");
     let error = knowing("revoked", &format!("@revoked {}{}", sshd.known("ed25519"), sshd.known("ed25519")));
     assert!(matches!(error, Err(FetchError::HostKeyRevoked { .. })), "{error:?}");
 }
 
 #[test]
-fn the_key_logs_in_with_its_passphrase() {
-    let Some((place, first)) = place() else { return };
-    let sshd = sshd(&place);
+fn an_ssh_key_is_used_with_its_passphrase() {
+    let Some((remote, first)) = remote() else { return };
+    let sshd = sshd(&remote);
     let with = |key, passphrase: Option<&str>| {
         let ssh_passphrase = passphrase.map(|text| sshd.file("passphrase", text));
-        sync_with(&place, Credentials { ssh_key: Some(key), ssh_passphrase, ..place.credentials() })
+        sync_with(&remote, Credentials { ssh_key: Some(key), ssh_passphrase, ..remote.credentials() })
     };
     for kind in ["ed25519", "ecdsa", "rsa"] {
         let key = sshd.another_key(kind, "pass phrase", true);
@@ -95,19 +95,19 @@ fn the_key_logs_in_with_its_passphrase() {
     let garbage = sshd.file("garbage", "-----BEGIN s3cret");
     let error = with(garbage, None).unwrap_err();
     assert!(matches!(error, FetchError::SshKey { .. }) && !error.to_string().contains("s3cret"), "{error}");
-    let error = sync_with(&place, Credentials { ssh_key: None, ..place.credentials() });
+    let error = sync_with(&remote, Credentials { ssh_key: None, ..remote.credentials() });
     assert!(matches!(error, Err(FetchError::NoSshKey)), "{error:?}");
 }
 
 #[test]
-fn a_repository_that_is_not_there_is_told_in_the_server_s_words() {
-    let Some((place, first)) = place() else { return };
-    let gone = mirror(place.data.path(), &format!("{}.gone", place.url()), "main", place.credentials());
+fn a_missing_repository_is_reported_in_the_servers_words() {
+    let Some((remote, first)) = remote() else { return };
+    let gone = mirror(remote.data.path(), &format!("{}.gone", remote.url()), "main", remote.credentials());
     let error = sync(&gone).unwrap_err();
     assert!(matches!(error, FetchError::Server { .. }) && error.to_string().contains("gitops.git.gone"), "{error}");
     // A path with what a shell would read as its own.
-    let odd = place.origin.folder.path().join("it's $(here) & there.git");
-    std::fs::rename(place.origin.path(), &odd).unwrap();
-    let url = sshd(&place).url(&odd).replace(' ', "%20");
-    assert_eq!(sync(&mirror(place.data.path(), &url, "main", place.credentials())).unwrap(), first);
+    let odd = remote.repository.folder.path().join("it's $(here) & there.git");
+    std::fs::rename(remote.repository.path(), &odd).unwrap();
+    let url = sshd(&remote).url(&odd).replace(' ', "%20");
+    assert_eq!(sync(&mirror(remote.data.path(), &url, "main", remote.credentials())).unwrap(), first);
 }

@@ -9,57 +9,57 @@ use driftwall::source::{Address, Credentials, FetchError, FetchLimits, Mirror};
 use git2::Oid;
 use tempfile::TempDir;
 
-use crate::source::remote::git_http_server::Web;
-use crate::source::remote::repository::Origin;
+use crate::source::remote::git_http_server::GitHttpServer;
+use crate::source::remote::repository::TestRepository;
 use crate::source::remote::sshd::Sshd;
 
 /// A repository, how it is reached, and a data folder.
-pub(crate) struct Place {
-    pub(crate) origin: Origin,
-    pub(crate) server: Server,
+pub(crate) struct RemoteSetup {
+    pub(crate) repository: TestRepository,
+    pub(crate) server: Transport,
     pub(crate) data: TempDir,
 }
 
-pub(crate) enum Server {
+pub(crate) enum Transport {
     Folder,
     Ssh(Sshd),
-    Web(Web, TempDir),
+    Web(GitHttpServer, TempDir),
 }
 
-impl Place {
-    pub(crate) fn folder(origin: Origin) -> Self {
-        Self { origin, server: Server::Folder, data: tempfile::tempdir().unwrap() }
+impl RemoteSetup {
+    pub(crate) fn folder(repository: TestRepository) -> Self {
+        Self { repository, server: Transport::Folder, data: tempfile::tempdir().unwrap() }
     }
 
-    pub(crate) fn web(origin: Origin) -> Self {
+    pub(crate) fn web(repository: TestRepository) -> Self {
         let pair = certs::generate(&["127.0.0.1".to_owned()], 7).unwrap();
         let files = tempfile::tempdir().unwrap();
         std::fs::write(files.path().join("ca.pem"), &pair.ca).unwrap();
-        let web = Web::tls(origin.folder.path(), &pair);
-        Self { origin, server: Server::Web(web, files), data: tempfile::tempdir().unwrap() }
+        let web = GitHttpServer::tls(repository.folder.path(), &pair);
+        Self { repository, server: Transport::Web(web, files), data: tempfile::tempdir().unwrap() }
     }
 
-    pub(crate) fn ssh(origin: Origin) -> Option<Self> {
-        Some(Self { origin, server: Server::Ssh(Sshd::start()?), data: tempfile::tempdir().unwrap() })
+    pub(crate) fn ssh(repository: TestRepository) -> Option<Self> {
+        Some(Self { repository, server: Transport::Ssh(Sshd::start()?), data: tempfile::tempdir().unwrap() })
     }
 
     pub(crate) fn url(&self) -> String {
         match &self.server {
-            Server::Folder => format!("file://{}", self.origin.path().display()),
-            Server::Ssh(sshd) => sshd.url(&self.origin.path()),
-            Server::Web(web, _) => web.url(),
+            Transport::Folder => format!("file://{}", self.repository.path().display()),
+            Transport::Ssh(sshd) => sshd.url(&self.repository.path()),
+            Transport::Web(web, _) => web.url(),
         }
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
         match &self.server {
-            Server::Folder => Credentials::default(),
-            Server::Ssh(sshd) => Credentials {
+            Transport::Folder => Credentials::default(),
+            Transport::Ssh(sshd) => Credentials {
                 ssh_key: Some(sshd.key()),
                 known_hosts: Some(sshd.file("known", &sshd.known("ed25519"))),
                 ..Credentials::default()
             },
-            Server::Web(_, files) => Credentials { ca: Some(files.path().join("ca.pem")), ..Credentials::default() },
+            Transport::Web(_, files) => Credentials { ca: Some(files.path().join("ca.pem")), ..Credentials::default() },
         }
     }
 
@@ -69,37 +69,37 @@ impl Place {
 
     pub(crate) fn stop(&mut self) {
         match &mut self.server {
-            Server::Folder => {}
-            Server::Ssh(sshd) => sshd.stop(),
-            Server::Web(web, _) => web.stop(),
+            Transport::Folder => {}
+            Transport::Ssh(sshd) => sshd.stop(),
+            Transport::Web(web, _) => web.stop(),
         }
     }
 
     pub(crate) fn resume(&mut self) {
         match &mut self.server {
-            Server::Folder => {}
-            Server::Ssh(sshd) => sshd.resume(),
-            Server::Web(web, _) => web.start(),
+            Transport::Folder => {}
+            Transport::Ssh(sshd) => sshd.resume(),
+            Transport::Web(web, _) => web.start(),
         }
     }
 
-    pub(crate) fn server(&self) -> &Web {
+    pub(crate) fn server(&self) -> &GitHttpServer {
         match &self.server {
-            Server::Web(web, _) => web,
+            Transport::Web(web, _) => web,
             _ => panic!("not a web server"),
         }
     }
 }
 
 /// Runs a test on a fresh repository for each way to reach one.
-pub(crate) fn everywhere(test: impl Fn(Place, Oid)) {
-    let (origin, first) = Origin::new();
-    test(Place::folder(origin), first);
-    let (origin, first) = Origin::new();
-    test(Place::web(origin), first);
-    let (origin, first) = Origin::new();
-    if let Some(place) = Place::ssh(origin) {
-        test(place, first);
+pub(crate) fn with_each_transport(test: impl Fn(RemoteSetup, Oid)) {
+    let (repository, first) = TestRepository::new();
+    test(RemoteSetup::folder(repository), first);
+    let (repository, first) = TestRepository::new();
+    test(RemoteSetup::web(repository), first);
+    let (repository, first) = TestRepository::new();
+    if let Some(remote) = RemoteSetup::ssh(repository) {
+        test(remote, first);
     }
 }
 

@@ -8,38 +8,38 @@ use std::time::{Duration, Instant};
 
 use driftwall::source::{Credentials, FetchError, FetchLimits};
 
-use crate::source::remote::git_http_server::Manner;
-use crate::source::remote::repository::{Origin, text};
+use crate::source::remote::git_http_server::Behavior;
+use crate::source::remote::repository::{TestRepository, file_content};
 use crate::source::remote::sshd::keygen;
-use crate::source::remote::transports::{LIMITS, Place, everywhere, mirror, objects, sync};
+use crate::source::remote::transports::{LIMITS, RemoteSetup, mirror, objects, sync, with_each_transport};
 
 /// More than any of the limits here, on the slowest machine.
 const HANG: Duration = Duration::from_secs(30);
 
 #[test]
-fn a_server_that_goes_and_comes_back() {
-    everywhere(|mut place, first| {
-        if place.url().starts_with("file") {
+fn a_server_that_comes_back_is_fetched_from_again() {
+    with_each_transport(|mut remote, first| {
+        if remote.url().starts_with("file") {
             return;
         }
-        let mirror = place.mirror("main");
+        let mirror = remote.mirror("main");
         assert_eq!(sync(&mirror).unwrap(), first);
-        place.stop();
+        remote.stop();
         let error = sync(&mirror).unwrap_err();
         assert!(matches!(error, FetchError::Connect { .. }) && error.to_string().contains("refused"), "{error}");
         // Another process begins from what is there.
-        let again = place.mirror("main");
+        let again = remote.mirror("main");
         assert_eq!(again.mirrored_commit(), Some(first));
-        assert_eq!(text(again.folder(), first), "replicas: 1");
-        let second = place.origin.push("main", "replicas: 2");
-        place.resume();
+        assert_eq!(file_content(again.folder(), first), "replicas: 1");
+        let second = remote.repository.push("main", "replicas: 2");
+        remote.resume();
         assert_eq!(sync(&again).unwrap(), second);
         assert_eq!(sync(&mirror).unwrap(), second);
     });
 }
 
 #[test]
-fn a_host_that_is_not_there() {
+fn a_host_that_does_not_exist_is_named() {
     let data = tempfile::tempdir().unwrap();
     let mirror = mirror(data.path(), "https://nothing.invalid/gitops", "main", Credentials::default());
     let error = mirror.sync(&Arc::default()).unwrap_err().to_string();
@@ -75,7 +75,7 @@ fn silent_places(folder: &std::path::Path) -> Vec<(String, Credentials)> {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_left_in_time() {
+fn a_server_that_does_not_answer_times_out() {
     let data = tempfile::tempdir().unwrap();
     let second = Duration::from_secs(1);
     for (url, credentials) in silent_places(data.path()) {
@@ -91,7 +91,7 @@ fn a_server_that_says_nothing_is_left_in_time() {
 }
 
 #[test]
-fn a_look_can_be_called_off() {
+fn a_fetch_can_be_cancelled() {
     let data = tempfile::tempdir().unwrap();
     let long = FetchLimits { connect: HANG * 10, idle: HANG * 10, total: HANG * 10, ..LIMITS };
     for (url, credentials) in silent_places(data.path()) {
@@ -110,31 +110,31 @@ fn a_look_can_be_called_off() {
 }
 
 #[test]
-fn half_a_pack_leaves_the_mirror_as_it_was() {
-    let (origin, first) = Origin::new();
-    let place = Place::web(origin);
-    let answer = |manner| *place.server().state.manner.lock().unwrap() = manner;
-    let mirror = place.mirror("main");
-    let hasty = place.mirror("main").with_limits(FetchLimits { idle: Duration::from_secs(2), ..LIMITS });
+fn an_interrupted_fetch_leaves_the_mirror_as_it_was() {
+    let (repository, first) = TestRepository::new();
+    let remote = RemoteSetup::web(repository);
+    let answer = |behavior| *remote.server().state.behavior.lock().unwrap() = behavior;
+    let mirror = remote.mirror("main");
+    let hasty = remote.mirror("main").with_limits(FetchLimits { idle: Duration::from_secs(2), ..LIMITS });
 
-    answer(Manner::Cut);
+    answer(Behavior::Cut);
     assert!(sync(&mirror).is_err());
     assert!(!mirror.folder().exists(), "no mirror is better than half a one");
-    answer(Manner::Good);
+    answer(Behavior::Good);
     assert_eq!(sync(&mirror).unwrap(), first);
 
     let before = objects(&mirror);
-    let second = place.origin.push_noise("main", 1 << 20);
-    for manner in [Manner::Cut, Manner::Stall] {
-        answer(manner);
+    let second = remote.repository.push_noise("main", 1 << 20);
+    for behavior in [Behavior::Cut, Behavior::Stall] {
+        answer(behavior);
         let error = sync(&hasty).unwrap_err();
         assert!(matches!(error, FetchError::Connect { .. } | FetchError::TimedOut { .. }), "{error}");
         assert_eq!(mirror.mirrored_commit(), Some(first));
-        assert_eq!(text(mirror.folder(), first), "replicas: 1");
+        assert_eq!(file_content(mirror.folder(), first), "replicas: 1");
         assert_eq!(objects(&mirror), before);
     }
-    answer(Manner::Good);
+    answer(Behavior::Good);
     assert_eq!(sync(&mirror).unwrap(), second);
-    assert_eq!(text(mirror.folder(), second).len(), 1 << 20);
-    assert_eq!(std::fs::read_dir(place.data.path()).unwrap().count(), 2, "the mirror and its lock, and no leftovers");
+    assert_eq!(file_content(mirror.folder(), second).len(), 1 << 20);
+    assert_eq!(std::fs::read_dir(remote.data.path()).unwrap().count(), 2, "the mirror and its lock, and no leftovers");
 }

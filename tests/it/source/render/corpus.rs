@@ -15,7 +15,7 @@ use crate::source::render::fixtures::{Repo, objects, read_by_kubectl, real_progr
 const CORPUS: &str = "tests/data/corpus/online-boutique";
 
 #[test]
-fn plain_manifests_are_read_whole() {
+fn plain_manifests_are_read_completely() {
     let file = Path::new(CORPUS).join("release/kubernetes-manifests.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     let reading = manifest::parse("x", text.as_bytes());
@@ -52,7 +52,13 @@ fn every_combination_of_components_reads_as_kubectl_reads_it() {
     for components in COMBINATIONS {
         let paths: Vec<_> = components.iter().map(|name| format!("components/{name}")).collect();
         let kustomization = format!(
-            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- base\ncomponents: {paths:?}\n"
+            "\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- base
+components: {paths:?}
+"
         );
         repo.write(&[("kustomize/kustomization.yaml", &kustomization)]);
         let rendered = repo.render("kustomize", &options).unwrap();

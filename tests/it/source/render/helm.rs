@@ -78,11 +78,31 @@ fn random() -> Repo {
         ("c/Chart.yaml", "apiVersion: v2\nname: random\nversion: 1.0.0\n"),
         (
             "c/templates/secret.yaml",
-            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  user: {{ \"me\" | b64enc }}\n  password: {{ randAlphaNum 20 | b64enc }}\n",
+            "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ .Release.Name }}
+data:
+  user: {{ \"me\" | b64enc }}
+  password: {{ randAlphaNum 20 | b64enc }}
+",
         ),
         (
             "c/templates/config.yaml",
-            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n  annotations:\n    made: {{ now | date \"2006-01-02 15:04:05\" | quote }}\ndata:\n  color: green\n  ns: {{ .Release.Namespace }}\n  k8s: {{ .Capabilities.KubeVersion.Version }}\n  seed: {{ randAlphaNum 8 }}\n",
+            "\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  annotations:
+    made: {{ now | date \"2006-01-02 15:04:05\" | quote }}
+data:
+  color: green
+  ns: {{ .Release.Namespace }}
+  k8s: {{ .Capabilities.KubeVersion.Version }}
+  seed: {{ randAlphaNum 8 }}
+",
         ),
         (
             "c/templates/job.yaml",
@@ -91,13 +111,24 @@ fn random() -> Repo {
         ("c/templates/hook.yaml", hook),
         (
             "c/crds/teams.yaml",
-            "# Teams\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: teams.example.org\nspec:\n  group: example.org\n  scope: Namespaced\n  names: {kind: Team, plural: teams}\n  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]\n",
+            "\
+# Teams
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: teams.example.org
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {kind: Team, plural: teams}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+",
         ),
     ])
 }
 
 #[test]
-fn what_is_made_anew_every_time_is_opaque() {
+fn a_value_that_differs_in_each_rendering_is_opaque() {
     let Some(options) = real_programs() else { return };
     let helm = HelmOptions {
         release_name: "shop".into(),
@@ -218,12 +249,19 @@ fn a_broken_chart_is_named_with_the_template_line() {
 #[test]
 fn dependencies_must_be_in_git() {
     let Some(options) = real_programs() else { return };
-    let chart = "apiVersion: v2\nname: top\nversion: 1.0.0\ndependencies:\n- {name: sub, version: 1.0.0, repository: https://charts.example.org}\n";
+    let chart = "\
+apiVersion: v2
+name: top
+version: 1.0.0
+dependencies:
+- {name: sub, version: 1.0.0, repository: https://charts.example.org}
+";
     let repo = Repo::new(&[("c/Chart.yaml", chart), ("c/templates/a.yaml", "")]);
     let refusal = repo.refusal("c", &options);
     assert_eq!(
         refusal,
-        "failed to render c/Chart.yaml: sub missing in its folder charts/; run `helm dependency build` there and commit charts/"
+        "failed to render c/Chart.yaml: sub missing in its folder charts/; run `helm dependency build` there and \
+         commit charts/"
     );
     repo.write(&[
         ("c/charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 1.0.0\n"),

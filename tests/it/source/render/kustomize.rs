@@ -28,14 +28,22 @@ fn overlay() -> Repo {
         ("base/web.yaml", DEPLOYMENT),
         (
             "prod/kustomization.yml",
-            "resources: [../base]\nnamePrefix: prod-\nnamespace: prod\npatches:\n- path: replicas.yaml\nimages:\n- {name: registry.example/web, newTag: \"2\"}\n",
+            "\
+resources: [../base]
+namePrefix: prod-
+namespace: prod
+patches:
+- path: replicas.yaml
+images:
+- {name: registry.example/web, newTag: \"2\"}
+",
         ),
         ("prod/replicas.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: 5\n"),
     ])
 }
 
 #[test]
-fn fields_stand_where_they_are_written() {
+fn the_location_of_a_field_is_where_it_is_written() {
     let Some(options) = real_programs() else { return };
     let rendered = overlay().render("prod", &options).unwrap();
     assert_eq!(rendered.by.file, "prod/kustomization.yml");
@@ -58,7 +66,7 @@ fn fields_stand_where_they_are_written() {
 }
 
 #[test]
-fn two_objects_that_could_be_the_origin_are_none() {
+fn an_ambiguous_origin_is_not_guessed() {
     let Some(options) = real_programs() else { return };
     let second = CONFIG_MAP.replace("name: a", "name: a-x");
     let repo = Repo::new(&[
@@ -72,7 +80,7 @@ fn two_objects_that_could_be_the_origin_are_none() {
 }
 
 #[test]
-fn what_is_not_in_the_repository_is_refused_by_name() {
+fn remote_references_are_refused_by_name() {
     let (_, options, _folder) = with_script("exit 1\n");
     for (field, reference, shown) in [
         ("resources", "https://user:word@example.org/a.yaml?token=t", "https://example.org/a.yaml"),
@@ -86,7 +94,8 @@ fn what_is_not_in_the_repository_is_refused_by_name() {
         let repo = Repo::new(&[("prod/kustomization.yaml", "resources: [../base]\n"), ("base/Kustomization", &base)]);
         let refusal = repo.refusal("prod", &options);
         let words = format!(
-            "failed to render base/Kustomization: {field} names {shown}, which is not in this repository; copy it in, or set allowRemote"
+            "failed to render base/Kustomization: {field} names {shown}, \
+             which is not in this repository; copy it in, or set allowRemote"
         );
         assert_eq!(refusal, words);
     }
@@ -103,7 +112,7 @@ fn what_is_not_in_the_repository_is_refused_by_name() {
 }
 
 #[test]
-fn kustomize_itself_reaches_no_other_machine() {
+fn kustomize_cannot_reach_the_network() {
     let Some(options) = real_programs() else { return };
     // A generator's own file is not looked through, so only the environment stops it.
     let generator =
@@ -128,7 +137,7 @@ fn a_broken_kustomization_is_named() {
 }
 
 #[test]
-fn the_key_changes_with_what_is_rendered_and_with_nothing_else() {
+fn the_cache_key_changes_only_with_what_is_rendered() {
     let (_, options, _folder) = with_script("exit 1\n");
     let repo = overlay();
     let key = |options: &RenderOptions| plan(&repo.git, repo.tree(), "prod", options).unwrap().unwrap().key();
@@ -142,7 +151,7 @@ fn the_key_changes_with_what_is_rendered_and_with_nothing_else() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_named_with_its_key() {
+fn a_missing_kustomize_is_named_with_its_key() {
     let programs = Programs { kustomize: Some("/nowhere/kustomize".into()), ..Programs::default() };
     let refusal = overlay().refusal("prod", &RenderOptions { programs, ..RenderOptions::default() });
     assert!(refusal.starts_with("failed to use /nowhere/kustomize, which programs.kustomize names: "), "{refusal}");

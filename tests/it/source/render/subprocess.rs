@@ -43,7 +43,7 @@ fn a_program_that_hangs_is_killed_with_its_children() {
 }
 
 #[test]
-fn a_program_that_ends_takes_its_children_along() {
+fn the_children_of_a_program_that_ends_are_killed() {
     let note = tempfile::NamedTempFile::new().unwrap();
     let (repo, options, _folder) = with_script(&hanging(note.path(), "cat a.yaml"));
     let start = Instant::now();
@@ -54,7 +54,7 @@ fn a_program_that_ends_takes_its_children_along() {
 }
 
 #[test]
-fn a_program_is_stopped_when_nobody_waits_any_more() {
+fn a_program_is_stopped_on_cancellation() {
     let note = tempfile::NamedTempFile::new().unwrap();
     let (repo, options, _folder) = with_script(&hanging(note.path(), "wait"));
     let cancel = Arc::new(AtomicBool::new(false));
@@ -84,7 +84,7 @@ fn endless_output_is_bounded() {
 }
 
 #[test]
-fn of_endless_complaints_the_end_is_kept() {
+fn the_end_of_a_long_error_output_is_kept() {
     let (repo, options, _folder) = with_script("seq 1 1000000 >&2; exit 3\n");
     let refusal = repo.refusal("apps", &options);
     let lines: Vec<_> = refusal.lines().collect();
@@ -101,7 +101,7 @@ fn a_program_that_closes_its_pipes_and_hangs_is_killed() {
 }
 
 #[test]
-fn output_that_is_no_manifest_is_told() {
+fn output_that_is_no_manifest_is_an_error() {
     let (repo, options, _folder) = with_script("echo 'a: ['\n");
     let refusal = repo.refusal("apps", &options);
     let start = "failed to read what kustomize rendered from apps/kustomization.yaml: its output:1:4: document 1: ";
@@ -109,7 +109,7 @@ fn output_that_is_no_manifest_is_told() {
 }
 
 #[test]
-fn the_environment_is_clean() {
+fn a_program_gets_a_clean_environment() {
     let script = "echo 'apiVersion: v1'; echo 'kind: ConfigMap'; echo 'metadata: {name: a}'; echo 'data:'
 tr '\\0' '\\n' < /proc/$$/environ | sed 's/^\\([^=]*\\)=\\(.*\\)/  \\1: \"\\2\"/'
 echo \"  here: $PWD\"\n";
@@ -133,7 +133,7 @@ echo \"  here: $PWD\"\n";
 }
 
 #[test]
-fn what_the_program_prints_is_what_git_says() {
+fn the_output_of_a_program_is_what_git_declares() {
     let (repo, options, _folder) = with_script("cat a.yaml\n");
     let rendered = repo.render("apps", &options).unwrap();
     assert_eq!(rendered.output, CONFIG_MAP.as_bytes());
