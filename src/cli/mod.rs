@@ -4,6 +4,7 @@ mod break_glass;
 mod certs;
 mod check;
 mod client;
+mod config;
 mod demo;
 mod input;
 mod serve;
@@ -34,6 +35,8 @@ enum Command {
     Certs(certs::Certs),
     /// Evaluate recorded AdmissionReviews offline
     Check(check::Check),
+    /// Check a configuration file, or print the schema of one
+    Config(config::Config),
     /// Show what driftwall does, on this machine and without a cluster
     Demo(demo::Demo),
     /// Serve the admission webhook
@@ -54,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::BreakGlass(break_glass) => break_glass.run(),
         Command::Certs(certs) => certs.run(),
         Command::Check(check) => check.run(),
+        Command::Config(config) => config.run(),
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Sources(sources) => sources.run(),

@@ -1,16 +1,17 @@
-//! What driftwall does in a cluster: its certificate, its registration, broken glass.
+//! driftwall's own part in a cluster: its certificate, its webhook configuration, break-glass.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Fault, duration, wire};
+use super::file_format;
+use super::validate::{KeyProblem, duration, positive_duration};
 
 /// The serving certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// Where it comes from.
     pub certificate: CertificateSettings,
-    /// The CA of clients that may call; everybody may, where there is none.
+    /// The CA of the clients that are answered; all are, where there is none.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -24,11 +25,11 @@ pub enum CertificateSettings {
         /// The key.
         key: PathBuf,
     },
-    /// driftwall makes it, keeps it in a Secret and renews it.
+    /// driftwall creates it, keeps it in a Secret and renews it.
     SelfManaged(CertificateValidity),
 }
 
-/// How long certificates of driftwall's own making are valid.
+/// How long self-managed certificates are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificateValidity {
     /// The CA.
@@ -37,36 +38,36 @@ pub struct CertificateValidity {
     pub certificate: Duration,
 }
 
-/// What is registered with the API server, and by what name driftwall goes in its namespace.
+/// The `ValidatingWebhookConfiguration`, and the names of driftwall's objects in its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {
-    /// Whether driftwall keeps its `ValidatingWebhookConfiguration` itself.
+    /// Whether driftwall manages its `ValidatingWebhookConfiguration` itself.
     pub manage: bool,
     /// The name of that configuration, and of the `ClusterRole` that it goes with.
     pub name: String,
-    /// The Service in front of the webhook, in driftwall's namespace. The Deployment is called
-    /// the same; the Lease and the Secret of certificates are called after it.
+    /// The Service in front of the webhook, in driftwall's namespace. The Deployment has the same
+    /// name; the Lease and the Secret of certificates are named after it.
     pub service: String,
     /// The Service's port.
     pub port: u16,
     /// Where the API server reaches the webhook without a Service.
     pub url: Option<String>,
-    /// `Ignore` or `Fail`.
+    /// What the API server does with a write when it cannot call driftwall.
     pub failure_policy: FailurePolicy,
-    /// How long the API server waits for an answer.
+    /// How many seconds the API server waits for an answer.
     pub timeout_seconds: u8,
-    /// Namespaces that are never asked about, beside driftwall's own.
+    /// Namespaces whose writes are not sent to driftwall, beside driftwall's own.
     pub exclude_namespaces: Vec<String>,
-    /// Whether a configuration that somebody removed or weakened is put back.
+    /// Whether a webhook configuration that somebody removed or weakened is restored.
     pub self_heal: bool,
 }
 
-/// What the API server does with a write when the webhook cannot be called.
+/// What the API server does with a write when it cannot call driftwall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailurePolicy {
-    /// Nothing passes.
+    /// The write fails.
     Fail,
-    /// Everything passes.
+    /// The write passes, not judged.
     #[default]
     Ignore,
 }
@@ -76,7 +77,7 @@ pub enum FailurePolicy {
 pub struct BreakGlassSettings {
     /// Whether a `BreakGlass` lets drift pass.
     pub enabled: bool,
-    /// The longest that one may last.
+    /// How long one may last at most.
     pub max_duration: Duration,
 }
 
@@ -90,43 +91,45 @@ impl FailurePolicy {
     }
 }
 
-/// Below this a certificate would end before everybody has its successor.
+/// A shorter one would end before every replica serves its successor.
 const MIN_VALIDITY: Duration = Duration::from_secs(10);
 
-pub(super) fn tls(tls: wire::Tls, folder: &Path) -> Result<TlsSettings, Fault> {
-    let wire::Tls { cert_file, key_file, client_ca_file, self_managed, ca_validity, certificate_validity } = tls;
-    let fault = |key: &str, reason: &str| (format!("tls.{key}"), reason.to_owned());
+pub(super) fn tls(written: file_format::Tls, folder: &Path) -> Result<TlsSettings, KeyProblem> {
+    let file_format::Tls { cert_file, key_file, client_ca_file, self_managed, ca_validity, certificate_validity } =
+        written;
     let certificate = match (self_managed, cert_file, key_file) {
         (false, Some(cert), Some(key)) => CertificateSettings::Files { cert: folder.join(cert), key: folder.join(key) },
         (false, None, _) => {
-            return Err(fault("certFile", "it is missing; give certFile and keyFile, or selfManaged: true"));
+            return Err(problem("tls.certFile", "it is missing; give certFile and keyFile, or selfManaged: true"));
         }
-        (false, _, None) => return Err(fault("keyFile", "it is missing")),
-        (true, None, None) => {
-            let validity = CertificateValidity {
-                ca: duration("tls.caValidity", &ca_validity)?,
-                certificate: duration("tls.certificateValidity", &certificate_validity)?,
-            };
-            if validity.certificate < MIN_VALIDITY {
-                return Err(fault("certificateValidity", "it is too short; write 10s or more, such as 2160h"));
-            }
-            if validity.ca < validity.certificate {
-                return Err(fault("caValidity", "it is shorter than certificateValidity"));
-            }
-            CertificateSettings::SelfManaged(validity)
-        }
+        (false, Some(_), None) => return Err(problem("tls.keyFile", "it is missing; give the key of certFile")),
+        (true, None, None) => CertificateSettings::SelfManaged(validity(&ca_validity, &certificate_validity)?),
         (true, _, _) => {
-            return Err(fault(
-                "selfManaged",
-                "driftwall makes the certificate itself, so certFile and keyFile have no use",
+            return Err(problem(
+                "tls.selfManaged",
+                "driftwall creates the certificate itself with true; remove certFile and keyFile, or this",
             ));
         }
     };
     Ok(TlsSettings { certificate, client_ca: client_ca_file.map(|file| folder.join(file)) })
 }
 
-pub(super) fn registration(wire: wire::Registration) -> Result<WebhookSettings, Fault> {
-    let wire::Registration {
+fn validity(ca: &str, certificate: &str) -> Result<CertificateValidity, KeyProblem> {
+    let validity = CertificateValidity {
+        ca: duration("tls.caValidity", ca)?,
+        certificate: duration("tls.certificateValidity", certificate)?,
+    };
+    if validity.certificate < MIN_VALIDITY {
+        return Err(problem("tls.certificateValidity", "it is too short; write 10s or more, such as 2160h"));
+    }
+    if validity.ca < validity.certificate {
+        return Err(problem("tls.caValidity", "it is shorter than certificateValidity; write as much, or more"));
+    }
+    Ok(validity)
+}
+
+pub(super) fn registration(written: file_format::Registration) -> Result<WebhookSettings, KeyProblem> {
+    let file_format::Registration {
         manage,
         name,
         service,
@@ -136,23 +139,13 @@ pub(super) fn registration(wire: wire::Registration) -> Result<WebhookSettings, 
         timeout_seconds,
         exclude_namespaces,
         self_heal,
-    } = wire;
-    let fault = |key: &str, reason: &str| (format!("registration.{key}"), reason.to_owned());
-    if !(1..=30).contains(&timeout_seconds) {
-        return Err(fault("timeoutSeconds", "write a number of seconds from 1 to 30"));
-    }
-    if port == 0 {
-        return Err(fault("port", "write a port from 1 to 65535"));
-    }
-    if let Some((key, _)) = [("name", &name), ("service", &service)].into_iter().find(|(_, name)| name.is_empty()) {
-        return Err(fault(key, "it is empty"));
-    }
+    } = written;
     if url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
-        return Err(fault("url", "the API server calls webhooks by https:// only"));
+        return Err(problem("registration.url", "the API server calls webhooks by https:// only; write such a URL"));
     }
     let failure_policy = match failure_policy {
-        wire::FailurePolicy::Fail => FailurePolicy::Fail,
-        wire::FailurePolicy::Ignore => FailurePolicy::Ignore,
+        file_format::FailurePolicy::Fail => FailurePolicy::Fail,
+        file_format::FailurePolicy::Ignore => FailurePolicy::Ignore,
     };
     Ok(WebhookSettings {
         manage,
@@ -167,13 +160,12 @@ pub(super) fn registration(wire: wire::Registration) -> Result<WebhookSettings, 
     })
 }
 
-pub(super) fn break_glass(wire: &wire::BreakGlass) -> Result<BreakGlassSettings, Fault> {
-    let max_duration = duration("breakGlass.maxDuration", &wire.max_duration)?;
-    if max_duration.is_zero() {
-        return Err((
-            "breakGlass.maxDuration".into(),
-            "it is zero; write how long, such as 4h, or enabled: false".into(),
-        ));
-    }
-    Ok(BreakGlassSettings { enabled: wire.enabled, max_duration })
+pub(super) fn break_glass(written: &file_format::BreakGlass) -> Result<BreakGlassSettings, KeyProblem> {
+    let file_format::BreakGlass { enabled, max_duration } = written;
+    let max_duration = positive_duration("breakGlass.maxDuration", max_duration, "4h, or enabled: false")?;
+    Ok(BreakGlassSettings { enabled: *enabled, max_duration })
+}
+
+fn problem(key: &str, message: &str) -> KeyProblem {
+    (key.to_owned(), message.to_owned())
 }

@@ -1,69 +1,77 @@
-//! Sources: where their repositories are, what their servers ask for, how they
-//! are rendered.
+//! Sources: where their repositories are, which credentials their servers take, how they are rendered.
 
 use std::path::{Path, PathBuf};
 
-use super::wire;
+use super::file_format;
+use super::validate::KeyProblems;
 use crate::source::render::{HelmOptions, Programs, RenderMode, RenderOptions};
 use crate::source::{Address, Credentials, FileFilter, RemoteRepository, SourceSpec};
 
-/// What all sources share.
+/// Makes sources, with what they all share.
 pub(super) struct SourceBuilder<'a> {
     /// The configuration's folder: what relative paths are relative to.
     folder: &'a Path,
-    data: PathBuf,
+    data_dir: PathBuf,
     programs: Programs,
 }
 
 impl<'a> SourceBuilder<'a> {
-    pub(super) fn new(folder: &'a Path, data: &str, programs: wire::Programs) -> Self {
-        let wire::Programs { kustomize, kubectl, helm } = programs;
+    pub(super) fn new(folder: &'a Path, data_dir: &str, programs: file_format::Programs) -> Self {
+        let file_format::Programs { kustomize, kubectl, helm } = programs;
         let at = |file: Option<String>| file.map(|file| folder.join(file));
         let programs = Programs { kustomize: at(kustomize), kubectl: at(kubectl), helm: at(helm) };
-        Self { folder, data: folder.join(data), programs }
+        Self { folder, data_dir: folder.join(data_dir), programs }
     }
 
-    /// A source made usable; what is wrong with it otherwise.
-    pub(super) fn build(&self, wire: &wire::Source) -> Result<SourceSpec, String> {
-        let wire::Source { name, repo, revision, path, namespace, include, exclude, mode: _, .. } = wire;
-        if name.is_empty() {
-            return Err("its name is empty".into());
-        }
+    /// The source at `key`, made usable; nothing only where there are problems.
+    pub(super) fn build(
+        &self,
+        key: &str,
+        source: &file_format::Source,
+        problems: &mut KeyProblems,
+    ) -> Option<SourceSpec> {
+        let file_format::Source { name, repo, revision, path, namespace, include, exclude, priority, .. } = source;
         if path.split('/').any(|part| part == "..") {
-            return Err(format!("its path `{path}` leaves the repository"));
+            problems.add(format!("{key}.path"), format!("`{path}` leads out of the repository; write a path in it"));
         }
+        problems.check_globs(&format!("{key}.include"), include);
+        problems.check_globs(&format!("{key}.exclude"), exclude);
         let has_globs = !include.is_empty() || !exclude.is_empty();
-        if has_globs && matches!(wire.render, wire::Render::Helm | wire::Render::Kustomize) {
-            return Err("include and exclude choose among plain manifests; what is rendered decides itself".into());
+        if has_globs && matches!(source.render, file_format::Render::Helm | file_format::Render::Kustomize) {
+            let given = if include.is_empty() { "exclude" } else { "include" };
+            let message = "include and exclude choose among plain manifests, and this source is rendered; remove them";
+            problems.add(format!("{key}.{given}"), message);
         }
-        let files = FileFilter::new(include.clone(), exclude.clone()).map_err(|error| error.to_string())?;
-        let credentials = self.credentials(&wire.auth);
-        let is_given = credentials != Credentials::default();
-        let address = Address::parse(repo, self.folder).map_err(|error| error.to_string())?;
+        let address = problems.check_at(&format!("{key}.repo"), Address::parse(repo, self.folder))?;
+        let files = FileFilter::new(include.clone(), exclude.clone()).ok()?;
         let local = SourceSpec {
             // Whoever chooses files means plain ones.
-            render: self.render(wire, has_globs),
+            render: self.render(source, has_globs),
             files,
             display_url: address.to_string(),
             revision: revision.clone(),
             path: path.clone(),
             namespace: namespace.clone(),
-            priority: wire.priority,
+            priority: *priority,
             ..SourceSpec::local(name, self.folder)
         };
+        let credentials = self.credentials(&source.auth);
+        let auth = format!("{key}.auth");
         match address {
-            Address::Local(_) if is_given => {
-                Err("auth is for repositories on servers; this one is on this machine".into())
+            Address::Local(folder) => {
+                if credentials != Credentials::default() {
+                    problems.add(auth, "credentials are for repositories on servers, and this one is on this machine");
+                }
+                Some(SourceSpec { folder, display_url: repo.clone(), ..local })
             }
-            Address::Local(folder) => Ok(SourceSpec { folder, display_url: repo.clone(), ..local }),
             Address::Remote(url) => {
-                credentials.check(&url).map_err(|reason| format!("its auth cannot be used: {reason}"))?;
-                Ok(local.mirrored(RemoteRepository { url, credentials, data_dir: self.data.clone() }))
+                problems.check_at(&auth, credentials.check(&url));
+                Some(local.mirrored(RemoteRepository { url, credentials, data_dir: self.data_dir.clone() }))
             }
         }
     }
 
-    fn credentials(&self, auth: &wire::Auth) -> Credentials {
+    fn credentials(&self, auth: &file_format::Auth) -> Credentials {
         let at = |file: &Option<String>| file.as_ref().map(|file| self.folder.join(file));
         Credentials {
             token: at(&auth.token_file),
@@ -76,16 +84,16 @@ impl<'a> SourceBuilder<'a> {
         }
     }
 
-    fn render(&self, source: &wire::Source, is_plain: bool) -> RenderOptions {
-        let wire::Helm { release_name, values_files, values, kube_version, api_versions } = &source.helm;
+    fn render(&self, source: &file_format::Source, is_plain: bool) -> RenderOptions {
+        let file_format::Helm { release_name, values_files, values, kube_version, api_versions } = &source.helm;
         let release_name = if release_name.is_empty() { &source.name } else { release_name };
         RenderOptions {
             mode: match source.render {
-                wire::Render::Auto if is_plain => RenderMode::Plain,
-                wire::Render::Auto => RenderMode::Auto,
-                wire::Render::Helm => RenderMode::Helm,
-                wire::Render::Kustomize => RenderMode::Kustomize,
-                wire::Render::Plain => RenderMode::Plain,
+                file_format::Render::Auto if is_plain => RenderMode::Plain,
+                file_format::Render::Auto => RenderMode::Auto,
+                file_format::Render::Helm => RenderMode::Helm,
+                file_format::Render::Kustomize => RenderMode::Kustomize,
+                file_format::Render::Plain => RenderMode::Plain,
             },
             helm: HelmOptions {
                 release_name: release_name.clone(),

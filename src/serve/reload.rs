@@ -19,7 +19,7 @@ pub(crate) struct ConfigReloader {
     file: PathBuf,
     audit_only: bool,
     /// The text that was read last, valid or not.
-    text: String,
+    text: Vec<u8>,
     sources: Vec<SourceSpec>,
     poll_interval: Duration,
     is_polling: bool,
@@ -88,7 +88,7 @@ impl ConfigReloader {
         lookup: impl AsyncFnOnce(ClusterAccess) -> Box<dyn ClusterLookup>,
     ) -> anyhow::Result<(Self, StartupSettings)> {
         let config = Config::read(file)?;
-        let text = std::fs::read_to_string(file)?;
+        let text = std::fs::read(file)?;
         let Partition { review, sources, poll_interval, startup, cluster } = partition(config, audit_only);
         for source in &sources {
             let renderer = source.render.program();
@@ -127,7 +127,7 @@ impl ConfigReloader {
     /// Applies the configuration if its file has changed; `None` if it has not, the
     /// startup settings if it is valid. An invalid one changes nothing.
     pub(crate) fn reload(&mut self) -> Option<anyhow::Result<StartupSettings>> {
-        let text = match std::fs::read_to_string(&self.file) {
+        let text = match std::fs::read(&self.file) {
             Ok(text) if text == self.text => return None,
             Ok(text) => text,
             // Kubernetes replaces a mounted ConfigMap by swapping a link; the file is there at the next poll.
@@ -186,6 +186,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         sources,
         actors,
         mut policy,
+        presets: _,
         poll_interval,
         refresh_after,
         refresh_timeout,

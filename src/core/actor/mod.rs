@@ -15,6 +15,7 @@ use crate::diff::{Path, PathError, Pattern};
 use crate::glob;
 
 pub use control_plane::{COMPONENTS, CONTROLLERS};
+pub use presets::names as preset_names;
 
 /// The class of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +85,10 @@ pub enum ActorError {
 // === impl Class ===
 
 impl Class {
+    /// All classes, those first that are exempt.
+    pub const ALL: [Self; 6] =
+        [Self::Gitops, Self::ControlPlane, Self::Autoscaler, Self::Controller, Self::Workload, Self::Person];
+
     /// The class's name in configuration, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -107,8 +112,7 @@ impl FromStr for Class {
     type Err = ActorError;
 
     fn from_str(text: &str) -> Result<Self, ActorError> {
-        let all = [Self::Autoscaler, Self::ControlPlane, Self::Controller, Self::Gitops, Self::Person, Self::Workload];
-        all.into_iter().find(|class| class.as_str() == text).ok_or_else(|| ActorError::Class(text.to_owned()))
+        Self::ALL.into_iter().find(|class| class.as_str() == text).ok_or_else(|| ActorError::Class(text.to_owned()))
     }
 }
 

@@ -105,7 +105,7 @@ const PRESETS: &[Preset] = &[
 ];
 
 /// The names of all presets.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|preset| preset.name)
 }
 

@@ -1,0 +1,55 @@
+//! `driftwall config`: what a configuration may say, and whether a file can be used.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::FAILED;
+use crate::config::{Config as Configuration, json_schema};
+
+#[derive(Args, Debug)]
+pub(super) struct Config {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say whether a configuration file can be used, and what is wrong with it otherwise
+    Check {
+        /// The configuration
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration, for editors and pipelines
+    Schema,
+}
+
+impl Config {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Check { file } => {
+                let config = match Configuration::read(&file) {
+                    Ok(config) => config,
+                    Err(error) => {
+                        for line in error.lines() {
+                            anstream::eprintln!("{line}");
+                        }
+                        return Ok(ExitCode::from(FAILED));
+                    }
+                };
+                let mode = config.policy.mode.as_str();
+                let (sources, presets) = (config.sources.len(), config.presets.len());
+                let (sources, presets) = (counted(sources, "source"), counted(presets, "preset"));
+                writeln!(std::io::stdout(), "{} can be used: mode {mode}, {sources}, {presets}", file.display())?;
+            }
+            Command::Schema => writeln!(std::io::stdout(), "{:#}", json_schema())?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

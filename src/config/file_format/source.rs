@@ -1,0 +1,172 @@
+//! What is written of sources: repositories, how they are read and rendered.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Mode;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Source {
+    /// Name of the source, in messages, logs and metrics. No two sources have the same one.
+    #[schemars(length(min = 1), example = &"prod")]
+    pub(crate) name: String,
+    /// The repository: an address (`https://`, `ssh://`, `git@host:path`, `file://`) or a path on this machine.
+    #[schemars(example = &"https://example.org/acme/gitops.git")]
+    pub(crate) repo: String,
+    /// Branch, tag or commit.
+    #[schemars(example = &"main")]
+    #[serde(default = "head")]
+    pub(crate) revision: String,
+    /// Folder or file in the repository: manifests (folders are read recursively), a kustomization or a Helm
+    /// chart. Empty means the whole repository.
+    #[schemars(example = &"apps/prod")]
+    #[serde(default)]
+    pub(crate) path: String,
+    /// Namespace of objects whose manifests name none.
+    #[schemars(example = &"prod")]
+    pub(crate) namespace: Option<String>,
+    /// Credentials for the repository's server. Each is a file, which is read again at each use.
+    #[serde(default)]
+    pub(crate) auth: Auth,
+    /// How `path` becomes objects.
+    #[schemars(example = &"auto")]
+    #[serde(default)]
+    pub(crate) render: Render,
+    /// Whether a kustomization may refer to bases in other repositories.
+    #[schemars(example = false)]
+    #[serde(default)]
+    pub(crate) allow_remote: bool,
+    /// Values and options for a Helm chart.
+    #[serde(default)]
+    pub(crate) helm: Helm,
+    /// Globs of the files to read, relative to `path`. Without any, all are read. For plain manifests only.
+    #[schemars(example = ["**/*.yaml"])]
+    #[serde(default)]
+    pub(crate) include: Vec<String>,
+    /// Globs of files not to read, relative to `path`. For plain manifests only.
+    #[schemars(example = ["tests/**"])]
+    #[serde(default)]
+    pub(crate) exclude: Vec<String>,
+    /// A mode for drift from this source, softer than the global one.
+    #[schemars(example = &"warn")]
+    pub(crate) mode: Option<Mode>,
+    /// Where two sources declare the same object, the one with the higher number counts. Equal numbers are an error
+    /// of the sources then.
+    #[schemars(example = 0)]
+    #[serde(default)]
+    pub(crate) priority: i32,
+}
+
+#[allow(clippy::struct_field_names, reason = "the names are those of the configuration")]
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// File of a token, for `https://`. Excludes `passwordFile`.
+    #[schemars(example = &"/git/token")]
+    pub(crate) token_file: Option<String>,
+    /// File of a user name, for `https://`; with `passwordFile` or `tokenFile`.
+    #[schemars(example = &"/git/username")]
+    pub(crate) username_file: Option<String>,
+    /// File of a password, for `https://`; with `usernameFile`.
+    #[schemars(example = &"/git/password")]
+    pub(crate) password_file: Option<String>,
+    /// PEM file of the CA of the server, for `https://`; without it, the system's CAs are trusted.
+    #[schemars(example = &"/git/ca.crt")]
+    pub(crate) ca_file: Option<String>,
+    /// File of a private key, OpenSSH or PEM, for ssh.
+    #[schemars(example = &"/git/id_ed25519")]
+    pub(crate) ssh_key_file: Option<String>,
+    /// File of the passphrase of `sshKeyFile`.
+    #[schemars(example = &"/git/passphrase")]
+    pub(crate) ssh_passphrase_file: Option<String>,
+    /// File of the server's public keys, in the format of OpenSSH's `known_hosts`. ssh needs it.
+    #[schemars(example = &"/git/known_hosts")]
+    pub(crate) known_hosts_file: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Render {
+    /// Helm where there is a `Chart.yaml`, kustomize where there is a kustomization, plain otherwise; plain too
+    /// where `include` or `exclude` is given.
+    #[default]
+    Auto,
+    /// The manifests as they are.
+    Plain,
+    /// With `kustomize build`, or `kubectl kustomize`.
+    Kustomize,
+    /// With `helm template`.
+    Helm,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Helm {
+    /// Name of the release. Without it, the name of the source.
+    #[schemars(example = &"prod")]
+    #[serde(default)]
+    pub(crate) release_name: String,
+    /// Values files in the repository, relative to `path`; later ones take precedence.
+    #[schemars(example = ["values-prod.yaml"])]
+    #[serde(default)]
+    pub(crate) values_files: Vec<String>,
+    /// Values as YAML text; they take precedence over `valuesFiles`.
+    #[schemars(example = &"replicas: 3")]
+    pub(crate) values: Option<String>,
+    /// The Kubernetes version that the chart is rendered for (`helm template --kube-version`).
+    #[schemars(example = &"1.33.0")]
+    pub(crate) kube_version: Option<String>,
+    /// API versions that the chart is told the cluster has (`helm template --api-versions`).
+    #[schemars(example = ["monitoring.coreos.com/v1"])]
+    #[serde(default)]
+    pub(crate) api_versions: Vec<String>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Programs {
+    /// Path of `kustomize`.
+    #[schemars(example = &"/usr/bin/kustomize")]
+    pub(crate) kustomize: Option<String>,
+    /// Path of `kubectl`, which renders kustomizations where there is no `kustomize`.
+    #[schemars(example = &"/usr/bin/kubectl")]
+    pub(crate) kubectl: Option<String>,
+    /// Path of `helm`.
+    #[schemars(example = &"/usr/bin/helm")]
+    pub(crate) helm: Option<String>,
+}
+
+fn head() -> String {
+    "HEAD".into()
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Git {
+    /// How often each source is polled: a duration.
+    #[schemars(example = &"30s")]
+    pub(crate) poll: String,
+    /// Before a denial, a source that was last polled longer ago than this is polled once more, so that nobody is
+    /// denied for what was pushed a moment ago: a duration.
+    #[schemars(extend("x-old-name" = "freshness"), example = &"5s")]
+    pub(crate) refresh_after: String,
+    /// How long a denial waits for that poll at most: a duration. It adds to the latency of a denial only.
+    #[schemars(extend("x-old-name" = "longestLook"), example = &"1500ms")]
+    pub(crate) refresh_timeout: String,
+    /// Folder of the mirrors of repositories on servers. Use a persistent volume where they must survive a
+    /// replacement of the pod.
+    #[schemars(extend("x-old-name" = "data"), example = &"/var/lib/driftwall")]
+    pub(crate) data_dir: String,
+}
+
+impl Default for Git {
+    fn default() -> Self {
+        Self {
+            poll: "30s".into(),
+            refresh_after: "5s".into(),
+            refresh_timeout: "1500ms".into(),
+            data_dir: "/var/lib/driftwall".into(),
+        }
+    }
+}

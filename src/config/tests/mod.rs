@@ -1,0 +1,25 @@
+//! What a configuration may say, and what is said of one that cannot be used.
+
+mod documentation;
+mod keys;
+mod problems;
+mod yaml;
+
+use std::path::Path;
+
+use super::{Config, ConfigError, Problem};
+
+/// The least that a configuration has.
+const SOURCES: &str = "sources: [{name: a, repo: /r}]\n";
+
+fn parse(text: impl AsRef<[u8]>) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("/etc/driftwall.yaml"))
+}
+
+fn problems(text: impl AsRef<[u8]>) -> Vec<Problem> {
+    match parse(text) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Invalid { problems, .. }) => problems,
+        Err(error) => panic!("{error}"),
+    }
+}
