@@ -59,10 +59,10 @@ pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision
     let user = &write.user.name;
     let (reason, action, note) = match (&decision.answer.denial, &decision.break_glass) {
         (Some(denial), _) => ("Denied", "Deny", format!("{user} was denied: {}", denial.message)),
-        (None, Some(glass)) => {
+        (None, Some(break_glass)) => {
             let paths = field_paths(assessment);
             let what = if paths.is_empty() { write.operation.to_string() } else { paths };
-            ("BreakGlassUsed", "Allow", format!("BreakGlass {glass} allowed {user} to drift from Git: {what}"))
+            ("BreakGlassUsed", "Allow", format!("BreakGlass {break_glass} allowed {user} to drift from Git: {what}"))
         }
         (None, None) => return None,
     };

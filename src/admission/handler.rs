@@ -58,7 +58,7 @@ pub(crate) struct ReviewSettings {
     /// A snapshot that is older than this denies nothing.
     pub(crate) max_staleness: Duration,
     /// How long a `BreakGlass` may last at most.
-    pub(crate) max_break_glass: Duration,
+    pub(crate) max_break_glass_duration: Duration,
 }
 
 /// One evaluation of a review.
@@ -128,7 +128,9 @@ impl AdmissionHandler {
             Ok(write) => write,
             Err(error) => return Attempt { response: error_response(&error, policy), refresh_first: None },
         };
-        if let Some(decision) = validate_break_glass(&write, Timestamp::now(), settings.max_break_glass, policy) {
+        if let Some(decision) =
+            validate_break_glass(&write, Timestamp::now(), settings.max_break_glass_duration, policy)
+        {
             let actor = settings.actors.classify(&write.user, &write.namespace).class.as_str();
             let response = response(&write.uid, Verdict::Unmanaged, actor, &decision);
             return Attempt { response, refresh_first: None };

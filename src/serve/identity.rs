@@ -296,7 +296,7 @@ mod tests {
         WebhookSettings {
             manage: false,
             name: "driftwall".into(),
-            service: "wall".into(),
+            service: "webhook".into(),
             port: 443,
             url: url.map(str::to_owned),
             failure_policy: FailurePolicy::Ignore,
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn the_name_that_api_servers_dial_is_the_last() {
         for (url, expected) in [
-            (None, Some("wall.ops.svc")),
-            (Some("https://wall.example:8443/validate"), Some("wall.example")),
+            (None, Some("webhook.ops.svc")),
+            (Some("https://webhook.example:8443/validate"), Some("webhook.example")),
             (Some("https://127.0.0.1:8443/validate"), Some("127.0.0.1")),
             (Some("https://[::1]/validate"), Some("::1")),
             (Some("https://[2001:DB8:0::1]:8443/validate"), Some("2001:db8::1")),
@@ -318,7 +318,7 @@ mod tests {
         ] {
             let names = dns_names(&registration(url), "ops").ok();
             assert_eq!(names.as_ref().and_then(|names| names.last()).map(String::as_str), expected, "{url:?}");
-            assert!(names.is_none_or(|names| names.contains(&"wall.ops.svc".to_owned())));
+            assert!(names.is_none_or(|names| names.contains(&"webhook.ops.svc".to_owned())));
         }
     }
 

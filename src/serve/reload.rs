@@ -204,7 +204,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
             refresh_after,
             refresh_timeout,
             max_staleness,
-            max_break_glass: break_glass.max_duration,
+            max_break_glass_duration: break_glass.max_duration,
         },
         sources,
         poll_interval,
@@ -227,17 +227,17 @@ mod tests {
             let git = format!("git: {{data: {}}}", folder.path().display());
             std::fs::write(&file, format!("sources: [{{name: a, repo: /nowhere}}]\n{git}\n{registration}\n")).unwrap();
         };
-        write("registration: {manage: true, name: wall, service: wall, port: 443}");
+        write("registration: {manage: true, name: webhook, service: webhook, port: 443}");
         let started =
             ConfigReloader::start(&file, false, async |_| Box::new(NoCluster) as Box<dyn ClusterLookup>).await;
         let (mut reloader, startup) = started.unwrap();
         let at_start = reloader.cluster_settings().borrow().registration.clone();
         for (changed, keeps_startup_settings) in [
-            ("name: other, service: wall, port: 443", false),
-            ("name: wall, service: other, port: 443", false),
-            ("name: wall, service: wall, port: 8443", false),
-            ("name: wall, service: wall, port: 443, url: 'https://wall.example'", false),
-            ("name: wall, service: wall, port: 443, restore: true", true),
+            ("name: other, service: webhook, port: 443", false),
+            ("name: webhook, service: other, port: 443", false),
+            ("name: webhook, service: webhook, port: 8443", false),
+            ("name: webhook, service: webhook, port: 443, url: 'https://webhook.example'", false),
+            ("name: webhook, service: webhook, port: 443, selfHeal: true", true),
         ] {
             write(&format!("registration: {{manage: true, failurePolicy: Fail, {changed}}}"));
             let now = reloader.reload().unwrap().unwrap();
