@@ -49,7 +49,8 @@ pub struct Cause {
 pub struct Status<'a> {
     api_version: &'static str,
     kind: &'static str,
-    status: &'static str,
+    #[serde(rename = "status")]
+    result: &'static str,
     message: &'a str,
     reason: &'a str,
     code: u16,
@@ -73,7 +74,7 @@ pub fn encode(uid: &str, answer: &Answer) -> Vec<u8> {
 impl<'a> Status<'a> {
     /// A failure with an HTTP status code and one of Kubernetes' reasons (`metav1.StatusReason`).
     pub fn failure(code: u16, reason: &'a str, message: &'a str) -> Self {
-        Self { api_version: "v1", kind: "Status", status: "Failure", message, reason, code, details: None }
+        Self { api_version: "v1", kind: "Status", result: "Failure", message, reason, code, details: None }
     }
 }
 

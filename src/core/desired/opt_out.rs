@@ -25,8 +25,8 @@ pub(super) fn git_opt_out(object: &Value) -> Option<&'static str> {
     find(object, IN_GIT)
 }
 
-/// The key by which the stored object opts out. Never ask this of the object that
-/// a write brings: the write would exempt itself.
+/// The key by which the stored object opts out. Never ask this of the new
+/// object: the write would exempt itself.
 pub fn live_opt_out(old_object: &Value) -> Option<&'static str> {
     find(old_object, LIVE)
 }

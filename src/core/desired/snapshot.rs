@@ -18,7 +18,7 @@ pub struct Snapshot {
     sources: Vec<Arc<SourceContents>>,
     /// By [`ObjectKey`]: the index of the source, and the object.
     objects: HashMap<String, (usize, Arc<Declared>)>,
-    /// Objects of kinds whose scope Git does not tell, by their key without a namespace.
+    /// Objects of kinds whose scope is not known from Git, by their key without a namespace.
     unscoped: HashMap<String, (usize, Arc<Declared>)>,
     /// By namespace: how many objects there are, and the index of the first one's source.
     namespaces: HashMap<String, (usize, usize)>,
@@ -117,8 +117,8 @@ impl Snapshot {
         Some(self.with_source(found))
     }
 
-    /// The same, but only where Git tells the object's scope. For owners: an owner
-    /// reference does not say whether its object has a namespace.
+    /// The same, but without guessing that an object of unknown scope may have no
+    /// namespace. For owners: nothing in a review says whether the owner has one.
     pub fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
         Some(self.with_source(self.objects.get(&key.to_string())?))
     }
@@ -210,7 +210,7 @@ impl Snapshot {
         self.custom_resources.get(&(group.to_owned(), kind.to_owned())).map(|crd| &**crd)
     }
 
-    /// The kind of a plural, as far as Git's own content tells: built-in kinds that
+    /// The kind of a plural, as far as it is known from Git: built-in kinds that
     /// have `scale`, then the definitions in Git, then a declared kind of the group
     /// whose guessed plural it is.
     pub fn kind_of(&self, group: &str, plural: &str) -> Option<&str> {

@@ -48,7 +48,7 @@ pub struct Difference {
 /// [`Difference`] for each field that the write changes and that does not have
 /// Git's value afterwards.
 ///
-/// `path` is where the three values stand in their objects. Without `old` (a
+/// `path` is the path of the three values in their objects. Without `old` (a
 /// CREATE) everything that Git declares must be in `new`; with it, only what
 /// the write itself changes counts.
 pub fn differences(

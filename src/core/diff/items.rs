@@ -40,13 +40,12 @@ impl<'s> ItemKeys<'s> {
     pub(super) fn of(schema: SchemaRef<'s>, lists: &[&[Value]]) -> Option<Self> {
         let mut items = lists.iter().flat_map(|list| list.iter());
         match schema.list() {
-            ListKind::Atomic => None,
             ListKind::Set => Some(Self::WholeItem),
             ListKind::Map(keys) => items.all(Value::is_object).then(|| Self::Fields(keys.into())),
             ListKind::Infer if items.next().is_some() && lists.iter().all(|list| have_unique_names(list)) => {
                 Some(Self::Fields(vec![ListKey { name: "name".into(), default: None }].into()))
             }
-            ListKind::Infer => None,
+            ListKind::Atomic | ListKind::Infer => None,
         }
     }
 

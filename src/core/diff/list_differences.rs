@@ -12,7 +12,7 @@ use super::opaque::contains_opaque;
 use super::schema::SchemaRef;
 
 impl Walk {
-    /// Compares lists whose items are told apart by keys: item with item.
+    /// Compares lists whose items have keys: item with item.
     pub(super) fn compare_keyed_list(
         &mut self,
         keys: &ItemKeys<'_>,
@@ -86,7 +86,7 @@ impl Walk {
                 continue;
             }
             let old_item = old_by_index.map(|old| &old[index]);
-            // Without a schema nothing tells the server's defaults in a restored item from an extra.
+            // Without a schema a server's default in a restored item cannot be told from an extra.
             let is_certain = old_item.is_some() || !schema.items().is_unknown();
             if is_certain || contains_opaque(declared_item) {
                 inside.compare(Some(declared_item), old_item, Some(new_item), schema.items());

@@ -49,7 +49,7 @@ pub(super) fn is_all_defaults(value: &Value, schema: SchemaRef<'_>) -> bool {
         })
 }
 
-/// The policy types of a NetworkPolicy that names none: `Ingress`, and `Egress` too where there are rules for it.
+/// The policy types of a `NetworkPolicy` that names none: `Ingress`, and `Egress` too where there are rules for it.
 fn policy_types(policy: &Map<String, Value>) -> Value {
     let has_egress = policy.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
     if has_egress { serde_json::json!(["Ingress", "Egress"]) } else { serde_json::json!(["Ingress"]) }

@@ -27,10 +27,10 @@ pub struct RenderInput<'a> {
 /// its patches. Returns the file of the object as a whole; what no input has is
 /// attributed to `renderer`, the file that had it rendered.
 pub fn trace_to_inputs(object: Object, inputs: &[RenderInput<'_>], renderer: &Arc<str>) -> (Arc<str>, Object) {
-    let mut tracer = Tracer { inputs, traced: Vec::with_capacity(count(&object.value)) };
+    let mut walk = Tracer { inputs, traced: Vec::with_capacity(count(&object.value)) };
     let roots: Vec<_> = inputs.iter().map(|input| Some((&input.object.value, 0))).collect();
-    tracer.trace(&object.value, &roots);
-    let traced = tracer.traced;
+    walk.trace(&object.value, &roots);
+    let traced = walk.traced;
 
     let file_of = |input: Option<usize>| input.map_or(renderer, |input| inputs[input].file);
     let object_file = file_of(traced.first().and_then(|(input, _)| *input)).clone();
