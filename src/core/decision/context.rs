@@ -10,7 +10,7 @@ use crate::policy::ActiveBreakGlasses;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DecisionContext<'a> {
     /// The last successful sync with Git is older than `maxStaleness`, so that
-    /// nobody may be denied by what it brought.
+    /// nothing may be denied because of what it read.
     pub is_stale: bool,
     /// How long ago that sync was.
     pub age: Option<Duration>,

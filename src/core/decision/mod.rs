@@ -82,7 +82,7 @@ fn deserved_outcome(assessment: &Assessment<'_>, policy: &Policy, namespace: &st
     match assessment.verdict {
         Verdict::Drift if is_stale || assessment.newer_commit_unreadable => assessment.max_outcome().min(Outcome::Warn),
         Verdict::Drift => assessment.max_outcome(),
-        // Whether the write is right, nobody can say; it is warned about at least.
+        // Whether the write is right cannot be known, so there is a warning at least.
         Verdict::Error => policy.on_error.max(Outcome::Warn),
         Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => {
             policy.unmanaged_outcome(namespace)

@@ -74,7 +74,7 @@ fn source_reference(source: &Source, assessment: &Assessment<'_>) -> String {
     format!(": {} ({} @ {commit})", source_url(source, location), source.revision)
 }
 
-/// The command that breaks the glass, where it would help and can be pasted into a shell.
+/// The break-glass command, where it would help and can be pasted into a shell.
 fn break_glass_hint(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_namespace: &str) -> Option<String> {
     if matches!(assessment.violation, Violation::ExemptToken { .. }) || assessment.name.is_empty() {
         return None;

@@ -174,7 +174,7 @@ impl<'a> Assessment<'a> {
         }
     }
 
-    /// Whether anybody is told of the write: its object is named only then.
+    /// Whether a user or the log may be told of the write; its object is named only then.
     pub(crate) fn is_reportable(&self) -> bool {
         matches!(self.verdict, Verdict::Drift | Verdict::Error) || self.violation == Violation::CreateUndeclared
     }

@@ -14,7 +14,7 @@ use crate::desired::Declared;
 use crate::diff::{ChangeKind, Difference, Path, is_opaque};
 
 /// Findings whose line in Git is looked up: each costs a walk over the manifest,
-/// and nobody reads more.
+/// and more are not read.
 const MAX_LOCATIONS: usize = 100;
 
 /// What is left of the differences of a write.
@@ -72,7 +72,7 @@ fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> 
         ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
         // What Git leaves open belongs to the controllers; what a person wants belongs in Git.
         _ if !is_person => None,
-        // Whether a first apply brings the value that Git hides, nobody can tell.
+        // Whether a first apply brings the value that Git hides cannot be known.
         ChangeKind::Opaque if is_create => None,
         ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
         ChangeKind::Extra | ChangeKind::Extended => max_outcome_for_extra(evaluation, difference, is_create),

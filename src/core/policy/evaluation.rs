@@ -1,4 +1,4 @@
-//! One write on its way to a verdict, with all that the verdict is made from.
+//! One write on its way to a verdict, with all that the verdict depends on.
 
 use super::assessment::{Assessment, Finding, Verdict};
 use super::error::EvaluationError;
@@ -10,7 +10,7 @@ use crate::admission::Write;
 use crate::desired::{ObjectKey, Snapshot, SourceLocation};
 use crate::diff::{self, CustomResource, Difference, Path, SchemaRef};
 
-/// All that a verdict is made from, beside the write.
+/// All that a verdict depends on, apart from the write.
 #[derive(Clone, Copy)]
 pub struct EvaluationContext<'a> {
     /// What Git declares.

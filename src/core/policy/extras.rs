@@ -1,4 +1,4 @@
-//! What a person's CREATE brings beside Git, and which of it matters: much of a
+//! What a person's CREATE brings that Git does not declare, and which of it matters: much of a
 //! created object is filled in by the server.
 
 use serde_json::Value;

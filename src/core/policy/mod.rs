@@ -68,7 +68,7 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
                 assessment.newer_commit_unreadable = context.snapshot.has_unparsed_change(source, declared);
                 assessment.with_source(source)
             }
-            // An error has a source too, so that the mode of the source holds for
+            // An error gets the source too, so that the mode of the source applies to
             // it: it must not be answered more strictly than drift.
             Err(error) => Assessment::error(actor.class, &error).with_source(source),
         },

@@ -1,13 +1,13 @@
-//! What the webhook configuration is built from, beside the snapshot.
+//! What the webhook configuration is built from, in addition to the snapshot.
 
 use std::collections::BTreeMap;
 
-/// What the webhook configuration is built from, beside the snapshot.
+/// What the webhook configuration is built from, in addition to the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookParameters {
     /// The name of the `ValidatingWebhookConfiguration`.
     pub name: String,
-    /// Its labels, beside the one that names the program.
+    /// Its labels, in addition to the one that names the program.
     pub labels: BTreeMap<String, String>,
     /// The CA of the serving certificate, PEM in base64; `None` leaves `caBundle` to others.
     pub ca_bundle: Option<String>,
