@@ -1,4 +1,4 @@
-//! What the tests here read objects with, and the programs that render them.
+//! Reading and checking the objects of `deploy/`, and the programs that render them.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

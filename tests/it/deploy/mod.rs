@@ -1,4 +1,4 @@
-//! What `deploy/` ships: what a real API server would take, and what it promises.
+//! What `deploy/` ships is valid and keeps its promises.
 
 mod chart;
 mod kustomization;

@@ -1,5 +1,5 @@
-//! The kustomization in `deploy/monitoring/`: alerts and a dashboard. That they
-//! use only metrics that there are is tested where those are.
+//! The kustomization in `deploy/monitoring/`: alerts and a dashboard. That they use only existing metrics is tested
+//! beside the metrics.
 
 use std::collections::HashSet;
 

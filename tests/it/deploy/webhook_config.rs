@@ -1,4 +1,4 @@
-//! Who registers driftwall, and the configuration of the chart where it does not do so itself.
+//! Whether driftwall or the chart creates the webhook configuration, and the chart's own.
 
 use std::collections::BTreeMap;
 

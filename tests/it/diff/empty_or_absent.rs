@@ -1,4 +1,4 @@
-//! Where being there and being empty means something, and where it does not.
+//! Fields where empty differs from absent, and fields where it does not.
 
 use crate::diff::table::{DEPLOYMENT, THING, case, table};
 

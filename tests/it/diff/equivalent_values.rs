@@ -1,6 +1,5 @@
-//! The classes of false drift that users of Argo CD and Flux report: one value
-//! in several spellings, and what is empty, null or absent. What such a write
-//! changes beside them is in the tables too, so that tolerance stays narrow.
+//! The kinds of false drift that users of Argo CD and Flux report: one value in several spellings, and what is
+//! empty, null or absent. Each case also changes something beside it, so that the tolerance stays narrow.
 
 use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, THING, case, table};
 

@@ -1,6 +1,5 @@
-//! Objects that nobody writes in earnest: any JSON, very deep, very wide. None
-//! may panic, and none may take more than its size; a test that never ends is
-//! one that fails.
+//! Malformed, very deep and very wide objects: none causes a panic, and none costs more than its size. A test that
+//! never ends fails.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

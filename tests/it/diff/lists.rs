@@ -1,4 +1,4 @@
-//! Every kind of list, wherever the schemas of common kinds have one.
+//! Keyed lists, sets and atomic lists, in every place where the schemas of common kinds have one.
 
 use driftwall_core::diff::PathElement;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::diff::schema_lists::{ListAt, Of, of_builtin, of_custom, widget};
 use crate::diff::table::{DeclaredState, Person, Workload, WriteResult};
 
-/// How many keyed lists, sets and atomic lists were held.
+/// How many keyed lists, sets and atomic lists were checked.
 type Count = [usize; 3];
 
 #[test]
@@ -20,14 +20,14 @@ fn every_list_of_the_common_kinds_is_compared_by_its_type() {
         ("v1/Service", [2, 1, 4]),
     ] {
         let (api_version, name) = kind.rsplit_once('/').unwrap();
-        assert_eq!(held(api_version, name, None, &of_builtin(kind)), expected, "{kind}");
+        assert_eq!(check_lists(api_version, name, None, &of_builtin(kind)), expected, "{kind}");
     }
 }
 
 #[test]
 fn every_list_of_a_custom_resource_is_compared_by_its_type() {
     let recorded = widget();
-    assert_eq!(held("example.com/v1", "Widget", Some(&recorded), &of_custom(&recorded)), [1, 1, 0]);
+    assert_eq!(check_lists("example.com/v1", "Widget", Some(&recorded), &of_custom(&recorded)), [1, 1, 0]);
     // The kinds of lists that the recorded one does not have.
     let mut wide = recorded;
     let text = json!({"type": "string"});
@@ -45,18 +45,18 @@ fn every_list_of_a_custom_resource_is_compared_by_its_type() {
     });
     wide["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
         object(json!({"spec": object(json!({"ports": ports, "names": names, "args": args, "rules": rules}))}));
-    assert_eq!(held("example.com/v1", "Widget", Some(&wide), &of_custom(&wide)), [2, 2, 3]);
+    assert_eq!(check_lists("example.com/v1", "Widget", Some(&wide), &of_custom(&wide)), [2, 2, 3]);
 }
 
-fn held(api_version: &str, kind: &str, definition: Option<&Value>, lists: &[ListAt]) -> Count {
+fn check_lists(api_version: &str, kind: &str, definition: Option<&Value>, lists: &[ListAt]) -> Count {
     let mut count = [0; 3];
     let mut wrong = Vec::new();
     for list in lists {
-        let hold = Hold { api_version, kind, definition, list };
+        let check = ListCheck { api_version, kind, definition, list };
         let (place, errors) = match &list.of {
-            Of::Keyed(_) => (0, hold.keyed()),
-            Of::Set => (1, hold.set()),
-            Of::Atomic => (2, hold.atomic()),
+            Of::Keyed(_) => (0, check.keyed()),
+            Of::Set => (1, check.set()),
+            Of::Atomic => (2, check.atomic()),
         };
         count[place] += 1;
         wrong.extend(errors.into_iter().map(|error| format!("{} {:?}: {error}", list.path(), list.of)));
@@ -66,7 +66,7 @@ fn held(api_version: &str, kind: &str, definition: Option<&Value>, lists: &[List
 }
 
 /// One list of a kind.
-struct Hold<'a> {
+struct ListCheck<'a> {
     api_version: &'a str,
     kind: &'a str,
     definition: Option<&'a Value>,
@@ -82,7 +82,7 @@ struct Change {
     workload: Vec<String>,
 }
 
-impl Hold<'_> {
+impl ListCheck<'_> {
     fn object(&self, list: Option<Vec<Value>>) -> Value {
         let mut fields = self.list.around(list);
         fields.insert("apiVersion".into(), self.api_version.into());
@@ -100,9 +100,9 @@ impl Hold<'_> {
         )
     }
 
-    /// Judges each move and its reverse, which is a way back and never drift
-    /// unless it is a move to what Git does not say either.
-    fn judge(&self, git: &[Value], changes: Vec<Change>) -> Vec<String> {
+    /// Evaluates each change and its reverse, which restores what Git declares and is never drift
+    /// unless it is a change to something else that Git does not declare.
+    fn evaluate(&self, git: &[Value], changes: Vec<Change>) -> Vec<String> {
         let git = self.git(git);
         let mut wrong = Vec::new();
         let mut expect = |what: &str, seen: &WriteResult, fields: &[String]| {
@@ -148,7 +148,7 @@ impl Hold<'_> {
         let changed = vec![named("b", Some("declared"))];
         let created = self.git(&git).create(Workload, &self.object(right()));
         assert!(created.conforms(), "with all keys filled in: {created:?}");
-        self.judge(
+        self.evaluate(
             &git,
             vec![
                 Change {
@@ -188,7 +188,7 @@ impl Hold<'_> {
         let list = |members: &[&str]| members.iter().map(|member| Value::from(*member)).collect::<Vec<_>>();
         let named = || vec![self.list.path().to_string()];
         let right = || Some(list(&["a", "b"]));
-        self.judge(
+        self.evaluate(
             &list(&["a", "b"]),
             vec![
                 Change {
@@ -279,6 +279,6 @@ impl Hold<'_> {
                 workload: vec![],
             });
         }
-        self.judge(&[item("1"), item("2")], changes)
+        self.evaluate(&[item("1"), item("2")], changes)
     }
 }

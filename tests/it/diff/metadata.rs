@@ -1,5 +1,4 @@
-//! Labels, annotations, owners and finalizers; marks that opt out; objects that
-//! hold others, or are on their way out.
+//! Labels, annotations, owners and finalizers; opt-outs; objects that contain others or are being deleted.
 
 use crate::diff::table::{
     CONFIG_MAP, DEPLOYMENT, DeclaredState, Person, Workload, case, manifest_text, parse_object, table,

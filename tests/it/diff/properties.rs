@@ -1,4 +1,4 @@
-//! What holds for every manifest, every live state and every write.
+//! Properties of every manifest, live state and write.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Every list that the schemas of some kinds tell of, with an object around it.
+//! Finds every list in the schema of a kind, and makes objects that have it.
 
 use driftwall_core::diff::{Path, PathElement};
 use serde_json::{Map, Value, json};

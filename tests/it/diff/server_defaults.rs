@@ -1,5 +1,5 @@
-//! The classes of false drift that come from what the API server defaults and
-//! allocates: the manifest is created, or restored, and comes out fuller.
+//! The kinds of false drift that come from what the API server defaults and allocates: an object is created or
+//! restored, and has more fields than its manifest.
 
 use crate::diff::table::{DEPLOYMENT, SERVICE, THING, case, table};
 

@@ -43,6 +43,8 @@ pub(crate) const CONFIG_MAP: &str = "v1 ConfigMap";
 pub(crate) const DEPLOYMENT: &str = "apps/v1 Deployment";
 pub(crate) const SECRET: &str = "v1 Secret";
 pub(crate) const SERVICE: &str = "v1 Service";
+/// A Deployment with one container.
+pub(crate) const ONE_CONTAINER: &str = "spec: {template: {spec: {containers: [{name: a, image: i}]}}}";
 /// A custom resource of which nothing is known.
 pub(crate) const THING: &str = "example.org/v1 Thing";
 

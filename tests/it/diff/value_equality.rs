@@ -1,5 +1,5 @@
-//! When two values are one to Kubernetes. Equal is what no write of it can
-//! drift by, and different is what every write of it drifts by, both ways.
+//! When two values are the same to Kubernetes. A write of an equal value is never drift, and a write of a different
+//! one always is, in both directions.
 
 use driftwall_core::diff::Quantity;
 use kube_quantity::ParsedQuantity;
@@ -9,7 +9,7 @@ use crate::diff::table::{DEPLOYMENT, DeclaredState, Person, SECRET, THING, Workl
 
 /// Writes `b` where Git says `a`, and `a` where Git says `b`, over something
 /// else: no drift where they are the same, drift for everyone where not.
-fn held(kind: &str, around: &str, cases: &[(&str, &str, bool)]) {
+fn check_equality(kind: &str, around: &str, cases: &[(&str, &str, bool)]) {
     let mut wrong = Vec::new();
     for (a, b, same) in cases {
         for (git, sent) in [(a, b), (b, a)] {
@@ -30,7 +30,7 @@ fn held(kind: &str, around: &str, cases: &[(&str, &str, bool)]) {
 
 #[test]
 fn quantities_are_compared_by_value() {
-    held(
+    check_equality(
         DEPLOYMENT,
         "spec: {template: {spec: {containers: [{name: a, resources: {limits: {cpu: @}}}]}}}",
         &[
@@ -56,7 +56,7 @@ fn quantities_are_compared_by_value() {
 
 #[test]
 fn numbers_are_compared_by_value() {
-    held(
+    check_equality(
         THING,
         "spec: {size: @}",
         &[
@@ -91,15 +91,15 @@ fn durations_are_compared_by_value_in_fields_that_hold_durations() {
         ("1d", "24h", false),
     ];
     for field in ["duration", "interval", "timeout", "renewBefore"] {
-        held(THING, &format!("spec: {{{field}: @}}"), &cases);
+        check_equality(THING, &format!("spec: {{{field}: @}}"), &cases);
     }
     // Anywhere else it is a text.
-    held(THING, "spec: {text: @}", &[("90m", "1h30m0s", false), ("1.0", "1", true), ("'1.0'", "'1'", false)]);
+    check_equality(THING, "spec: {text: @}", &[("90m", "1h30m0s", false), ("1.0", "1", true), ("'1.0'", "'1'", false)]);
 }
 
 #[test]
 fn base64_is_compared_without_line_breaks() {
-    held(
+    check_equality(
         SECRET,
         "data: {k: @}",
         &[("dmFsdWU=", "\"dmFs\\ndWU=\\n\"", true), ("dmFsdWU=", "dmFsdWV=", false), ("QQ==", "Qg==", false)],
@@ -108,7 +108,7 @@ fn base64_is_compared_without_line_breaks() {
 
 #[test]
 fn lists_and_maps_are_compared_by_content() {
-    held(
+    check_equality(
         THING,
         "spec: {a: 1, b: @}",
         &[

@@ -1,13 +1,12 @@
-//! What each sort of write comes to, by a person and by a workload.
+//! The verdict on each sort of write, by a person and by a workload.
 
 use crate::diff::table::{
-    CONFIG_MAP, DEPLOYMENT, DeclaredState, ObjectWrite, Person, SECRET, SERVICE, THING, Workload, case, manifest_text,
-    parse_object, table,
+    CONFIG_MAP, DEPLOYMENT, DeclaredState, ONE_CONTAINER, ObjectWrite, Person, SECRET, SERVICE, THING, Workload, case,
+    manifest_text, parse_object, table,
 };
 
 const JOB: &str = "batch/v1 Job";
 const ROLLOUT: &str = "argoproj.io/v1alpha1 Rollout";
-const STEP: &str = "spec: {template: {spec: {containers: [{name: a, image: i}]}}}";
 
 #[test]
 fn changing_a_declared_field_is_drift_and_restoring_it_is_not() {
@@ -60,22 +59,22 @@ fn a_workload_may_add_undeclared_fields_and_a_person_may_not() {
         DEPLOYMENT,
         [
             case("a sidecar")
-                .git(STEP)
+                .git(ONE_CONTAINER)
                 .update("spec: {template: {spec: {containers: [{name: a, image: i}, {name: b, image: j}]}}}")
                 .expect("drift spec.template.spec.containers[name=\"b\"] | conforms")
                 .reverse("conforms"),
             case("a variable")
-                .git(STEP)
+                .git(ONE_CONTAINER)
                 .update("spec: {template: {spec: {containers: [{name: a, image: i, env: [{name: A, value: x}]}]}}}")
                 .expect("drift spec.template.spec.containers[name=\"a\"].env[name=\"A\"] | conforms")
                 .reverse("conforms"),
             case("the host's network")
-                .git(STEP)
+                .git(ONE_CONTAINER)
                 .update("spec: {template: {spec: {hostNetwork: true, containers: [{name: a, image: i}]}}}")
                 .expect("drift spec.template.spec.hostNetwork | conforms")
                 .reverse("conforms"),
             case("a template's label")
-                .git(STEP)
+                .git(ONE_CONTAINER)
                 .update("spec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: i}]}}}")
                 .expect("drift spec.template.metadata | conforms")
                 .reverse("conforms"),
@@ -190,156 +189,6 @@ fn a_workload_may_fill_what_git_leaves_empty_and_a_person_may_not() {
                 .update("spec: {a: 1}")
                 .expect("drift spec.a")
                 .reverse("conforms"),
-        ],
-    );
-}
-
-#[test]
-fn server_defaults_below_a_restored_field_are_no_drift() {
-    let pod =
-        |fields: &str| format!("spec: {{template: {{spec: {{containers: [{{name: a, image: i:1, {fields}}}]}}}}}}");
-    let probe = pod("livenessProbe: {httpGet: {port: 80}}");
-    let filled =
-        pod("livenessProbe: {httpGet: {port: 80, path: /, scheme: HTTP}, periodSeconds: 10, timeoutSeconds: 1, \
-            successThreshold: 1, failureThreshold: 3}");
-    let other = pod("livenessProbe: {httpGet: {port: 80, path: /, scheme: HTTP}, periodSeconds: 99}");
-    let grpc = pod("livenessProbe: {grpc: {port: 80}}");
-    let path = |field: &str| format!("spec.template.spec.containers[name=\"a\"].{field}");
-    let gone = format!("drift {}", path("livenessProbe"));
-    let period = format!("drift {} | conforms", path("livenessProbe.periodSeconds"));
-    let container = "spec: {template: {spec: {containers: [{name: a, image: i, imagePullPolicy: Always, \
-        terminationMessagePath: /dev/termination-log, terminationMessagePolicy: File, resources: {}}]}}}";
-    let never = "spec: {template: {spec: {containers: [{name: a, image: i, imagePullPolicy: Never}]}}}";
-    table(
-        DEPLOYMENT,
-        [
-            case("a probe").git(&probe).update_from(&pod(""), &filled).expect("conforms").reverse(&gone),
-            case("a probe with more than that")
-                .git(&probe)
-                .update_from(&pod(""), &other)
-                .expect(&period)
-                .reverse(&gone),
-            case("a probe of another kind")
-                .git(&grpc)
-                .update_from(&pod(""), &pod("livenessProbe: {grpc: {port: 80, service: ''}}"))
-                .expect("conforms")
-                .reverse(&gone),
-            case("a container")
-                .git(STEP)
-                .update_from("spec: {template: {spec: {containers: []}}}", container)
-                .expect("conforms")
-                .reverse("drift spec.template.spec.containers[name=\"a\"]"),
-            case("a container with more than that")
-                .git(STEP)
-                .update_from("spec: {template: {spec: {containers: []}}}", never)
-                .expect("drift spec.template.spec.containers[name=\"a\"].imagePullPolicy | conforms"),
-            case("an account and its alias")
-                .git("spec: {template: {spec: {serviceAccountName: a}}}")
-                .update_from(
-                    "spec: {template: {spec: {}}}",
-                    "spec: {template: {spec: {serviceAccountName: a, serviceAccount: a}}}",
-                )
-                .expect("conforms")
-                .reverse("drift spec.template.spec.serviceAccountName"),
-            case("an account by its alias")
-                .git("spec: {template: {spec: {serviceAccount: a}}}")
-                .update_from(
-                    "spec: {template: {spec: {}}}",
-                    "spec: {template: {spec: {serviceAccountName: a, serviceAccount: a}}}",
-                )
-                .expect("conforms")
-                .reverse("drift spec.template.spec.serviceAccount"),
-            case("an account that Git leaves out")
-                .git("spec: {}")
-                .update("spec: {template: {spec: {serviceAccountName: a, serviceAccount: a}}}")
-                .expect("drift spec.template | conforms")
-                .reverse("conforms"),
-        ],
-    );
-    table(
-        SERVICE,
-        [
-            case("a type and its allocations")
-                .git("spec: {type: NodePort, ports: [{port: 80}]}")
-                .update_from(
-                    "spec: {type: ExternalName, externalName: x}",
-                    "spec: {type: NodePort, clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ipFamilies: [IPv4], \
-                     ipFamilyPolicy: SingleStack, externalTrafficPolicy: Cluster, internalTrafficPolicy: Cluster, \
-                     sessionAffinity: None, ports: [{port: 80, protocol: TCP, targetPort: 80, nodePort: 30000}]}",
-                )
-                .expect("conforms"),
-            case("another node port")
-                .git("spec: {type: NodePort, ports: [{port: 80}]}")
-                .update_from(
-                    "spec: {type: NodePort, ports: [{port: 80, protocol: TCP, nodePort: 30000}]}",
-                    "spec: {type: NodePort, ports: [{port: 80, protocol: TCP, nodePort: 30001}]}",
-                )
-                .expect("drift spec.ports[port=80,protocol=\"TCP\"].nodePort | conforms")
-                .reverse("drift spec.ports[port=80,protocol=\"TCP\"].nodePort | conforms"),
-            case("a type that Git leaves out")
-                .git("spec: {ports: [{port: 80}]}")
-                .update_from(
-                    "spec: {type: ClusterIP, ports: [{port: 80, protocol: TCP}]}",
-                    "spec: {type: LoadBalancer, ports: [{port: 80, protocol: TCP}]}",
-                )
-                .expect("drift spec.type | conforms")
-                .reverse("conforms"),
-        ],
-    );
-}
-
-#[test]
-fn a_create_must_have_what_git_declares_and_no_sensitive_extras() {
-    table(
-        DEPLOYMENT,
-        [
-            case("as declared").git(STEP).create("=").expect("conforms").reverse("drift"),
-            case("another value")
-                .git("spec: {replicas: 3}")
-                .create("spec: {replicas: 4}")
-                .expect("drift spec.replicas"),
-            case("left out").git("spec: {paused: true}").create("spec: {}").expect("drift spec.paused"),
-            case("an extra value")
-                .git("spec: {replicas: 3}")
-                .create("spec: {replicas: 3, paused: true}")
-                .expect("conforms"),
-            case("a sidecar")
-                .git(STEP)
-                .create("spec: {template: {spec: {containers: [{name: a, image: i}, {name: b, image: j}]}}}")
-                .expect("drift spec.template.spec.containers[name=\"b\"] | conforms"),
-            case("the host's network")
-                .git(STEP)
-                .create("spec: {template: {spec: {hostNetwork: true, containers: [{name: a, image: i}]}}}")
-                .expect("drift spec.template.spec.hostNetwork | conforms"),
-            case("a label less")
-                .git("metadata: {labels: {a: b}}")
-                .create("metadata: {}")
-                .expect("drift metadata.labels[\"a\"]"),
-        ],
-    );
-    table(
-        CONFIG_MAP,
-        [
-            case("a key more").git("data: {a: x}").create("data: {a: x, b: y}").expect("drift data[\"b\"] | conforms"),
-            case("keys without values").git("data: {a: x, b: null}").create("data: {a: x, b: ''}").expect("conforms"),
-            case("keys without values, dropped").git("data: {a: x, b: null}").create("data: {a: x}").expect("conforms"),
-        ],
-    );
-    table(
-        "v1 PersistentVolumeClaim",
-        [
-            case("the server's own finalizer")
-                .git("spec: {accessModes: [ReadWriteOnce]}")
-                .create(
-                    "metadata: {finalizers: [kubernetes.io/pvc-protection]}\nspec: {accessModes: [ReadWriteOnce], \
-                     volumeMode: Filesystem, storageClassName: fast}",
-                )
-                .expect("conforms")
-                .reverse("drift"),
-            case("another finalizer")
-                .git("spec: {accessModes: [ReadWriteOnce]}")
-                .create("metadata: {finalizers: [example.com/hold]}\nspec: {accessModes: [ReadWriteOnce]}")
-                .expect("drift metadata.finalizers | conforms"),
         ],
     );
 }

@@ -1,4 +1,4 @@
-//! Look-alikes of honest writers.
+//! Writes that look like those of exempt writers and have to be denied.
 
 use serde_json::json;
 

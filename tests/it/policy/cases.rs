@@ -1,4 +1,4 @@
-//! A case: a write by somebody that the recordings lack, and the verdict that it deserves.
+//! A case: a write that the recordings lack, and the verdict that it must get.
 
 use crate::harness::evaluator::Evaluator;
 use crate::harness::reviews::Review;

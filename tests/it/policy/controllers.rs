@@ -1,4 +1,4 @@
-//! Controllers, operators and clouds at their work.
+//! Writes of controllers, operators, clouds and GitOps tools, none of which may be denied.
 
 use serde_json::{Value, json};
 

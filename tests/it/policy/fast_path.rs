@@ -1,5 +1,4 @@
-//! Most writes of a cluster are controllers': they are answered before an
-//! object is parsed.
+//! Most writes in a cluster are controllers': they are answered before an object is parsed.
 
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::decode;

@@ -1,5 +1,4 @@
-//! The words that people read: denials in the terminal, warnings, and what is
-//! left in the API server's audit log.
+//! The texts that people read: denials in the terminal, warnings, and annotations in the audit log.
 
 use crate::harness::evaluator::{COMMIT, Evaluated, Evaluator};
 use crate::harness::reviews::{Review, recorded_action, review_of, review_of_yaml, set_at};

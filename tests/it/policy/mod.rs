@@ -1,5 +1,4 @@
-//! Verdicts and answers: honest writers that nobody may deny, look-alikes that
-//! must be denied, modes, messages, break-glass.
+//! Verdicts and answers: writers that are never denied, attempts to bypass that are, modes, messages, break-glass.
 
 mod break_glass;
 mod bypass;

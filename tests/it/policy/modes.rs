@@ -1,4 +1,4 @@
-//! The verdict first, the mode after: what the configuration makes of verdicts.
+//! The verdict first, the mode after: how the configuration turns verdicts into answers.
 
 use std::sync::Arc;
 

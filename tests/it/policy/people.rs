@@ -1,4 +1,4 @@
-//! People at work beside Git, and on the way back to it.
+//! What people may do: restore what Git declares, operate, and clean up.
 
 use serde_json::json;
 

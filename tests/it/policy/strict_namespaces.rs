@@ -1,4 +1,4 @@
-//! Namespaces that take only what Git declares.
+//! Namespaces that accept only what Git declares.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What is answered, by mode, and to what cannot be judged.
+//! The answers of `serve`: by mode, and to what cannot be judged.
 
 use serde_json::{Value, json};
 

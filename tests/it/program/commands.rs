@@ -1,4 +1,4 @@
-//! The other commands, and what they say to wrong use.
+//! The other commands, and their errors.
 
 use base64::Engine as _;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Changes under a steady load: nothing is lost.
+//! A shutdown, a new certificate and a new mode under a steady load: no answer is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

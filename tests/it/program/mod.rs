@@ -1,5 +1,4 @@
-//! The program as it is run: `serve` over real TLS, on recorded reviews and a
-//! real repository; `certs`; `demo`.
+//! The program as it is run: `serve` over TLS, with recorded reviews and a Git repository; the other commands.
 
 // Clippy takes only the functions marked as tests for tests, not what they call.
 // Counts are whole, and what a test waits for may be large.

@@ -1,4 +1,4 @@
-//! Owners that only the cluster knows, asked for by the running program.
+//! Owners that are looked up in the cluster by the running program.
 
 use std::net::SocketAddr;
 use std::path::Path;

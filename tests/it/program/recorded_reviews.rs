@@ -1,5 +1,4 @@
-//! Every recorded review of a real API server, judged by the program itself and
-//! held against the answer recorded beside it.
+//! Every recorded review of a real API server, judged by `driftwall check`: the answer is the recorded one.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What changes while it serves: Git and the configuration.
+//! What changes while `serve` runs: commits and the configuration.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! A source that is rendered, from the commit to the words of a denial.
+//! A source that is rendered, from the commit to the denial.
 
 use std::path::Path;
 

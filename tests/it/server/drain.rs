@@ -1,4 +1,4 @@
-//! Ending in order, and at once.
+//! Draining on the first signal, ending at once on the second.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

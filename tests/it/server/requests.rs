@@ -1,4 +1,4 @@
-//! What a request gets for an answer.
+//! The answer to each sort of request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

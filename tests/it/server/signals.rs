@@ -1,5 +1,4 @@
-//! Signals, in a process of their own: whoever listens for one takes it from
-//! all, and the other tests share this one.
+//! Signals, in a process of their own: a listener takes a signal from the whole process, which the other tests share.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Certificates: read at the start, taken over later, and asked of clients.
+//! Certificates: loaded at the start, reloaded, and required of clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +66,7 @@ async fn an_invalid_certificate_is_refused_once_and_the_old_one_kept() {
     assert_eq!(shown(&server, server.trusting_client()).await, certificate_der(&server.pair));
     server.mount.swap(&[("tls.crt", "half a certif")]);
     server.wait_for_metric(REFUSED, 2.0).await;
-    // Some further looks: what was told once is not told again.
+    // Several more checks: the same certificate is reported once.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(server.metric(REFUSED).await, Some(2.0));
     assert_eq!(shown(&server, server.trusting_client()).await, certificate_der(&server.pair));

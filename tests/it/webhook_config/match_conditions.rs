@@ -1,5 +1,5 @@
-//! The `matchConditions` of the registration, evaluated: whom they leave out is
-//! exempt by identity, in every review that a real API server sent.
+//! The `matchConditions` of the webhook configuration, evaluated: whoever they leave out is exempt by identity, in
+//! every review that a real API server sent.
 
 use std::collections::BTreeMap;
 

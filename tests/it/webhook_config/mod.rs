@@ -1,4 +1,5 @@
-//! The ValidatingWebhookConfiguration: its rules and its match conditions.
+//! The ValidatingWebhookConfiguration: its rules, its match conditions, and what others change about it.
 
+mod live_state;
 mod match_conditions;
 mod rules;

@@ -1,19 +1,15 @@
-//! The registration made from a snapshot: what a real API server would take,
-//! and which writes it asks about.
+//! The webhook configuration made from a snapshot: it is valid in its API, and its rules select the right writes.
 
 use std::collections::BTreeMap;
 
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::{
-    APPLIED_ANNOTATION, Endpoint, FAILURE_POLICY_ANNOTATION, LiveState, Plurals, WebhookParameters, applied_hash,
-    build, kinds_in_several_versions, live_state, preserve_failure_policies,
-};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, build, kinds_in_several_versions};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
 
 use crate::harness::snapshots;
 
-const GIT: &str = "
+pub(super) const GIT: &str = "
 {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: prod}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: prod}}
@@ -32,11 +28,11 @@ spec: {group: a.example, names: {kind: Widget, plural: widgetry}, scope: Namespa
 {apiVersion: a.example/v2, kind: Widget, metadata: {name: web, namespace: prod}}
 ";
 
-fn snapshot(git: &str) -> Snapshot {
+pub(super) fn snapshot(git: &str) -> Snapshot {
     snapshots::snapshot(None, git)
 }
 
-fn settings() -> WebhookParameters {
+pub(super) fn settings() -> WebhookParameters {
     WebhookParameters {
         name: "driftwall".into(),
         labels: BTreeMap::new(),
@@ -305,119 +301,4 @@ fn break_glasses_are_reviewed_in_every_namespace_and_never_blocked() {
     assert_eq!((&*glass.name, glass.failure_policy.as_deref()), ("break-glass.driftwall.io", Some("Ignore")));
     assert!(glass.namespace_selector.as_ref().unwrap().match_expressions.is_none());
     assert!(glass.match_conditions.is_none());
-}
-
-// === how a live one stands ===
-
-/// Good enough to tell texts apart.
-fn digest(text: &str) -> String {
-    text.to_owned()
-}
-
-/// As driftwall applied it.
-fn applied(registration: Value) -> Value {
-    let mut applied = registration;
-    applied["metadata"]["annotations"][APPLIED_ANNOTATION] = applied_hash(&applied, digest).into();
-    applied
-}
-
-fn wanted() -> Value {
-    applied(build(&snapshot(GIT), &WebhookParameters { strict_namespaces: None, ..settings() }))
-}
-
-#[test]
-fn a_change_by_somebody_else_is_described() {
-    type Edit = fn(&mut Value);
-    let cases: [(Edit, &str); 12] = [
-        (|it| drop(it["webhooks"][0]["rules"].as_array_mut().unwrap().remove(0)), "is missing"),
-        (
-            |it| it["webhooks"][1]["rules"][0]["operations"] = json!(["DELETE"]),
-            "rules of strict.driftwall.io: */* * (CREATE) is missing",
-        ),
-        (
-            |it| it["webhooks"][1]["rules"][0]["scope"] = "Cluster".into(),
-            "rules of strict.driftwall.io: */* * (CREATE) is added",
-        ),
-        (
-            |it| it["webhooks"][0]["namespaceSelector"]["matchExpressions"][0]["values"] = json!(["wall", "prod"]),
-            "namespaceSelector of writes.driftwall.io is changed",
-        ),
-        (
-            |it| it["webhooks"][0]["namespaceSelector"]["matchLabels"] = json!({"a": "b"}),
-            "namespaceSelector of writes.driftwall.io is changed",
-        ),
-        (|it| it["webhooks"][0]["objectSelector"] = json!({"matchLabels": {"a": "b"}}), "objectSelector of writes"),
-        (
-            |it| it["webhooks"][0]["matchConditions"][0]["expression"] = "false".into(),
-            "matchConditions of writes.driftwall.io is changed",
-        ),
-        (|it| it["webhooks"][0]["timeoutSeconds"] = 1.into(), "timeoutSeconds of writes.driftwall.io is 1, not 5"),
-        (|it| it["webhooks"][0]["clientConfig"]["service"]["name"] = "x".into(), "clientConfig of writes.driftwall.io"),
-        (|it| it["webhooks"][0]["matchPolicy"] = "Exact".into(), "matchPolicy of writes.driftwall.io is changed"),
-        (|it| drop(it["webhooks"].as_array_mut().unwrap().remove(1)), "webhook strict.driftwall.io is missing"),
-        (
-            |it| it["webhooks"].as_array_mut().unwrap().push(json!({"name": "another.example"})),
-            "webhook another.example is not driftwall's",
-        ),
-    ];
-    for (edit, words) in cases {
-        let mut live = wanted();
-        edit(&mut live);
-        let LiveState::Modified(what) = live_state(Some(&live), &wanted(), digest) else { panic!("{words}") };
-        assert!(what.iter().any(|one| one.contains(words)), "{words} is not in {what:?}");
-    }
-}
-
-#[test]
-fn what_others_may_set_is_no_modification() {
-    type Edit = fn(&mut Value);
-    let cases: [(Edit, LiveState); 6] = [
-        (|_| {}, LiveState::InSync),
-        (|it| it["webhooks"][0]["clientConfig"]["caBundle"] = "T1RIRVI=".into(), LiveState::InSync),
-        (|it| it["webhooks"].as_array_mut().unwrap().reverse(), LiveState::InSync),
-        (|it| it["webhooks"][0]["aLaterField"] = "x".into(), LiveState::InSync),
-        (|it| it["metadata"]["labels"]["team"] = "a".into(), LiveState::InSync),
-        (|it| it["metadata"]["annotations"][APPLIED_ANNOTATION] = "x".into(), LiveState::Outdated),
-    ];
-    for (edit, expected) in cases {
-        let mut live = wanted();
-        edit(&mut live);
-        assert_eq!(live_state(Some(&live), &wanted(), digest), expected);
-    }
-    assert_eq!(live_state(None, &wanted(), digest), LiveState::Absent);
-    let mut other = wanted();
-    other["webhooks"][0]["timeoutSeconds"] = 9.into();
-    other["metadata"]["annotations"][APPLIED_ANNOTATION] = "0:as another version of driftwall noted it".into();
-    assert_eq!(live_state(Some(&other), &wanted(), digest), LiveState::Outdated);
-    let before = applied(build(&snapshot("{apiVersion: v1, kind: Secret, metadata: {name: a}}"), &settings()));
-    assert_eq!(live_state(Some(&before), &wanted(), digest), LiveState::Outdated, "as driftwall left it");
-}
-
-/// Failure policies: configured when driftwall last applied, live, configured now, and the one to apply.
-struct PolicyCase {
-    configured_before: &'static str,
-    live: &'static str,
-    configured: &'static str,
-    expected: &'static str,
-}
-
-#[test]
-fn an_operators_failure_policy_counts_until_the_configuration_changes() {
-    for PolicyCase { configured_before, live: live_policy, configured, expected } in [
-        PolicyCase { configured_before: "Ignore", live: "Ignore", configured: "Ignore", expected: "Ignore" },
-        PolicyCase { configured_before: "Ignore", live: "Fail", configured: "Ignore", expected: "Fail" },
-        PolicyCase { configured_before: "Ignore", live: "Fail", configured: "Fail", expected: "Fail" },
-        PolicyCase { configured_before: "Ignore", live: "Ignore", configured: "Fail", expected: "Fail" },
-        PolicyCase { configured_before: "Fail", live: "Ignore", configured: "Fail", expected: "Ignore" },
-        PolicyCase { configured_before: "Fail", live: "Fail", configured: "Ignore", expected: "Ignore" },
-    ] {
-        let mut live = wanted();
-        live["metadata"]["annotations"][FAILURE_POLICY_ANNOTATION] = configured_before.into();
-        live["webhooks"][0]["failurePolicy"] = live_policy.into();
-        let failure_policy = if configured == "Fail" { "Fail" } else { "Ignore" };
-        let mut wanted = build(&snapshot(GIT), &WebhookParameters { failure_policy, ..settings() });
-        let kept = preserve_failure_policies(&mut wanted, &live);
-        assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{configured_before} {live_policy} {configured}");
-        assert_eq!(kept.is_empty(), expected == configured, "{kept:?}");
-    }
 }

@@ -1,4 +1,4 @@
-//! A repository to be mirrored.
+//! A Git repository for a server to offer.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What a revision may be, and how it moves.
+//! What a revision can be, and how it moves.
 
 use driftwall::source::FetchError;
 

@@ -1,5 +1,4 @@
-//! Secrets are seen nowhere: not in errors, not in what shows a mirror, not in
-//! the log at its finest, not on the disk.
+//! Secrets are seen nowhere: not in errors, not in debug output, not in the log at its finest level, not on the disk.
 
 use std::fmt::Write as _;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Host keys and keys of users.
+//! Host keys and the keys of users.
 
 use std::process::Command;
 
@@ -53,7 +53,7 @@ fn the_host_key_must_be_a_known_one() {
     assert!(matches!(error, FetchError::HostKeyChanged { .. }), "{error}");
     assert!(error.to_string().contains(&sshd.fingerprint("ed25519")), "{error}");
 
-    // The server has no key of the known kind any more: it shows another, which is told.
+    // The server has no key of the known kind any more: it presents another one, which is reported.
     let error = knowing("kind", &format!("[127.0.0.1]:{} ecdsa-sha2-nistp521 AAAA", sshd.port)).unwrap_err();
     assert!(matches!(error, FetchError::HostKeyChanged { .. }) && error.to_string().contains("SHA256:"), "{error}");
 

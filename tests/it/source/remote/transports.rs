@@ -1,4 +1,4 @@
-//! The same repository reached in each way.
+//! The same repository over each transport.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Servers that go, come back, break off, or say nothing.
+//! Servers that go away, come back, break off, or do not answer.
 
 use std::io::Read as _;
 use std::net::TcpListener;

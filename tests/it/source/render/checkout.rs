@@ -1,4 +1,4 @@
-//! What is written to the disk, and what never is.
+//! What is written to the disk for a rendering, and what never is.
 
 use crate::source::render::fixtures::{CONFIG_MAP, Repo, objects, real_programs, with_script};
 

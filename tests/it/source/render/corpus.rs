@@ -1,5 +1,4 @@
-//! A whole application, as its makers publish it: plain, and in many combinations
-//! of kustomize components.
+//! A published application: as plain manifests, and in many combinations of its kustomize components.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -79,7 +78,7 @@ components: {paths:?}
         for (ours, kubectls) in ours.into_iter().zip(&by_kubectl) {
             assert_eq!(ours, kubectls, "{components:?}");
         }
-        places_are_right(&repo, &rendered, components);
+        check_locations(&repo, &rendered, components);
     }
     eprintln!("the slowest render took {} ms", slowest.as_millis());
 }
@@ -88,9 +87,8 @@ fn name(object: &Value) -> String {
     format!("{} {}", object["kind"], object["metadata"]["name"])
 }
 
-/// Every object stands in a file of the repository, and every line that is told
-/// has the field that it is told of.
-fn places_are_right(repo: &Repo, rendered: &driftwall::source::render::Rendered, components: &[&str]) {
+/// Checks that every object has a file in the repository, and that the line of every field contains the field.
+fn check_locations(repo: &Repo, rendered: &driftwall::source::render::Rendered, components: &[&str]) {
     let mut exact = 0;
     for (file, object) in objects(rendered) {
         let text = std::fs::read_to_string(repo.root().join(&**file)).unwrap();

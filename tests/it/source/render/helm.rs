@@ -1,4 +1,4 @@
-//! Charts: with the real program.
+//! Helm charts, rendered with the real program.
 
 use std::process::Command;
 

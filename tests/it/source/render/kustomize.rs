@@ -1,4 +1,4 @@
-//! Kustomizations: where their fields stand, and what they may not name.
+//! Kustomizations: the location of their fields, and what they may not refer to.
 
 use driftwall::source::render::{Programs, RenderOptions, plan};
 use driftwall_core::desired::ObjectKey;

@@ -1,5 +1,4 @@
-//! Rendering: kustomizations and charts with the real programs, and everything
-//! that can go wrong with programs that are not.
+//! Rendering: kustomizations and charts with the real programs, and misbehaving programs in their place.
 
 mod checkout;
 mod corpus;

@@ -1,5 +1,4 @@
-//! Programs that hang, print without end, or look around: scripts in the place
-//! of the real ones.
+//! Programs that hang, print without end, or inspect their environment: scripts in place of the real ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
