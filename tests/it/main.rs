@@ -8,6 +8,7 @@ mod common;
 mod deploy;
 mod desired;
 mod diff;
+mod docs;
 mod harness;
 mod policy;
 mod program;
