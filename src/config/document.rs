@@ -66,7 +66,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Rc<Node>, Problem> {
         return Err(whole_file("the file is UTF-16; save it as UTF-8"));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
         Problem { line: clamp(line), ..whole_file("the file is not UTF-8; save it in that encoding") }
     })?;
     Reader::default().document(text.strip_prefix('\u{feff}').unwrap_or(text))

@@ -170,8 +170,8 @@ fn each_problem_of_a_source_is_told_with_line_key_and_what_would_be_right() {
         assert!(found[0].message.contains(words), "{text}: {found:?}");
         assert_plain(&found[0].message);
     }
-    let many: String = (0..137).map(|index| format!("  - name: s{index}\n    repo: /r\n")).collect();
-    let found = problems(format!("sources:\n{many}  - name: last\n    repo: ftp://h/r\n"));
+    let many: Vec<_> = (0..137).map(|index| format!("  - name: s{index}\n    repo: /r\n")).collect();
+    let found = problems(format!("sources:\n{many}  - name: last\n    repo: ftp://h/r\n", many = many.concat()));
     assert_eq!((found[0].line, &*found[0].key), (277, "sources[137].repo"), "{found:?}");
 }
 
@@ -247,7 +247,9 @@ fn no_slip_of_the_pen_brings_a_library_s_sentence_to_the_user() {
             }
             let found = problems(format!("{}{slip}{rest}", &text[..at]));
             refused += usize::from(!found.is_empty());
-            found.iter().for_each(|problem| assert_plain(&problem.message));
+            for problem in found {
+                assert_plain(&problem.message);
+            }
         }
     }
     assert!(refused > 200, "{refused}");

@@ -43,7 +43,7 @@ fn aliases_cannot_blow_a_file_up() {
     assert_eq!(problems.len(), 1);
     assert!(problems[0].message.starts_with("there are more than 250,000 values"), "{problems:?}");
 
-    let chain: String = (1..300).map(|index| format!("x{index}: &a{index} [*a{}]\n", index - 1)).collect();
-    let problems = super::problems(format!("{SOURCES}x0: &a0 [1]\n{chain}"));
+    let chain: Vec<_> = (1..300).map(|index| format!("x{index}: &a{index} [*a{}]\n", index - 1)).collect();
+    let problems = super::problems(format!("{SOURCES}x0: &a0 [1]\n{}", chain.concat()));
     assert!(problems[0].message.starts_with("the nesting is too deep"), "{problems:?}");
 }
