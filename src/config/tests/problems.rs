@@ -148,7 +148,7 @@ fn each_problem_is_told_with_line_key_and_what_would_be_right() {
 const OF_SOURCES: &[Broken] = &[
     broken("name: a", 2, "sources[0].repo", "add it, such as `repo: https://example.org/acme/gitops.git`"),
     broken("name: ''\n    repo: /r", 2, "sources[0].name", "this is empty; write text, such as prod"),
-    broken("name: a\n    repo: ftp://h/r", 3, "sources[0].repo", "`ftp://h/r` is no address of a repository: "),
+    broken("name: a\n    repo: ftp://h/r", 3, "sources[0].repo", "`ftp://h/r`: write a path, file:///path, "),
     broken("name: a\n    repo: https://h", 3, "sources[0].repo", "it names no repository after the host"),
     broken("name: a\n    repo: /r\n    path: ../x", 4, "sources[0].path", "leads out of the repository; write"),
     broken("name: a\n    repo: /r\n    auth: {tokenFile: t}", 4, "sources[0].auth", "this one is on this machine"),
