@@ -82,7 +82,7 @@ pub enum ClusterAccess {
 impl Config {
     /// Reads a configuration file. Relative paths in it are relative to its folder.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
-        let bytes = std::fs::read(file).map_err(|error| ConfigError::read(file, &error))?;
+        let bytes = std::fs::read(file).map_err(|reason| ConfigError::Read { file: file.to_owned(), reason })?;
         Self::parse(&bytes, file)
     }
 

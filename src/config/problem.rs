@@ -19,8 +19,8 @@ pub enum ConfigError {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
-        reason: String,
+        /// Why, as the operating system says it.
+        reason: std::io::Error,
     },
 }
 
@@ -46,24 +46,13 @@ impl fmt::Display for Problem {
 }
 
 impl ConfigError {
-    /// A file that cannot be read.
-    pub(super) fn read(file: &Path, error: &std::io::Error) -> Self {
-        let reason = match error.kind() {
-            std::io::ErrorKind::IsADirectory => "it is a folder; name a file".into(),
-            std::io::ErrorKind::NotFound => "there is no such file".into(),
-            std::io::ErrorKind::PermissionDenied => "this user may not read it".into(),
-            _ => error.to_string(),
-        };
-        Self::Read { file: file.to_owned(), reason }
-    }
-
     /// All that is wrong, a line each: `FILE:LINE: KEY: what is wrong`.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Invalid { file, problems } => {
                 problems.iter().map(|problem| format!("{}:{problem}", file.display())).collect()
             }
-            Self::Read { file, reason } => vec![format!("{}: {reason}", file.display())],
+            Self::Read { file, reason } => vec![format!("{}: failed to read it: {reason}", file.display())],
         }
     }
 }

@@ -248,10 +248,13 @@ impl<'a> Expected<'a> {
     /// What would be right.
     fn words(&self) -> String {
         match self {
-            Self::Choice(choices) => joined(choices, "or"),
+            Self::Choice(choices) => match choices.as_slice() {
+                [one, other] => format!("{one} or {other}"),
+                choices => format!("one of {}", choices.join(", ")),
+            },
             Self::List(_) => "a list".into(),
             Self::Mapping(object) => match object.get("properties").and_then(Value::as_object) {
-                Some(properties) => format!("a mapping; its keys are {}", joined(&current_keys(properties), "and")),
+                Some(properties) => format!("a mapping; its keys are {}", joined(&current_keys(properties))),
                 None => "a mapping".into(),
             },
             Self::Number { min, max } if *min == i64::from(i32::MIN) && *max == i64::from(i32::MAX) => {
@@ -299,7 +302,7 @@ fn mismatch(node: &Node, expected: &[Expected<'_>], schema: &Value) -> String {
 fn unknown_key(key: &str, properties: &Map<String, Value>) -> String {
     match nearest(key, properties.keys().map(String::as_str)) {
         Some(nearest) => format!("there is no such key; did you mean `{nearest}`?"),
-        None => format!("there is no such key; the keys here are {}", joined(&current_keys(properties), "and")),
+        None => format!("there is no such key; the keys here are {}", joined(&current_keys(properties))),
     }
 }
 
@@ -334,11 +337,11 @@ fn example(schema: &Value) -> Option<String> {
     }
 }
 
-fn joined(words: &[&str], last: &str) -> String {
+fn joined(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [word] => (*word).to_owned(),
-        [words @ .., word] => format!("{} {last} {word}", words.join(", ")),
+        [words @ .., word] => format!("{} and {word}", words.join(", ")),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Files that cannot be used: the line, the key and the words of each.
 
-use std::path::Path;
-
 use super::{SOURCES, parse, problems};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 
 /// What is wrong with `text`, which follows the sources on line 1: at `line` and `key`, with these `words`.
 struct Broken {
@@ -17,7 +15,7 @@ const fn broken(text: &'static str, line: u32, key: &'static str, words: &'stati
     Broken { text, line, key, words }
 }
 
-const CLASSES: &str = "write gitops, control plane, autoscaler, controller, workload or person";
+const CLASSES: &str = "write one of gitops, control plane, autoscaler, controller, workload, person";
 const NO_ADDRESS: &str = "is no address; write an IP address and a port, such as 0.0.0.0:8443";
 const NO_DURATION: &str = "is no duration; write one such as 30s, 5m or 1h";
 const QUOTES: &str = "a quotation mark is not closed; write it at the end of the text, too";
@@ -39,21 +37,26 @@ const KEYS: &[Broken] = &[
 ];
 
 const TYPES: &[Broken] = &[
-    broken("mode: block", 2, "mode", "`block` cannot be used here; write enforce, warn or audit"),
-    broken("mode: Enforce", 2, "mode", "did you mean `enforce`? Write enforce, warn or audit"),
-    broken("mode:", 2, "mode", "nothing is written here; write enforce, warn or audit"),
-    broken("mode: [audit]", 2, "mode", "this is a list; write enforce, warn or audit"),
+    broken("mode: block", 2, "mode", "`block` cannot be used here; write one of enforce, warn, audit"),
+    broken("mode: Enforce", 2, "mode", "did you mean `enforce`? Write one of enforce, warn, audit"),
+    broken("mode:", 2, "mode", "nothing is written here; write one of enforce, warn, audit"),
+    broken("mode: [audit]", 2, "mode", "this is a list; write one of enforce, warn, audit"),
     broken("listen: [a]", 2, "listen", "this is a list; write text, such as 0.0.0.0:8443"),
     broken("drain:", 2, "drain", "nothing is written here; write text, such as 10s"),
     broken("events: maybe", 2, "events", "`maybe` cannot be used here; write true or false"),
     broken("git: 30s", 2, "git", "this is text; write a mapping; its keys are dataDir, poll, refreshAfter and "),
     broken("git:", 2, "git", "nothing is written here; write a mapping; its keys are "),
     broken("presets: argocd", 2, "presets", "this is text; write a list, such as [argocd, cert-manager]"),
-    broken("presets: [argo]", 2, "presets[0]", "`argo` cannot be used here; write argo-rollouts, argocd, "),
+    broken("presets: [argo]", 2, "presets[0]", "`argo` cannot be used here; write one of argo-rollouts, argocd, "),
     broken("presets:\n  - argocd\n  - fluxx", 4, "presets[1]", "did you mean `flux`?"),
     broken("actors:\n  - users: [a]\n    class: boss", 4, "actors[0].class", CLASSES),
     broken("modes: [{mode: audit, actors: [people]}]", 2, "modes[0].actors[0]", CLASSES),
-    broken("unmanaged: perhaps", 2, "unmanaged", "`perhaps` cannot be used here; write allow, warn or deny, or a list"),
+    broken(
+        "unmanaged: perhaps",
+        2,
+        "unmanaged",
+        "`perhaps` cannot be used here; write one of allow, warn, deny, or a list",
+    ),
     broken("extras: [deny]", 2, "extras[0]", "this is text; write a mapping; its keys are answer and namespaces"),
     broken("onError: warn", 2, "onError", "`warn` cannot be used here; write allow or deny"),
     broken("registration: {port: 0}", 2, "registration.port", "write a whole number from 1 to 65535, such as 443"),
@@ -212,7 +215,7 @@ fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
 
     let error = parse(text).unwrap_err();
     let words = "failed to use the configuration: /etc/driftwall.yaml:1: mode: `off` cannot be used here; write \
-                 enforce, warn or audit (and 3 more: see `driftwall config check /etc/driftwall.yaml`)";
+                 one of enforce, warn, audit (and 3 more: see `driftwall config check /etc/driftwall.yaml`)";
     assert_eq!(error.to_string(), words);
     let lines = error.lines();
     assert_eq!(lines.len(), 4);
@@ -220,16 +223,13 @@ fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_without_jargon() {
-    let error = |file: &Path| match Config::read(file) {
-        Err(error @ ConfigError::Read { .. }) => error,
-        other => panic!("{other:?}"),
-    };
+fn a_file_that_cannot_be_read_is_told_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("driftwall.yaml");
-    assert_eq!(error(&missing).lines(), [format!("{}: there is no such file", missing.display())]);
-    let words = format!("failed to read the configuration {}: it is a folder; name a file", folder.path().display());
-    assert_eq!(error(folder.path()).to_string(), words);
+    let error = Config::read(&missing).unwrap_err();
+    let words = "No such file or directory (os error 2)";
+    assert_eq!(error.to_string(), format!("failed to read the configuration {}: {words}", missing.display()));
+    assert_eq!(error.lines(), [format!("{}: failed to read it: {words}", missing.display())]);
 }
 
 /// Slips anywhere in a whole configuration: told in our words, and never as a fault of driftwall's own.
