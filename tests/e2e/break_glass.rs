@@ -1,4 +1,4 @@
-//! A BreakGlass through its whole life, and the Events that driftwall records.
+//! A `BreakGlass` through its whole life, and the Events that driftwall records.
 
 use crate::cluster::{TestCluster, test_cluster};
 use crate::kubectl::CommandResult;
@@ -6,7 +6,7 @@ use crate::kubectl::CommandResult;
 const PATCH: &str = r#"kubectl patch deployment python-app-prod -n prod --patch '{"spec":{"replicas": 7}}'"#;
 const DRY: &str = "kubectl scale deployment python-app-prod -n prod --replicas=7 --dry-run=server 2>&1";
 
-/// Alice may create a BreakGlass. Bob may write to Deployments, and not that.
+/// Alice may create a `BreakGlass`. Bob may write to Deployments, and not that.
 fn prepared() -> Option<TestCluster> {
     let mut cluster = test_cluster()?;
     // A new replica, which has not used up its rate limit of Events.
@@ -26,7 +26,7 @@ fn prepared() -> Option<TestCluster> {
     Some(cluster)
 }
 
-/// Whether a dry run is warned about as drift that no BreakGlass allows.
+/// Whether a dry run is warned about as drift that no `BreakGlass` allows.
 fn is_enforced(out: &str) -> bool {
     out.contains("Git says 3") && !out.contains("allowed by BreakGlass")
 }
@@ -120,10 +120,8 @@ fn a_break_glass_without_effect_is_refused_with_what_is_missing() {
     assert!(!no_reason.succeeded && no_reason.stderr.contains("spec.reason: it is missing: say why"), "{no_reason:?}");
     let nobody = cluster.alice(&manifest("nobody", near).replace("users: [alice]", "users: []"));
     // An API server that knows validation rules refuses by those of the CustomResourceDefinition, before driftwall.
-    let words = match cluster.apis.keeps_field("x-kubernetes-validations") {
-        true => "say for whom: users or groups",
-        false => "it names nobody",
-    };
+    let is_refused_by_crd = cluster.apis.keeps_field("x-kubernetes-validations");
+    let words = if is_refused_by_crd { "say for whom: users or groups" } else { "it names nobody" };
     assert!(!nobody.succeeded && nobody.stderr.contains(words), "{nobody:?}");
     cluster.alice(&manifest("good", near)).expect_success();
     let edit = "kubectl patch bg good -n prod --type=merge -p '{\"spec\": {\"reason\": \"other\"}}'";

@@ -265,14 +265,14 @@ const ATTEMPTS: [Attempt; 35] = [
 ];
 
 /// An autoscaler of alice's whose target Git does not declare.
-const CREATE_AUTOSCALER: &str = r#"kubectl get hpa aimed -n prod >/dev/null 2>&1 || kubectl create -f - <<END
+const CREATE_AUTOSCALER: &str = r"kubectl get hpa aimed -n prod >/dev/null 2>&1 || kubectl create -f - <<END
 apiVersion: autoscaling/v1
 kind: HorizontalPodAutoscaler
 metadata: {name: aimed, namespace: prod}
 spec:
   maxReplicas: 9
   scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: nothing}
-END"#;
+END";
 
 #[test]
 fn every_known_attempt_to_bypass_driftwall_is_denied() {

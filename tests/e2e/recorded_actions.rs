@@ -17,7 +17,7 @@ struct Action {
 /// Actions that need an autoscaler at work, which is tested in `autoscaling`.
 const LEFT_OUT: [&str; 3] = ["hpa-scale-up", "hpa-scale-down", "edit-undeclared-while-hpa-scaled"];
 
-/// What `kubectl create job --from=cronjob/nightly` sends, where the server has CronJobs only in a version that
+/// What `kubectl create job --from=cronjob/nightly` sends, where the server has `CronJob`s only in a version that
 /// kubectl does not ask for.
 const JOB_FROM_CRON_JOB: &str = r#"of() { kubectl get cronjob nightly -n prod -o jsonpath="{$1}"; }
     printf '{"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "manual", "namespace": "prod",

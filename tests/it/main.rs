@@ -1,6 +1,7 @@
 //! Everything that needs no control plane, a module for each room.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test may fail by a panic")]
 #![allow(clippy::float_cmp, clippy::large_futures)]
+#![allow(clippy::too_many_lines, reason = "a table is as long as its cases")]
 
 mod arrows;
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! What driftwall may do in a cluster, and who may create a BreakGlass.
+//! What driftwall may do in a cluster, and who may create a `BreakGlass`.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -119,7 +119,7 @@ impl Review {
     }
 
     /// The same object, created.
-    pub(crate) fn as_create(self) -> Self {
+    pub(crate) fn into_create(self) -> Self {
         self.with_request(|request| {
             request["operation"] = "CREATE".into();
             request["oldObject"] = Value::Null;
@@ -127,14 +127,14 @@ impl Review {
     }
 
     /// The same object, deleted.
-    pub(crate) fn as_delete(self) -> Self {
+    pub(crate) fn into_delete(self) -> Self {
         self.with_request(|request| {
             request["operation"] = "DELETE".into();
             request["object"] = Value::Null;
         })
     }
 
-    pub(crate) fn as_dry_run(self) -> Self {
+    pub(crate) fn into_dry_run(self) -> Self {
         self.with_request(|request| request["dryRun"] = true.into())
     }
 }

@@ -1,4 +1,4 @@
-//! Break-glass: which BreakGlass is valid, what it covers, and what users are told of it.
+//! Break-glass: which `BreakGlass` is valid, what it covers, and what users are told of it.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn object(namespace: &str, spec: &Value) -> Value {
 
 fn no_edit(_: &mut Value) {}
 
-/// What a review is answered while this BreakGlass exists, at this time.
+/// What a review is answered while this `BreakGlass` exists, at this time.
 fn ask(review: &Review, namespace: &str, spec: &Value, now: &str, edit: impl FnOnce(&mut Policy)) -> Evaluated {
     let glass = BreakGlass::from_stored(&object(namespace, spec), FOUR_HOURS).unwrap();
     let break_glasses = ActiveBreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses: vec![glass] };
@@ -310,7 +310,7 @@ fn one_that_is_not_valid_is_denied_with_what_is_missing() {
     ] {
         let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
         let created =
-            review_of_yaml("breakglasses", yaml).with_object(|object| object["spec"] = spec.clone()).as_create();
+            review_of_yaml("breakglasses", yaml).with_object(|object| object["spec"] = spec.clone()).into_create();
         for policy in [Policy::default(), Policy { mode: Mode::Audit, ..Policy::default() }] {
             let got = refusal(&created, &policy);
             match (got, expected) {
@@ -336,7 +336,7 @@ fn its_spec_cannot_be_changed_and_it_can_be_deleted() {
     assert!(
         refusal(&longer, &policy).unwrap().contains("a BreakGlass cannot be changed: delete it and create another")
     );
-    assert_eq!(refusal(&made.as_delete(), &policy), None);
+    assert_eq!(refusal(&made.into_delete(), &policy), None);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn a_controller_may_change_only_its_own_fields() {
         case("a pipeline widens a rule of a Role", recorded_action("role-escalate").by("ci/deployer"), "drift"),
         case(
             "a workload deletes an object of Git",
-            review_of("services", "python-app-prod").as_delete().by("ci/deployer"),
+            review_of("services", "python-app-prod").into_delete().by("ci/deployer"),
             "drift",
         ),
         case(
@@ -192,11 +192,11 @@ fn a_person_may_not_do_what_controllers_may() {
             },
             "drift",
         ),
-        case("a person deletes a Job that runs", review_of_declared("jobs", "Job").as_delete(), "drift"),
+        case("a person deletes a Job that runs", review_of_declared("jobs", "Job").into_delete(), "drift"),
         case(
             "a person deletes all of a kind",
             {
-                review_of("deployments", "python-app-prod").as_delete().with_request(|request| {
+                review_of("deployments", "python-app-prod").into_delete().with_request(|request| {
                     request.as_object_mut().unwrap().remove("name");
                 })
             },
@@ -232,7 +232,7 @@ fn restoring_one_field_does_not_cover_changing_another() {
         case(
             "a person creates again with a host's network",
             review_of("deployments", "python-app-prod")
-                .as_create()
+                .into_create()
                 .with_object(|new| set_at(new, "/spec/template/spec/hostNetwork", true.into())),
             "drift",
         ),
@@ -245,9 +245,13 @@ fn nobody_aims_an_autoscaler_or_canary_at_a_declared_object() {
     let autoscaler =
         || keda_autoscaler().by("alice").with_both(|object| remove_at(object, "/metadata/ownerReferences"));
     assert_denied(vec![
-        case("a person aims an autoscaler", autoscaler().as_create(), "drift"),
+        case("a person aims an autoscaler", autoscaler().into_create(), "drift"),
         case("a person re-aims an autoscaler", autoscaler().with_old_object(aimed_elsewhere), "drift"),
-        case("a person aims a vertical autoscaler", review_of_yaml("verticalpodautoscalers", VPA).as_create(), "drift"),
+        case(
+            "a person aims a vertical autoscaler",
+            review_of_yaml("verticalpodautoscalers", VPA).into_create(),
+            "drift",
+        ),
         case(
             "a person wakes a vertical autoscaler that only recommended",
             {
@@ -256,9 +260,9 @@ fn nobody_aims_an_autoscaler_or_canary_at_a_declared_object() {
             },
             "drift",
         ),
-        case("a person aims a ScaledObject", review_of_yaml("scaledobjects", SCALED).as_create(), "drift"),
-        case("a person aims a Canary", review_of_yaml("canaries", CANARY).as_create(), "drift"),
-        case("a person aims a Rollout", review_of_yaml("rollouts", ROLLOUT).as_create(), "drift"),
+        case("a person aims a ScaledObject", review_of_yaml("scaledobjects", SCALED).into_create(), "drift"),
+        case("a person aims a Canary", review_of_yaml("canaries", CANARY).into_create(), "drift"),
+        case("a person aims a Rollout", review_of_yaml("rollouts", ROLLOUT).into_create(), "drift"),
     ]);
 }
 

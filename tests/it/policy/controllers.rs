@@ -77,7 +77,7 @@ fn operators_manage_what_they_created_and_set_finalizers_and_owners() {
             },
             "unmanaged",
         ),
-        case("an operator deletes what it made", operator_statefulset().as_delete(), "unmanaged"),
+        case("an operator deletes what it made", operator_statefulset().into_delete(), "unmanaged"),
         case(
             "an operator adds its finalizer to an object of Git",
             review_of_declared("postgreses", "Postgres")
@@ -135,7 +135,7 @@ fn operators_manage_what_they_created_and_set_finalizers_and_owners() {
 #[test]
 fn autoscalers_may_scale_declared_objects() {
     assert_allowed(vec![
-        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().as_create(), "unmanaged")
+        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().into_create(), "unmanaged")
             .preset("keda"),
         case(
             "KEDA changes its autoscaler",
@@ -297,7 +297,7 @@ fn unknown_gitops_tools_may_write_what_git_declares() {
         ),
         case(
             "it creates what Git says",
-            review_of("deployments", "python-app-prod").by("prod/tenant").with_object(marks).as_create(),
+            review_of("deployments", "python-app-prod").by("prod/tenant").with_object(marks).into_create(),
             "conforms",
         ),
         case(

@@ -11,7 +11,7 @@ use serde_json::json;
 /// A request for the token of `namespace/name`, by the API server's own form.
 fn request(account: &str) -> Review {
     let (namespace, name) = account.split_once('/').unwrap();
-    review_of("deployments", "web").as_create().subresource("token").with_request(|request| {
+    review_of("deployments", "web").into_create().subresource("token").with_request(|request| {
         let kind = json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"});
         let resource = json!({"group": "", "version": "v1", "resource": "serviceaccounts"});
         (request["kind"], request["requestKind"]) = (kind.clone(), kind);
@@ -77,7 +77,7 @@ fn the_mode_applies_to_token_requests_as_to_all_drift() {
         let Evaluated { verdict, outcome: got, .. } = evaluator.evaluate(&review);
         assert_eq!((verdict, got), (Verdict::Drift, outcome));
     }
-    let dry = evaluator().evaluate(&review.as_dry_run());
+    let dry = evaluator().evaluate(&review.into_dry_run());
     assert_eq!(dry.outcome, Outcome::Warn);
     assert!(dry.warnings().iter().all(|line| line.chars().count() < 120), "{:?}", dry.warnings());
 }
@@ -98,19 +98,19 @@ fn a_secret_that_would_receive_such_a_token_is_denied_too() {
         object["metadata"]["annotations"]["kubernetes.io/service-account.name"] = "other".into();
     };
     for (case, review, verdict) in [
-        ("made", argocd().as_create(), Verdict::Drift),
+        ("made", argocd().into_create(), Verdict::Drift),
         ("turned to it", argocd().with_old_object(other), Verdict::Drift),
         ("as it was", argocd(), Verdict::Unmanaged),
         ("turned away", argocd().with_object(other), Verdict::Unmanaged),
-        ("deleted", argocd().as_delete(), Verdict::Unmanaged),
-        ("by a pipeline", argocd().as_create().by("ci/deployer"), Verdict::Unmanaged),
-        ("another's", secret("argocd", token, "other").as_create(), Verdict::Unmanaged),
+        ("deleted", argocd().into_delete(), Verdict::Unmanaged),
+        ("by a pipeline", argocd().into_create().by("ci/deployer"), Verdict::Unmanaged),
+        ("another's", secret("argocd", token, "other").into_create(), Verdict::Unmanaged),
         (
             "of another namespace",
-            secret("prod", token, "argocd-application-controller").as_create(),
+            secret("prod", token, "argocd-application-controller").into_create(),
             Verdict::Unmanaged,
         ),
-        ("no token", secret("argocd", "Opaque", "argocd-application-controller").as_create(), Verdict::Unmanaged),
+        ("no token", secret("argocd", "Opaque", "argocd-application-controller").into_create(), Verdict::Unmanaged),
     ] {
         let answered = evaluator.evaluate(&review);
         assert_eq!(answered.verdict, verdict, "{case}: {answered:?}");

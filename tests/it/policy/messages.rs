@@ -76,7 +76,7 @@ fn the_denial_on_the_readme_reads_word_for_word() {
 
 #[test]
 fn every_field_shows_the_sent_value_gits_value_and_the_line() {
-    let deleted_many = review_of("deployments", "python-app-prod").as_delete().with_request(|request| {
+    let deleted_many = review_of("deployments", "python-app-prod").into_delete().with_request(|request| {
         request.as_object_mut().unwrap().remove("name");
     });
     let details = Evaluator::new("", &[]).evaluate(&deleted_many).response["status"]["details"].clone();
@@ -216,9 +216,9 @@ fn a_secrets_values_are_never_shown() {
         sends(json!({"token": {"aHVudGVyMg==": "hunter2"}})),
         sends(json!("hunter2")),
         sends(Value::Null),
-        review_of("secrets", "app-secret").as_delete(),
+        review_of("secrets", "app-secret").into_delete(),
         review_of("secrets", "app-secret")
-            .as_create()
+            .into_create()
             .with_object(|new| new["data"] = json!({"token": "aHVudGVyMg=="})),
     ] {
         let hard = evaluator().evaluate(&review);
@@ -278,7 +278,7 @@ fn names_with_control_characters_are_escaped() {
     )
     .with_request(|request| request["name"] = "a\u{9b}31m\u{202e}\n".into())
     .by("alice")
-    .as_create();
+    .into_create();
     let mut strict = Evaluator::new("", &[]);
     strict.policy.unmanaged = vec![driftwall_core::policy::NamespaceRule::new(&[], Outcome::Deny).unwrap()];
     let message = strict.evaluate(&role).message().to_owned();

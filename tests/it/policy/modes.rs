@@ -220,7 +220,7 @@ fn the_verdict_is_the_same_in_every_mode() {
         recorded_action("label-pod"),
         recorded_action("delete-crd"),
         recorded_action("equivalent-quantity"),
-        recorded_action("patch-replicas-7").as_dry_run(),
+        recorded_action("patch-replicas-7").into_dry_run(),
     ];
     let policies: [fn(&mut Policy); 7] = [
         |policy| policy.mode = Mode::Warn,
@@ -362,17 +362,17 @@ fn a_create_that_git_does_not_declare_is_answered_as_the_namespace_says() {
         );
         assert_eq!(
             evaluator
-                .evaluate(&cluster_wide.with_request(|request| request["namespace"] = "".into()).as_create())
+                .evaluate(&cluster_wide.with_request(|request| request["namespace"] = "".into()).into_create())
                 .outcome,
             Outcome::Allow
         );
         assert_eq!(
-            evaluator.evaluate(&unknown().as_dry_run()).outcome,
+            evaluator.evaluate(&unknown().into_dry_run()).outcome,
             expected.min(Outcome::Warn),
             "dry runs are warned at most"
         );
         assert_eq!(
-            evaluator.evaluate(&review_of("deployments", "web").as_create()).outcome,
+            evaluator.evaluate(&review_of("deployments", "web").into_create()).outcome,
             Outcome::Allow,
             "what Git knows is let in"
         );
@@ -498,7 +498,7 @@ fn a_dry_run_is_warned_unless_the_configuration_says_otherwise() {
             policy.mode = mode;
             policy.dry_run = dry_run.unwrap_or(policy.dry_run);
         });
-        assert_eq!(evaluator.evaluate(&drifts().as_dry_run()).outcome, expected, "{dry_run:?} {mode:?}");
+        assert_eq!(evaluator.evaluate(&drifts().into_dry_run()).outcome, expected, "{dry_run:?} {mode:?}");
         assert_eq!(evaluator.evaluate(&drifts()).outcome, mode.outcome(), "a real write is answered by the mode alone");
     }
 }

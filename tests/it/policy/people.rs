@@ -65,13 +65,13 @@ fn restoring_what_git_declares_is_always_allowed() {
         case(
             "a person takes a sidecar away again",
             front_deployment().with_old_object(|old| {
-                set_at(old, "/spec/template/spec/containers/-", json!({"name": "x", "image": "x"}))
+                set_at(old, "/spec/template/spec/containers/-", json!({"name": "x", "image": "x"}));
             }),
             "conforms",
         ),
         case(
             "a person creates again what was deleted",
-            review_of("deployments", "python-app-prod").as_create(),
+            review_of("deployments", "python-app-prod").into_create(),
             "conforms",
         ),
         case("a person undoes a rollout", recorded_action("rollout-undo-to-git"), "conforms"),
@@ -91,7 +91,7 @@ fn people_may_restart_reconcile_and_evict() {
             "conforms",
         ),
         case("kubectl rollout restart", recorded_action("rollout-restart"), "runtime"),
-        case("a finished Job is deleted", job().as_delete(), "runtime"),
+        case("a finished Job is deleted", job().into_delete(), "runtime"),
         case("a Pod is deleted", recorded_action("delete-pod"), "runtime"),
         case("a Pod is evicted", recorded_action("evict-pod"), "runtime"),
         case("a node is cordoned for a drain", recorded_action("drain"), "unmanaged"),
@@ -163,14 +163,18 @@ fn an_object_that_is_being_deleted_may_go() {
                 .by("ops/operator"),
             "conforms",
         ),
-        case("a terminating object is deleted once more", front_deployment().with_both(going).as_delete(), "conforms"),
+        case(
+            "a terminating object is deleted once more",
+            front_deployment().with_both(going).into_delete(),
+            "conforms",
+        ),
         case("a terminating Pod is labelled", pod, "conforms"),
         case(
             "a Namespace that is going is deleted once more",
             review_of_yaml("namespaces", "{apiVersion: v1, kind: Namespace, metadata: {name: argocd}}")
                 .with_request(|request| request["namespace"] = "argocd".into())
                 .with_both(going)
-                .as_delete(),
+                .into_delete(),
             "unmanaged",
         ),
     ]);

@@ -20,22 +20,22 @@ fn runtime_objects_are_allowed_in_a_strict_namespace() {
         object["metadata"]["ownerReferences"] = json!([owner]);
     };
     let cases = vec![
-        case("a workload takes a lease", review_of_yaml("leases", LEASE).as_create().by("prod/app"), "unmanaged"),
-        case("a workload writes an event", review_of_yaml("events", EVENT).as_create().by("prod/app"), "unmanaged"),
+        case("a workload takes a lease", review_of_yaml("leases", LEASE).into_create().by("prod/app"), "unmanaged"),
+        case("a workload writes an event", review_of_yaml("events", EVENT).into_create().by("prod/app"), "unmanaged"),
         case(
             "a workload writes a new event",
-            review_of_yaml("events", NEW_EVENT).as_create().by("prod/app"),
+            review_of_yaml("events", NEW_EVENT).into_create().by("prod/app"),
             "unmanaged",
         ),
-        case("a person's kubectl writes an event", review_of_yaml("events", EVENT).as_create(), "unmanaged"),
+        case("a person's kubectl writes an event", review_of_yaml("events", EVENT).into_create(), "unmanaged"),
         case(
             "a workload elects a leader by Endpoints",
-            review_of_yaml("endpoints", ENDPOINTS).as_create().by("prod/app"),
+            review_of_yaml("endpoints", ENDPOINTS).into_create().by("prod/app"),
             "unmanaged",
         ),
         case(
             "a workload mirrors EndpointSlices",
-            review_of_yaml("endpointslices", SLICE).as_create().by("mesh/mesh"),
+            review_of_yaml("endpointslices", SLICE).into_create().by("mesh/mesh"),
             "unmanaged",
         ),
         case(
@@ -44,21 +44,21 @@ fn runtime_objects_are_allowed_in_a_strict_namespace() {
                 "serviceaccounts",
                 "{apiVersion: v1, kind: ServiceAccount, metadata: {name: app, namespace: prod}}",
             )
-            .as_create()
+            .into_create()
             .subresource("token"),
             "runtime",
         ),
-        case("an operator makes a StatefulSet for a resource of Git", operator_statefulset().as_create(), "conforms"),
-        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().as_create(), "conforms")
+        case("an operator makes a StatefulSet for a resource of Git", operator_statefulset().into_create(), "conforms"),
+        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().into_create(), "conforms")
             .preset("keda"),
         case(
             "an operator makes a Secret that names its owner without calling it a controller",
-            review_of_yaml("secrets", SECRET).as_create().with_object(owned).by("postgres/operator"),
+            review_of_yaml("secrets", SECRET).into_create().with_object(owned).by("postgres/operator"),
             "conforms",
         ),
         case("Pods are evicted", recorded_action("evict-pod"), "runtime"),
         case("what is there already is changed", review_of_yaml("secrets", SECRET), "unmanaged"),
-        case("what is there already is deleted", review_of_yaml("secrets", SECRET).as_delete(), "unmanaged"),
+        case("what is there already is deleted", review_of_yaml("secrets", SECRET).into_delete(), "unmanaged"),
     ];
     assert_allowed(cases.into_iter().map(super::cases::WriteCase::strict).collect());
 }
@@ -73,17 +73,17 @@ fn undeclared_objects_are_denied_in_a_strict_namespace() {
         case("a person runs a Pod", recorded_action("run-pod"), "unmanaged"),
         case(
             "a pipeline creates a Secret",
-            review_of_yaml("secrets", SECRET).as_create().by("ci/deployer"),
+            review_of_yaml("secrets", SECRET).into_create().by("ci/deployer"),
             "unmanaged",
         ),
         case(
             "a person forges an owner",
             review_of_yaml("secrets", SECRET)
-                .as_create()
+                .into_create()
                 .with_object(|new| new["metadata"]["ownerReferences"] = forged),
             "unmanaged",
         ),
-        case("a person writes Endpoints", review_of_yaml("endpoints", ENDPOINTS).as_create(), "unmanaged"),
+        case("a person writes Endpoints", review_of_yaml("endpoints", ENDPOINTS).into_create(), "unmanaged"),
     ];
     assert_denied(cases.into_iter().map(super::cases::WriteCase::strict).collect());
 }
