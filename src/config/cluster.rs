@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::file_format;
-use super::validate::{KeyProblem, duration, positive_duration};
+use super::values::{KeyProblem, duration, positive_duration};
 
 /// The serving certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +100,17 @@ pub(super) fn tls(written: file_format::Tls, folder: &Path) -> Result<TlsSetting
     let certificate = match (self_managed, cert_file, key_file) {
         (false, Some(cert), Some(key)) => CertificateSettings::Files { cert: folder.join(cert), key: folder.join(key) },
         (false, None, _) => {
-            return Err(problem("tls.certFile", "it is missing; give certFile and keyFile, or selfManaged: true"));
+            return Err(KeyProblem::new(
+                "tls.certFile",
+                "it is missing; give certFile and keyFile, or selfManaged: true",
+            ));
         }
-        (false, Some(_), None) => return Err(problem("tls.keyFile", "it is missing; give the key of certFile")),
+        (false, Some(_), None) => {
+            return Err(KeyProblem::new("tls.keyFile", "it is missing; give the key of certFile"));
+        }
         (true, None, None) => CertificateSettings::SelfManaged(validity(&ca_validity, &certificate_validity)?),
         (true, _, _) => {
-            return Err(problem(
+            return Err(KeyProblem::new(
                 "tls.selfManaged",
                 "driftwall creates the certificate itself with true; remove certFile and keyFile, or this",
             ));
@@ -120,10 +125,13 @@ fn validity(ca: &str, certificate: &str) -> Result<CertificateValidity, KeyProbl
         certificate: duration("tls.certificateValidity", certificate)?,
     };
     if validity.certificate < MIN_VALIDITY {
-        return Err(problem("tls.certificateValidity", "it is too short; write 10s or more, such as 2160h"));
+        return Err(KeyProblem::new("tls.certificateValidity", "it is too short; write 10s or more, such as 2160h"));
     }
     if validity.ca < validity.certificate {
-        return Err(problem("tls.caValidity", "it is shorter than certificateValidity; write as much, or more"));
+        return Err(KeyProblem::new(
+            "tls.caValidity",
+            "it is shorter than certificateValidity; write as much, or more",
+        ));
     }
     Ok(validity)
 }
@@ -141,7 +149,10 @@ pub(super) fn registration(written: file_format::Registration) -> Result<Webhook
         self_heal,
     } = written;
     if url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
-        return Err(problem("registration.url", "the API server calls webhooks by https:// only; write such a URL"));
+        return Err(KeyProblem::new(
+            "registration.url",
+            "the API server calls webhooks by https:// only; write such a URL",
+        ));
     }
     let failure_policy = match failure_policy {
         file_format::FailurePolicy::Fail => FailurePolicy::Fail,
@@ -164,8 +175,4 @@ pub(super) fn break_glass(written: &file_format::BreakGlass) -> Result<BreakGlas
     let file_format::BreakGlass { enabled, max_duration } = written;
     let max_duration = positive_duration("breakGlass.maxDuration", max_duration, "4h, or enabled: false")?;
     Ok(BreakGlassSettings { enabled: *enabled, max_duration })
-}
-
-fn problem(key: &str, message: &str) -> KeyProblem {
-    (key.to_owned(), message.to_owned())
 }

@@ -14,6 +14,7 @@ mod schema;
 mod sources;
 mod structure;
 mod validate;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use self::values::KeyProblem;
 use crate::source::SourceSpec;
 use driftwall_core::actor::ActorRules;
 use driftwall_core::policy::Policy;
@@ -101,6 +103,7 @@ impl Config {
 fn parse(text: &[u8], folder: &Path) -> Result<Config, Vec<Problem>> {
     let document = document::read(text).map_err(|problem| vec![problem])?;
     let (written, positions) = structure::read(&document)?;
-    validate::validate(written, folder)
-        .map_err(|problems| problems.into_iter().map(|(key, message)| positions.problem(&key, message)).collect())
+    validate::validate(written, folder).map_err(|problems| {
+        problems.into_iter().map(|KeyProblem { key, message }| positions.problem(&key, message)).collect()
+    })
 }

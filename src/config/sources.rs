@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file_format;
-use super::validate::KeyProblems;
+use super::values::KeyProblems;
 use crate::source::render::{HelmOptions, Programs, RenderMode, RenderOptions};
 use crate::source::{Address, Credentials, FileFilter, RemoteRepository, SourceSpec};
 

@@ -1,66 +1,23 @@
 //! From the file format to what is used: values get their meaning, and cannot be bad from then on.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
-
-use globset::{ErrorKind, Glob};
 
 use super::sources::SourceBuilder;
+use super::values::{KeyProblem, KeyProblems, address, duration, positive_duration};
 use super::{ClusterAccess, Config, cluster, file_format};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
 use driftwall_core::policy::{IgnoreRule, Mode, ModeRule, NamespaceRule, Policy};
 
-/// What is wrong with the value of a key: the key as the file format has it, and the words.
-pub(super) type KeyProblem = (String, String);
-
-/// Collects what is wrong, so that one run tells it all.
-#[derive(Default)]
-pub(super) struct KeyProblems(Vec<KeyProblem>);
-
-impl KeyProblems {
-    pub(super) fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        self.0.push((key.into(), message.into()));
-    }
-
-    /// The value, where there is one.
-    pub(super) fn check<T>(&mut self, result: Result<T, KeyProblem>) -> Option<T> {
-        result.map_err(|problem| self.0.push(problem)).ok()
-    }
-
-    /// The value of a key, where it can be made.
-    pub(super) fn check_at<T>(&mut self, key: &str, result: Result<T, impl ToString>) -> Option<T> {
-        self.check(result.map_err(|error| (key.to_owned(), error.to_string())))
-    }
-
-    /// Checks globs, each at its own place, in words of ours.
-    pub(super) fn check_globs(&mut self, key: &str, globs: &[String]) {
-        for (index, glob) in globs.iter().enumerate() {
-            self.check_glob(&format!("{key}[{index}]"), glob);
-        }
-    }
-
-    pub(super) fn check_glob(&mut self, key: &str, glob: &str) {
-        if let Err(error) = Glob::new(glob) {
-            self.add(key, format!("`{glob}` is no pattern: {}; write one such as prod-*", glob_message(&error)));
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-}
-
 /// Makes a configuration usable; what is wrong with it otherwise, at least one thing.
 pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<Config, Vec<KeyProblem>> {
     let mut problems = KeyProblems::default();
     let config = config(written, folder, &mut problems);
     match config {
-        Some(config) if problems.0.is_empty() => Ok(config),
-        _ => Err(problems.0),
+        Some(config) if problems.count() == 0 => Ok(config),
+        _ => Err(problems.into()),
     }
 }
 
@@ -253,39 +210,6 @@ fn source_specs(
         specs.extend(builder.build(&key, source, problems));
     }
     specs
-}
-
-fn address(key: &str, text: &str) -> Result<SocketAddr, KeyProblem> {
-    text.parse().map_err(|_| {
-        (key.to_owned(), format!("`{text}` is no address; write an IP address and a port, such as 0.0.0.0:8443"))
-    })
-}
-
-/// A duration of some length; `example` is one.
-pub(super) fn positive_duration(key: &str, text: &str, example: &str) -> Result<Duration, KeyProblem> {
-    let duration = duration(key, text)?;
-    if duration.is_zero() {
-        return Err((key.to_owned(), format!("it is zero; write a duration such as {example}")));
-    }
-    Ok(duration)
-}
-
-pub(super) fn duration(key: &str, text: &str) -> Result<Duration, KeyProblem> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-    parsed.ok_or_else(|| (key.to_owned(), format!("`{text}` is no duration; write one such as 30s, 5m or 1h")))
-}
-
-/// What is wrong with a glob.
-fn glob_message(error: &globset::Error) -> String {
-    match error.kind() {
-        ErrorKind::DanglingEscape => "it ends with a `\\`".into(),
-        ErrorKind::InvalidRange(from, to) => format!("its range {from}-{to} runs backwards"),
-        ErrorKind::NestedAlternates => "it has a `{` inside another".into(),
-        ErrorKind::UnclosedAlternates => "its `{` is not closed".into(),
-        ErrorKind::UnclosedClass => "its `[` is not closed".into(),
-        ErrorKind::UnopenedAlternates => "its `}` has no `{` before it".into(),
-        _ => "it is too large".into(),
-    }
 }
 
 impl From<file_format::Cluster> for ClusterAccess {

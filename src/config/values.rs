@@ -1,0 +1,96 @@
+//! Values of keys that are more than text, and what is wrong with those that cannot be used.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use globset::{ErrorKind, Glob};
+
+/// What is wrong with the value of a key; where the key is written comes to it later.
+#[derive(Debug)]
+pub(super) struct KeyProblem {
+    /// The key as the file format has it, never an old name.
+    pub(super) key: String,
+    pub(super) message: String,
+}
+
+/// Collects what is wrong, so that one run tells it all.
+#[derive(Default)]
+pub(super) struct KeyProblems(Vec<KeyProblem>);
+
+impl KeyProblem {
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+}
+
+impl KeyProblems {
+    pub(super) fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.0.push(KeyProblem::new(key, message));
+    }
+
+    /// The value, where there is one.
+    pub(super) fn check<T>(&mut self, result: Result<T, KeyProblem>) -> Option<T> {
+        result.map_err(|problem| self.0.push(problem)).ok()
+    }
+
+    /// The value of a key, where it can be made.
+    pub(super) fn check_at<T>(&mut self, key: &str, result: Result<T, impl ToString>) -> Option<T> {
+        self.check(result.map_err(|error| KeyProblem::new(key, error.to_string())))
+    }
+
+    /// Checks globs, each at its own place, in words of ours.
+    pub(super) fn check_globs(&mut self, key: &str, globs: &[String]) {
+        for (index, glob) in globs.iter().enumerate() {
+            self.check_glob(&format!("{key}[{index}]"), glob);
+        }
+    }
+
+    pub(super) fn check_glob(&mut self, key: &str, glob: &str) {
+        if let Err(error) = Glob::new(glob) {
+            self.add(key, format!("`{glob}` is no pattern: {}; write one such as prod-*", glob_message(&error)));
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+pub(super) fn address(key: &str, text: &str) -> Result<SocketAddr, KeyProblem> {
+    text.parse().map_err(|_| {
+        KeyProblem::new(key, format!("`{text}` is no address; write an IP address and a port, such as 0.0.0.0:8443"))
+    })
+}
+
+impl From<KeyProblems> for Vec<KeyProblem> {
+    fn from(problems: KeyProblems) -> Self {
+        problems.0
+    }
+}
+
+/// A duration of some length; `example` is one.
+pub(super) fn positive_duration(key: &str, text: &str, example: &str) -> Result<Duration, KeyProblem> {
+    let duration = duration(key, text)?;
+    if duration.is_zero() {
+        return Err(KeyProblem::new(key, format!("it is zero; write a duration such as {example}")));
+    }
+    Ok(duration)
+}
+
+pub(super) fn duration(key: &str, text: &str) -> Result<Duration, KeyProblem> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    parsed.ok_or_else(|| KeyProblem::new(key, format!("`{text}` is no duration; write one such as 30s, 5m or 1h")))
+}
+
+/// What is wrong with a glob.
+fn glob_message(error: &globset::Error) -> String {
+    match error.kind() {
+        ErrorKind::DanglingEscape => "it ends with a `\\`".into(),
+        ErrorKind::InvalidRange(from, to) => format!("its range {from}-{to} runs backwards"),
+        ErrorKind::NestedAlternates => "it has a `{` inside another".into(),
+        ErrorKind::UnclosedAlternates => "its `{` is not closed".into(),
+        ErrorKind::UnclosedClass => "its `[` is not closed".into(),
+        ErrorKind::UnopenedAlternates => "its `}` has no `{` before it".into(),
+        _ => "it is too large".into(),
+    }
+}
