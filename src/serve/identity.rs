@@ -187,7 +187,8 @@ impl ServingIdentity {
 
     async fn manage_certificates(&self) -> Infallible {
         match &self.certificates {
-            Some(certificates) => certificates.run(self.is_leader(), self.registered_ca.subscribe()).await,
+            // On the heap: the future is large.
+            Some(certificates) => Box::pin(certificates.run(self.is_leader(), self.registered_ca.subscribe())).await,
             None => std::future::pending().await,
         }
     }
