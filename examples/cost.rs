@@ -69,7 +69,7 @@ fn snapshot() -> anyhow::Result<Snapshot> {
         let reading = manifest::parse(name, &std::fs::read(path)?);
         files.push(Arc::new(FileContents::new(&name.into(), Some("prod"), reading.objects)?));
     }
-    Ok(Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), files))])?)
+    Ok(Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), files))]))
 }
 
 fn lines(name: &str) -> anyhow::Result<Vec<Value>> {

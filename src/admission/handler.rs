@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::events::{event_for, log};
+use super::recent_denials::RecentDenials;
 use crate::cluster::Recorder;
 use crate::server::{ReviewResponse, Reviewer};
 use crate::source::{SnapshotStore, SourcePoller, SourceStatus};
@@ -20,6 +21,7 @@ use driftwall_core::admission::{self, ReviewError, Status};
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
 };
+use driftwall_core::desired::{DisputedField, Uncertainty};
 use driftwall_core::policy::{
     ActiveBreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
     needs_self_check, self_check,
@@ -33,6 +35,7 @@ pub(crate) struct AdmissionHandler {
     lookup: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<ActiveBreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
+    recent_denials: RecentDenials,
     /// Writes of GitOps tools, compared with the snapshot after they were answered.
     self_checks: mpsc::Sender<Bytes>,
     /// The other end, until [`AdmissionHandler::run_self_checks`] takes it.
@@ -43,16 +46,15 @@ pub(crate) struct AdmissionHandler {
 /// GitOps tool's next sync writes the same again.
 const SELF_CHECK_QUEUE: usize = 256;
 
-/// How much of the deadline is kept for the answer itself when a source is refreshed first.
-const ANSWER_MARGIN: Duration = Duration::from_millis(100);
+/// How much of the deadline is kept for the answer itself when a source is refreshed
+/// first: a denial that comes too late lets the write in.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
 /// How reviews are answered; it can change between two of them.
 #[derive(Debug)]
 pub(crate) struct ReviewSettings {
     pub(crate) actors: ActorRules,
     pub(crate) policy: Policy,
-    /// A denial by a snapshot that is older than this refreshes the source first.
-    pub(crate) refresh_after: Duration,
     /// How long a review waits for that refresh at most.
     pub(crate) refresh_timeout: Duration,
     /// A snapshot that is older than this denies nothing.
@@ -89,6 +91,7 @@ impl AdmissionHandler {
             lookup,
             break_glasses: ArcSwapOption::empty(),
             recorder: ArcSwapOption::empty(),
+            recent_denials: RecentDenials::default(),
             self_checks,
             queued_self_checks: Mutex::new(Some(queued)),
         }
@@ -143,20 +146,27 @@ impl AdmissionHandler {
             tracing::debug!("Self-check queue full, write skipped");
         }
 
-        // The age takes a lock, the break-glass a clock: only where the answer may depend on them.
+        // Ages and break-glass take a clock: only where the answer may depend on them.
         let source = assessment.source.map(|source| source.name.as_str());
         let depends_on_git = source.is_some() || assessment.violation == Violation::CreateUndeclared;
-        let age = if depends_on_git { self.store.age(source) } else { None };
-        let is_older_than = |limit| age.is_some_and(|age| age > limit);
+        let age = if depends_on_git { snapshot.age(source, &write.namespace, self.store.now()) } else { None };
         let break_glasses =
             if depends_on_git || assessment.verdict == Verdict::Drift { self.break_glasses.load_full() } else { None };
         let break_glass = break_glasses.as_deref().map(|active| BreakGlassContext { active, now: Timestamp::now() });
-        let is_stale = is_older_than(settings.max_staleness);
+        // What is as old as nobody knows may be any age.
+        let is_stale = depends_on_git && age.is_none_or(|age| age > settings.max_staleness);
         let decision = decide(&write, &assessment, policy, DecisionContext { is_stale, age, break_glass });
 
         let is_denied_by_git = decision.outcome == Outcome::Deny && assessment.verdict != Verdict::Error;
-        let is_outdated = is_denied_by_git && is_older_than(settings.refresh_after);
-        if is_final || !is_outdated {
+        // A commit that is being read may settle what is uncertain now.
+        let is_loading = matches!(assessment.uncertainty, Some(Uncertainty::NewerCommitLoading(_)));
+        let mut refresh_first = None;
+        if !is_final && (is_denied_by_git || is_loading) && !self.recent_denials.contains(&write, &assessment) {
+            refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
+        } else {
+            if is_denied_by_git && is_final {
+                self.recent_denials.insert(&write, &assessment);
+            }
             log(&write, &assessment, &decision);
             if let Some(recorder) = &*self.recorder.load()
                 && let Some(event) = event_for(&write, &assessment, &decision)
@@ -166,7 +176,7 @@ impl AdmissionHandler {
         }
         Attempt {
             response: response(&write.uid, assessment.verdict, assessment.class.as_str(), &decision),
-            refresh_first: is_outdated.then(|| RefreshFirst { source: source.map(str::to_owned) }),
+            refresh_first,
         }
     }
 
@@ -190,8 +200,12 @@ impl AdmissionHandler {
         let ReviewSettings { actors, policy, .. } = &**settings;
         let context = EvaluationContext { snapshot: &snapshot, actors, policy, cluster: &*self.lookup };
         let Ok(write) = admission::decode(body) else { return };
-        for Disagreement { source, object, field } in self_check(&write, context) {
-            let user = &write.user.name;
+        for Disagreement { source, commit, field } in self_check(&write, context) {
+            let DisputedField { object, path } = field.clone();
+            if !self.store.dispute(&source, commit, field) {
+                continue;
+            }
+            let (user, field) = (&write.user.name, path);
             tracing::warn!(%source, %object, %field, %user, "Field disputed by a GitOps tool, no denial by it");
         }
     }
@@ -244,28 +258,27 @@ fn response(uid: &str, verdict: Verdict, actor: &'static str, decision: &Decisio
 
 impl Health for AdmissionHandler {
     fn waiting_sources(&self) -> Vec<String> {
-        let statuses = self.store.statuses().into_iter();
-        statuses.filter(|status| status.commit.is_none()).map(|status| status.name).collect()
+        if self.store.is_ready() { Vec::new() } else { self.store.unsettled_sources() }
     }
 
     fn sources(&self) -> Vec<SourceHealth> {
-        let snapshot = self.store.snapshot();
-        let statuses = self.store.statuses().into_iter();
-        statuses.map(|status| source_health(snapshot.disputed_fields_of(&status.name).collect(), status)).collect()
+        self.store.statuses().into_iter().map(source_health).collect()
     }
 }
 
-fn source_health(disputed_fields: Vec<String>, status: SourceStatus) -> SourceHealth {
-    let SourceStatus { name, repo, revision, commit, objects, last_synced, polls, error } = status;
+fn source_health(status: SourceStatus) -> SourceHealth {
+    let SourceStatus { name, repo, revision, commit, objects, age, polls, error, .. } = status;
+    let (disputed_fields, contested_objects) = (status.disputed_fields, status.contested_objects);
     SourceHealth {
         name,
         repo,
         revision,
         commit: commit.unwrap_or_default(),
         objects,
-        age: last_synced.map(|synced| synced.elapsed()),
+        age,
         polls,
         error,
         disputed_fields,
+        contested_objects,
     }
 }

@@ -2,5 +2,6 @@
 
 mod events;
 mod handler;
+mod recent_denials;
 
 pub(crate) use handler::{AdmissionHandler, ReviewSettings};

@@ -17,5 +17,9 @@ pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
         let loaded = loaded.with_context(|| format!("failed to read the source {}", spec.name))?;
         contents.push(loaded.contents);
     }
-    Ok(Snapshot::new(contents)?)
+    let snapshot = Snapshot::new(contents);
+    for contest in snapshot.contests() {
+        anstream::eprintln!("driftwall: {contest}; it is warned about, never denied");
+    }
+    Ok(snapshot)
 }

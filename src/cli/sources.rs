@@ -43,6 +43,8 @@ struct SourceStatus {
     age_seconds: Option<f64>,
     error: Option<String>,
     disputed_fields: Vec<String>,
+    #[serde(default)]
+    contested_objects: Vec<String>,
 }
 
 impl Sources {
@@ -88,6 +90,9 @@ fn print_problems(out: &mut impl std::io::Write, source: &SourceStatus) -> std::
     let (red, yellow) = (AnsiColor::Red.on_default(), AnsiColor::Yellow.on_default());
     if let Some(error) = &source.error {
         writeln!(out, "  {red}error{red:#}  {error}")?;
+    }
+    for object in &source.contested_objects {
+        writeln!(out, "  {yellow}contested{yellow:#} {object}")?;
     }
     for field in &source.disputed_fields {
         writeln!(out, "  {yellow}disputed{yellow:#}  a GitOps tool writes another value to {field}")?;

@@ -61,8 +61,8 @@ pub struct Config {
     pub presets: Vec<String>,
     /// How often sources are polled.
     pub poll_interval: Duration,
-    /// How long ago a source may have been polled for a denial; it is polled once more otherwise.
-    pub refresh_after: Duration,
+    /// Whether `git.refreshAfter` is given, which has no effect.
+    pub has_refresh_after: bool,
     /// How long a denial waits for that poll.
     pub refresh_timeout: Duration,
     /// How long ago a source may have been polled for a denial to be made by it at all.

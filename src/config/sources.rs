@@ -6,6 +6,7 @@ use super::file_format;
 use super::values::KeyProblems;
 use crate::source::render::{HelmOptions, Programs, RenderMode, RenderOptions};
 use crate::source::{Address, Credentials, FileFilter, RemoteRepository, SourceSpec};
+use driftwall_core::desired::NamespaceScope;
 
 /// Makes sources, with what they all share.
 pub(super) struct SourceBuilder<'a> {
@@ -34,6 +35,7 @@ impl<'a> SourceBuilder<'a> {
         if path.split('/').any(|part| part == "..") {
             problems.add(format!("{key}.path"), format!("`{path}` leads out of the repository; write a path in it"));
         }
+        problems.check_globs(&format!("{key}.namespaces"), &source.namespaces);
         problems.check_globs(&format!("{key}.include"), include);
         problems.check_globs(&format!("{key}.exclude"), exclude);
         let has_globs = !include.is_empty() || !exclude.is_empty();
@@ -44,7 +46,9 @@ impl<'a> SourceBuilder<'a> {
         }
         let address = problems.check_at(&format!("{key}.repo"), Address::parse(repo, self.folder))?;
         let files = FileFilter::new(include.clone(), exclude.clone()).ok()?;
+        let scope = NamespaceScope::new(source.namespaces.clone()).ok()?;
         let local = SourceSpec {
+            scope,
             // Whoever chooses files means plain ones.
             render: self.render(source, has_globs),
             files,

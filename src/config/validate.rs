@@ -76,7 +76,10 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let registration = problems.check(cluster::registration(registration));
     let break_glass = problems.check(cluster::break_glass(&break_glass));
     let poll_interval = problems.check(positive_duration("git.poll", &git.poll, "30s"));
-    let refresh_after = problems.check(duration("git.refreshAfter", &git.refresh_after));
+    let has_refresh_after = git.refresh_after.is_some();
+    if let Some(text) = &git.refresh_after {
+        problems.check(duration("git.refreshAfter", text))?;
+    }
     let refresh_timeout = problems.check(duration("git.refreshTimeout", &git.refresh_timeout));
     let max_staleness = problems.check(duration("maxStaleness", &max_staleness));
     let drain = problems.check(duration("drain", &drain));
@@ -96,7 +99,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         policy,
         presets,
         poll_interval: poll_interval?,
-        refresh_after: refresh_after?,
+        has_refresh_after,
         refresh_timeout: refresh_timeout?,
         max_staleness: max_staleness?,
         drain: drain?,

@@ -26,5 +26,6 @@ pub mod go_duration;
 pub mod manifest;
 pub mod message;
 pub mod policy;
+pub mod source_state;
 pub mod text;
 pub mod webhook_config;

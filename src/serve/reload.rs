@@ -188,7 +188,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         mut policy,
         presets: _,
         poll_interval,
-        refresh_after,
+        has_refresh_after,
         refresh_timeout,
         max_staleness,
         drain,
@@ -196,12 +196,14 @@ fn partition(config: Config, audit_only: bool) -> Partition {
     if audit_only {
         policy.mode = Mode::Audit;
     }
+    if has_refresh_after {
+        tracing::warn!("Key git.refreshAfter has no effect: every denial is preceded by a sync");
+    }
     let strict_namespaces = policy.strict_namespaces();
     Partition {
         review: ReviewSettings {
             actors,
             policy,
-            refresh_after,
             refresh_timeout,
             max_staleness,
             max_break_glass_duration: break_glass.max_duration,

@@ -61,6 +61,18 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// Whether another try may succeed with the same commit: the fault is of the
+    /// moment (a time-out, a killed program, a full disk), not of the commit.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Fetch { .. } | Self::Git { .. } => true,
+            Self::Render { reason, .. } => reason.is_transient(),
+            Self::InvalidFiles { .. } | Self::PathNotFound { .. } | Self::TooManyFiles { .. } => false,
+        }
+    }
+}
+
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {

@@ -10,10 +10,12 @@ use tokio::task::JoinSet;
 
 use super::error::SourceError;
 use super::load::{LoadedCommit, load};
-use super::revision::{latest_commit, mirrored_commit};
-use super::snapshot_store::{SnapshotStore, SyncResult};
+use super::revision::{latest_commit, mirrored_commit, record_good_commit};
+use super::snapshot_store::{Restored, SnapshotStore};
 use super::spec::SourceSpec;
 use crate::jitter;
+use driftwall_core::desired::Affected;
+use driftwall_core::source_state::{SourceEvent, UnreadableCommit};
 
 /// Keeps a [`SnapshotStore`] in step with its sources. Dropping it ends that.
 #[derive(Debug)]
@@ -29,14 +31,15 @@ struct Worker {
     store: Arc<SnapshotStore>,
     /// The newest commit that was read, good or broken.
     last_attempted: Mutex<Option<String>>,
-    /// How many syncs have ended.
-    completed_syncs: watch::Sender<u64>,
-    /// Whether a sync is under way, or about to begin.
-    sync_requested: AtomicBool,
+    /// When the last sync that has ended began.
+    last_sync: watch::Sender<Option<Instant>>,
     wake: Notify,
     /// Ends fetches and renderings that are under way.
     cancel: Arc<AtomicBool>,
 }
+
+/// A server is asked at most this often, however many denials wait for it.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A source that fails is tried at least this often.
 const MAX_BACKOFF: Duration = Duration::from_mins(5);
@@ -52,8 +55,7 @@ impl SourcePoller {
                 source: source.clone(),
                 store: Arc::clone(store),
                 last_attempted: Mutex::new(loaded.map(|loaded| loaded.contents.source.commit.clone())),
-                completed_syncs: watch::Sender::new(0),
-                sync_requested: AtomicBool::new(false),
+                last_sync: watch::Sender::default(),
                 wake: Notify::new(),
                 cancel: Arc::default(),
             }));
@@ -77,8 +79,8 @@ impl SourcePoller {
         }
     }
 
-    /// Syncs a source (all, for `None`) now and waits for it, at most `timeout`.
-    /// All that wait share one sync. One that has ended after `since` suffices.
+    /// Waits, at most `timeout`, for a sync of a source (all, for `None`) that began
+    /// after `since`. All that wait share one.
     pub async fn refresh(&self, source: Option<&str>, since: Instant, timeout: Duration) {
         let mut waits = JoinSet::new();
         for worker in &self.workers {
@@ -86,7 +88,7 @@ impl SourcePoller {
                 waits.spawn(Arc::clone(worker).wait_for_sync(since));
             }
         }
-        // After the time-out the review is answered; the sync itself goes on.
+        // After the time-out nobody waits any more; the sync itself goes on.
         let _ = tokio::time::timeout(timeout, waits.join_all()).await;
     }
 }
@@ -103,95 +105,116 @@ impl Worker {
     async fn run(self: Arc<Self>, interval: Duration) {
         let mut failures = 0;
         loop {
-            self.sync_requested.store(true, Ordering::SeqCst);
+            let began = Instant::now();
             let worker = Arc::clone(&self);
-            let is_reached = tokio::task::spawn_blocking(move || worker.sync()).await;
-            self.sync_requested.store(false, Ordering::SeqCst);
-            self.completed_syncs.send_modify(|count| *count += 1);
-            failures = if matches!(is_reached, Ok(true)) { 0 } else { failures + 1 };
+            let has_succeeded = tokio::task::spawn_blocking(move || worker.sync()).await;
+            self.last_sync.send_replace(Some(began));
+            failures = if matches!(has_succeeded, Ok(true)) { 0 } else { failures + 1 };
             let wait = interval.saturating_mul(1 << failures.min(8)).min(MAX_BACKOFF.max(interval));
             tokio::select! {
                 // Up to a tenth more or less, so that the replicas do not all ask the server at once.
                 () = tokio::time::sleep(jitter::between(wait.mul_f64(0.9), wait.mul_f64(1.1))) => {}
-                () = self.wake.notified() => {}
+                () = self.wake.notified() => tokio::time::sleep_until((began + MIN_INTERVAL).into()).await,
             }
         }
     }
 
-    /// Waits for a sync to end: the one that is under way, or one that begins now.
+    /// Waits for the end of a sync that began after `since`.
     async fn wait_for_sync(self: Arc<Self>, since: Instant) {
-        let mut completed = self.completed_syncs.subscribe();
-        let before = *completed.borrow_and_update();
-        if !self.sync_requested.swap(true, Ordering::SeqCst) {
-            // No sync is under way, perhaps because one has just ended.
-            if self.store.last_synced(&self.source).is_some_and(|synced| synced > since) {
-                self.sync_requested.store(false, Ordering::SeqCst);
+        let mut last_sync = self.last_sync.subscribe();
+        loop {
+            if last_sync.borrow_and_update().is_some_and(|began| began > since) {
                 return;
             }
+            // A sync that is under way began before: another follows it. Where one began
+            // after `since`, this asks for one more than is needed.
             self.wake.notify_one();
+            // An error would mean that the sender is gone, and `self` holds it.
+            let _ = last_sync.changed().await;
         }
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = completed.wait_for(|count| *count > before).await;
     }
 
     /// Loads the commit that the revision names, if it is another than before;
-    /// whether the source was reached.
+    /// whether the source is in step afterwards.
     fn sync(&self) -> bool {
         let mut last_attempted = self.last_attempted.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match latest_commit(&self.source, &self.cancel) {
-            Err(error) => match self.load_mirrored(&mut last_attempted) {
-                Some(loaded) => SyncResult::Mirrored(loaded, error),
-                None => SyncResult::Unreachable(error),
-            },
-            Ok(commit) if last_attempted.as_ref() == Some(&commit) => SyncResult::Unchanged,
+        let Some(state) = self.store.state(&self.source) else { return true };
+        if last_attempted.is_none() && state.contents.is_none() {
+            self.restore(&mut last_attempted);
+        }
+        let is_known = |commit: &String| last_attempted.as_ref() == Some(commit) && !state.is_to_retry();
+        let event = match latest_commit(&self.source, &self.cancel) {
+            Err(error) => SourceEvent::Unreachable(error.to_string()),
+            Ok(commit) if is_known(&commit) => SourceEvent::Unchanged,
             Ok(commit) => {
+                self.store.record(&self.source, SourceEvent::Loading(commit.clone()));
+                let loaded = self.load(&commit);
                 *last_attempted = Some(commit.clone());
-                match self.load(&commit) {
+                match loaded {
                     Ok(loaded) => {
                         let (source, objects) = (&self.source.name, loaded.contents.len());
                         tracing::info!(%source, %commit, objects, "Commit read");
-                        SyncResult::Loaded(Arc::new(loaded))
+                        record_good_commit(&self.source, &commit);
+                        let error_before = state.error().map(str::to_owned);
+                        self.store.set_loaded(&self.source, Arc::new(loaded), None);
+                        self.log_change(error_before);
+                        return true;
                     }
-                    Err(error) => SyncResult::Broken(error),
+                    Err(error) => SourceEvent::Unreadable(unreadable(commit, &error)),
                 }
             }
         };
-        let is_reached = !matches!(result, SyncResult::Unreachable(_) | SyncResult::Mirrored(..));
-        let error_before = self.error();
-        self.store.record(&self.source, result);
-        self.log_change(error_before.as_deref());
-        is_reached
+        if self.cancel.load(Ordering::SeqCst) {
+            // The configuration has changed: what was cut short says nothing of the source.
+            return true;
+        }
+        let is_in_step = match &event {
+            SourceEvent::Unreachable(_) => false,
+            SourceEvent::Unreadable(commit) => !commit.is_transient,
+            _ => true,
+        };
+        self.store.record(&self.source, event);
+        self.log_change(state.error().map(str::to_owned));
+        is_in_step
     }
 
     fn load(&self, commit: &str) -> Result<LoadedCommit, SourceError> {
         load(&self.source, commit, self.store.loaded(&self.source).as_deref(), &self.cancel)
     }
 
-    /// What the mirror holds, where nothing has been read yet: after a restart
-    /// while the server is unreachable, driftwall continues from there.
-    fn load_mirrored(&self, last_attempted: &mut Option<String>) -> Option<Arc<LoadedCommit>> {
-        if last_attempted.is_some() {
-            return None;
-        }
-        let commit = mirrored_commit(&self.source)?;
-        let loaded = self.load(&commit).ok()?;
-        tracing::warn!(source = %self.source.name, %commit, "Source unreachable, using its mirror");
+    /// Begins with what the mirror holds, before the server is asked: it may be
+    /// away, or its newest commit broken.
+    fn restore(&self, last_attempted: &mut Option<String>) {
+        let Some((commit, age)) = mirrored_commit(&self.source) else { return };
+        // A mirror that cannot be read is no news: the sync that follows will say what is wrong.
+        let Ok(loaded) = self.load(&commit) else { return };
+        tracing::info!(source = %self.source.name, %commit, ?age, "Commit read from the mirror");
         *last_attempted = Some(commit);
-        Some(Arc::new(loaded))
+        // The store's clock begins with the program, and so does the age.
+        let age = age.map(|age| age.saturating_sub(self.store.now()));
+        self.store.set_loaded(&self.source, Arc::new(loaded), Some(Restored { age }));
     }
 
     /// Logs an error when it appears or changes, not at every poll.
-    fn log_change(&self, before: Option<&str>) {
+    fn log_change(&self, before: Option<String>) {
         let source = &self.source.name;
         match self.error() {
-            Some(error) if before != Some(error.as_str()) => tracing::error!(%source, %error, "Source not updated"),
+            Some(error) if before.as_ref() != Some(&error) => tracing::error!(%source, %error, "Source not updated"),
             None if before.is_some() => tracing::info!(%source, "Source recovered"),
             _ => {}
         }
     }
 
     fn error(&self) -> Option<String> {
-        let status = self.store.statuses().into_iter().find(|status| status.name == self.source.name)?;
-        status.error
+        self.store.state(&self.source)?.error().map(str::to_owned)
     }
+}
+
+fn unreadable(commit: String, error: &SourceError) -> UnreadableCommit {
+    let affects = match error {
+        SourceError::InvalidFiles { changed, .. } if !changed.is_empty() => Affected::Files(changed.clone()),
+        // What the commit changes is not known: it may be any file.
+        _ => Affected::All,
+    };
+    UnreadableCommit { commit, error: error.to_string(), affects, is_transient: error.is_transient() }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use git2::{Repository, RepositoryOpenFlags};
+use git2::{Oid, Repository, RepositoryOpenFlags};
 
 use super::error::SourceError;
 use super::libgit2;
@@ -25,11 +26,19 @@ pub fn latest_commit(source: &SourceSpec, cancel: &Arc<AtomicBool>) -> Result<St
     }
 }
 
-/// The commit that a source's mirror holds, without asking the server; `None`
-/// where there is no mirror yet.
-pub(super) fn mirrored_commit(source: &SourceSpec) -> Option<String> {
-    let commit = source.mirror()?.mirrored_commit()?;
-    Some(commit.to_string())
+/// The newest commit of a source's mirror that could be read, else its newest, and
+/// the age of the mirror, without asking the server; `None` where there is no mirror yet.
+pub(super) fn mirrored_commit(source: &SourceSpec) -> Option<(String, Option<Duration>)> {
+    let mirror = source.mirror()?;
+    let commit = mirror.good_commit().or_else(|| mirror.mirrored_commit())?;
+    Some((commit.to_string(), mirror.age()))
+}
+
+/// Remembers beside the mirror, if there is one, that a commit could be read.
+pub(super) fn record_good_commit(source: &SourceSpec, commit: &str) {
+    if let (Some(mirror), Ok(commit)) = (source.mirror(), Oid::from_str(commit)) {
+        mirror.record_good_commit(commit);
+    }
 }
 
 /// The commit that a source's revision names in the repository on this machine.

@@ -1,24 +1,27 @@
-//! The snapshot that verdicts are made from, and the status of each source.
+//! Holds the state of each source and the snapshot that is assembled from all of
+//! them. What an event changes is decided by [`driftwall_core::source_state`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::error::SourceError;
 use super::load::LoadedCommit;
 use super::spec::SourceSpec;
-use driftwall_core::desired::{DesiredError, Snapshot};
+use driftwall_core::desired::{Contest, DisputedField, Snapshot};
+use driftwall_core::source_state::{Reconfiguration, SourceEvent, SourceState, is_ready};
 
-/// The current snapshot. It is replaced as a whole, and only by one that has
-/// every source: with a part of them, objects that Git declares would count as
-/// unmanaged.
-#[derive(Debug, Default)]
+/// The state of all sources, and the current snapshot. Every event assembles it
+/// anew; where no source has new contents, that is a matter of a few pointers.
+#[derive(Debug)]
 pub struct SnapshotStore {
+    started: Instant,
     snapshot: ArcSwap<Snapshot>,
-    /// How many snapshots there have been.
+    /// How many snapshots with other contents there have been since every source was read or failed once.
     generation: watch::Sender<u64>,
+    has_been_ready: AtomicBool,
     entries: Mutex<Vec<SourceEntry>>,
 }
 
@@ -35,41 +38,36 @@ pub struct SourceStatus {
     pub commit: Option<String>,
     /// How many objects it declares.
     pub objects: usize,
-    /// When the source was last reached.
-    pub last_synced: Option<Instant>,
+    /// How long ago the source was in step with its repository; `None` where that is not known.
+    pub age: Option<Duration>,
     /// How often it was polled.
     pub polls: u64,
     /// Why the newest poll or commit is not in the snapshot.
     pub error: Option<String>,
-}
-
-/// What a sync of a source found.
-#[derive(Debug)]
-pub(super) enum SyncResult {
-    /// There is a new commit, and it cannot be read.
-    Broken(SourceError),
-    /// There is a new commit, and it was read.
-    Loaded(Arc<LoadedCommit>),
-    /// The source could not be reached; this is what its mirror holds.
-    Mirrored(Arc<LoadedCommit>, SourceError),
-    /// There is no new commit.
-    Unchanged,
-    /// The source could not be reached.
-    Unreachable(SourceError),
+    /// Fields to which a GitOps tool itself gives another value, each as `OBJECT: PATH`.
+    pub disputed_fields: Vec<String>,
+    /// Objects that another declaration contradicts, in words.
+    pub contested_objects: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct SourceEntry {
     source: SourceSpec,
-    /// The newest good commit.
+    /// The newest good commit, for the next one to share.
     loaded: Option<Arc<LoadedCommit>>,
-    last_synced: Option<Instant>,
-    polls: u64,
-    error: Option<String>,
-    /// Whether the error is that the source could not be reached.
-    is_unreachable: bool,
-    /// Files that a newer commit changes which cannot be read.
-    unparsed_changes: Vec<Arc<str>>,
+    state: SourceState,
+}
+
+impl Default for SnapshotStore {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            snapshot: ArcSwap::default(),
+            generation: watch::Sender::default(),
+            has_been_ready: AtomicBool::new(false),
+            entries: Mutex::default(),
+        }
+    }
 }
 
 impl SnapshotStore {
@@ -78,42 +76,54 @@ impl SnapshotStore {
         self.snapshot.load_full()
     }
 
-    /// How many snapshots there have been: 0 before the first, and a change for each new one.
+    /// How long the store has existed: the clock of the snapshot's times.
+    pub fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// How many snapshots with other contents there have been: 0 until every source
+    /// has been read or has failed once.
     pub fn generation(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
     }
 
-    /// The status of each source.
-    pub fn statuses(&self) -> Vec<SourceStatus> {
-        self.entries().iter().map(SourceEntry::status).collect()
+    /// Whether reviews may be sent here; once true, it stays true.
+    pub fn is_ready(&self) -> bool {
+        let was_ready = self.has_been_ready.load(Ordering::Relaxed);
+        let is_ready = was_ready || is_ready(false, self.entries().iter().map(|entry| &entry.state), self.now());
+        self.has_been_ready.fetch_or(is_ready, Ordering::Relaxed);
+        is_ready
     }
 
-    /// How long ago a source was last reached (for `None`, the source that was
-    /// reached longest ago); `None` where that never was.
-    pub fn age(&self, source: Option<&str>) -> Option<Duration> {
-        let mut oldest = None;
-        for entry in self.entries().iter() {
-            if source.is_none_or(|name| entry.source.name == name) {
-                let age = entry.last_synced?.elapsed();
-                oldest = oldest.max(Some(age));
-            }
-        }
-        oldest
+    /// The names of the sources that were neither read nor have failed yet.
+    pub fn unsettled_sources(&self) -> Vec<String> {
+        let entries = self.entries();
+        let unsettled = entries.iter().filter(|entry| !entry.state.is_settled());
+        unsettled.map(|entry| entry.source.name.clone()).collect()
+    }
+
+    /// The status of each source.
+    pub fn statuses(&self) -> Vec<SourceStatus> {
+        let (snapshot, now) = (self.snapshot(), self.now());
+        self.entries().iter().map(|entry| entry.status(&snapshot, now)).collect()
     }
 
     /// From now on the snapshot consists of these sources. What is known of a
-    /// source whose configuration is the same as before is kept.
+    /// source that was there before is kept, also where it got another name.
     pub(super) fn set_sources(&self, sources: &[SourceSpec]) {
         let mut entries = self.entries();
         let mut new = Vec::new();
         for source in sources {
-            let known = entries.iter().find(|entry| entry.source == *source);
-            new.push(known.cloned().unwrap_or_else(|| SourceEntry::new(source)));
+            let is_gone = |entry: &&SourceEntry| !sources.iter().any(|source| source.name == entry.source.name);
+            let same_name = entries.iter().find(|entry| entry.source.name == source.name);
+            let renamed = || entries.iter().filter(is_gone).find(|entry| entry.source.reads_the_same(source));
+            new.push(match same_name.or_else(renamed).cloned() {
+                None => SourceEntry { source: source.clone(), loaded: None, state: SourceState::default() },
+                Some(entry) => entry.reconfigured(source, self.now()),
+            });
         }
         *entries = new;
-        // Sources that are gone from the configuration must go from the snapshot. Where
-        // they cannot be put together, the next sync of each source reports that.
-        let _ = self.rebuild(&entries);
+        self.assemble(&entries);
     }
 
     /// The newest good commit of a source.
@@ -121,75 +131,71 @@ impl SnapshotStore {
         self.entries().iter().find(|entry| entry.source == *source)?.loaded.clone()
     }
 
-    /// When a source was last reached.
-    pub(super) fn last_synced(&self, source: &SourceSpec) -> Option<Instant> {
-        self.entries().iter().find(|entry| entry.source == *source)?.last_synced
+    /// The state of a source; `None` where the configuration has no such source any more.
+    pub(super) fn state(&self, source: &SourceSpec) -> Option<SourceState> {
+        Some(self.entries().iter().find(|entry| entry.source == *source)?.state.clone())
     }
 
-    /// Records what a sync of a source found, and rebuilds the snapshot where that changes it.
-    pub(super) fn record(&self, source: &SourceSpec, result: SyncResult) {
+    /// A commit was loaded: the newest, or, with `restored`, the one with which
+    /// a restart begins.
+    pub(super) fn set_loaded(&self, source: &SourceSpec, loaded: Arc<LoadedCommit>, restored: Option<Restored>) {
+        let contents = loaded.contents.clone();
+        let event = match restored {
+            None => SourceEvent::Loaded(contents),
+            Some(Restored { age }) => SourceEvent::Restored { contents, age },
+        };
         let mut entries = self.entries();
-        // Without an entry the configuration has changed meanwhile: the result is of no use any more.
-        let Some(index) = entries.iter().position(|entry| entry.source == *source) else { return };
-        let entry = &mut entries[index];
-        entry.polls += 1;
-        match result {
-            SyncResult::Unchanged => {
-                entry.last_synced = Some(Instant::now());
-                // The source is reachable again. An error of its newest commit stays.
-                if entry.is_unreachable {
-                    (entry.is_unreachable, entry.error) = (false, None);
-                }
-            }
-            SyncResult::Unreachable(error) => {
-                // A broken commit must be fixed in Git, so its error is the more important one and stays.
-                if entry.error.is_none() {
-                    (entry.is_unreachable, entry.error) = (true, Some(error.to_string()));
-                }
-            }
-            SyncResult::Broken(error) => {
-                entry.last_synced = Some(Instant::now());
-                (entry.is_unreachable, entry.error) = (false, Some(error.to_string()));
-                entry.unparsed_changes = match error {
-                    SourceError::InvalidFiles { changed, .. } if !changed.is_empty() => changed,
-                    // What the commit changes is not known: it may be any file.
-                    _ => entry.loaded.iter().flat_map(|loaded| loaded.contents.paths()).collect(),
-                };
-                let _ = self.rebuild(&entries);
-            }
-            SyncResult::Mirrored(loaded, error) => {
-                // The mirror's age is not known: it counts as new, and ages from now on.
-                entry.last_synced = Some(Instant::now());
-                (entry.is_unreachable, entry.error) = (true, Some(error.to_string()));
-                entry.loaded = Some(loaded);
-                let _ = self.rebuild(&entries);
-            }
-            SyncResult::Loaded(loaded) => {
-                entry.last_synced = Some(Instant::now());
-                let before = entry.loaded.replace(loaded);
-                (entry.is_unreachable, entry.error) = (false, None);
-                entry.unparsed_changes.clear();
-                if let Err(error) = self.rebuild(&entries) {
-                    let entry = &mut entries[index];
-                    entry.loaded = before;
-                    entry.error = Some(error.to_string());
-                }
-            }
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.source == *source) {
+            entry.loaded = Some(loaded);
+        }
+        self.apply(&mut entries, |entry| entry.source == *source, event);
+    }
+
+    /// Something happened to a source.
+    pub(super) fn record(&self, source: &SourceSpec, event: SourceEvent) {
+        self.apply(&mut self.entries(), |entry| entry.source == *source, event);
+    }
+
+    /// A GitOps tool wrote another value than the source has at this commit; returns
+    /// whether that is new.
+    pub fn dispute(&self, source: &str, commit: String, field: DisputedField) -> bool {
+        let mut entries = self.entries();
+        let count = |entries: &[SourceEntry]| {
+            let entry = entries.iter().find(|entry| entry.source.name == source);
+            entry.map(|entry| entry.state.disputed.len())
+        };
+        let before = count(&entries);
+        self.apply(&mut entries, |entry| entry.source.name == source, SourceEvent::Disputed { commit, field });
+        count(&entries) != before
+    }
+
+    fn apply(&self, entries: &mut [SourceEntry], is_it: impl Fn(&SourceEntry) -> bool, event: SourceEvent) {
+        // Without an entry the configuration has changed meanwhile: the event is of no use any more.
+        if let Some(entry) = entries.iter_mut().find(|entry| is_it(entry)) {
+            entry.state = std::mem::take(&mut entry.state).after(event, self.now());
+            self.assemble(entries);
         }
     }
 
-    /// Makes a new snapshot where every source has been read; nothing where one has not.
-    fn rebuild(&self, entries: &[SourceEntry]) -> Result<(), DesiredError> {
-        let mut contents = Vec::new();
-        for entry in entries {
-            let Some(loaded) = &entry.loaded else { return Ok(()) };
-            contents.push(Arc::clone(&loaded.contents));
+    fn assemble(&self, entries: &[SourceEntry]) {
+        let source =
+            |SourceEntry { source, state, .. }: &SourceEntry| state.snapshot_source(&source.name, &source.scope);
+        let sources = entries.iter().map(source).collect();
+        let before = self.snapshot();
+        let snapshot = Snapshot::assemble(sources, Some(&before));
+        let has_other_contents = !snapshot.shares_contents_with(&before);
+        for contest in snapshot.contests() {
+            if !before.contests().contains(&contest) {
+                let Contest { object, first, second, .. } = contest;
+                tracing::warn!(%object, %first, %second, "Object declared twice, not enforced");
+            }
         }
-        let unparsed = entries.iter().map(|entry| (entry.source.name.as_str(), &*entry.unparsed_changes));
-        let snapshot = Snapshot::new(contents)?.with_unparsed_changes(unparsed);
         self.snapshot.store(Arc::new(snapshot));
-        self.generation.send_modify(|generation| *generation += 1);
-        Ok(())
+        let is_settled = entries.iter().all(|entry| entry.state.is_settled());
+        let is_first = *self.generation.borrow() == 0;
+        if is_settled && (has_other_contents || is_first) {
+            self.generation.send_modify(|generation| *generation += 1);
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<SourceEntry>> {
@@ -197,30 +203,44 @@ impl SnapshotStore {
     }
 }
 
+/// What is known of a commit that a mirror held before the start of the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Restored {
+    /// How long before the start the mirror was last in step; `None` where that is not known.
+    pub(super) age: Option<Duration>,
+}
+
 impl SourceEntry {
-    fn new(source: &SourceSpec) -> Self {
-        Self {
-            source: source.clone(),
-            loaded: None,
-            last_synced: None,
-            polls: 0,
-            error: None,
-            is_unreachable: false,
-            unparsed_changes: Vec::new(),
+    fn reconfigured(self, source: &SourceSpec, now: Duration) -> Self {
+        let Self { source: before, loaded, state } = self;
+        if before == *source {
+            return Self { source: before, loaded, state };
         }
+        let state = state.renamed(&source.name);
+        // Loaded commits share by object ids, which other filters or renderings would make wrong.
+        let (change, loaded) = match source.reads_the_same(&before) {
+            // A loaded commit carries the name of its source.
+            true if before.name == source.name => (Reconfiguration::Access, loaded),
+            true => (Reconfiguration::Access, None),
+            false => (Reconfiguration::Contents, None),
+        };
+        Self { source: source.clone(), loaded, state: state.after(SourceEvent::Reconfigured(change), now) }
     }
 
-    fn status(&self) -> SourceStatus {
-        let Self { source, loaded, last_synced, polls, error, .. } = self;
+    fn status(&self, snapshot: &Snapshot, now: Duration) -> SourceStatus {
+        let Self { source, state, .. } = self;
+        let contests = snapshot.contests().into_iter().filter(|contest| contest.sources.contains(&source.name));
         SourceStatus {
             name: source.name.clone(),
             repo: source.display_url.clone(),
             revision: source.revision.clone(),
-            commit: loaded.as_ref().map(|loaded| loaded.contents.source.commit.clone()),
-            objects: loaded.as_ref().map_or(0, |loaded| loaded.contents.len()),
-            last_synced: *last_synced,
-            polls: *polls,
-            error: error.clone(),
+            commit: state.commit().map(str::to_owned),
+            objects: state.contents.as_ref().map_or(0, |contents| contents.len()),
+            age: state.age(now),
+            polls: state.syncs,
+            error: state.error().map(str::to_owned),
+            disputed_fields: state.disputed.display().into_iter().collect(),
+            contested_objects: contests.map(Contest::to_string).collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::file_filter::FileFilter;
 use super::remote::{Address, Credentials, Mirror, RemoteUrl};
 use super::render::RenderOptions;
-use driftwall_core::desired;
+use driftwall_core::desired::{self, NamespaceScope};
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct SourceSpec {
     pub namespace: Option<String>,
     /// Where two sources declare the same object, the one of the higher priority counts.
     pub priority: i32,
+    /// The namespaces in which it may declare objects.
+    pub scope: NamespaceScope,
     /// Which files are read, by their names relative to `path`.
     pub files: FileFilter,
     /// What the path holds, and how it is rendered.
@@ -55,9 +57,35 @@ impl SourceSpec {
             path: String::new(),
             namespace: None,
             priority: 0,
+            scope: NamespaceScope::default(),
             files: FileFilter::default(),
             render: RenderOptions::default(),
         }
+    }
+
+    /// Whether both read the same files of the same repository in the same way, by
+    /// whatever name and with whatever credentials.
+    pub(super) fn reads_the_same(&self, other: &Self) -> bool {
+        let Self {
+            name: _,
+            folder: _,
+            remote: _,
+            scope: _,
+            display_url,
+            revision,
+            path,
+            namespace,
+            priority,
+            files,
+            render,
+        } = self;
+        let url = |source: &Self| source.remote.as_ref().map(|remote| remote.url.clone());
+        // A mirror's folder is named after the source; one on this machine is the repository itself.
+        let local = |source: &Self| if source.remote.is_none() { Some(source.folder.clone()) } else { None };
+        (url(self), local(self)) == (url(other), local(other))
+            && (display_url, revision, path) == (&other.display_url, &other.revision, &other.path)
+            && (namespace, priority) == (&other.namespace, &other.priority)
+            && (files, render) == (&other.files, &other.render)
     }
 
     /// The same, mirrored from a server.

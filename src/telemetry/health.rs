@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// What probes and metrics ask of the program.
 pub trait Health: Send + Sync + 'static {
-    /// Names of the sources that were never read; the program is ready when there are none.
+    /// Names of the sources that readiness waits for; the program is ready when there are none.
     fn waiting_sources(&self) -> Vec<String>;
     /// The health of every source.
     fn sources(&self) -> Vec<SourceHealth>;
@@ -36,6 +36,9 @@ pub struct SourceHealth {
     /// Fields of objects to which a GitOps tool gives another value than driftwall
     /// reads from Git: drift there is warned about, never denied.
     pub disputed_fields: Vec<String>,
+    /// Objects that another declaration of the same priority contradicts: drift there
+    /// is warned about, never denied.
+    pub contested_objects: Vec<String>,
 }
 
 #[allow(clippy::ref_option, reason = "serde passes the field by reference")]

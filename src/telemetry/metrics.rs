@@ -222,6 +222,7 @@ impl Metrics {
         let age = Family::<SourceLabel, Gauge<f64, AtomicU64>>::default();
         let polls = Family::<SourceLabel, Counter>::default();
         let disputed_fields = Family::<SourceLabel, Gauge>::default();
+        let contested_objects = Family::<SourceLabel, Gauge>::default();
         let objects = Family::<SourceLabel, Gauge>::default();
         let info = Family::<SourceInfoLabels, Gauge>::default();
         let failing = Family::<SourceLabel, Gauge>::default();
@@ -232,6 +233,8 @@ impl Metrics {
             polls.get_or_create(&label).inc_by(source.polls);
             let disputed = i64::try_from(source.disputed_fields.len()).unwrap_or(i64::MAX);
             disputed_fields.get_or_create(&label).set(disputed);
+            let contested = i64::try_from(source.contested_objects.len()).unwrap_or(i64::MAX);
+            contested_objects.get_or_create(&label).set(contested);
             objects.get_or_create(&label).set(i64::try_from(source.objects).unwrap_or(i64::MAX));
             failing.get_or_create(&label).set(i64::from(source.error.is_some()));
             let labels = SourceInfoLabels { source: source.name, revision: source.revision, commit: source.commit };
@@ -243,6 +246,11 @@ impl Metrics {
             "source_disputed_fields",
             "Fields to which a GitOps tool gives another value",
             disputed_fields,
+        );
+        registry.register(
+            "source_contested_objects",
+            "Objects that another declaration of the same priority contradicts; drift there is warned about at most",
+            contested_objects,
         );
         registry.register("source_objects", "Objects that the source declares", objects);
         registry.register("source_info", "The commit in force", info);
@@ -299,6 +307,7 @@ mod tests {
             polls: 4,
             error: Some("gone".into()),
             disputed_fields: vec!["spec.replicas".into()],
+            contested_objects: vec!["ConfigMap prod/app".into()],
         }]))
     }
 
@@ -327,6 +336,7 @@ mod tests {
             r#"driftwall_source_objects{source="prod"} 7"#,
             r#"driftwall_source_polls_total{source="prod"} 4"#,
             r#"driftwall_source_disputed_fields{source="prod"} 1"#,
+            r#"driftwall_source_contested_objects{source="prod"} 1"#,
             r#"driftwall_source_info{source="prod",revision="main",commit="abc"} 1"#,
             r#"driftwall_source_failing{source="prod"} 1"#,
             concat!("driftwall_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::WebhookSpec;
 use super::ca_bundle::{ignore_failures, keep_live_ca, names_a_ca};
 use driftwall_core::webhook_config::{
-    APPLIED_ANNOTATION, WebhookParameters, applied_hash, build, preserve_failure_policies,
+    APPLIED_ANNOTATION, WebhookParameters, applied_hash, build, preserve_failure_policies, preserve_rules,
 };
 
 /// The CA that the webhooks name.
@@ -35,6 +35,9 @@ impl DesiredConfig {
         };
         let parameters = WebhookParameters { ca_bundle, ..spec.parameters.clone() };
         let mut config = build(&spec.snapshot, &parameters);
+        if let Some(live) = live.filter(|_| !spec.snapshot.is_complete()) {
+            preserve_rules(&mut config, live);
+        }
         if *ca == DesiredCa::External {
             keep_live_ca(&mut config, live);
         }

@@ -76,7 +76,7 @@ fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
         .join("---\n");
     let objects = manifest::parse("git.yaml", text.as_bytes()).objects;
     let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
-    let snapshot = Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]).unwrap();
+    let snapshot = Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))]);
     WebhookSpec {
         snapshot: Arc::new(snapshot),
         parameters: WebhookParameters {

@@ -51,11 +51,18 @@ pub(crate) struct Source {
     /// A mode for drift from this source, softer than the global one.
     #[schemars(example = &"warn")]
     pub(crate) mode: Option<Mode>,
-    /// Where two sources declare the same object, the one with the higher number counts. Equal numbers are an error
-    /// of the sources then.
+    /// Where two sources declare the same object, the one with the higher number counts. With equal numbers,
+    /// different content is contested: drift of that object is a warning at most.
     #[schemars(example = 0)]
     #[serde(default)]
     pub(crate) priority: i32,
+    /// Globs of the namespaces in which this source may declare objects; all,
+    /// where there are none. What it declares elsewhere does not count, and while it
+    /// is unread or broken, nothing changes elsewhere. With globs it declares
+    /// nothing cluster-scoped but namespaces that match.
+    #[schemars(example = ["team-a-*"])]
+    #[serde(default)]
+    pub(crate) namespaces: Vec<String>,
 }
 
 #[allow(clippy::struct_field_names, reason = "the names are those of the configuration")]
@@ -147,10 +154,10 @@ pub(crate) struct Git {
     /// How often each source is polled: a duration.
     #[schemars(example = &"30s")]
     pub(crate) poll: String,
-    /// Before a denial, a source that was last polled longer ago than this is polled once more, so that nobody is
-    /// denied for what was pushed a moment ago: a duration.
+    /// Without effect, and still accepted: before every denial the source is polled, so that nobody is denied for what
+    /// was pushed a moment ago.
     #[schemars(extend("x-old-name" = "freshness"), example = &"5s")]
-    pub(crate) refresh_after: String,
+    pub(crate) refresh_after: Option<String>,
     /// How long a denial waits for that poll at most: a duration. It adds to the latency of a denial only.
     #[schemars(extend("x-old-name" = "longestLook"), example = &"1500ms")]
     pub(crate) refresh_timeout: String,
@@ -164,7 +171,7 @@ impl Default for Git {
     fn default() -> Self {
         Self {
             poll: "30s".into(),
-            refresh_after: "5s".into(),
+            refresh_after: None,
             refresh_timeout: "1500ms".into(),
             data_dir: "/var/lib/driftwall".into(),
         }

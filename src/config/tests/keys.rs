@@ -89,7 +89,7 @@ fn the_defaults_are_those_that_the_schema_tells() {
     assert_eq!(config.max_staleness, duration("/properties/maxStaleness"));
     assert_eq!(config.drain, duration("/properties/drain"));
     assert_eq!(config.poll_interval, duration("/$defs/Git/properties/poll"));
-    assert_eq!(config.refresh_after, duration("/$defs/Git/properties/refreshAfter"));
+    assert!(!config.has_refresh_after);
     assert_eq!(config.refresh_timeout, duration("/$defs/Git/properties/refreshTimeout"));
     assert_eq!(config.break_glass.max_duration, duration("/$defs/BreakGlass/properties/maxDuration"));
     assert_eq!(config.registration.failure_policy.as_str(), default("/$defs/Registration/properties/failurePolicy"));

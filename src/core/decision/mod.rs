@@ -79,13 +79,15 @@ pub fn decide(
 
 /// The answer that a verdict deserves, before mode, dry run and break-glass soften it.
 fn deserved_outcome(assessment: &Assessment<'_>, policy: &Policy, namespace: &str, is_stale: bool) -> Outcome {
+    // Nobody is denied by what may no longer be what Git says.
+    let is_certain = !is_stale && assessment.uncertainty.is_none();
+    let limit = if is_certain { Outcome::Deny } else { Outcome::Warn };
     match assessment.verdict {
-        Verdict::Drift if is_stale || assessment.newer_commit_unreadable => assessment.max_outcome().min(Outcome::Warn),
-        Verdict::Drift => assessment.max_outcome(),
-        // Whether the write is right cannot be known, so there is a warning at least.
+        Verdict::Drift => assessment.max_outcome().min(limit),
+        // Whether the write is right, nobody can say; it is warned about at least.
         Verdict::Error => policy.on_error.max(Outcome::Warn),
         Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => {
-            policy.unmanaged_outcome(namespace)
+            policy.unmanaged_outcome(namespace).min(limit)
         }
         Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
     }

@@ -1,8 +1,8 @@
-//! Why what the sources declare cannot become a snapshot.
+//! Why what a file declares cannot be used.
 
 use crate::diff::CrdError;
 
-/// Content that cannot become a snapshot.
+/// Content that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DesiredError {
     /// A CustomResourceDefinition in Git cannot be used.
@@ -14,17 +14,5 @@ pub enum DesiredError {
         name: String,
         /// What is wrong.
         reason: CrdError,
-    },
-    /// Git declares the same object twice, and nothing says which one counts.
-    #[error(
-        "{object} is declared twice: {first} and {second}; keep one of them, exclude a file, or give one source a higher priority"
-    )]
-    DuplicateObject {
-        /// The object.
-        object: String,
-        /// The first declaration: file, line and source.
-        first: String,
-        /// The second one.
-        second: String,
     },
 }

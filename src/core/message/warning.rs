@@ -5,6 +5,7 @@ use jiff::Unit;
 use super::finding::{describe, location_suffix};
 use super::summary::{object_name, summary};
 use crate::admission::Write;
+use crate::desired::{Contest, Uncertainty};
 use crate::policy::{Assessment, BreakGlass, Finding, Verdict, Violation};
 use crate::text::{sanitize, truncate, truncate_start};
 
@@ -19,6 +20,8 @@ const MAX_NAME_CHARS_IF_LONG: usize = 48;
 /// A warning stays under 120 characters
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
 const MAX_WARNING_CHARS: usize = 119;
+/// Characters of a source's name in a warning.
+const MAX_SOURCE_CHARS: usize = 24;
 /// All warnings of one answer stay under 4096 bytes, or the API server cuts them.
 const MAX_WARNINGS_BYTES: usize = 3500;
 
@@ -34,7 +37,7 @@ pub(crate) fn warnings(
         let (name, until) = (truncate(name, MAX_NAME_CHARS_IF_LONG), until.round(Unit::Second).unwrap_or(*until));
         lines.push(format!("driftwall: allowed by BreakGlass {name}, until {until}"));
     }
-    if is_stale && assessment.verdict == Verdict::Drift {
+    if is_stale && matches!(assessment.verdict, Verdict::Drift | Verdict::Unmanaged) {
         lines.push(
             "driftwall: allowed, because the last sync with Git is too old; the write differs from what Git said then"
                 .into(),
@@ -53,6 +56,9 @@ pub(crate) fn warnings(
     for finding in assessment.findings.iter().take(MAX_FIELDS) {
         lines.push(field_warning(finding, &object, &assessment.violation));
     }
+    if let Some(uncertainty) = &assessment.uncertainty {
+        lines.push(uncertainty_warning(uncertainty));
+    }
     let mut warnings = Vec::new();
     let mut bytes = 0;
     for line in &lines {
@@ -68,6 +74,29 @@ pub(crate) fn warnings(
         warnings.push(format!("driftwall: … and {} more fields", assessment.findings.len() - named));
     }
     warnings
+}
+
+/// Why a write is warned about at most.
+fn uncertainty_warning(uncertainty: &Uncertainty) -> String {
+    let name = |source: &str| truncate(source, MAX_SOURCE_CHARS);
+    match uncertainty {
+        Uncertainty::Contested(Contest { sources: [first, second], .. }) => {
+            let (first, second) = (name(first), name(second));
+            format!("driftwall: not denied: sources {first} and {second} declare this object differently")
+        }
+        Uncertainty::NewerCommitLoading(source) => {
+            format!("driftwall: not denied: a newer commit of source {} is still being read", name(source))
+        }
+        Uncertainty::NewerCommitUnreadable(source) => {
+            format!("driftwall: not denied: the newest commit of source {} could not be read", name(source))
+        }
+        Uncertainty::SettingsChanged(source) => {
+            format!("driftwall: not denied: source {} has new settings and was not read since", name(source))
+        }
+        Uncertainty::SourceUnread(source) => {
+            format!("driftwall: not denied: source {}, which may declare this, was not read yet", name(source))
+        }
+    }
 }
 
 /// A text as one warning.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::EvaluationError;
 use super::settings::Outcome;
 use crate::actor::Class;
-use crate::desired::{Source, SourceLocation};
+use crate::desired::{Source, SourceLocation, Uncertainty};
 use crate::diff::{ChangeKind, Path};
 
 /// What a write is.
@@ -41,8 +41,8 @@ pub struct Assessment<'a> {
     pub findings: Vec<Finding>,
     /// The source that declares what the write drifts from.
     pub source: Option<&'a Source>,
-    /// A newer commit changes what is declared here, and could not be read.
-    pub newer_commit_unreadable: bool,
+    /// Why what Git declares here is not certain; then the write is warned about at most.
+    pub uncertainty: Option<Uncertainty>,
     /// The object's kind, where there is something to report of it: that of the
     /// object itself, also where the review brings a `Scale` of it.
     pub kind: String,
@@ -135,7 +135,7 @@ impl<'a> Assessment<'a> {
             violation: Violation::default(),
             findings: Vec::new(),
             source: None,
-            newer_commit_unreadable: false,
+            uncertainty: None,
             kind: String::new(),
             name: String::new(),
         }
@@ -163,6 +163,11 @@ impl<'a> Assessment<'a> {
 
     pub(super) fn with_source(mut self, source: &'a Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    pub(super) fn with_uncertainty(mut self, uncertainty: Option<Uncertainty>) -> Self {
+        self.uncertainty = uncertainty;
         self
     }
 

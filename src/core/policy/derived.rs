@@ -54,7 +54,9 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
         return Ok(evaluation.verdict(Verdict::Conforms));
     }
     let violation = Violation::ChangeDerived { owner: declared.key().kubectl_name() };
-    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings).with_source(source))
+    let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
+    let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
+    Ok(drift.with_uncertainty(uncertainty).with_source(source))
 }
 
 /// What the write changes in the object.

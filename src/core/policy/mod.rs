@@ -64,9 +64,8 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
     };
     let assessment = match context.snapshot.get(evaluation.key()) {
         Some((declared, source)) => match evaluate_declared(&evaluation, declared) {
-            Ok(mut assessment) => {
-                assessment.newer_commit_unreadable = context.snapshot.has_unparsed_change(source, declared);
-                assessment.with_source(source)
+            Ok(assessment) => {
+                assessment.with_uncertainty(context.snapshot.uncertainty(source, declared)).with_source(source)
             }
             // An error gets the source too, so that the mode of the source applies to
             // it: it must not be answered more strictly than drift.

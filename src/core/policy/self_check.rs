@@ -7,17 +7,18 @@ use super::review_object::{is_being_deleted, parse_object};
 use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
+use crate::desired::DisputedField;
 use crate::diff::ChangeKind;
 
 /// A field that a GitOps tool writes with another value than the snapshot has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Disagreement {
     /// The source that may have been read wrongly.
     pub source: String,
-    /// The object.
-    pub object: String,
+    /// The commit that was read.
+    pub commit: String,
     /// The field.
-    pub field: String,
+    pub field: DisputedField,
 }
 
 /// Whether a write is one to check: by a GitOps tool, of a whole object that
@@ -35,9 +36,8 @@ pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationCont
     }
 }
 
-/// Compares a GitOps tool's write with the snapshot. Fields that differ are
-/// disputed from here on; those that were not before are returned. A write that
-/// cannot be compared says nothing.
+/// Compares a GitOps tool's write with the snapshot, and returns the fields that
+/// differ. A write that cannot be compared says nothing.
 pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> Vec<Disagreement> {
     let actor = context.actors.classify(&write.user, &write.namespace);
     let Ok(evaluation) = Evaluation::new(write, actor, context) else { return Vec::new() };
@@ -58,13 +58,11 @@ pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> Vec<Disa
         {
             continue;
         }
-        if context.snapshot.dispute(&source.name, evaluation.key(), path) {
-            disagreements.push(Disagreement {
-                source: source.name.clone(),
-                object: evaluation.key().to_string(),
-                field: path.to_string(),
-            });
-        }
+        disagreements.push(Disagreement {
+            source: source.name.clone(),
+            commit: source.commit.clone(),
+            field: DisputedField { object: evaluation.key().to_string(), path: path.clone() },
+        });
     }
     disagreements
 }

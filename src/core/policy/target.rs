@@ -76,8 +76,9 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
         Difference { path, change: ChangeKind::Extra, new: Some(new["spec"][field].clone()), declared: None };
     let finding = evaluation.finding(difference, Some(declared.start()), Outcome::Deny);
     let violation = Violation::TargetDeclared { target: target.kubectl_name() };
-    let drift = evaluation.verdict(Verdict::Drift);
-    Ok(Some(drift.with_violation(violation).with_findings(vec![finding]).with_source(source)))
+    let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
+    let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(vec![finding]);
+    Ok(Some(drift.with_uncertainty(uncertainty).with_source(source)))
 }
 
 /// Whether a VerticalPodAutoscaler only recommends and changes nothing.

@@ -73,7 +73,8 @@ fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
             return Ok(evaluation.verdict(Verdict::Conforms));
         }
     }
-    Ok(unmanaged.with_violation(Violation::CreateUndeclared))
+    let uncertainty = evaluation.context.snapshot.uncertainty_of_undeclared(evaluation.namespace);
+    Ok(unmanaged.with_violation(Violation::CreateUndeclared).with_uncertainty(uncertainty))
 }
 
 /// Whether the new object belongs to a declared one. All owners count, for not

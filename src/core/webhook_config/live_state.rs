@@ -99,6 +99,21 @@ pub fn preserve_failure_policies(desired: &mut Value, live: &Value) -> Vec<(Stri
     preserved
 }
 
+/// Keeps the rules that the live configuration has and the desired one lacks. For
+/// as long as a source is unread, driftwall does not know of which kinds it
+/// declares objects: writes to them must go on being sent.
+pub fn preserve_rules(desired: &mut Value, live: &Value) {
+    for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
+        let Some(live_webhook) = webhooks(live).find(|live| live["name"] == webhook["name"]) else { continue };
+        let Some(rules) = webhook["rules"].as_array_mut() else { continue };
+        for rule in live_webhook["rules"].as_array().into_iter().flatten() {
+            if !rules.contains(rule) {
+                rules.push(rule.clone());
+            }
+        }
+    }
+}
+
 fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
     configuration["webhooks"].as_array().into_iter().flatten()
 }

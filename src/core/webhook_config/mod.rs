@@ -11,6 +11,7 @@ mod rules;
 pub use build::{WRITES_WEBHOOK, build};
 pub use live_state::{
     APPLIED_ANNOTATION, FAILURE_POLICY_ANNOTATION, LiveState, applied_hash, live_state, preserve_failure_policies,
+    preserve_rules,
 };
 pub use parameters::{Endpoint, Plurals, WebhookParameters};
 pub use rules::kinds_in_several_versions;

@@ -11,6 +11,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use git2::{ObjectType, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, Tree};
@@ -75,6 +76,26 @@ impl Mirror {
         self.recorded_commit(&git)
     }
 
+    /// The newest commit that could be read, of any process; `None` before the first.
+    pub fn good_commit(&self) -> Option<Oid> {
+        libgit2::init();
+        self.open().ok()?.refname_to_id(&self.good_reference()).ok()
+    }
+
+    /// Remembers that this commit could be read: a restart begins with it. Without
+    /// that (a disk that is full or read-only) a restart begins with nothing.
+    pub fn record_good_commit(&self, commit: Oid) {
+        let record = || self.open()?.reference(&self.good_reference(), commit, true, "").map(drop);
+        if let Err(error) = record() {
+            tracing::warn!(mirror = %self.folder.display(), %error, "Good commit not recorded");
+        }
+    }
+
+    /// How long ago any process was last in step with the server; `None` where that is not known.
+    pub fn age(&self) -> Option<Duration> {
+        fs::metadata(self.folder.join(SYNC_MARK)).and_then(|mark| mark.modified()).ok()?.elapsed().ok()
+    }
+
     /// Asks the server for the revision's commit, fetches it into the mirror if it is not there, and returns it.
     ///
     /// Where nothing has changed, this lists the server's references and no more.
@@ -84,17 +105,20 @@ impl Mirror {
     /// The fetch failed, or `cancel` was set, which ends it within a moment.
     pub fn sync(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
         self.with_lock(cancel, |budget| {
-            if !self.folder.exists() {
-                return self.clone_anew(budget);
-            }
-            match self.update(budget) {
-                Ok(commit) => Ok(commit),
-                Err(UpdateError::Fetch(error)) => Err(error),
+            let synced = if self.folder.exists() { self.update(budget) } else { Ok(self.clone_anew(budget)?) };
+            let commit = match synced {
+                Ok(commit) => commit,
+                Err(UpdateError::Fetch(error)) => return Err(error),
                 Err(UpdateError::Damaged(reason)) => {
                     tracing::warn!(mirror = %self.folder.display(), %reason, "Mirror is damaged, cloning it again");
-                    self.clone_anew(budget)
+                    self.clone_anew(budget)?
                 }
+            };
+            // Its age is of use after a restart only: a disk that takes no more must not end the sync.
+            if let Err(error) = fs::write(self.folder.join(SYNC_MARK), "") {
+                tracing::debug!(mirror = %self.folder.display(), %error, "Time of the sync not recorded");
             }
+            Ok(commit)
         })
     }
 
@@ -208,6 +232,12 @@ impl Mirror {
             Err(UpdateError::Fetch(error)) => return Err(error),
         }
         self.record_commit(&git, commit)?;
+        if let Some(good) = self.good_commit()
+            && git.find_commit(good).is_ok()
+        {
+            let kept = git.reference(&self.good_reference(), good, true, "");
+            kept.map_err(|reason| FetchError::Git { action: "record the commit in the mirror", reason })?;
+        }
         drop(git);
         if self.folder.exists() {
             let old = self.temp_folder("old")?;
@@ -241,6 +271,11 @@ impl Mirror {
         format!("{REFERENCE_PREFIX}{}", short_hash(&self.revision))
     }
 
+    /// The name of the reference that records the revision's newest good commit.
+    fn good_reference(&self) -> String {
+        format!("{REFERENCE_PREFIX}good/{}", short_hash(&self.revision))
+    }
+
     fn recorded_commit(&self, git: &Repository) -> Option<Oid> {
         git.refname_to_id(&self.reference()).ok()
     }
@@ -252,9 +287,10 @@ impl Mirror {
             git.reference(&name, commit, true, "")?;
             // For people who look into the mirror with Git.
             git.set_head_detached(commit)?;
+            let good = self.good_reference();
             for other in git.references()? {
                 let mut other = other?;
-                if other.name().is_ok_and(|other| other != name) {
+                if other.name().is_ok_and(|other| other != name && other != good) {
                     other.delete()?;
                 }
             }
@@ -345,6 +381,8 @@ fn short_hash(text: &str) -> String {
 }
 
 /// Where driftwall's own references are.
+/// The file in a mirror that is written at each sync: its time is the age of the mirror.
+const SYNC_MARK: &str = "driftwall-synced";
 const REFERENCE_PREFIX: &str = "refs/driftwall/";
 /// About so many fetches until a mirror is cloned again: a pack is a file and its index.
 const MAX_PACKS: usize = 500;

@@ -68,6 +68,16 @@ pub enum RenderError {
         /// Why it failed.
         reason: std::io::Error,
     },
+    /// A signal ended the program: it ran out of memory, or somebody killed it.
+    #[error("failed to render {file}: {program} was killed by signal {signal}")]
+    Killed {
+        /// The kustomization or chart.
+        file: String,
+        /// The program.
+        program: &'static str,
+        /// The signal's number.
+        signal: i32,
+    },
     /// A chart's dependencies are not in the repository.
     #[error(
         "failed to render {file}: {missing} missing in its folder charts/; run `helm dependency build` there and commit charts/"
@@ -152,4 +162,29 @@ pub enum RenderError {
         /// The name.
         name: String,
     },
+}
+
+impl RenderError {
+    /// Whether another try may succeed with the same files.
+    pub(in crate::source) fn is_transient(&self) -> bool {
+        match self {
+            Self::Cancelled { .. }
+            | Self::Git { .. }
+            | Self::InvalidProgram { .. }
+            | Self::Io { .. }
+            | Self::Killed { .. }
+            | Self::ProgramNotFound { .. }
+            | Self::TimedOut { .. } => true,
+            Self::FileNotFound { .. }
+            | Self::InvalidKustomization { .. }
+            | Self::InvalidOutput { .. }
+            | Self::MissingDependencies { .. }
+            | Self::OutputTooLarge { .. }
+            | Self::OutsideRepository { .. }
+            | Self::ProgramFailed { .. }
+            | Self::RemoteReference { .. }
+            | Self::TooLarge { .. }
+            | Self::UnsafeName { .. } => false,
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod provenance;
 mod subprocess;
 mod tree;
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -309,13 +310,17 @@ impl RenderPlan<'_, '_> {
             Completion::OutputTooLarge => {
                 Err(RenderError::OutputTooLarge { file, program: program_name, limit: options.output_limit })
             }
-            Completion::Failed(status, stderr) => {
-                if let Some(missing) = helm::missing_dependencies(&stderr) {
-                    return Err(RenderError::MissingDependencies { file, missing });
+            Completion::Failed(status, stderr) => match helm::missing_dependencies(&stderr) {
+                Some(missing) => Err(RenderError::MissingDependencies { file, missing }),
+                None if status.signal().is_some() => {
+                    let signal = status.signal().unwrap_or_default();
+                    Err(RenderError::Killed { file, program: program_name, signal })
                 }
-                let stderr = last_lines(&checkout.relative_paths(&stderr)).unwrap_or_else(|| status.to_string());
-                Err(RenderError::ProgramFailed { file, program: program.to_string(), stderr })
-            }
+                None => {
+                    let stderr = last_lines(&checkout.relative_paths(&stderr)).unwrap_or_else(|| status.to_string());
+                    Err(RenderError::ProgramFailed { file, program: program.to_string(), stderr })
+                }
+            },
         }
     }
 

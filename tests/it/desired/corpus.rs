@@ -28,7 +28,7 @@ fn every_object_of_a_release_is_found() {
         }
     }
     assert_eq!(contents.len(), written.values().sum::<usize>());
-    let snapshot = Snapshot::new(vec![contents]).unwrap();
+    let snapshot = Snapshot::new(vec![contents]);
     for (kind, count) in written {
         let groups = ["", "apps", "networking.istio.io", "gateway.networking.k8s.io"];
         let found: usize =

@@ -42,7 +42,7 @@ impl Evaluator {
         }
         let presets: Vec<_> = presets.iter().map(|name| (*name).to_owned()).collect();
         Self {
-            snapshot: Snapshot::new(sources).unwrap(),
+            snapshot: Snapshot::new(sources),
             actors: ActorRules::new(Vec::new(), &presets).unwrap(),
             policy: Policy::default(),
             cluster: Box::new(cluster),

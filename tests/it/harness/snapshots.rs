@@ -26,5 +26,5 @@ pub(crate) fn source_contents<'a>(
 
 /// A snapshot of one source with one file.
 pub(crate) fn snapshot(namespace: Option<&str>, yaml: &str) -> Snapshot {
-    Snapshot::new(vec![source_contents(Source::default(), namespace, [("app.yaml", yaml)])]).unwrap()
+    Snapshot::new(vec![source_contents(Source::default(), namespace, [("app.yaml", yaml)])])
 }

@@ -79,6 +79,7 @@ impl Health for StubHealth {
             polls: 1,
             error: None,
             disputed_fields: Vec::new(),
+            contested_objects: Vec::new(),
         }]
     }
 }

@@ -2,7 +2,7 @@
 
 use driftwall_core::webhook_config::{
     APPLIED_ANNOTATION, FAILURE_POLICY_ANNOTATION, LiveState, WebhookParameters, applied_hash, build, live_state,
-    preserve_failure_policies,
+    preserve_failure_policies, preserve_rules,
 };
 use serde_json::{Value, json};
 
@@ -119,4 +119,22 @@ fn an_operators_failure_policy_counts_until_the_configuration_changes() {
         assert_eq!(wanted["webhooks"][0]["failurePolicy"], expected, "{configured_before} {live_policy} {configured}");
         assert_eq!(kept.is_empty(), expected == configured, "{kept:?}");
     }
+}
+
+#[test]
+fn rules_of_kinds_that_an_unread_source_may_declare_stay() {
+    let rule = |resource: &str| json!({"apiGroups": ["apps"], "resources": [resource]});
+    let webhook = |name: &str, rules: Value| json!({"name": name, "rules": rules});
+    let live = json!({"webhooks": [
+        webhook("writes.driftwall.io", json!([rule("deployments"), rule("statefulsets")])),
+        webhook("other.example.org", json!([rule("daemonsets")])),
+    ]});
+    let mut desired = json!({"webhooks": [
+        webhook("writes.driftwall.io", json!([rule("deployments"), rule("replicasets")])),
+    ]});
+    preserve_rules(&mut desired, &live);
+    let expected = json!([rule("deployments"), rule("replicasets"), rule("statefulsets")]);
+    assert_eq!(desired["webhooks"][0]["rules"], expected);
+    preserve_rules(&mut desired, &live.clone());
+    assert_eq!(desired["webhooks"][0]["rules"], expected, "a second time changes nothing");
 }

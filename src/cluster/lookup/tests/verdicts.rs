@@ -27,7 +27,7 @@ async fn verdict(lookups: Arc<ApiLookup>, request: Value) -> (Verdict, Vec<Strin
         let objects = manifest::parse("git.yaml", GIT.as_bytes()).objects;
         let file = FileContents::new(&Arc::from("git.yaml"), None, objects).unwrap();
         let contents = SourceContents::new(Source::default(), vec![Arc::new(file)]);
-        let snapshot = Snapshot::new(vec![Arc::new(contents)]).unwrap();
+        let snapshot = Snapshot::new(vec![Arc::new(contents)]);
         let (actors, policy) = (ActorRules::new(Vec::new(), &[]).unwrap(), Policy::default());
         let body = serde_json::to_vec(&request).unwrap();
         let write = admission::decode(&body).unwrap();

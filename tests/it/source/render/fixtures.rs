@@ -98,7 +98,7 @@ pub(crate) fn snapshot(rendered: Rendered) -> Snapshot {
     let source = Source { name: "test".into(), ..Source::default() };
     let file = |(file, objects)| Arc::new(FileContents::new(&file, Some("prod"), objects).unwrap());
     let contents = SourceContents::new(source, rendered.files.into_iter().map(file).collect());
-    Snapshot::new(vec![Arc::new(contents)]).unwrap()
+    Snapshot::new(vec![Arc::new(contents)])
 }
 
 /// Objects that kubectl reads out of a text, without a cluster.

@@ -1,0 +1,241 @@
+//! The declared objects of all sources by their keys: which declaration counts,
+//! and where several contradict each other.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use super::contents::{Source, SourceContents};
+use super::declared::Declared;
+use super::kinds;
+use super::object_key::ObjectKey;
+use super::snapshot_source::NamespaceScope;
+use crate::diff::CustomResource;
+
+/// All declarations at one commit of each source. A sync that brings no new
+/// commit shares the index of the one before.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    sources: Vec<IndexedSource>,
+    /// By [`ObjectKey`]: the index of the source, and the object.
+    objects: HashMap<String, (usize, Arc<Declared>)>,
+    /// Objects of kinds whose scope Git does not tell, by their key without a namespace.
+    unscoped: HashMap<String, (usize, Arc<Declared>)>,
+    /// By namespace: how many objects there are, and the index of the first one's source.
+    namespaces: HashMap<String, (usize, usize)>,
+    /// By group and kind: the same.
+    kinds: HashMap<(String, String), (usize, usize)>,
+    /// By group and kind: what the CustomResourceDefinitions in Git define.
+    custom_resources: HashMap<(String, String), Arc<CustomResource>>,
+    /// By [`ObjectKey`]: declarations that contradict each other.
+    contests: HashMap<String, Contest>,
+}
+
+/// A source with what it declares.
+#[derive(Clone, Debug)]
+pub(super) struct IndexedSource {
+    pub(super) contents: Arc<SourceContents>,
+    pub(super) scope: NamespaceScope,
+    /// Declarations outside of `scope`, which do not count.
+    pub(super) out_of_scope: usize,
+}
+
+/// An object that two declarations of the same priority declare differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contest {
+    /// The object.
+    pub object: String,
+    /// The declaration that is compared with: file, line and source.
+    pub first: String,
+    /// The one that contradicts it; of several the last.
+    pub second: String,
+    /// The names of both sources.
+    pub sources: [String; 2],
+}
+
+/// A resource of which Git declares objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeclaredResource<'a> {
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The version in which Git writes it.
+    pub version: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// The plural; guessed where the kind is not defined.
+    pub plural: String,
+    /// Whether Git or Kubernetes itself defines the kind.
+    pub is_defined: bool,
+}
+
+impl fmt::Display for Contest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { object, first, second, .. } = self;
+        write!(f, "{object} is declared twice: {first} and {second}")
+    }
+}
+
+impl Index {
+    /// An index of these sources, whatever their order.
+    pub(super) fn new(mut sources: Vec<IndexedSource>) -> Self {
+        sources.sort_by_cached_key(|source| {
+            let Source { name, priority, .. } = &source.contents.source;
+            (Reverse(*priority), name.clone())
+        });
+        let mut index = Self::default();
+        // First all definitions: they say which objects are namespaced.
+        for file in sources.iter().flat_map(|source| &source.contents.files) {
+            for crd in &file.custom_resources {
+                index.custom_resources.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
+            }
+        }
+        index.sources = sources;
+        for source in 0..index.sources.len() {
+            let IndexedSource { contents, scope, .. } = index.sources[source].clone();
+            let mut out_of_scope = 0;
+            for declared in contents.objects() {
+                if scope.allows(declared, index.is_namespaced(declared)) {
+                    index.insert(declared, source);
+                } else {
+                    out_of_scope += 1;
+                }
+            }
+            index.sources[source].out_of_scope = out_of_scope;
+        }
+        index
+    }
+
+    /// Whether a declared object is namespaced; `None` where its definition is not in Git.
+    fn is_namespaced(&self, declared: &Declared) -> Option<bool> {
+        match self.custom_resource(&declared.group, &declared.kind) {
+            Some(crd) => Some(crd.namespaced),
+            None => kinds::is_namespaced(&declared.group, &declared.kind),
+        }
+    }
+
+    fn insert(&mut self, declared: &Arc<Declared>, source: usize) {
+        let is_namespaced = self.is_namespaced(declared);
+        let namespaced_key = declared.key();
+        let cluster_key = ObjectKey { namespace: "", ..namespaced_key };
+        let key = if is_namespaced == Some(false) { cluster_key } else { namespaced_key };
+        match self.objects.entry(key.to_string()) {
+            Entry::Vacant(entry) => drop(entry.insert((source, declared.clone()))),
+            Entry::Occupied(first) => {
+                let (first_source, first) = first.get().clone();
+                self.declared_again(&key.to_string(), (first_source, &first), (source, declared));
+                return;
+            }
+        }
+        if is_namespaced.is_none() {
+            // A kind whose definition is not in Git: the review says whether it has a namespace.
+            self.unscoped.entry(cluster_key.to_string()).or_insert_with(|| (source, declared.clone()));
+        }
+        if is_namespaced == Some(true) || (is_namespaced.is_none() && declared.names_namespace) {
+            self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;
+        }
+        self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
+    }
+
+    /// Sources come in the order of their priority: the first declaration counts.
+    /// One of the same priority that says something else contests it.
+    fn declared_again(&mut self, key: &str, first: (usize, &Declared), second: (usize, &Declared)) {
+        let source = |index: usize| &self.sources[index].contents.source;
+        if source(first.0).priority > source(second.0).priority || first.1.object() == second.1.object() {
+            return;
+        }
+        let location =
+            |(index, declared): (usize, &Declared)| format!("{} of source {}", declared.start(), source(index).name);
+        let contest = Contest {
+            object: key.to_owned(),
+            first: location(first),
+            second: location(second),
+            sources: [first.0, second.0].map(|index| source(index).name.clone()),
+        };
+        self.contests.insert(key.to_owned(), contest);
+    }
+
+    pub(super) fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
+        let found = self.objects.get(&key.to_string()).or_else(|| self.unscoped.get(&key.to_string()))?;
+        Some(self.with_source(found))
+    }
+
+    pub(super) fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
+        Some(self.with_source(self.objects.get(&key.to_string())?))
+    }
+
+    fn with_source<'a>(&'a self, (source, declared): &'a (usize, Arc<Declared>)) -> (&'a Declared, &'a Source) {
+        (declared, &self.sources[*source].contents.source)
+    }
+
+    /// The contest for a declared object, if there is one.
+    pub(super) fn contest(&self, declared: &Declared) -> Option<&Contest> {
+        if self.contests.is_empty() {
+            return None;
+        }
+        let key = declared.key();
+        let contest = self.contests.get(&key.to_string());
+        contest.or_else(|| self.contests.get(&ObjectKey { namespace: "", ..key }.to_string()))
+    }
+
+    pub(super) fn contests(&self) -> impl Iterator<Item = &Contest> {
+        self.contests.values()
+    }
+
+    pub(super) fn sources(&self) -> &[IndexedSource] {
+        &self.sources
+    }
+
+    pub(super) fn count_in_namespace(&self, namespace: &str) -> Option<(usize, &Source)> {
+        self.with_first_source(self.namespaces.get(namespace))
+    }
+
+    pub(super) fn count_of_kind(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
+        self.with_first_source(self.kinds.get(&(group.to_owned(), kind.to_owned())))
+    }
+
+    fn with_first_source(&self, count: Option<&(usize, usize)>) -> Option<(usize, &Source)> {
+        count.map(|(objects, source)| (*objects, &self.sources[*source].contents.source))
+    }
+
+    pub(super) fn resources(&self) -> BTreeSet<DeclaredResource<'_>> {
+        self.objects.values().map(|(_, declared)| self.resource(declared)).collect()
+    }
+
+    fn resource<'a>(&self, declared: &'a Declared) -> DeclaredResource<'a> {
+        let Declared { group, version, kind, .. } = declared;
+        let custom = self.custom_resource(group, kind);
+        DeclaredResource {
+            group,
+            version,
+            kind,
+            plural: custom.map_or_else(|| kinds::guess_plural(kind), |custom| custom.plural.clone()),
+            is_defined: custom.is_some() || kinds::is_namespaced(group, kind).is_some(),
+        }
+    }
+
+    pub(super) fn namespaces(&self) -> BTreeSet<&str> {
+        self.namespaces.keys().map(String::as_str).collect()
+    }
+
+    pub(super) fn has_group(&self, group: &str) -> bool {
+        self.kinds.keys().any(|(of, _)| of == group)
+    }
+
+    pub(super) fn custom_resource(&self, group: &str, kind: &str) -> Option<&CustomResource> {
+        self.custom_resources.get(&(group.to_owned(), kind.to_owned())).map(|crd| &**crd)
+    }
+
+    /// See [`super::Snapshot::kind_of`].
+    pub(super) fn kind_of(&self, group: &str, plural: &str) -> Option<&str> {
+        if let Some(kind) = kinds::scalable(group, plural) {
+            return Some(kind);
+        }
+        if let Some(crd) = self.custom_resources.values().find(|crd| crd.group == group && crd.plural == plural) {
+            return Some(&crd.kind);
+        }
+        let has_plural = |(of, kind): &&(String, String)| of == group && kinds::guess_plural(kind) == plural;
+        self.kinds.keys().find(has_plural).map(|(_, kind)| kind.as_str())
+    }
+}
