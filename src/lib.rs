@@ -2,7 +2,7 @@
 //! should be, and a write that would make the cluster differ from it is denied,
 //! warned about or recorded, at the moment of the write.
 //!
-//! The deciding code is the crate `driftwall_core`; this one does the rest, in rooms:
+//! The deciding code is the crate `driftwall_core`; this one does the rest, in modules:
 //!
 //! ```text
 //! cli        the commands

@@ -1,7 +1,7 @@
 //! The configuration: what is written (`file_format`), and what is used ([`Config`]). The second
 //! cannot hold a bad value.
 //!
-//! A file passes through here in steps, one file of this room for each: `document` makes a tree of
+//! A file passes through here in steps, one file of this module for each: `document` makes a tree of
 //! the YAML that knows its lines, `structure` checks keys and types against the JSON Schema
 //! (`schema`, made from `file_format`), and `validate` gives the values their meaning. Each says what
 //! is wrong as a [`Problem`].

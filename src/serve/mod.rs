@@ -1,4 +1,4 @@
-//! `driftwall serve`: start, reload and the wiring of all rooms.
+//! `driftwall serve`: start, reload and the wiring of all modules.
 
 mod break_glass;
 mod identity;

@@ -1,4 +1,4 @@
-//! Logs and metrics, and what the metrics ask of the program. Uses no other room.
+//! Logs and metrics, and what the metrics ask of the program. Uses no other module.
 
 mod health;
 mod labels;

@@ -1,4 +1,4 @@
-//! A fake API server for this room's tests.
+//! A fake API server for this module's tests.
 
 pub(super) mod api_server;
 mod patch;

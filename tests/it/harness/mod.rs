@@ -1,4 +1,4 @@
-//! What the tests of several rooms need.
+//! What the tests of several modules need.
 
 pub(crate) mod evaluator;
 pub(crate) mod http_client;

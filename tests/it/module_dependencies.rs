@@ -1,11 +1,11 @@
-//! Which room of this crate may use which: the arrows point one way. That
+//! Which module of this crate may use which: the dependencies have no cycle. That
 //! `driftwall-core` uses none of them, the compiler sees to.
 
 use std::fs;
 use std::path::Path;
 
-/// Each room, and the rooms that it may use. Those stand above it, so there is no circle.
-const ROOMS: [(&str, &str); 11] = [
+/// Each module, and the modules that it may use. Those stand above it, so there is no cycle.
+const MODULES: [(&str, &str); 11] = [
     ("error_chain", ""),
     ("jitter", ""),
     ("telemetry", ""),
@@ -20,34 +20,34 @@ const ROOMS: [(&str, &str); 11] = [
 ];
 
 #[test]
-fn every_room_uses_only_rooms_above_it() {
-    for (index, (room, allowed)) in ROOMS.iter().enumerate() {
+fn modules_use_only_the_modules_they_may() {
+    for (index, (module, allowed)) in MODULES.iter().enumerate() {
         for used in allowed.split_whitespace() {
-            assert!(ROOMS[..index].iter().any(|(above, _)| *above == used), "{used} must stand above {room}");
+            assert!(MODULES[..index].iter().any(|(above, _)| *above == used), "{used} must stand above {module}");
         }
-        let folder = Path::new("src").join(room);
+        let folder = Path::new("src").join(module);
         let code =
             if folder.is_dir() { rust_code(&folder) } else { fs::read_to_string(folder.with_extension("rs")).unwrap() };
-        let wrong = forbidden(room, allowed, &code);
-        assert!(wrong.is_empty(), "src/{room} must not use {wrong:?}");
+        let wrong = forbidden(module, allowed, &code);
+        assert!(wrong.is_empty(), "src/{module} must not use {wrong:?}");
     }
     let library = fs::read_to_string("src/lib.rs").unwrap();
-    let rooms = library.lines().filter(|line| line.ends_with(';') && line.contains("mod ")).count();
-    assert_eq!(rooms, ROOMS.len(), "a room of src/lib.rs is missing in the table");
+    let modules = library.lines().filter(|line| line.ends_with(';') && line.contains("mod ")).count();
+    assert_eq!(modules, MODULES.len(), "a module of src/lib.rs is missing in the table");
 }
 
 #[test]
-fn a_use_against_the_arrows_is_found() {
+fn a_forbidden_dependency_is_found() {
     let code = "use crate::telemetry::Metrics;\n// crate::cli\nlet x = crate::serve::y();\nuse crate::{cli, server};\n";
     assert_eq!(forbidden("server", "telemetry", code), ["serve", ""]);
 }
 
-/// The rooms that the code uses and must not; an empty name for `crate::{…}`, which is not read.
-fn forbidden<'a>(room: &str, allowed: &str, code: &'a str) -> Vec<&'a str> {
+/// The modules that the code uses and must not; an empty name for `crate::{…}`, which is not read.
+fn forbidden<'a>(module: &str, allowed: &str, code: &'a str) -> Vec<&'a str> {
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let paths = lines.flat_map(|line| line.split("crate::").skip(1));
     let used = paths.map(|path| path.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap());
-    used.filter(|used| *used != room && !allowed.split_whitespace().any(|allowed| allowed == *used)).collect()
+    used.filter(|used| *used != module && !allowed.split_whitespace().any(|allowed| allowed == *used)).collect()
 }
 
 fn rust_code(folder: &Path) -> String {
