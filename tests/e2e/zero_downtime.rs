@@ -32,13 +32,13 @@ fn change_under_load(cluster: &mut TestCluster, change: impl FnOnce(&mut TestClu
 }
 
 #[test]
-fn a_rolling_restart_costs_no_write_its_answer() {
+fn every_write_is_answered_during_a_rolling_restart() {
     let Some(mut cluster) = test_cluster() else { return };
     change_under_load(&mut cluster, |cluster, _| cluster.replicas.rolling_restart());
 }
 
 #[test]
-fn a_configuration_reload_costs_no_write_its_answer() {
+fn every_write_is_answered_during_a_configuration_reload() {
     let Some(mut cluster) = test_cluster() else { return };
     let shipped = cluster.replicas.config();
     change_under_load(&mut cluster, |cluster, load| {
@@ -88,7 +88,7 @@ impl Certificates {
 const SHORT_VALIDITY: [(&str, &str); 2] = [("caValidity", "60s"), ("certificateValidity", "30s")];
 
 #[test]
-fn a_certificate_renewal_costs_no_write_its_answer() {
+fn every_write_is_answered_during_a_certificate_renewal() {
     let Some(mut cluster) = test_cluster() else { return };
     let shipped = cluster.replicas.config();
     let first = Certificates::of(&cluster).trusted[0].fingerprint.clone();

@@ -137,7 +137,7 @@ const SYNTAX: &[Broken] = &[
 ];
 
 #[test]
-fn each_problem_is_told_with_line_key_and_what_would_be_right() {
+fn each_problem_names_line_key_and_fix() {
     for Broken { text, line, key, words } in [KEYS, TYPES, VALUES, SYNTAX].into_iter().flatten() {
         let found = problems(format!("{SOURCES}{text}\n"));
         assert_eq!(found.len(), 1, "{text}: {found:?}");
@@ -165,7 +165,7 @@ const OF_SOURCES: &[Broken] = &[
 ];
 
 #[test]
-fn each_problem_of_a_source_is_told_with_line_key_and_what_would_be_right() {
+fn each_problem_of_a_source_names_line_key_and_fix() {
     for Broken { text, line, key, words } in OF_SOURCES {
         let found = problems(format!("sources:\n  - {text}\n"));
         assert_eq!(found.len(), 1, "{text}: {found:?}");
@@ -179,7 +179,7 @@ fn each_problem_of_a_source_is_told_with_line_key_and_what_would_be_right() {
 }
 
 #[test]
-fn a_file_that_is_no_configuration_at_all_is_told_as_a_whole() {
+fn an_unusable_file_gives_one_problem() {
     let list = "[".repeat(150) + &"]".repeat(150);
     let utf16: Vec<u8> = "mode: audit".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin = [SOURCES.as_bytes(), b"mode: \xe9\n"].concat();
@@ -205,7 +205,7 @@ fn a_file_that_is_no_configuration_at_all_is_told_as_a_whole() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
+fn all_problems_are_reported_at_once_in_line_order() {
     let text = "listen: here\ngit: {poll: often}\nactors:\n  - {class: gitops}\n  - {class: person, users: ['[']}\n";
     let keys: Vec<_> = problems(format!("{text}{SOURCES}")).into_iter().map(|problem| problem.key).collect();
     assert_eq!(keys, ["listen", "git.poll", "actors[0]", "actors[1].users[0]"]);
@@ -223,7 +223,7 @@ fn all_that_is_wrong_is_told_at_once_in_the_order_of_the_lines() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_with_its_name() {
+fn an_unreadable_file_is_reported_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("driftwall.yaml");
     let error = Config::read(&missing).unwrap_err();
@@ -232,20 +232,20 @@ fn a_file_that_cannot_be_read_is_told_with_its_name() {
     assert_eq!(error.lines(), [format!("{}: failed to read it: {words}", missing.display())]);
 }
 
-/// Slips anywhere in a whole configuration: told in our words, and never as a fault of driftwall's own.
+/// Typos anywhere in a whole configuration: reported in our words, and never as a fault of driftwall's own.
 #[test]
-fn no_slip_of_the_pen_brings_a_library_s_sentence_to_the_user() {
+fn a_typo_never_shows_a_library_error() {
     let page = include_str!("../../../docs/configuration.md");
     let text = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     parse(text).unwrap();
     let mut refused = 0;
     for (at, _) in text.char_indices().filter(|(at, _)| at % 17 == 0) {
-        for slip in ["[", "}", "\"", ":", "\t", " ", "*", "x", "\n", "- ", ""] {
-            let rest = if slip.is_empty() { text[at..].chars().as_str().get(1..).unwrap_or("") } else { &text[at..] };
+        for typo in ["[", "}", "\"", ":", "\t", " ", "*", "x", "\n", "- ", ""] {
+            let rest = if typo.is_empty() { text[at..].chars().as_str().get(1..).unwrap_or("") } else { &text[at..] };
             if !text.is_char_boundary(text.len() - rest.len()) {
                 continue;
             }
-            let found = problems(format!("{}{slip}{rest}", &text[..at]));
+            let found = problems(format!("{}{typo}{rest}", &text[..at]));
             refused += usize::from(!found.is_empty());
             for problem in found {
                 assert_plain(&problem.message);

@@ -16,7 +16,7 @@ fn anchors_aliases_and_merge_keys_are_resolved() {
 }
 
 #[test]
-fn a_scalar_means_what_its_key_takes() {
+fn a_scalar_is_read_as_the_type_of_its_key() {
     let text = "cluster: off\nevents: no\nlisten: '0.0.0.0:1'\nregistration: {port: 0x1BB, timeoutSeconds: '7', \
                 name: 5, url: ~}\nsources: [{name: yes, repo: /r, revision: 1.10, priority: -1_000, mode: null}]\n";
     let config = parse(text).unwrap();
@@ -35,7 +35,7 @@ fn json_and_a_byte_order_mark_are_read_too() {
 }
 
 #[test]
-fn aliases_cannot_blow_a_file_up() {
+fn alias_expansion_is_limited() {
     let names = ["a"; 1000].join(", ");
     let rules = ["{mode: audit, namespaces: *names}"; 1000].join(", ");
     let text = format!("{SOURCES}protectedKeys: &names [{names}]\nmodes: [{rules}]\n");

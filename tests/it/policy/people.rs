@@ -143,7 +143,7 @@ fn writes_that_change_nothing_are_allowed() {
 }
 
 #[test]
-fn an_object_that_is_being_deleted_may_go() {
+fn writes_that_finish_a_deletion_are_allowed() {
     let going = |object: &mut serde_json::Value| {
         set_at(object, "/metadata/deletionTimestamp", "2026-05-04T03:02:01Z".into());
         set_at(object, "/metadata/finalizers", json!(["example.org/a", "foregroundDeletion"]));

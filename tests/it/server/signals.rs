@@ -8,15 +8,15 @@ use tokio::time::timeout;
 
 #[test]
 fn the_first_signal_drains_and_the_second_ends() {
-    let test = "server::signals::in_a_process_of_its_own";
+    let test = "server::signals::shutdown_signals_in_a_child_process";
     let run = Command::new(std::env::current_exe().unwrap()).args(["--exact", test, "--ignored"]).output().unwrap();
     let output = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && output.contains("1 passed"), "{output}");
 }
 
 #[tokio::test]
-#[ignore = "run in a process of its own by the test above"]
-async fn in_a_process_of_its_own() {
+#[ignore = "run in a child process by the test above"]
+async fn shutdown_signals_in_a_child_process() {
     let send = |signal: &str| {
         let me = std::process::id().to_string();
         let sent = Command::new("kill").args([signal, &me]).status();

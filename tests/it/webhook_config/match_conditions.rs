@@ -111,7 +111,7 @@ struct ConditionCase<'a> {
 }
 
 #[test]
-fn no_request_is_left_out_for_a_mere_claim() {
+fn a_user_name_without_its_groups_is_still_reviewed() {
     let conditions = conditions();
     let accounts = |namespace: &str| json!(["system:serviceaccounts", format!("system:serviceaccounts:{namespace}")]);
     let autoscaler = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";

@@ -78,7 +78,7 @@ async fn cached_answers_are_not_requested_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_an_error_with_the_api_server_s_message_and_is_not_cached() {
+async fn a_refusal_is_an_error_with_the_message_of_the_api_server_and_is_not_cached() {
     let server = cluster();
     let lookups = lookup(&server, LONG);
     server.refuse(None, "replicasets", StatusCode::FORBIDDEN);

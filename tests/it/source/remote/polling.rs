@@ -57,7 +57,7 @@ fn the_snapshot_has_what_was_pushed_or_force_pushed_last() {
 }
 
 #[test]
-fn an_unreachable_server_takes_nothing_out_of_the_snapshot() {
+fn the_snapshot_is_kept_while_the_server_is_unreachable() {
     let (repository, _) = TestRepository::new();
     let mut remote = RemoteSetup::web(repository);
     remote.repository.push("main", &manifest("one"));
