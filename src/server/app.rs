@@ -31,7 +31,7 @@ pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: Request
         metrics,
         body_limit: limits.body_bytes,
         permits: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
-        shed_log: LogLimiter::every(Duration::from_secs(5)),
+        overload_log: LogLimiter::every(Duration::from_secs(5)),
     });
     Router::new().route("/validate", post(validate).fallback(wrong_method)).fallback(unknown_path).with_state(state)
 }
@@ -41,7 +41,7 @@ struct HandlerState<R> {
     metrics: Arc<Metrics>,
     body_limit: usize,
     permits: Arc<Semaphore>,
-    shed_log: LogLimiter,
+    overload_log: LogLimiter,
 }
 
 async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
@@ -50,14 +50,14 @@ async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, reques
     if !is_json(request.headers()) {
         return state.reject(Rejection::WrongContentType, request, deadline).await;
     }
-    // Waiting for a permit would only use up the time-out: turned away at once, the API
+    // Waiting for a permit would only use up the time-out: rejected at once, the API
     // server can sooner ask another replica or apply its failurePolicy.
     let Some(permit) = InFlightPermit::acquire(&state) else {
-        state.metrics.shed.inc();
-        if state.shed_log.allows() {
-            tracing::warn!("Too many reviews in flight, some turned away");
+        state.metrics.overload_rejections.inc();
+        if state.overload_log.allows() {
+            tracing::warn!("Too many reviews in flight, some rejected");
         }
-        return state.reject(Rejection::Shed, request, deadline).await;
+        return state.reject(Rejection::Overload, request, deadline).await;
     };
     let (parts, mut unread) = request.into_parts();
     let body = match body::read(&mut unread, state.body_limit, deadline).await {

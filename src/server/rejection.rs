@@ -13,7 +13,7 @@ pub(super) enum Rejection {
     /// The handler panicked.
     Panicked,
     /// The limit of reviews in flight is reached.
-    Shed,
+    Overload,
     /// The body did not arrive within the time-out.
     SlowBody,
     /// The body is larger than this many bytes.
@@ -32,7 +32,7 @@ impl Rejection {
         match self {
             Self::IncompleteBody => "incomplete_body",
             Self::Panicked => "panic",
-            Self::Shed => "shed",
+            Self::Overload => "shed",
             Self::SlowBody => "slow_body",
             Self::TooLarge(_) => "too_large",
             Self::UnknownPath => "unknown_path",
@@ -45,7 +45,7 @@ impl Rejection {
         match self {
             Self::IncompleteBody => StatusCode::BAD_REQUEST,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Shed => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overload => StatusCode::TOO_MANY_REQUESTS,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownPath => StatusCode::NOT_FOUND,
@@ -59,7 +59,7 @@ impl Rejection {
         match self {
             Self::IncompleteBody => "BadRequest",
             Self::Panicked => "InternalError",
-            Self::Shed => "TooManyRequests",
+            Self::Overload => "TooManyRequests",
             Self::SlowBody => "Timeout",
             Self::TooLarge(_) => "RequestEntityTooLarge",
             Self::UnknownPath => "NotFound",
@@ -72,7 +72,7 @@ impl Rejection {
         match self {
             Self::IncompleteBody => "the request's body is incomplete".into(),
             Self::Panicked => "the review failed inside driftwall; its log says why".into(),
-            Self::Shed => "too many reviews are in flight; try again".into(),
+            Self::Overload => "too many reviews are in flight; try again".into(),
             Self::SlowBody => "the request's body did not arrive within the time-out".into(),
             Self::TooLarge(limit) => format!("the request's body is larger than {limit} bytes"),
             Self::UnknownPath => "no such path; reviews go to /validate".into(),
@@ -94,13 +94,13 @@ impl IntoResponse for Rejection {
             "reason": self.reason(),
             "code": status.as_u16(),
         });
-        if self == Self::Shed {
+        if self == Self::Overload {
             body["details"] = json!({"retryAfterSeconds": 1});
         }
         let mut response = json_response(status, body.to_string().into_bytes());
         let headers = response.headers_mut();
         match self {
-            Self::Shed => {
+            Self::Overload => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::WrongMethod => {

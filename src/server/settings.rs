@@ -72,7 +72,7 @@ impl ServerSettings {
 pub struct RequestLimits {
     /// The largest body in bytes. An update carries two copies of an object.
     pub body_bytes: usize,
-    /// How many reviews may be in flight; further ones are turned away at once.
+    /// How many reviews may be in flight; further ones are rejected at once.
     pub in_flight: usize,
 }
 

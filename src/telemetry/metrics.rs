@@ -25,8 +25,8 @@ pub struct Metrics {
     latency: Histogram,
     /// Reviews that are being worked on.
     pub(crate) in_flight: Gauge,
-    /// Reviews turned away because too many were in flight.
-    pub(crate) shed: Counter,
+    /// Reviews rejected because too many were in flight.
+    pub(crate) overload_rejections: Counter,
     rejected: Family<ReasonLabel, Counter>,
     /// Connections of the webhook that are open.
     pub(crate) connections: Gauge,
@@ -66,7 +66,7 @@ impl Metrics {
             reviews: Family::default(),
             latency: Histogram::new(LATENCY_BUCKETS),
             in_flight: Gauge::default(),
-            shed: Counter::default(),
+            overload_rejections: Counter::default(),
             rejected: Family::default(),
             connections: Gauge::default(),
             handshake_failures: Counter::default(),
@@ -87,7 +87,7 @@ impl Metrics {
             reviews,
             latency,
             in_flight,
-            shed,
+            overload_rejections,
             rejected,
             connections,
             handshake_failures,
@@ -101,7 +101,11 @@ impl Metrics {
         registry.register("reviews", "Reviews answered", reviews.clone());
         registry.register("review_duration_seconds", "From the request's headers to the answer", latency.clone());
         registry.register("reviews_in_flight", "Reviews that are being answered", in_flight.clone());
-        registry.register("reviews_shed", "Reviews turned away because too many were in flight", shed.clone());
+        registry.register(
+            "reviews_shed",
+            "Reviews rejected because too many were in flight",
+            overload_rejections.clone(),
+        );
         registry.register("requests_rejected", "Requests that were not evaluated", rejected.clone());
         registry.register("connections", "Open connections to the webhook", connections.clone());
         registry.register(
