@@ -20,8 +20,8 @@ pub use leader_election::{ElectionTiming, LeaderElector};
 pub use lookup::ApiLookup;
 pub use offline::{OfflineLookup, OfflineLookupError};
 pub use webhook_config::{
-    ControllerInputs, Desired, Observer, RegisteredCa, WebhookConfigController, WebhookConfigState, WebhookSpec,
-    poll_registered_ca,
+    ControllerInputs, DesiredWebhookConfig, Observer, RegisteredCa, WebhookConfigController, WebhookConfigState,
+    WebhookSpec, poll_registered_ca,
 };
 
 /// The field manager of what driftwall writes.

@@ -117,7 +117,7 @@ impl ServingIdentity {
 
     /// Waits until there is a certificate to serve with, and logs what it waits for.
     /// The receiver sees every later certificate.
-    pub(crate) async fn serving_pair(&self) -> watch::Receiver<Arc<certs::ServingCertificate>> {
+    pub(crate) async fn serving_certificate(&self) -> watch::Receiver<Arc<certs::ServingCertificate>> {
         let Some(certificates) = &self.certificates else { return std::future::pending().await };
         let mut pairs = certificates.serving_certificate();
         let first = loop {
@@ -246,8 +246,8 @@ impl ServingIdentity {
                     metrics.set_certificate_trusted(Some(false));
                     let error = error_chain(&error);
                     if log_changes.is_new(&error) {
-                        let configuration = &self.webhook_config;
-                        tracing::error!(%error, %configuration, "Serving certificate not trusted by caBundle");
+                        let webhook_config = &self.webhook_config;
+                        tracing::error!(%error, %webhook_config, "Serving certificate not trusted by caBundle");
                     }
                 }
             }

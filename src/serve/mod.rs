@@ -51,7 +51,7 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
     let certificate = match tls.certificate {
         CertificateSettings::Files { cert, key } => CertificateSource::Files { cert, key },
         CertificateSettings::SelfManaged(_) => tokio::select! {
-            pair = identity.serving_pair() => CertificateSource::Managed(pair),
+            pair = identity.serving_certificate() => CertificateSource::Managed(pair),
             () = &mut shutdown => return Ok(ExitCode::SUCCESS),
             () = &mut at_once => return Ok(ExitCode::SUCCESS),
         },

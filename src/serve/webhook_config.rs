@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::reload::{ClusterSettings, ConfigReloader};
 use crate::cluster::{
-    ClusterContext, ControllerInputs, Desired, EventRecord, InvolvedObject, Observer, Recorder,
+    ClusterContext, ControllerInputs, DesiredWebhookConfig, EventRecord, InvolvedObject, Observer, Recorder,
     WebhookConfigController, WebhookConfigState, WebhookSpec,
 };
 use crate::config::{BreakGlassSettings, WebhookSettings};
@@ -57,7 +57,7 @@ pub(crate) fn register(
     metrics: Arc<Metrics>,
 ) -> impl Future<Output = Infallible> + use<> {
     let namespace = cluster.namespace().to_owned();
-    let (specs, spec_receiver) = watch::channel(Desired::Unknown);
+    let (specs, spec_receiver) = watch::channel(DesiredWebhookConfig::Unknown);
     let reporter = RegistrationReporter {
         metrics,
         recorder: Recorder::spawn(cluster),
@@ -77,7 +77,7 @@ pub(crate) fn register(
 
 /// Publishes what to register, for every snapshot and every configuration.
 async fn publish_specs(
-    specs: watch::Sender<Desired>,
+    specs: watch::Sender<DesiredWebhookConfig>,
     store: Arc<SnapshotStore>,
     mut settings: watch::Receiver<ClusterSettings>,
     namespace: String,
@@ -87,11 +87,11 @@ async fn publish_specs(
         let has_snapshot = *generation.borrow_and_update() > 0;
         let ClusterSettings { registration, break_glass, strict_namespaces, .. } = settings.borrow_and_update().clone();
         let spec = if !registration.manage {
-            Desired::Off
+            DesiredWebhookConfig::Off
         } else if !has_snapshot {
-            Desired::Unknown
+            DesiredWebhookConfig::Unknown
         } else {
-            Desired::Managed(Box::new(WebhookSpec {
+            DesiredWebhookConfig::Managed(Box::new(WebhookSpec {
                 snapshot: store.snapshot(),
                 parameters: desired_webhook_config(&registration, break_glass, strict_namespaces, &namespace),
                 service: registration.service,

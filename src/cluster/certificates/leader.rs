@@ -30,7 +30,7 @@ struct LeaderState {
 }
 
 impl CertificateManager {
-    pub(super) async fn lead(
+    pub(super) async fn run_as_leader(
         &self,
         mut is_leader: watch::Receiver<bool>,
         mut registered: watch::Receiver<RegisteredCa>,

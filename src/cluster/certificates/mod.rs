@@ -89,7 +89,7 @@ impl CertificateManager {
             never = self.store.watch(&self.waiting_reason) => never,
             never = self.publish() => never,
             never = self.reports.report(self.serving_certificate()) => never,
-            never = self.lead(is_leader, registered) => never,
+            never = self.run_as_leader(is_leader, registered) => never,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The CA in the webhooks of a configuration, and the patches that leave everything else alone.
+//! The CA in the webhooks of a webhook configuration, and the patches that leave everything else alone.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub(super) fn ignore_failures(desired: &mut Value) {
     }
 }
 
-/// The operation that makes a patch fail where the configuration was changed meanwhile.
+/// The operation that makes a patch fail where the webhook configuration was changed meanwhile.
 fn test_resource_version(live: &Value) -> Value {
     json!({"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]})
 }

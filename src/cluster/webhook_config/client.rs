@@ -56,13 +56,13 @@ impl WebhookConfigClient {
         Ok(supports_match_conditions(&version.major, &version.minor))
     }
 
-    /// The configuration; `None` where it does not exist.
+    /// The webhook configuration; `None` where it does not exist.
     pub(super) async fn config(&self, name: &str) -> Result<Option<Value>, ApiError> {
         let answer = with_timeout(REQUEST_TIMEOUT, self.configs.get(name)).await;
         Ok(none_if_not_found(answer)?.map(to_json))
     }
 
-    /// Applies the configuration, whoever owns its fields.
+    /// Applies the webhook configuration, whoever owns its fields.
     pub(super) async fn apply(&self, name: &str, config: &Value) -> Result<Value, ApiError> {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(config);
@@ -70,7 +70,7 @@ impl WebhookConfigClient {
         Ok(to_json(applied))
     }
 
-    /// Changes the configuration by the operations of a JSON patch.
+    /// Changes the webhook configuration by the operations of a JSON patch.
     pub(super) async fn json_patch(&self, name: &str, operations: Value) -> Result<Value, ApiError> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let operations = serde_json::from_value(operations).expect("driftwall's own patch is a JSON patch");
@@ -79,7 +79,7 @@ impl WebhookConfigClient {
         Ok(to_json(patched))
     }
 
-    /// The uid of the `ClusterRole` that owns the configuration; `None` where it does
+    /// The uid of the `ClusterRole` that owns the webhook configuration; `None` where it does
     /// not exist or must not be read.
     pub(super) async fn cluster_role_uid(&self, name: &str) -> Result<Option<String>, ApiError> {
         uid(&self.cluster_roles, name).await
@@ -91,14 +91,14 @@ impl WebhookConfigClient {
         uid(&self.deployments, service).await
     }
 
-    /// The installation that last wrote the configuration, as the Lease says.
+    /// The installation that last wrote the webhook configuration, as the Lease says.
     pub(super) async fn registered_installation(&self, lease: &str) -> Result<Option<String>, ApiError> {
         let answer = with_timeout(REQUEST_TIMEOUT, self.leases.get(lease)).await;
         let lease = none_if_not_found(answer)?;
         Ok(lease.and_then(|lease| lease.annotations().get(REGISTERED_ANNOTATION).cloned()))
     }
 
-    /// Notes in the Lease which installation wrote the configuration. The leader election
+    /// Notes in the Lease which installation wrote the webhook configuration. The leader election
     /// creates the Lease; it is created here where that has not happened yet.
     pub(super) async fn set_registered_installation(&self, lease: &str, installation: &str) -> Result<(), ApiError> {
         let annotations = json!({REGISTERED_ANNOTATION: installation});

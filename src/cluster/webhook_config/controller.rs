@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::client::{WebhookConfigClient, webhook_config_api};
 use super::discovery::PluralDiscovery;
 use super::reconciler::Reconciler;
-use super::{ControllerInputs, Desired, Observer, WebhookConfigState};
+use super::{ControllerInputs, DesiredWebhookConfig, Observer, WebhookConfigState};
 use crate::cluster::ClusterContext;
 
 /// Manages the webhook configuration for as long as it runs.
@@ -29,25 +29,25 @@ impl WebhookConfigController {
         Self { context: context.clone(), inputs, observer }
     }
 
-    /// Manages the configuration; never returns. What fails is logged and retried.
+    /// Manages the webhook configuration; never returns. What fails is logged and retried.
     pub async fn run(mut self) -> Infallible {
         loop {
             let desired = self.inputs.desired.borrow_and_update().clone();
             let state = match desired {
-                Desired::Managed(spec) => {
+                DesiredWebhookConfig::Managed(spec) => {
                     self.observer.set_state(WebhookConfigState::Unknown, None);
                     self.manage(&spec.parameters.name).await;
                     continue;
                 }
-                Desired::Off => WebhookConfigState::Off,
-                Desired::Unknown => WebhookConfigState::Unknown,
+                DesiredWebhookConfig::Off => WebhookConfigState::Off,
+                DesiredWebhookConfig::Unknown => WebhookConfigState::Unknown,
             };
             self.observer.set_state(state, None);
             changed(&mut self.inputs.desired).await;
         }
     }
 
-    /// Manages the configuration of this name, for as long as this is the desired name.
+    /// Manages the webhook configuration of this name, for as long as this is the desired name.
     async fn manage(&mut self, name: &str) {
         let client = &self.context.client;
         // A right that is limited to a name covers a list and a watch of that name, too.
@@ -65,7 +65,7 @@ impl WebhookConfigController {
                 Some(event) = events.next() => reconciler.on_watch_event(event),
                 () = changed(is_leader) => reconciler.on_leadership_change(),
                 () = changed(desired) => match &*desired.borrow() {
-                    Desired::Managed(spec) if spec.parameters.name == name => {}
+                    DesiredWebhookConfig::Managed(spec) if spec.parameters.name == name => {}
                     _ => return,
                 },
                 () = changed_if_any(ca_bundle.as_mut()) => {}

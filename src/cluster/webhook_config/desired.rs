@@ -1,4 +1,4 @@
-//! The configuration that is to be in the cluster, with what others may have set in it.
+//! The webhook configuration that is to be in the cluster, with what others may have set in it.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -20,14 +20,14 @@ pub(super) enum DesiredCa {
     Own(Option<String>),
 }
 
-/// The configuration that is to be in the cluster.
-pub(super) struct DesiredConfig {
+/// The webhook configuration that is to be in the cluster.
+pub(super) struct BuiltConfig {
     pub(super) config: Value,
     /// The webhooks whose failure policy an operator set, each with that policy: it is kept.
     pub(super) kept_policies: Vec<(String, String)>,
 }
 
-impl DesiredConfig {
+impl BuiltConfig {
     pub(super) fn new(spec: &WebhookSpec, ca: &DesiredCa, live: Option<&Value>) -> Self {
         let ca_bundle = match ca {
             DesiredCa::External => None,

@@ -1,12 +1,12 @@
 //! Manages driftwall's `ValidatingWebhookConfiguration`: every replica watches it, the
-//! leader writes it. A configuration that somebody removed or changed is reported at
+//! leader writes it. A webhook configuration that somebody removed or changed is reported at
 //! once, and restored only where driftwall's configuration says so: removing it is the
 //! documented way to disable driftwall.
 //!
-//! This needs the rights to get, list, watch, create and patch the configuration by its
+//! This needs the rights to get, list, watch, create and patch the webhook configuration by its
 //! name; to get, create and patch Leases in driftwall's namespace; and to get the
 //! `ClusterRole` and the Deployment of its name. The last two are for an uninstallation:
-//! it takes the configuration along, and that must not look like a removal.
+//! it takes the webhook configuration along, and that must not look like a removal.
 
 mod ca_bundle;
 mod client;
@@ -38,14 +38,14 @@ pub struct WebhookSpec {
     pub parameters: WebhookParameters,
     /// The name of driftwall's Deployment and Lease.
     pub service: String,
-    /// Whether a configuration that somebody removed or changed is restored.
+    /// Whether a webhook configuration that somebody removed or changed is restored.
     pub self_heal: bool,
 }
 
 /// What is to be in the cluster, as far as it is known.
 #[derive(Clone, Debug)]
-pub enum Desired {
-    /// This configuration.
+pub enum DesiredWebhookConfig {
+    /// This webhook configuration.
     Managed(Box<WebhookSpec>),
     /// Whatever somebody else manages (`registration.manage: false`).
     Off,
@@ -87,7 +87,7 @@ impl WebhookConfigState {
     }
 }
 
-/// Is told what happens to the webhook configuration.
+/// Receives changes of the webhook configuration.
 pub trait Observer: Send + Sync {
     /// Its state now, and the failure policy of the webhook for writes.
     fn set_state(&self, state: WebhookConfigState, failure_policy: Option<&str>);
@@ -104,7 +104,7 @@ pub struct ControllerInputs {
     /// Whether this replica writes.
     pub is_leader: watch::Receiver<bool>,
     /// What is to be in the cluster.
-    pub desired: watch::Receiver<Desired>,
+    pub desired: watch::Receiver<DesiredWebhookConfig>,
     /// The CA certificates for `caBundle`, PEM: nothing is written before they exist.
     /// Without a channel, `caBundle` is left to whoever else sets it.
     pub ca_bundle: Option<watch::Receiver<Option<String>>>,

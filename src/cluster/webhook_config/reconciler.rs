@@ -11,21 +11,21 @@ use tokio::time::Instant;
 
 use super::ca_bundle::{ca_patch, has_desired_ca, names_a_ca, webhooks_patch, writes_webhook};
 use super::client::WebhookConfigClient;
-use super::desired::{DesiredCa, DesiredConfig, hash};
+use super::desired::{BuiltConfig, DesiredCa, hash};
 use super::discovery::PluralDiscovery;
 use super::report::Reporter;
-use super::{ControllerInputs, Desired, Observer, WebhookConfigState, WebhookSpec};
+use super::{ControllerInputs, DesiredWebhookConfig, Observer, WebhookConfigState, WebhookSpec};
 use crate::cluster::api_error::ApiError;
 use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, live_state};
 
-/// How often it is checked whether driftwall was enabled again, while it must not write the configuration.
+/// How often it is checked whether driftwall was enabled again, while it must not write the webhook configuration.
 const REENABLE_POLL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Between two restorations. The first one is immediate; whoever changes it again right
 /// away is a machine, and would go on for ever.
 const MIN_RESTORE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the configuration is read beside the watch: it can take minutes until a
+/// How often the webhook configuration is read beside the watch: it can take minutes until a
 /// client finds out that its watch has broken off.
 const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -48,14 +48,14 @@ pub(super) struct Reconciler {
     live: LiveConfig,
     /// Whether `live` may be old, because the watch or a write failed.
     is_stale: bool,
-    /// When the configuration was read last, beside the watch.
+    /// When the webhook configuration was read last, beside the watch.
     polled_at: Instant,
     supports_match_conditions: Option<bool>,
     /// The Deployment's uid, once it could be read.
     deployment_uid: Option<String>,
     /// The `ClusterRole`'s uid, where it can be read.
     cluster_role_uid: Option<String>,
-    /// Whether this installation has written the configuration before, where that is known.
+    /// Whether this installation has written the webhook configuration before, where that is known.
     has_registered: Option<bool>,
     restored_at: Option<Instant>,
     written_at: Option<Instant>,
@@ -63,7 +63,7 @@ pub(super) struct Reconciler {
     failures: u32,
 }
 
-/// The configuration in the cluster.
+/// The webhook configuration in the cluster.
 enum LiveConfig {
     /// `None` where it does not exist.
     Known(Option<Value>),
@@ -74,7 +74,7 @@ enum LiveConfig {
 /// What the leader is to do.
 enum Action {
     None,
-    /// As `Write`, although somebody removed or changed the configuration.
+    /// As `Write`, although somebody removed or changed the webhook configuration.
     Restore,
     /// Set the CA alone; the rest is as somebody changed it.
     SetCa,
@@ -107,7 +107,7 @@ impl Reconciler {
         }
     }
 
-    /// Takes what the watch brings: the configuration, or `None` where it does not exist.
+    /// Takes what the watch brings: the webhook configuration, or `None` where it does not exist.
     pub(super) fn on_watch_event(&mut self, event: Result<Option<DynamicObject>, watcher::Error>) {
         match event {
             Ok(object) => {
@@ -123,7 +123,7 @@ impl Reconciler {
     /// Forgets what another leader may have changed since.
     pub(super) fn on_leadership_change(&mut self) {
         self.has_registered = None;
-        // What only the log was told becomes an Event when this replica leads.
+        // What was only logged becomes an Event when this replica leads.
         self.reporter.forget_live_state();
     }
 
@@ -149,7 +149,7 @@ impl Reconciler {
     }
 
     async fn try_reconcile(&mut self) -> Result<Option<Duration>, ApiError> {
-        let Desired::Managed(mut spec) = self.inputs.desired.borrow().clone() else { return Ok(None) };
+        let DesiredWebhookConfig::Managed(mut spec) = self.inputs.desired.borrow().clone() else { return Ok(None) };
         if self.is_stale || self.polled_at.elapsed() >= POLL_INTERVAL {
             self.poll(&spec.parameters.name).await?;
         }
@@ -161,7 +161,7 @@ impl Reconciler {
             Some(ca_bundle) => DesiredCa::Own(ca_bundle.borrow().clone()),
             None => DesiredCa::External,
         };
-        let DesiredConfig { config: desired, kept_policies } = DesiredConfig::new(&spec, &ca, live.as_ref());
+        let BuiltConfig { config: desired, kept_policies } = BuiltConfig::new(&spec, &ca, live.as_ref());
         let live_state = live_state(live.as_ref(), &desired, hash);
         self.report_state(&live_state, live.as_ref(), &desired);
         if !*self.inputs.is_leader.borrow() {
@@ -169,13 +169,13 @@ impl Reconciler {
             return Ok(None);
         }
         self.update_uids(&spec).await?;
-        self.reporter.kept_policies(kept_policies);
-        self.reporter.kinds_in_several_versions(kinds_in_several_versions(&spec.snapshot));
+        self.reporter.report_kept_policies(kept_policies);
+        self.reporter.report_kinds_in_several_versions(kinds_in_several_versions(&spec.snapshot));
         if ca == DesiredCa::Own(None) {
             // driftwall's own certificate has not been created yet.
             return Ok(None);
         }
-        self.lead(&spec, live, desired, &live_state).await
+        self.run_as_leader(&spec, live, desired, &live_state).await
     }
 
     async fn supports_match_conditions(&mut self) -> Result<bool, ApiError> {
@@ -200,8 +200,8 @@ impl Reconciler {
         Ok(())
     }
 
-    /// What only the leader does: writes the configuration, or reports why it must not.
-    async fn lead(
+    /// What only the leader does: writes the webhook configuration, or reports why it must not.
+    async fn run_as_leader(
         &mut self,
         spec: &WebhookSpec,
         live: Option<Value>,
@@ -216,14 +216,14 @@ impl Reconciler {
                     return Ok(Some(wait));
                 }
                 self.restored_at = Some(Instant::now());
-                self.reporter.modified(spec, live_state);
+                self.reporter.report_modified(spec, live_state);
                 self.write(name, desired).await?;
                 self.reporter
                     .event("RegistrationRestored", format!("ValidatingWebhookConfiguration {name} was restored"));
             }
             Action::SetCa => {
                 if let Some(live) = live {
-                    self.reporter.modified(spec, live_state);
+                    self.reporter.report_modified(spec, live_state);
                     let patched = self.client.json_patch(name, ca_patch(&live, &desired)).await;
                     self.on_written(patched)?;
                 }
@@ -236,7 +236,7 @@ impl Reconciler {
             }
         }
         if matches!(live_state, LiveState::Absent | LiveState::Modified(_)) && self.has_registered == Some(true) {
-            self.reporter.modified(spec, live_state);
+            self.reporter.report_modified(spec, live_state);
             return Ok(Some(REENABLE_POLL_INTERVAL));
         }
         if self.has_registered != Some(true) {
@@ -249,7 +249,7 @@ impl Reconciler {
         Ok(None)
     }
 
-    /// Reads the configuration, beside the watch.
+    /// Reads the webhook configuration, beside the watch.
     async fn poll(&mut self, name: &str) -> Result<(), ApiError> {
         self.polled_at = Instant::now();
         match self.client.config(name).await {
@@ -295,7 +295,7 @@ impl Reconciler {
         })
     }
 
-    /// Whether this installation has written the configuration before: then a missing
+    /// Whether this installation has written the webhook configuration before: then a missing
     /// one was removed by somebody.
     async fn read_has_registered(&self, spec: &WebhookSpec) -> Result<bool, ApiError> {
         let Some(registered) = self.client.registered_installation(&spec.service).await? else {
@@ -310,14 +310,14 @@ impl Reconciler {
 
     /// What tells this installation from others of its name: the uids of the Deployment and
     /// of the `ClusterRole`. When the `ClusterRole` is deleted, the garbage collector deletes
-    /// the configuration too, and that is not somebody's removal.
+    /// the webhook configuration too, and that is not somebody's removal.
     fn installation(&self) -> (&str, &str) {
         let deployment = self.deployment_uid.as_deref().unwrap_or(UNKNOWN_UID);
         let cluster_role = self.cluster_role_uid.as_deref().unwrap_or(UNKNOWN_UID);
         (deployment, cluster_role)
     }
 
-    /// Whether the `ClusterRole` that exists owns the configuration.
+    /// Whether the `ClusterRole` that exists owns the webhook configuration.
     fn is_owned(&self, live: Option<&Value>) -> bool {
         let Some(role) = &self.cluster_role_uid else { return true };
         let owners = live.and_then(|live| live["metadata"]["ownerReferences"].as_array());
@@ -332,7 +332,7 @@ impl Reconciler {
             ]);
         }
         if let LiveConfig::Known(Some(live)) = &self.live {
-            // Fails where somebody deletes or changes the configuration at this moment.
+            // Fails where somebody deletes or changes the webhook configuration at this moment.
             for precondition in ["resourceVersion", "uid"] {
                 desired["metadata"][precondition] = live["metadata"][precondition].clone();
             }
@@ -378,7 +378,7 @@ impl Reconciler {
         };
         let writes = live.and_then(writes_webhook);
         self.reporter.set_state(state, writes.and_then(|webhook| webhook["failurePolicy"].as_str()));
-        self.reporter.ca_missing(!has_ca);
+        self.reporter.report_missing_ca(!has_ca);
     }
 }
 

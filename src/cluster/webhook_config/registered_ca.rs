@@ -1,7 +1,7 @@
 //! The `caBundle` that API servers trust, as it is in the webhook configuration.
 //!
 //! Beside the controller's watch of the same object, this polls: it also runs where
-//! driftwall does not manage the configuration, and a certificate must not be signed
+//! driftwall does not manage the webhook configuration, and a certificate must not be signed
 //! by a new CA before the registered ones are known.
 
 use std::convert::Infallible;
@@ -22,16 +22,16 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// What API servers trust, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RegisteredCa {
-    /// The `caBundle` of the configuration, PEM; empty where it names no CA.
+    /// The `caBundle` of the webhook configuration, PEM; empty where it names no CA.
     Bundle(String),
     /// There is no webhook configuration.
     NoWebhookConfig,
-    /// The configuration has not been read yet, which is not the same as no configuration.
+    /// The webhook configuration has not been read yet, which is not the same as no configuration.
     #[default]
     Unknown,
 }
 
-/// Polls the `caBundle` of the configuration `name`; never returns. While the
+/// Polls the `caBundle` of the webhook configuration `name`; never returns. While the
 /// configuration cannot be read, the last value stays.
 pub async fn poll_registered_ca(
     context: &ClusterContext,
@@ -51,7 +51,7 @@ pub async fn poll_registered_ca(
                 problem.recovered();
             }
             Err(error) if problem.is_new(&error.to_string()) => {
-                tracing::warn!(configuration = %name, %error, "Failed to read the registered CAs");
+                tracing::warn!(webhook_config = %name, %error, "Failed to read the registered CAs");
             }
             Err(_) => {}
         }

@@ -13,7 +13,7 @@ pub(super) struct Reporter {
     observer: Arc<dyn Observer>,
     /// The uid of driftwall's Deployment, which Events are about; empty until it could be read.
     deployment_uid: String,
-    /// Whether this process has seen the configuration in the cluster.
+    /// Whether this process has seen the webhook configuration in the cluster.
     has_seen_config: bool,
     live_state: Option<LiveState>,
     kept_policies: Vec<(String, String)>,
@@ -52,7 +52,7 @@ impl Reporter {
         self.has_seen_config = true;
     }
 
-    /// Makes the next report of a drift an Event again.
+    /// Makes the next reported modification an Event again.
     pub(super) fn forget_live_state(&mut self) {
         self.live_state = None;
     }
@@ -69,8 +69,8 @@ impl Reporter {
         }
     }
 
-    /// On the leader: that somebody removed or changed the configuration.
-    pub(super) fn modified(&mut self, spec: &WebhookSpec, live_state: &LiveState) {
+    /// Logs and records as an Event that somebody removed or changed the webhook configuration. For the leader.
+    pub(super) fn report_modified(&mut self, spec: &WebhookSpec, live_state: &LiveState) {
         if self.live_state.as_ref() == Some(live_state) {
             return;
         }
@@ -81,7 +81,7 @@ impl Reporter {
         }
     }
 
-    /// The same on the other replicas: only in the log.
+    /// Logs that somebody removed or changed the webhook configuration. For the replicas that do not lead.
     pub(super) fn log_modified(&mut self, live_state: &LiveState) {
         let before = self.live_state.replace(live_state.clone());
         if before.as_ref() == Some(live_state) {
@@ -97,8 +97,8 @@ impl Reporter {
         self.has_seen_config |= *live_state != LiveState::Absent;
     }
 
-    /// That webhooks keep the failure policy that an operator set.
-    pub(super) fn kept_policies(&mut self, kept: Vec<(String, String)>) {
+    /// Logs and records as an Event which webhooks keep the failure policy that an operator set.
+    pub(super) fn report_kept_policies(&mut self, kept: Vec<(String, String)>) {
         if kept == self.kept_policies {
             return;
         }
@@ -112,7 +112,8 @@ impl Reporter {
         self.kept_policies = kept;
     }
 
-    pub(super) fn kinds_in_several_versions(&mut self, kinds: Vec<String>) {
+    /// Logs which kinds Git declares in several versions.
+    pub(super) fn report_kinds_in_several_versions(&mut self, kinds: Vec<String>) {
         if kinds != self.kinds_in_several_versions && !kinds.is_empty() {
             tracing::warn!(
                 kinds = %joined(&kinds),
@@ -122,8 +123,8 @@ impl Reporter {
         self.kinds_in_several_versions = kinds;
     }
 
-    /// Whether the configuration names no CA.
-    pub(super) fn ca_missing(&mut self, is_missing: bool) {
+    /// Logs that the webhook configuration names no CA, when that begins.
+    pub(super) fn report_missing_ca(&mut self, is_missing: bool) {
         if is_missing && !self.is_ca_missing {
             tracing::error!(
                 "The webhook configuration names no CA, so API servers cannot call driftwall; failurePolicy is Ignore until it does"
@@ -137,7 +138,7 @@ impl Reporter {
     }
 }
 
-/// A reason in one word, and a sentence; `None` where nobody modified the configuration.
+/// A reason in one word, and a sentence; `None` where nobody modified the webhook configuration.
 fn event_note(spec: &WebhookSpec, live_state: &LiveState) -> Option<(&'static str, String)> {
     let (name, service) = (&spec.parameters.name, &spec.service);
     let next = if spec.self_heal {

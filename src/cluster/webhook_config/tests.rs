@@ -34,7 +34,7 @@ fn cluster() -> ApiServer {
     server
 }
 
-/// From now on writes of the configuration are refused.
+/// From now on writes of the webhook configuration are refused.
 fn refuse_writes(server: &ApiServer) {
     server.refuse(Some(Method::PATCH), "validatingwebhookconfigurations", StatusCode::FORBIDDEN);
 }
@@ -101,7 +101,7 @@ fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
 struct Replica {
     server: ApiServer,
     reconciler: Reconciler,
-    desired: watch::Sender<Desired>,
+    desired: watch::Sender<DesiredWebhookConfig>,
     inputs: ControllerInputs,
     is_leader: watch::Sender<bool>,
     ca: watch::Sender<Option<String>>,
@@ -111,7 +111,8 @@ struct Replica {
 impl Replica {
     fn new(server: &ApiServer) -> Self {
         let (is_leader, is_leader_receiver) = watch::channel(true);
-        let (desired, desired_receiver) = watch::channel(Desired::Managed(Box::new(spec_of(&["ConfigMap"]))));
+        let (desired, desired_receiver) =
+            watch::channel(DesiredWebhookConfig::Managed(Box::new(spec_of(&["ConfigMap"]))));
         let (ca, ca_receiver) = watch::channel(Some("PEM".to_owned()));
         let inputs =
             ControllerInputs { is_leader: is_leader_receiver, desired: desired_receiver, ca_bundle: Some(ca_receiver) };
@@ -142,8 +143,8 @@ impl Replica {
 
     fn edit_spec(&self, edit: impl FnOnce(&mut WebhookSpec)) {
         self.desired.send_modify(|desired| match desired {
-            Desired::Managed(spec) => edit(spec),
-            Desired::Off | Desired::Unknown => panic!("there is no spec"),
+            DesiredWebhookConfig::Managed(spec) => edit(spec),
+            DesiredWebhookConfig::Off | DesiredWebhookConfig::Unknown => panic!("there is no spec"),
         });
     }
 }
@@ -251,7 +252,7 @@ async fn the_state_is_pending_where_the_write_fails_and_off_where_it_is_not_mana
     assert_eq!(replica.reconcile().await, "pending Ignore\nwrote false");
     assert_eq!(replica.reconcile().await, "pending Ignore\nwrote false", "as long as it is refused");
 
-    let inputs = ControllerInputs { desired: watch::channel(Desired::Off).1, ..replica.inputs.clone() };
+    let inputs = ControllerInputs { desired: watch::channel(DesiredWebhookConfig::Off).1, ..replica.inputs.clone() };
     let controller = WebhookConfigController::new(&server.context("it"), inputs, Arc::clone(&replica.observer) as _);
     let _ = tokio::time::timeout(Duration::from_millis(50), controller.run()).await;
     assert_eq!(replica.observed(), "off -");

@@ -14,7 +14,7 @@ pub const FAILURE_POLICY_ANNOTATION: &str = "driftwall.io/failure-policy";
 /// The version of the text that is hashed; another one for every change of [`canonical_text`].
 const HASH_VERSION: &str = "1:";
 
-/// How the live configuration compares with the desired one.
+/// How the live webhook configuration compares with the desired one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LiveState {
     /// There is none.
@@ -40,8 +40,8 @@ const MANAGED_FIELDS: [&str; 9] = [
     "timeoutSeconds",
 ];
 
-/// Compares a live configuration with the desired one, whose failure policies
-/// are settled already ([`preserve_failure_policies`]). `hash` is the hash
+/// Compares the live webhook configuration with the desired one, whose failure
+/// policies are settled already ([`preserve_failure_policies`]). `hash` is the hash
 /// function of [`applied_hash`].
 pub fn live_state(live: Option<&Value>, desired: &Value, hash: impl Fn(&str) -> String) -> LiveState {
     let Some(live) = live else { return LiveState::Absent };
@@ -58,25 +58,25 @@ pub fn live_state(live: Option<&Value>, desired: &Value, hash: impl Fn(&str) -> 
     if matches_hash || is_of_other_version { LiveState::Outdated } else { LiveState::Modified(changes(live, desired)) }
 }
 
-/// The value of [`APPLIED_ANNOTATION`] for a configuration. `hash` makes a short
-/// text of a long one.
-pub fn applied_hash(configuration: &Value, hash: impl Fn(&str) -> String) -> String {
-    format!("{HASH_VERSION}{}", hash(&canonical_text(configuration)))
+/// The value of [`APPLIED_ANNOTATION`] for a webhook configuration. `hash`
+/// makes a short text of a long one.
+pub fn applied_hash(webhook_config: &Value, hash: impl Fn(&str) -> String) -> String {
+    format!("{HASH_VERSION}{}", hash(&canonical_text(webhook_config)))
 }
 
-/// A configuration's webhooks in one text, without what others may set, and
+/// The webhooks of a webhook configuration in one text, without what others may set, and
 /// without fields that only a later API server has.
-fn canonical_text(configuration: &Value) -> String {
+fn canonical_text(webhook_config: &Value) -> String {
     // Sorted: their order means nothing, and a server-side apply may change it.
     let mut sorted = BTreeSet::new();
-    for webhook in webhooks(configuration) {
+    for webhook in webhooks(webhook_config) {
         let fields = MANAGED_FIELDS.map(|field| managed_value(webhook, field));
         sorted.insert(json!([webhook["name"], fields]).to_string());
     }
     Vec::from_iter(sorted).join("\n")
 }
 
-/// Takes over the failure policies that an operator set in the live
+/// Takes over the failure policies that an operator set in the live webhook
 /// configuration: those that are not what driftwall set last, unless driftwall's
 /// own configuration asks for something else since. Returns the names of these
 /// webhooks, each with its policy.
@@ -99,8 +99,8 @@ pub fn preserve_failure_policies(desired: &mut Value, live: &Value) -> Vec<(Stri
     preserved
 }
 
-/// Keeps the rules that the live configuration has and the desired one lacks. For
-/// as long as a source is unread, driftwall does not know of which kinds it
+/// Keeps the rules that the live webhook configuration has and the desired one
+/// lacks. For as long as a source is unread, driftwall does not know of which kinds it
 /// declares objects: writes to them must go on being sent.
 pub fn preserve_rules(desired: &mut Value, live: &Value) {
     for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
@@ -114,16 +114,16 @@ pub fn preserve_rules(desired: &mut Value, live: &Value) {
     }
 }
 
-fn webhooks(configuration: &Value) -> impl Iterator<Item = &Value> {
-    configuration["webhooks"].as_array().into_iter().flatten()
+fn webhooks(webhook_config: &Value) -> impl Iterator<Item = &Value> {
+    webhook_config["webhooks"].as_array().into_iter().flatten()
 }
 
-fn annotation<'a>(configuration: &'a Value, key: &str) -> Option<&'a str> {
-    configuration["metadata"]["annotations"][key].as_str()
+fn annotation<'a>(webhook_config: &'a Value, key: &str) -> Option<&'a str> {
+    webhook_config["metadata"]["annotations"][key].as_str()
 }
 
-fn failure_policies(configuration: &Value) -> BTreeSet<String> {
-    webhooks(configuration).map(|webhook| format!("{} {}", webhook["name"], webhook["failurePolicy"])).collect()
+fn failure_policies(webhook_config: &Value) -> BTreeSet<String> {
+    webhooks(webhook_config).map(|webhook| format!("{} {}", webhook["name"], webhook["failurePolicy"])).collect()
 }
 
 /// A field as driftwall manages it: absent and empty are the same.
