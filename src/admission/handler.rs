@@ -23,7 +23,7 @@ use driftwall_core::decision::{
 };
 use driftwall_core::desired::{DisputedField, Uncertainty};
 use driftwall_core::policy::{
-    ActiveBreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
+    BreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
     needs_self_check, self_check,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct AdmissionHandler {
     poller: ArcSwap<SourcePoller>,
     settings: ArcSwap<ReviewSettings>,
     lookup: Box<dyn ClusterLookup>,
-    break_glasses: ArcSwapOption<ActiveBreakGlasses>,
+    break_glasses: ArcSwapOption<BreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
     recent_denials: RecentDenials,
     /// Writes of GitOps tools, compared with the snapshot after they were answered.
@@ -111,7 +111,7 @@ impl AdmissionHandler {
     }
 
     /// Replaces the `BreakGlass` objects that count; with `None` none does.
-    pub(crate) fn set_break_glasses(&self, break_glasses: Option<ActiveBreakGlasses>) {
+    pub(crate) fn set_break_glasses(&self, break_glasses: Option<BreakGlasses>) {
         self.break_glasses.store(break_glasses.map(Arc::new));
     }
 
@@ -152,7 +152,8 @@ impl AdmissionHandler {
         let age = if depends_on_git { snapshot.age(source, &write.namespace, self.store.now()) } else { None };
         let break_glasses =
             if depends_on_git || assessment.verdict == Verdict::Drift { self.break_glasses.load_full() } else { None };
-        let break_glass = break_glasses.as_deref().map(|active| BreakGlassContext { active, now: Timestamp::now() });
+        let break_glass =
+            break_glasses.as_deref().map(|break_glasses| BreakGlassContext { break_glasses, now: Timestamp::now() });
         // What is as old as nobody knows may be any age.
         let is_stale = depends_on_git && age.is_none_or(|age| age > settings.max_staleness);
         let decision = decide(&write, &assessment, policy, DecisionContext { is_stale, age, break_glass });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp, Unit};
 
-use crate::cluster::break_glass::{self, Created, Request};
+use crate::cluster::break_glass::{self, BreakGlassRequest, CreatedBreakGlass};
 
 #[derive(Args, Debug)]
 pub(super) struct BreakGlass {
@@ -41,10 +41,17 @@ impl BreakGlass {
         let Self { objects, namespace, reason, duration, users, groups, context, dry_run } = self;
         let now = Timestamp::now().round(Unit::Second)?;
         let until = now.checked_add(SignedDuration::try_from(duration)?)?;
-        let request =
-            Request { namespace, objects: objects.clone(), users, groups: groups.clone(), reason, until, dry_run };
+        let request = BreakGlassRequest {
+            namespace,
+            objects: objects.clone(),
+            users,
+            groups: groups.clone(),
+            reason,
+            until,
+            dry_run,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let Created { namespace, name, users } = runtime.block_on(break_glass::create(context, request))?;
+        let CreatedBreakGlass { namespace, name, users } = runtime.block_on(break_glass::create(context, request))?;
         let objects: Vec<_> = objects.iter().map(|(kind, name)| format!("{kind}/{name}")).collect();
         let mut allowed = users;
         allowed.extend(groups.into_iter().map(|group| format!("members of {group}")));

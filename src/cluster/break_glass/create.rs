@@ -12,14 +12,14 @@ use crate::cluster::ConnectError;
 
 /// Which drift is to be allowed, for whom and for how long.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct BreakGlassRequest {
     /// The namespace of the objects; `None` takes the kubeconfig's own.
     pub namespace: Option<String>,
     /// Kinds and names, each a glob.
     pub objects: Vec<(String, String)>,
-    /// The users that are exempt. Whoever asks, where neither users nor groups are named.
+    /// The users whose drift is allowed. Whoever asks, where neither users nor groups are named.
     pub users: Vec<String>,
-    /// The groups whose members are exempt.
+    /// The groups whose members' drift is allowed.
     pub groups: Vec<String>,
     /// Why, for whoever reads it later.
     pub reason: String,
@@ -31,12 +31,12 @@ pub struct Request {
 
 /// A `BreakGlass` that was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
+pub struct CreatedBreakGlass {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The users that are exempt.
+    /// The users whose drift is allowed.
     pub users: Vec<String>,
 }
 
@@ -64,13 +64,13 @@ pub enum CreateError {
 }
 
 /// Creates a `BreakGlass` in the cluster of the kubeconfig's `context`; `None` takes the current one.
-pub async fn create(context: Option<String>, request: Request) -> Result<Created, CreateError> {
+pub async fn create(context: Option<String>, request: BreakGlassRequest) -> Result<CreatedBreakGlass, CreateError> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let config = Config::from_kubeconfig(&options).await.map_err(ConnectError::from)?;
     let default_namespace = config.default_namespace.clone();
     let client = Client::try_from(config).map_err(|error| ConnectError::from(Box::new(error)))?;
 
-    let Request { namespace, objects, mut users, groups, reason, until, dry_run } = request;
+    let BreakGlassRequest { namespace, objects, mut users, groups, reason, until, dry_run } = request;
     if users.is_empty() && groups.is_empty() {
         users.push(current_user(&client).await?);
     }
@@ -86,7 +86,7 @@ pub async fn create(context: Option<String>, request: Request) -> Result<Created
 
     let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &resource);
     match api.create(&PostParams { dry_run, ..PostParams::default() }, &object).await {
-        Ok(created) => Ok(Created { namespace, name: created.name_any(), users }),
+        Ok(created) => Ok(CreatedBreakGlass { namespace, name: created.name_any(), users }),
         // A 404 that names namespaces is about the namespace, not about the kind.
         Err(kube::Error::Api(status)) if status.code == 404 && !status.message.contains("namespaces") => {
             Err(CreateError::NoKind)

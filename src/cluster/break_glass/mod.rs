@@ -8,7 +8,7 @@ use kube::core::GroupVersionKind;
 
 use driftwall_core::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION};
 
-pub use create::{CreateError, Created, Request, create};
+pub use create::{BreakGlassRequest, CreateError, CreatedBreakGlass, create};
 pub use watch::watch;
 
 fn api_resource() -> ApiResource {

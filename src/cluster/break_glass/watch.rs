@@ -15,21 +15,21 @@ use tokio::sync::watch::Receiver;
 use super::api_resource;
 use crate::cluster::ClusterContext;
 use crate::telemetry::LogChanges;
-use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass};
+use driftwall_core::policy::{BreakGlass, BreakGlasses};
 
 /// How long a watch lasts before another one replaces it, in seconds. A connection that
 /// broke off in silence must not hide a new `BreakGlass` in an emergency, nor keep a
 /// deleted one in force.
 const WATCH_SECONDS: u32 = 20;
 
-/// Watches every `BreakGlass` and calls `on_change` with those in force, whenever they
+/// Watches every `BreakGlass` and calls `on_change` with the valid ones, whenever they
 /// or `max_duration` change. It is called with `None` while the cluster does not have
 /// the kind, or `max_duration` is `None` because break-glass is disabled. While the API
-/// server is away, the last ones stay in force: each of them expires by itself.
+/// server is away, the last ones stay valid: each of them expires by itself.
 pub async fn watch(
     context: ClusterContext,
     mut max_duration: Receiver<Option<Duration>>,
-    on_change: impl Fn(Option<ActiveBreakGlasses>),
+    on_change: impl Fn(Option<BreakGlasses>),
 ) -> Infallible {
     let resource = api_resource();
     let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
@@ -70,7 +70,7 @@ pub async fn watch(
         }
         let max_duration = *max_duration.borrow_and_update();
         on_change(match max_duration {
-            Some(max_duration) if is_available => Some(in_force(&store, &context.namespace, max_duration)),
+            Some(max_duration) if is_available => Some(valid_break_glasses(&store, &context.namespace, max_duration)),
             _ => None,
         });
     }
@@ -87,7 +87,11 @@ fn refusal_code(error: &watcher::Error) -> Option<u16> {
     }
 }
 
-fn in_force(store: &Store<DynamicObject>, driftwall_namespace: &str, max_duration: Duration) -> ActiveBreakGlasses {
+fn valid_break_glasses(
+    store: &Store<DynamicObject>,
+    driftwall_namespace: &str,
+    max_duration: Duration,
+) -> BreakGlasses {
     let mut break_glasses = Vec::new();
     for object in store.state() {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -99,5 +103,5 @@ fn in_force(store: &Store<DynamicObject>, driftwall_namespace: &str, max_duratio
             Err(error) => tracing::warn!(namespace, name, %error, "Ignoring a BreakGlass that cannot be read"),
         }
     }
-    ActiveBreakGlasses { driftwall_namespace: driftwall_namespace.to_owned(), break_glasses }
+    BreakGlasses { driftwall_namespace: driftwall_namespace.to_owned(), break_glasses }
 }

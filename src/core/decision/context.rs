@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::policy::ActiveBreakGlasses;
+use crate::policy::BreakGlasses;
 
 /// What softens an answer, whatever the write.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +22,7 @@ pub struct DecisionContext<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct BreakGlassContext<'a> {
     /// All of them.
-    pub active: &'a ActiveBreakGlasses,
+    pub break_glasses: &'a BreakGlasses,
     /// The moment.
     pub now: Timestamp,
 }

@@ -55,7 +55,8 @@ pub fn decide(
     // For a Namespace, the API server sends its own name here.
     let namespace = &write.namespace;
     let mode = policy.mode_of(namespace, assessment.class, assessment.source.map(|source| source.name.as_str()));
-    let break_glass = context.break_glass.and_then(|context| context.active.covering(write, assessment, context.now));
+    let break_glass =
+        context.break_glass.and_then(|context| context.break_glasses.covering(write, assessment, context.now));
     let mut outcome = deserved_outcome(assessment, policy, namespace, context.is_stale).min(mode.outcome());
     if write.dry_run {
         outcome = outcome.min(policy.dry_run);
@@ -69,7 +70,7 @@ pub fn decide(
         Outcome::Allow => {}
         Outcome::Warn => answer.warnings = message::warnings(write, assessment, context.is_stale, break_glass),
         Outcome::Deny => {
-            let driftwall_namespace = context.break_glass.map(|context| &*context.active.driftwall_namespace);
+            let driftwall_namespace = context.break_glass.map(|context| &*context.break_glasses.driftwall_namespace);
             answer.denial = Some(message::denial(write, assessment, driftwall_namespace));
         }
     }

@@ -2,8 +2,8 @@
 //! for a while.
 //!
 //! A `BreakGlass` is an object of the cluster, so the right to create one is a right
-//! like others, and the API server's audit log says who did. Whether one is valid is
-//! told from the object alone: its duration counts from the time at which the API
+//! like others, and the API server's audit log says who did. Whether one is valid
+//! depends on the object alone: its duration counts from the time at which the API
 //! server says that it was created, so that the limit holds also where a write to
 //! it was never reviewed.
 
@@ -24,9 +24,9 @@ pub const BREAK_GLASS_VERSION: &str = "v1alpha1";
 /// The plural of `BreakGlass`.
 pub const BREAK_GLASS_PLURAL: &str = "breakglasses";
 
-/// All valid `BreakGlass` objects. Some may have expired: see [`Self::covering`].
+/// All valid `BreakGlass` objects, expired ones too: see [`Self::covering`].
 #[derive(Debug, Default)]
-pub struct ActiveBreakGlasses {
+pub struct BreakGlasses {
     /// driftwall's own namespace: a `BreakGlass` there covers objects without a namespace.
     pub driftwall_namespace: String,
     /// Each of them.
@@ -171,7 +171,7 @@ impl BreakGlass {
     }
 }
 
-impl ActiveBreakGlasses {
+impl BreakGlasses {
     /// The `BreakGlass` that allows, at `now`, what a write was found to be.
     pub fn covering(&self, write: &Write<'_>, assessment: &Assessment<'_>, now: Timestamp) -> Option<&BreakGlass> {
         // A token outlasts every BreakGlass: whoever got one would be exempt for as long as it is valid.

@@ -32,7 +32,7 @@ use undeclared::evaluate_undeclared;
 pub use assessment::{Assessment, Finding, Verdict, Violation};
 pub(crate) use break_glass::break_glass_namespace;
 pub use break_glass::{
-    ActiveBreakGlasses, BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass, BreakGlassError,
+    BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass, BreakGlassError, BreakGlasses,
 };
 pub use evaluation::EvaluationContext;
 pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};

@@ -6,7 +6,7 @@ use crate::harness::evaluator::{Evaluated, Evaluator};
 use crate::harness::reviews::{Review, recorded_action, review_of_yaml};
 use driftwall_core::admission;
 use driftwall_core::decision::{BreakGlassContext, DecisionContext, validate_break_glass};
-use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass, Mode, NamespaceRule, Outcome, Policy, Verdict};
+use driftwall_core::policy::{BreakGlass, BreakGlasses, Mode, NamespaceRule, Outcome, Policy, Verdict};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -42,16 +42,16 @@ fn no_edit(_: &mut Value) {}
 /// What a review is answered while this `BreakGlass` exists, at this time.
 fn ask(review: &Review, namespace: &str, spec: &Value, now: &str, edit: impl FnOnce(&mut Policy)) -> Evaluated {
     let glass = BreakGlass::from_stored(&object(namespace, spec), FOUR_HOURS).unwrap();
-    let break_glasses = ActiveBreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses: vec![glass] };
+    let break_glasses = BreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses: vec![glass] };
     let mut evaluator = Evaluator::new("", &[]);
     edit(&mut evaluator.policy);
-    let break_glass = BreakGlassContext { active: Box::leak(Box::new(break_glasses)), now: time(now) };
+    let break_glass = BreakGlassContext { break_glasses: Box::leak(Box::new(break_glasses)), now: time(now) };
     evaluator.context = DecisionContext { break_glass: Some(break_glass), ..DecisionContext::default() };
     evaluator.evaluate(review)
 }
 
 #[test]
-fn drift_that_it_covers_is_allowed_with_a_warning_and_audited() {
+fn drift_covered_by_a_break_glass_is_allowed_with_a_warning_and_audited() {
     let got = ask(&recorded_action("patch-replicas-7"), "prod", &spec(no_edit), "2026-11-23T12:30:00Z", |_| ());
     assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Warn));
     assert_eq!(
@@ -78,7 +78,7 @@ struct CoverageCase {
 }
 
 #[test]
-fn it_covers_the_named_objects_for_the_named_users_until_it_ends() {
+fn a_break_glass_covers_the_named_objects_for_the_named_users_until_it_ends() {
     let of = |objects: Value| spec(|spec| spec["objects"] = objects);
     let (usual, now) = (spec(no_edit), "2026-11-23T12:30:00Z");
     let drifts = recorded_action("patch-replicas-7");
@@ -244,7 +244,7 @@ fn it_covers_the_named_objects_for_the_named_users_until_it_ends() {
 }
 
 #[test]
-fn it_allows_creation_in_a_strict_namespace_and_never_makes_an_answer_stricter() {
+fn a_break_glass_allows_creation_in_a_strict_namespace_and_never_hardens_an_answer() {
     let strict =
         |policy: &mut Policy| policy.unmanaged = vec![NamespaceRule::new(&["prod".to_owned()], Outcome::Deny).unwrap()];
     let everything = spec(|spec| spec["objects"] = json!([{}]));
@@ -279,7 +279,7 @@ fn a_denial_names_the_command_where_break_glass_is_in_use() {
 }
 
 #[test]
-fn one_that_is_not_valid_is_denied_with_what_is_missing() {
+fn an_invalid_break_glass_is_denied_with_the_reason() {
     let drop = |key: &'static str| spec(move |spec| std::mem::drop(spec.as_object_mut().unwrap().remove(key)));
     let with = |key: &'static str, value: Value| spec(move |spec| spec[key] = value);
     let nobody = spec(|spec| (spec["users"], spec["groups"]) = (json!([]), json!([""])));
@@ -326,7 +326,7 @@ fn one_that_is_not_valid_is_denied_with_what_is_missing() {
 }
 
 #[test]
-fn its_spec_cannot_be_changed_and_it_can_be_deleted() {
+fn a_break_glass_is_immutable_and_can_be_deleted() {
     let yaml = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: incident, namespace: prod}}";
     let made = review_of_yaml("breakglasses", yaml).with_both(|object| object["spec"] = spec(no_edit));
     let policy = Policy::default();
@@ -340,7 +340,7 @@ fn its_spec_cannot_be_changed_and_it_can_be_deleted() {
 }
 
 #[test]
-fn the_duration_of_a_stored_one_counts_from_its_creation() {
+fn the_duration_of_a_break_glass_counts_from_its_creation() {
     let stored = |until: &str| {
         let spec = spec(|spec| spec["until"] = until.into());
         BreakGlass::from_stored(&object("prod", &spec), FOUR_HOURS)

@@ -5,7 +5,7 @@ use crate::harness::evaluator::{Evaluated, Evaluator};
 use crate::harness::reviews::{Review, review_of, review_of_yaml};
 use driftwall_core::actor::{ActorRule, ActorRules, Class};
 use driftwall_core::decision::{BreakGlassContext, DecisionContext};
-use driftwall_core::policy::{ActiveBreakGlasses, BreakGlass, Mode, Outcome, Verdict};
+use driftwall_core::policy::{BreakGlass, BreakGlasses, Mode, Outcome, Verdict};
 use serde_json::json;
 
 /// A request for the token of `namespace/name`, by the API server's own form.
@@ -127,12 +127,12 @@ fn break_glass_does_not_cover_tokens_which_would_outlast_it() {
     });
     let hour = std::time::Duration::from_hours(1);
     let break_glasses = vec![BreakGlass::from_stored(&object, hour).unwrap()];
-    let active: &ActiveBreakGlasses =
-        Box::leak(Box::new(ActiveBreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses }));
+    let break_glasses: &BreakGlasses =
+        Box::leak(Box::new(BreakGlasses { driftwall_namespace: "driftwall".into(), break_glasses }));
     let now = "2026-11-23T12:30:00Z".parse().unwrap();
     let mut evaluator = evaluator();
     evaluator.context =
-        DecisionContext { break_glass: Some(BreakGlassContext { active, now }), ..DecisionContext::default() };
+        DecisionContext { break_glass: Some(BreakGlassContext { break_glasses, now }), ..DecisionContext::default() };
     let answered = evaluator.evaluate(&request("argocd/argocd-application-controller"));
     assert_eq!(answered.outcome, Outcome::Deny);
     assert!(!answered.message().contains("emergency"), "{answered:?}");
