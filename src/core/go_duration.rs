@@ -55,7 +55,7 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
     Some(amount)
 }
 
-/// The number that digits stand for; nothing stands for zero.
+/// The value of the digits; empty means 0.
 fn digits(text: &str) -> Option<i128> {
     if text.is_empty() { Some(0) } else { text.parse().ok() }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::equal::{covers, is_zero_value, values_equal};
+use super::equal::{is_zero_value, matches_declared, values_equal};
 use super::items::ItemKeys;
 use super::opaque::{contains_opaque, is_opaque};
 use super::path::{Path, PathElement};
@@ -23,7 +23,7 @@ pub enum ChangeKind {
     Extra,
     /// A field that Git declares empty is filled.
     Filled,
-    /// A declared field whose value Git does not show (encrypted, or a placeholder) is changed.
+    /// A declared field whose value in Git is opaque (encrypted, or a placeholder) is changed.
     Opaque,
     /// A declared field is removed, or left out of a CREATE.
     RemovedDeclared,
@@ -170,16 +170,16 @@ impl Walk {
             (Value::Array(declared_items), Value::Array(new_items)) => {
                 let old_items = old.and_then(Value::as_array).map(Vec::as_slice);
                 match ItemKeys::of(schema, &[declared_items, old_items.unwrap_or_default(), new_items]) {
-                    // Git does not show which item is which.
+                    // Opaque in Git: which item is which.
                     Some(keys) if keys.are_opaque_in(declared_items) && !values_equal(declared, new, schema) => {
                         self.report(ChangeKind::Opaque, Some(new), None);
                     }
                     Some(ItemKeys::WholeItem) => self.compare_set(declared_items, old_items, new_items, schema),
                     Some(keys) => self.compare_keyed_list(&keys, declared_items, old_items, new_items, schema),
                     None if declared_items.is_empty() && !new_items.is_empty() => self.report_changed(declared, new),
-                    None if covers(declared, new, schema) => {
+                    None if matches_declared(declared, new, schema) => {
                         if let Some(change) = self.worst_change_inside(declared_items, old_items, new_items, schema) {
-                            // A value that Git does not show is not shown here either.
+                            // An opaque value is not shown.
                             let shown = (change != ChangeKind::Opaque).then_some(declared);
                             self.report(change, Some(new), shown);
                         }
@@ -245,7 +245,7 @@ impl Walk {
     }
 
     fn compare_atomic_map(&mut self, declared: &Value, old: Option<&Value>, new: &Value, schema: SchemaRef<'_>) {
-        if !covers(declared, new, schema) {
+        if !matches_declared(declared, new, schema) {
             self.report_changed(declared, new);
         } else if values_equal(declared, new, schema) {
             // All is as Git has it, opaque values too.
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_null_is_met_by_a_zero_value() {
+    fn a_declared_null_equals_a_zero_value() {
         assert!(changes(json!({"a": null}), Some(json!({})), json!({"a": ""})).is_empty());
     }
 

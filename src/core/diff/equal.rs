@@ -43,28 +43,29 @@ fn items_equal(a: &[Value], b: &[Value], schema: SchemaRef<'_>) -> bool {
 
 /// Whether `new` has all that `declared` says. What Git leaves out belongs to
 /// the server.
-pub(super) fn covers(declared: &Value, new: &Value, schema: SchemaRef<'_>) -> bool {
+pub(super) fn matches_declared(declared: &Value, new: &Value, schema: SchemaRef<'_>) -> bool {
     match (declared, new) {
         (Value::Null, _) => true,
-        // What Git leaves empty is covered by any value; the walk reports it as filled.
+        // What Git leaves empty is matched by any value; the walk reports it as filled.
         (Value::String(text), _) if text.is_empty() => true,
         (Value::Array(items), Value::Array(_)) if items.is_empty() => true,
-        // Git does not show this value, so any value may be it.
+        // The declared value is opaque, so any value counts as equal.
         _ if is_opaque_value(declared) => true,
         (Value::Object(declared), Value::Object(new)) => declared.iter().all(|(name, value)| match new.get(name) {
-            Some(new_value) => covers(value, new_value, schema.field(name)),
+            Some(new_value) => matches_declared(value, new_value, schema.field(name)),
             None => is_zero_value(value),
         }),
         (Value::Array(declared), Value::Array(new)) => match ItemKeys::of(schema, &[declared, new]) {
             Some(keys) if keys.are_opaque_in(declared) => true,
             Some(keys) => {
                 let new = ItemIndex::of(new, &keys);
-                let covered = |id, item| new.get(id).is_some_and(|new_item| covers(item, new_item, schema.items()));
-                ItemIndex::of(declared, &keys).iter().all(|(id, item)| covered(id, item))
+                let is_matched =
+                    |id, item| new.get(id).is_some_and(|new_item| matches_declared(item, new_item, schema.items()));
+                ItemIndex::of(declared, &keys).iter().all(|(id, item)| is_matched(id, item))
             }
             None => {
                 declared.len() == new.len()
-                    && declared.iter().zip(new).all(|(declared, new)| covers(declared, new, schema.items()))
+                    && declared.iter().zip(new).all(|(declared, new)| matches_declared(declared, new, schema.items()))
             }
         },
         _ => scalars_equal(declared, new, schema.scalar()),
@@ -132,8 +133,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_covers_git_where_it_has_all_that_git_says() {
-        for (declared, new, covered) in [
+    fn a_value_matches_git_where_it_has_all_that_git_says() {
+        for (declared, new, expected) in [
             (json!({"a": 1}), json!({"a": 1, "b": 2}), true),
             (json!({"a": 1, "b": 2}), json!({"a": 1}), false),
             (json!({"a": 1, "b": 0, "c": {}, "d": null}), json!({"a": 1}), true),
@@ -146,7 +147,7 @@ mod tests {
             (json!([{"name": "a"}]), json!([{"name": "b"}, {"name": "a", "c": 1}]), true),
             (json!([{"name": "a"}, {"name": "b"}]), json!([{"name": "a"}]), false),
         ] {
-            assert_eq!(covers(&declared, &new, unknown_schema()), covered, "{declared} by {new}");
+            assert_eq!(matches_declared(&declared, &new, unknown_schema()), expected, "{declared} by {new}");
         }
     }
 

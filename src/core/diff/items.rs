@@ -63,7 +63,7 @@ impl<'s> ItemKeys<'s> {
         }
     }
 
-    /// Whether Git does not show what identifies the items of this list.
+    /// Whether what identifies the items of this list is opaque in Git.
     pub(super) fn are_opaque_in(&self, declared: &[Value]) -> bool {
         declared.iter().any(|item| match self {
             Self::WholeItem => is_opaque_value(item),

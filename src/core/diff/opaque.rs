@@ -1,5 +1,5 @@
-//! Opaque values: Git has a value but does not show it. It cannot be compared;
-//! that a write changes it can be seen.
+//! Opaque values: Git has a value that cannot be read from it. It cannot be
+//! compared; that a write changes it can be seen.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// character is for private use: no manifest has it by accident.
 pub const OPAQUE: &str = "\u{10fffd}opaque";
 
-/// Whether a text is a value that Git does not show: encrypted (SOPS), a
+/// Whether a text is an opaque value: encrypted (SOPS), a
 /// placeholder for a later substitution (Flux's `${VAR}`, argocd-vault-plugin's
 /// `<path:…>`), or different in every rendering ([`OPAQUE`]).
 pub fn is_opaque(text: &str) -> bool {

@@ -1,7 +1,8 @@
 //! A document as written: aliases not yet followed, scalars not yet resolved.
 //!
-//! The nodes are in one array in pre-order, each with the end of its subtree. That costs one allocation for a document, an alias is an index, and
-//! a subtree is visited as often as it is referred to without being copied.
+//! The nodes are in one array in pre-order, each with the end of its subtree. That
+//! costs one allocation for a document, an alias is an index, and a subtree is
+//! visited as often as it is referred to without being copied.
 
 use std::borrow::Cow;
 

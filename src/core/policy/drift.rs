@@ -54,8 +54,8 @@ pub(super) fn filter_drift(
     Drift { findings, has_runtime_operation }
 }
 
-/// Whether a field runs something: a restart, or a sync that Argo CD is asked
-/// for on an Application.
+/// Whether a change of the field starts something: a restart, or a sync that
+/// Argo CD is asked for on an Application.
 fn is_runtime_operation(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
     is_restart(path) || (evaluation.write.resource.group == "argoproj.io" && path.starts_with(&["operation"]))
 }
@@ -66,13 +66,13 @@ fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> 
     let is_person = evaluation.actor.is_person();
     match difference.change {
         ChangeKind::RemovedExtra => None,
-        // Only the controller that knows a hidden value can say what it is.
-        ChangeKind::RemovedDeclared if !is_person && is_hidden_in_git(difference) => None,
+        // Only the controller that knows an opaque value can say what it is.
+        ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
         ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
         ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
         // What Git leaves open belongs to the controllers; what a person wants belongs in Git.
         _ if !is_person => None,
-        // Whether a first apply brings the value that Git hides cannot be known.
+        // Whether a first apply brings the value that is opaque in Git cannot be known.
         ChangeKind::Opaque if is_create => None,
         ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
         ChangeKind::Extra | ChangeKind::Extended => max_outcome_for_extra(evaluation, difference, is_create),
@@ -109,7 +109,7 @@ fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Differenc
 }
 
 /// Whether Git holds the value encrypted, or a placeholder for it.
-fn is_hidden_in_git(difference: &Difference) -> bool {
+fn is_opaque_in_git(difference: &Difference) -> bool {
     difference.declared.as_ref().and_then(Value::as_str).is_some_and(is_opaque)
 }
 
@@ -119,8 +119,7 @@ fn is_label_or_annotation(path: &Path) -> bool {
 
 /// Whether a changed field still holds what Git says, for a writer whose
 /// additions conform: a list to which machines append, with all of Git's items;
-/// or a mark by which another tool, or the same one under another name, knows
-/// its own objects.
+/// or a tracking label or annotation of a GitOps tool.
 fn is_machine_addition(difference: &Difference) -> bool {
     let Difference { path, new, declared, .. } = difference;
     match (declared, new) {

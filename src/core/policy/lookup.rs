@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::desired::ObjectKey;
 use crate::diff::CustomResource;
 
-/// Looks things up in the cluster. It is asked only about writes whose verdict
-/// is not settled by the writer's identity and by Git.
+/// Looks things up in the cluster. Used only when the writer and Git do not
+/// settle the verdict.
 pub trait ClusterLookup: Send + Sync {
     /// The controller owner of an object; `None` where it has none, or does not exist.
     fn owner(&self, object: ObjectKey<'_>) -> Result<Option<Owner>, LookupError>;

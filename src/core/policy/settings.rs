@@ -23,7 +23,8 @@ pub enum Mode {
     Enforce,
 }
 
-/// What a write is answered, from the softest to the strictest.
+/// What a write is answered, from the softest to the strictest: the "answer" of
+/// the configuration, the logs and the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// It is allowed.

@@ -57,11 +57,11 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
     };
     let old = parse_old(evaluation.write)?;
     let new = parse_new(evaluation.write)?;
-    if is_off(&new) {
+    if only_recommends(&new) {
         return Ok(None);
     }
     let target_ref = TargetRef::of(&new, field);
-    let is_unchanged = old.is_some_and(|old| !is_off(&old) && TargetRef::of(&old, field) == target_ref);
+    let is_unchanged = old.is_some_and(|old| !only_recommends(&old) && TargetRef::of(&old, field) == target_ref);
     if is_unchanged {
         return Ok(None);
     }
@@ -82,6 +82,6 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
 }
 
 /// Whether a VerticalPodAutoscaler only recommends and changes nothing.
-fn is_off(object: &Value) -> bool {
+fn only_recommends(object: &Value) -> bool {
     object["spec"]["updatePolicy"]["updateMode"] == "Off"
 }

@@ -56,7 +56,7 @@ fn delete_with_objects<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment
 }
 
 /// A new object. Where a namespace is configured to take declared objects only,
-/// it needs a reason to be let in.
+/// it is allowed only for one of these reasons.
 fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
     if evaluation.namespace.is_empty()
