@@ -58,7 +58,7 @@ pub struct WebhookSettings {
     pub timeout_seconds: u8,
     /// Namespaces whose writes are not sent to driftwall, beside driftwall's own.
     pub exclude_namespaces: Vec<String>,
-    /// Whether a webhook configuration that somebody removed or weakened is restored.
+    /// Whether a webhook configuration that somebody removed or changed is restored.
     pub self_heal: bool,
 }
 
@@ -67,7 +67,7 @@ pub struct WebhookSettings {
 pub enum FailurePolicy {
     /// The write fails.
     Fail,
-    /// The write passes, not judged.
+    /// The write passes, not evaluated.
     #[default]
     Ignore,
 }
@@ -91,7 +91,7 @@ impl FailurePolicy {
     }
 }
 
-/// A shorter one would end before every replica serves its successor.
+/// A shorter certificate could expire before every replica serves the next one.
 const MIN_VALIDITY: Duration = Duration::from_secs(10);
 
 pub(super) fn tls(written: file_format::Tls, folder: &Path) -> Result<TlsSettings, KeyProblem> {

@@ -24,7 +24,7 @@ impl<'a> SourceBuilder<'a> {
         Self { folder, data_dir: folder.join(data_dir), programs }
     }
 
-    /// The source at `key`, made usable; nothing only where there are problems.
+    /// The source at `key`, made usable; `None` only after a problem was added.
     pub(super) fn build(
         &self,
         key: &str,
@@ -49,7 +49,7 @@ impl<'a> SourceBuilder<'a> {
         let scope = NamespaceScope::new(source.namespaces.clone()).ok()?;
         let local = SourceSpec {
             scope,
-            // Whoever chooses files means plain ones.
+            // `include` or `exclude` implies plain manifests.
             render: self.render(source, has_globs),
             files,
             display_url: address.to_string(),

@@ -25,7 +25,8 @@ struct Position {
 }
 
 impl Positions {
-    /// A problem with the value of a key; where the key is not written, it is that of the mapping around it.
+    /// A problem with the value of a key; where the key is not written, the position is that of the
+    /// enclosing mapping.
     pub(super) fn problem(&self, key: &str, message: String) -> Problem {
         let mut around = key;
         loop {
@@ -167,7 +168,7 @@ impl Reader {
         Some(Value::Object(values))
     }
 
-    /// What a schema takes; several things where it is a choice between them.
+    /// The kinds of value that a schema accepts.
     fn expected(&self, schema: &'static Value) -> Vec<Expected<'static>> {
         let schema = self.resolve(schema);
         if let Some(schemas) = schema.get("anyOf").and_then(Value::as_array) {
@@ -291,7 +292,7 @@ fn mismatch(node: &Node, expected: &[Expected<'_>], schema: &Value) -> String {
     if let Some(nearest) = nearest {
         return format!("{found}; did you mean `{nearest}`? Write {right}");
     }
-    // What can be counted up is an example itself.
+    // A list of all choices needs no example.
     let has_all = choices.is_some() || matches!(expected, [Expected::Switch | Expected::Mapping(_)]);
     match example(schema) {
         Some(example) if !has_all => format!("{found}; write {right}, such as {example}"),
@@ -319,7 +320,7 @@ fn type_of(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Whether `null` says no more than that the key is left out.
+/// Whether `null` means the same as leaving the key out.
 fn is_optional(schema: &Value) -> bool {
     let is_null = |schema: &Value| schema.get("type").and_then(Value::as_str) == Some("null");
     schema.get("anyOf").and_then(Value::as_array).is_some_and(|schemas| schemas.iter().any(is_null))
@@ -345,7 +346,7 @@ fn joined(words: &[&str]) -> String {
     }
 }
 
-/// A value that is told, no longer than a line.
+/// A value as an error message quotes it, cut to one line.
 fn shortened(text: &str) -> String {
     const LENGTH: usize = 60;
     let line = text.lines().next().unwrap_or_default();

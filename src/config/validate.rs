@@ -1,4 +1,4 @@
-//! From the file format to what is used: values get their meaning, and cannot be bad from then on.
+//! From the file format to what is used: parses and checks values; the result is always valid.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<Co
     }
 }
 
-/// Nothing only where there are problems.
+/// `None` only after a problem was added.
 fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblems) -> Option<Config> {
     let file_format::Config {
         mode,

@@ -13,7 +13,7 @@ pub(super) struct KeyProblem {
     pub(super) message: String,
 }
 
-/// Collects what is wrong, so that one run tells it all.
+/// Collects what is wrong, so that one run reports every problem.
 #[derive(Default)]
 pub(super) struct KeyProblems(Vec<KeyProblem>);
 
@@ -38,7 +38,7 @@ impl KeyProblems {
         self.check(result.map_err(|error| KeyProblem::new(key, error.to_string())))
     }
 
-    /// Checks globs, each at its own place, in words of ours.
+    /// Checks globs; each problem gets the position of its glob.
     pub(super) fn check_globs(&mut self, key: &str, globs: &[String]) {
         for (index, glob) in globs.iter().enumerate() {
             self.check_glob(&format!("{key}[{index}]"), glob);

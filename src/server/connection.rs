@@ -57,7 +57,7 @@ pub(super) async fn serve<S>(
     let mut supervisor = ConnectionSupervisor::new(protocol, activity, phase, timeouts);
     loop {
         tokio::select! {
-            // A request that has arrived is served before the supervisor looks at the time.
+            // A request that has arrived is served before the supervisor checks the time-outs.
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {

@@ -1,4 +1,4 @@
-//! What the Secret of certificates holds. It is read with suspicion and written as a whole.
+//! What the Secret of certificates holds. Every part is validated when read; it is written as a whole.
 //!
 //! | key | value |
 //! | --- | --- |

@@ -42,8 +42,8 @@ pub(super) struct LeafInfo {
 /// Whether API servers trust the newest CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CaTrust {
-    /// The webhook configuration has not been read for so long: it may name a CA that is
-    /// stored nowhere else.
+    /// The webhook configuration could not be read for this duration: it may name a CA
+    /// that is stored nowhere else.
     NotRead(Duration),
     /// There is no webhook configuration: whoever calls the webhook must take the CA from the Secret.
     NoWebhookConfig,
@@ -144,8 +144,8 @@ pub(super) fn next_step(observed: &ObservedState, inputs: &RotationInputs<'_>) -
     if leaf.signed_by > 0 {
         return signed_by_old_ca(observed, leaf, renewal_reason, inputs);
     }
-    // The CA before the serving certificate, which cannot outlive its CA. What the CA
-    // signs meanwhile is trusted like what it has signed before.
+    // Renew the CA before the serving certificate: a certificate cannot outlive its CA.
+    // What the CA signs meanwhile is trusted like what it has signed before.
     if is_renewal_due(newest.issued_at, newest.expires_at, now) && !is_trust_unread {
         return RotationStep::CreateCa("the CA expires soon");
     }
@@ -165,7 +165,7 @@ fn usable_leaf<'a>(leaf: Option<&'a LeafInfo>, cas: &[CaInfo], now: i64) -> Opti
 fn without_leaf(newest: &CaInfo, inputs: &RotationInputs<'_>) -> RotationStep {
     let RotationInputs { now, trust, timing, .. } = *inputs;
     let may_sign = match trust {
-        // Nobody calls yet, or nobody knows who does.
+        // No API server calls yet, or it is unknown which ones do.
         CaTrust::NoWebhookConfig | CaTrust::NoCa => true,
         CaTrust::Newest(since) => since >= timing.propagation_delay,
         CaTrust::NotRead(since) => since >= timing.registration_timeout,
@@ -189,7 +189,7 @@ fn signed_by_old_ca(
     let newest = &cas[0];
     let is_newest_trusted = match inputs.trust {
         CaTrust::Newest(since) => since >= inputs.timing.propagation_delay,
-        // Nobody knows who trusts it: a twentieth of its validity has to be enough.
+        // Without a webhook configuration, clients get a twentieth of the CA's validity to pick it up.
         CaTrust::NoWebhookConfig => inputs.now - newest.issued_at >= (newest.expires_at - newest.issued_at) / 20,
         CaTrust::NoCa | CaTrust::OtherCas | CaTrust::NotRead(_) => false,
     };

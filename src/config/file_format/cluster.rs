@@ -69,7 +69,7 @@ pub(crate) struct Registration {
     /// Namespaces whose writes are not sent to driftwall, beside driftwall's own namespace.
     #[schemars(extend("x-old-name" = "leaveOut"), example = ["kube-system"])]
     pub(crate) exclude_namespaces: Vec<String>,
-    /// Whether driftwall restores its webhook configuration when somebody removes or weakens it. To disable
+    /// Whether driftwall restores its webhook configuration when somebody removes or changes it. To disable
     /// driftwall then, set this to `false` first.
     #[schemars(extend("x-old-name" = "restore"), example = false)]
     pub(crate) self_heal: bool,
@@ -77,7 +77,7 @@ pub(crate) struct Registration {
 
 #[derive(Clone, Copy, Deserialize, JsonSchema, Serialize)]
 pub(crate) enum FailurePolicy {
-    /// The write passes, not judged.
+    /// The write passes, not evaluated.
     Ignore,
     /// The write fails.
     Fail,

@@ -72,12 +72,12 @@ pub(crate) struct Config {
     #[schemars(extend("default" = "allow"), example = &"warn")]
     #[serde(default)]
     pub(crate) unmanaged: AnswerOrRules,
-    /// The strictest answer to fields that a person adds to a declared object: one for all namespaces, or a list
+    /// What happens at most when a person adds fields to a declared object: one for all namespaces, or a list
     /// of rules of which the first that matches applies. Where none matches, `deny`.
     #[schemars(extend("default" = "deny"), example = &"warn")]
     #[serde(default)]
     pub(crate) extras: AnswerOrRules,
-    /// The answer to a write that cannot be judged: `allow` fails open with a warning, `deny` fails closed.
+    /// The answer to a write that cannot be evaluated: `allow` fails open with a warning, `deny` fails closed.
     #[schemars(example = &"allow")]
     #[serde(default)]
     pub(crate) on_error: OnError,
@@ -90,8 +90,7 @@ pub(crate) struct Config {
     /// `iam.gke.io/*` and `pod-security.kubernetes.io/*`.
     #[schemars(example = ["pod-security.kubernetes.io/*"])]
     pub(crate) protected_keys: Option<Vec<String>>,
-    /// How long ago Git may have been read for a write to be denied by it: a duration such as `30m`. Older, drift
-    /// passes with a warning.
+    /// If the last successful sync is older than this, drift is only warned about: a duration such as `30m`.
     #[schemars(example = &"30m")]
     #[serde(default = "max_staleness")]
     pub(crate) max_staleness: String,

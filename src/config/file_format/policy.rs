@@ -25,7 +25,7 @@ pub(crate) enum Answer {
     Allow,
     /// The write passes, with a warning to the client.
     Warn,
-    /// The write is denied, as far as the mode denies.
+    /// The write is denied if the mode is `enforce`.
     Deny,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum OnError {
     /// The write passes, with a warning to the client.
     #[default]
     Allow,
-    /// The write is denied, as far as the mode denies.
+    /// The write is denied if the mode is `enforce`.
     Deny,
 }
 
@@ -71,8 +71,8 @@ pub(crate) struct ModeRule {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Actor {
     /// What the writers count as. `gitops`: a GitOps tool, exempt. `control plane`: exempt. `autoscaler`: exempt on
-    /// `*/scale` and status. `controller`: may change the `fields` given here. `workload`: judged on declared fields
-    /// only. `person`: judged on everything.
+    /// `*/scale` and status. `controller`: may change the `fields` given here. `workload`: evaluated on declared
+    /// fields only. `person`: evaluated on everything.
     #[schemars(schema_with = "class", example = &"gitops")]
     pub(crate) class: String,
     /// Globs of user names.

@@ -69,7 +69,7 @@ pub(crate) struct Source {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Auth {
-    /// File of a token, for `https://`. Excludes `passwordFile`.
+    /// File of a token, for `https://`. Cannot be combined with `passwordFile`.
     #[schemars(example = &"/git/token")]
     pub(crate) token_file: Option<String>,
     /// File of a user name, for `https://`; with `passwordFile` or `tokenFile`.
@@ -124,7 +124,7 @@ pub(crate) struct Helm {
     /// The Kubernetes version that the chart is rendered for (`helm template --kube-version`).
     #[schemars(example = &"1.33.0")]
     pub(crate) kube_version: Option<String>,
-    /// API versions that the chart is told the cluster has (`helm template --api-versions`).
+    /// API versions in the chart's `.Capabilities.APIVersions` (`helm template --api-versions`).
     #[schemars(example = ["monitoring.coreos.com/v1"])]
     #[serde(default)]
     pub(crate) api_versions: Vec<String>,

@@ -104,11 +104,11 @@ fn inspect(name: &'static str, path: &Path, key: &'static str) -> Result<Program
     match run(&invocation).map_err(|reason| invalid(reason.to_string()))? {
         Completion::Succeeded(output) => Ok(Program { name, version: version(name, &output), path }),
         Completion::Failed(status, stderr) => {
-            Err(invalid(format!("asked for its version, it failed with {status}: {}", stderr.trim())))
+            Err(invalid(format!("printing its version failed with {status}: {}", stderr.trim())))
         }
-        Completion::TimedOut => Err(invalid("asked for its version, it does not end".into())),
+        Completion::TimedOut => Err(invalid("printing its version timed out".into())),
         Completion::Cancelled | Completion::OutputTooLarge => {
-            Err(invalid("asked for its version, it prints something else".into()))
+            Err(invalid("printing its version printed something else".into()))
         }
     }
 }
