@@ -170,7 +170,7 @@ impl Walk {
             (Value::Array(declared_items), Value::Array(new_items)) => {
                 let old_items = old.and_then(Value::as_array).map(Vec::as_slice);
                 match ItemKeys::of(schema, &[declared_items, old_items.unwrap_or_default(), new_items]) {
-                    // Opaque in Git: which item is which.
+                    // The keys of the items are opaque in Git.
                     Some(keys) if keys.are_opaque_in(declared_items) && !values_equal(declared, new, schema) => {
                         self.report(ChangeKind::Opaque, Some(new), None);
                     }

@@ -1,5 +1,5 @@
-//! Opaque values: Git has a value that cannot be read from it. It cannot be
-//! compared; that a write changes it can be seen.
+//! Opaque values: Git holds a value encrypted, or a placeholder for it. It cannot
+//! be compared; that a write changes it can be seen.
 
 use serde_json::Value;
 

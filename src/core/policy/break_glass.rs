@@ -24,7 +24,7 @@ pub const BREAK_GLASS_VERSION: &str = "v1alpha1";
 /// The plural of `BreakGlass`.
 pub const BREAK_GLASS_PLURAL: &str = "breakglasses";
 
-/// All valid `BreakGlass` objects, expired ones too: see [`Self::covering`].
+/// All valid `BreakGlass` objects. Some may have expired: see [`Self::covering`].
 #[derive(Debug, Default)]
 pub struct BreakGlasses {
     /// driftwall's own namespace: a `BreakGlass` there covers objects without a namespace.

@@ -50,7 +50,7 @@ impl Evaluator {
         }
     }
 
-    /// Takes a review the whole way: decode, judge, apply the mode, encode.
+    /// Takes a review the whole way: decode, evaluate, apply the mode, encode.
     pub(crate) fn evaluate(&self, Review(review): &Review) -> Evaluated {
         let body = serde_json::to_vec(review).unwrap();
         let write = admission::decode(&body).unwrap();

@@ -33,7 +33,7 @@ impl WriteCase {
     }
 }
 
-/// Judges every case; all that are answered otherwise are named at once.
+/// Evaluates every case; all that are answered otherwise are named at once.
 pub(crate) fn check(cases: Vec<WriteCase>, answer: Outcome) {
     let mut wrong = Vec::new();
     for WriteCase { name, presets, strict, review, verdict } in cases {

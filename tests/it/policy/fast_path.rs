@@ -6,8 +6,8 @@ use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{Assessment, EvaluationContext, NoCluster, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
-/// What no judge can read: a review in which these stand instead of objects is
-/// answered rightly only by whoever does not look at them.
+/// A review whose objects cannot be read: it is answered rightly only by whoever
+/// does not look at them.
 fn without_objects(mut review: Value) -> Value {
     for object in ["object", "oldObject"] {
         if !review["request"][object].is_null() {
@@ -17,7 +17,7 @@ fn without_objects(mut review: Value) -> Value {
     review
 }
 
-fn judged(review: &Value, then: impl FnOnce(Assessment<'_>)) {
+fn with_assessment(review: &Value, then: impl FnOnce(Assessment<'_>)) {
     let actors = ActorRules::new(Vec::new(), &["argocd".to_owned(), "flux".to_owned()]).unwrap();
     let (snapshot, policy) = (Snapshot::default(), Policy::default());
     let body = review.to_string();
@@ -34,7 +34,7 @@ fn controllers_are_answered_without_parsing_their_objects() {
     assert_eq!(traffic.len(), 7475);
     for review in traffic {
         let review = without_objects(review);
-        judged(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Exempt, "{review}"));
+        with_assessment(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Exempt, "{review}"));
     }
 }
 
@@ -42,13 +42,13 @@ fn controllers_are_answered_without_parsing_their_objects() {
 fn a_pipelines_undeclared_object_is_answered_without_parsing_it() {
     let review =
         without_objects(crate::harness::reviews::recorded_review("ci-set-image", "system:serviceaccount:ci:deployer"));
-    judged(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Unmanaged));
+    with_assessment(&review, |assessment| assert_eq!(assessment.verdict, Verdict::Unmanaged));
 }
 
 #[test]
 fn a_declared_object_is_parsed() {
     let review = without_objects(crate::harness::reviews::recorded_review("patch-replicas-7", "alice"));
-    judged(&review, |assessment| {
+    with_assessment(&review, |assessment| {
         assert_eq!(assessment.verdict, Verdict::Error);
         assert!(assessment.error_reason().unwrap().starts_with("failed to read"), "{assessment:?}");
     });

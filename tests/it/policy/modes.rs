@@ -379,7 +379,7 @@ fn a_create_that_git_does_not_declare_is_answered_as_the_namespace_says() {
     }
 }
 
-/// A review that cannot be judged, and a part of the reason.
+/// A review that cannot be evaluated, and a part of the reason.
 struct ErrorCase {
     name: &'static str,
     review: Review,

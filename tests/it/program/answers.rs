@@ -1,4 +1,4 @@
-//! The answers of `serve`: by mode, and to what cannot be judged.
+//! The answers of `serve`: by mode, and to what cannot be evaluated.
 
 use serde_json::{Value, json};
 

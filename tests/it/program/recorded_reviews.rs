@@ -1,4 +1,4 @@
-//! Every recorded review of a real API server, judged by `driftwall check`: the answer is the recorded one.
+//! Every recorded review of a real API server, evaluated by `driftwall check`: the answer is the recorded one.
 
 use std::collections::BTreeMap;
 use std::path::Path;

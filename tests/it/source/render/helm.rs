@@ -182,15 +182,15 @@ fn a_value_that_differs_in_each_rendering_is_opaque() {
     for (resource, before, after) in
         [("secrets", secret("b2xk"), secret("bmV3")), ("configmaps", config("old0old0"), config("new0new0"))]
     {
-        let (verdict, message) = judged(&snapshot, resource, &before, &after, "jane");
+        let (verdict, message) = evaluated(&snapshot, resource, &before, &after, "jane");
         assert_eq!(verdict, Verdict::Drift, "{message}");
         for value in ["b2xk", "bmV3", "old0old0", "new0new0", OPAQUE, "opaque"] {
             assert!(!message.contains(value), "{message}");
         }
         let operator = "system:serviceaccount:ops:operator";
-        assert_eq!(judged(&snapshot, resource, &before, &after, operator).0, Verdict::Conforms);
+        assert_eq!(evaluated(&snapshot, resource, &before, &after, operator).0, Verdict::Conforms);
     }
-    let (verdict, message) = judged(
+    let (verdict, message) = evaluated(
         &snapshot,
         "configmaps",
         &config("a"),
@@ -206,7 +206,7 @@ fn a_value_that_differs_in_each_rendering_is_opaque() {
 }
 
 /// The verdict on an update, and the words of its denial.
-fn judged(snapshot: &Snapshot, resource: &str, old: &Value, new: &Value, user: &str) -> (Verdict, String) {
+fn evaluated(snapshot: &Snapshot, resource: &str, old: &Value, new: &Value, user: &str) -> (Verdict, String) {
     let groups = match user.split(':').nth(2) {
         Some(namespace) => vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")],
         None => vec!["developers".to_owned()],
