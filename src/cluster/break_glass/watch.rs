@@ -25,7 +25,7 @@ const WATCH_SECONDS: u32 = 20;
 /// Watches every `BreakGlass` and calls `on_change` with the valid ones, whenever they
 /// or `max_duration` change. It is called with `None` while the cluster does not have
 /// the kind, or `max_duration` is `None` because break-glass is disabled. While the API
-/// server is away, the last ones stay valid: each of them expires by itself.
+/// server is away, the last ones stay in use: each of them expires by itself.
 pub async fn watch(
     context: ClusterContext,
     mut max_duration: Receiver<Option<Duration>>,

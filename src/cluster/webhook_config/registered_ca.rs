@@ -26,7 +26,7 @@ pub enum RegisteredCa {
     Bundle(String),
     /// There is no webhook configuration.
     NoWebhookConfig,
-    /// The webhook configuration has not been read yet, which is not the same as no configuration.
+    /// The webhook configuration has not been read yet, which is not the same as none.
     #[default]
     Unknown,
 }

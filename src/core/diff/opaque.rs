@@ -7,9 +7,9 @@ use serde_json::Value;
 /// character is for private use: no manifest has it by accident.
 pub const OPAQUE: &str = "\u{10fffd}opaque";
 
-/// Whether a text is an opaque value: encrypted (SOPS), a
-/// placeholder for a later substitution (Flux's `${VAR}`, argocd-vault-plugin's
-/// `<path:…>`), or different in every rendering ([`OPAQUE`]).
+/// Whether a text is an opaque value: encrypted (SOPS), a placeholder for a later
+/// substitution (Flux's `${VAR}`, argocd-vault-plugin's `<path:…>`), or different
+/// in every rendering ([`OPAQUE`]).
 pub fn is_opaque(text: &str) -> bool {
     let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
     text.starts_with("ENC[") || between("${", "}") || between("<path:", ">") || text == OPAQUE

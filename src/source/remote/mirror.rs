@@ -167,7 +167,7 @@ impl Mirror {
         for path in leftovers {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             if let Err(error) = removed {
-                tracing::warn!(path = %path.display(), %error, "Temporary file or folder of an earlier process not removed");
+                tracing::warn!(path = %path.display(), %error, "Temporary files of an earlier process not removed");
             }
         }
     }

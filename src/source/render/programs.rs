@@ -108,7 +108,7 @@ fn inspect(name: &'static str, path: &Path, key: &'static str) -> Result<Program
         }
         Completion::TimedOut => Err(invalid("printing its version timed out".into())),
         Completion::Cancelled | Completion::OutputTooLarge => {
-            Err(invalid("printing its version printed something else".into()))
+            Err(invalid("it printed something other than its version".into()))
         }
     }
 }
