@@ -54,7 +54,8 @@ impl<'a> SourceBuilder<'a> {
             files,
             display_url: address.to_string(),
             revision: revision.clone(),
-            path: path.clone(),
+            // `./apps` and `apps/` are `apps`.
+            path: path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"),
             namespace: namespace.clone(),
             priority: *priority,
             ..SourceSpec::local(name, self.folder)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH};
+use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
 use super::remote::FetchError;
 use super::render::RenderError;
 use driftwall_core::desired::DesiredError;
@@ -54,7 +54,9 @@ pub enum SourceError {
         reason: RenderError,
     },
     /// More files than a source may have.
-    #[error("failed to read {path}: more than {MAX_FILES} files or {MAX_FOLDER_DEPTH} folders inside each other")]
+    #[error(
+        "failed to read {path}: more than {MAX_FILES} files, {MAX_FOLDERS} folders or {MAX_FOLDER_DEPTH} folders inside each other"
+    )]
     TooManyFiles {
         /// The source's path.
         path: String,

@@ -4,5 +4,7 @@
 pub(super) const MAX_FILE_BYTES: usize = 32 << 20;
 /// The most files that a source may have.
 pub(super) const MAX_FILES: usize = 200_000;
+/// The most folders that a source may have.
+pub(super) const MAX_FOLDERS: usize = 200_000;
 /// The deepest nesting of folders; a deeper tree is taken for an attack.
 pub(super) const MAX_FOLDER_DEPTH: usize = 100;

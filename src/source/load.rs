@@ -1,7 +1,7 @@
 //! Loads one commit of a repository: what its files declare. Files that are the
 //! same in the commit before are not read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use git2::{Blob, ObjectType, Oid, Repository, Tree};
 
 use super::error::{FileError, SourceError};
 use super::libgit2::LINK_MODE;
-use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH};
+use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
 use super::render::{self, RenderPlan, Rendered};
 use super::revision;
 use super::spec::SourceSpec;
@@ -154,6 +154,8 @@ fn load_manifests(
         git,
         source,
         files_read: 0,
+        folders_read: 0,
+        without_manifests: HashSet::new(),
         errors: Vec::new(),
         changed: Vec::new(),
         has_previous: previous.is_some(),
@@ -166,6 +168,10 @@ fn load_manifests(
     let mut files = Vec::new();
     root.for_each_file(&mut |file| files.push(Arc::clone(&file.contents)));
     Ok((LoadedFrom::Manifests(root), files))
+}
+
+fn has_manifest_extension(file: &str) -> bool {
+    EXTENSIONS.iter().any(|extension| file.ends_with(extension))
 }
 
 impl Node {
@@ -193,6 +199,10 @@ struct TreeWalk<'a> {
     git: &'a Repository,
     source: &'a SourceSpec,
     files_read: usize,
+    folders_read: usize,
+    /// Trees with no manifest anywhere below. A small commit can have the same one
+    /// in ten billion places: it is walked once.
+    without_manifests: HashSet<Oid>,
     errors: Vec<FileError>,
     changed: Vec<Arc<str>>,
     /// Whether there is a commit before: without one, `changed` would be every file.
@@ -217,7 +227,11 @@ impl<'a> TreeWalk<'a> {
         if let Some(same) = previous.filter(|node| node.has_id(id)) {
             return Ok(same.clone());
         }
-        if depth > MAX_FOLDER_DEPTH {
+        if previous.is_none() && self.without_manifests.contains(&id) {
+            return Ok(Node::Folder(Arc::new(FolderNode { id, children: HashMap::new(), order: Vec::new() })));
+        }
+        self.folders_read += 1;
+        if depth > MAX_FOLDER_DEPTH || self.folders_read > MAX_FOLDERS {
             return Err(SourceError::TooManyFiles { path: path.to_owned() });
         }
         let failed = |reason| SourceError::Git { action: format!("read the folder {path}"), reason };
@@ -227,15 +241,22 @@ impl<'a> TreeWalk<'a> {
             Some(Node::File(_)) | None => None,
         };
         let mut folder = FolderNode { id, children: HashMap::new(), order: Vec::new() };
+        let mut has_manifests = false;
         for entry in &tree {
             // A name that is not UTF-8 cannot end in `.yaml`.
             let Ok(name) = entry.name() else { continue };
             let child_path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
             let previous = previous.and_then(|folder| folder.children.get(name));
+            let is_file = entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK_MODE;
+            has_manifests |= is_file && has_manifest_extension(name);
             let child = match entry.kind() {
-                Some(ObjectType::Tree) => self.folder(&child_path, entry.id(), previous, depth + 1)?,
+                Some(ObjectType::Tree) => {
+                    let child = self.folder(&child_path, entry.id(), previous, depth + 1)?;
+                    has_manifests |= !self.without_manifests.contains(&entry.id());
+                    child
+                }
                 // A symbolic link's blob is its target's name; submodules have no content here.
-                Some(ObjectType::Blob) if entry.filemode() != LINK_MODE && self.is_manifest(&child_path) => {
+                Some(ObjectType::Blob) if is_file && self.is_manifest(&child_path) => {
                     self.files_read += 1;
                     if self.files_read > MAX_FILES {
                         return Err(SourceError::TooManyFiles { path: self.source.path.clone() });
@@ -246,6 +267,9 @@ impl<'a> TreeWalk<'a> {
             };
             folder.order.push(name.into());
             folder.children.insert(name.into(), child);
+        }
+        if !has_manifests {
+            self.without_manifests.insert(id);
         }
         for (name, child) in previous.iter().flat_map(|folder| &folder.children) {
             if !folder.children.contains_key(name) {
@@ -258,7 +282,7 @@ impl<'a> TreeWalk<'a> {
     fn is_manifest(&self, file: &str) -> bool {
         let base = self.source.path.trim_matches('/');
         let relative = file.strip_prefix(base).unwrap_or(file).trim_start_matches('/');
-        EXTENSIONS.iter().any(|extension| file.ends_with(extension)) && self.source.files.matches(relative)
+        has_manifest_extension(file) && self.source.files.matches(relative)
     }
 
     fn file(&mut self, path: &str, id: Oid, previous: Option<&Node>) -> Node {

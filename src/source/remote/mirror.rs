@@ -7,6 +7,7 @@
 //! mirror that is damaged is cloned again into another folder, which then
 //! replaces it.
 
+use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -320,12 +321,14 @@ fn verify_complete(git: &Repository, commit: Oid, budget: &FetchBudget) -> Resul
     let tree = git.find_commit(commit).and_then(|commit| commit.tree()).map_err(UpdateError::Damaged)?;
     let odb = git.odb().map_err(UpdateError::Damaged)?;
     let mut trees: Vec<(Tree<'_>, usize)> = vec![(tree, 0)];
+    // A small commit can have the same tree in ten billion places.
+    let mut seen = HashSet::new();
     while let Some((tree, depth)) = trees.pop() {
         budget.check()?;
         for entry in &tree {
             match entry.kind() {
                 // A deeper tree is refused when it is loaded.
-                Some(ObjectType::Tree) if depth < MAX_FOLDER_DEPTH => {
+                Some(ObjectType::Tree) if depth < MAX_FOLDER_DEPTH && seen.insert(entry.id()) => {
                     trees.push((git.find_tree(entry.id()).map_err(UpdateError::Damaged)?, depth + 1));
                 }
                 Some(ObjectType::Blob) => {

@@ -129,3 +129,32 @@ fn too_deeply_nested_folders_are_an_error() {
     let error = read_tree(folder.path(), inside).unwrap_err().to_string();
     assert!(error.contains("folders inside each other"), "{error}");
 }
+
+/// A folder that holds ten folders, each of which holds the same ten, nine times over.
+fn ten_billion_folders(git: &git2::Repository, innermost: Oid) -> Oid {
+    let names: Vec<String> = (0..10).map(|number| format!("d{number}")).collect();
+    let mut inner = innermost;
+    for _ in 0..10 {
+        let entries: Vec<_> = names.iter().map(|name| ("40000", name.as_bytes(), inner)).collect();
+        inner = tree(git, &entries);
+    }
+    inner
+}
+
+#[test]
+fn ten_billion_folders_without_manifests_cost_what_their_trees_cost() {
+    let (folder, git, good) = repository();
+    let readme = git.blob(b"x\n").unwrap();
+    let bomb = ten_billion_folders(&git, tree(&git, &[(FILE, b"readme.txt", readme)]));
+    let root = tree(&git, &[(FILE, b"good.yaml", good), ("40000", b"other", bomb)]);
+    assert_eq!(read_tree(folder.path(), root).unwrap().contents.len(), 1);
+}
+
+#[test]
+fn ten_billion_manifests_are_an_error() {
+    let (folder, git, good) = repository();
+    let bomb = ten_billion_folders(&git, tree(&git, &[(FILE, b"good.yaml", good)]));
+    let root = tree(&git, &[("40000", b"other", bomb)]);
+    let error = read_tree(folder.path(), root).unwrap_err();
+    assert!(matches!(error, SourceError::TooManyFiles { .. }), "{error}");
+}
