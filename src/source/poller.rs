@@ -155,9 +155,8 @@ impl Worker {
                         let (source, objects) = (&self.source.name, loaded.contents.len());
                         tracing::info!(%source, %commit, objects, "Commit read");
                         record_good_commit(&self.source, &commit);
-                        let error_before = state.error().map(str::to_owned);
                         self.store.set_loaded(&self.source, Arc::new(loaded), None);
-                        self.log_change(error_before);
+                        self.log_change(state.error());
                         return true;
                     }
                     Err(error) => SourceEvent::Unreadable(unreadable(commit, &error)),
@@ -174,7 +173,7 @@ impl Worker {
             _ => true,
         };
         self.store.record(&self.source, event);
-        self.log_change(state.error().map(str::to_owned));
+        self.log_change(state.error());
         is_in_step
     }
 
@@ -196,10 +195,10 @@ impl Worker {
     }
 
     /// Logs an error when it appears or changes, not at every poll.
-    fn log_change(&self, before: Option<String>) {
+    fn log_change(&self, before: Option<&str>) {
         let source = &self.source.name;
         match self.error() {
-            Some(error) if before.as_ref() != Some(&error) => tracing::error!(%source, %error, "Source not updated"),
+            Some(error) if before != Some(error.as_str()) => tracing::error!(%source, %error, "Source not updated"),
             None if before.is_some() => tracing::info!(%source, "Source recovered"),
             _ => {}
         }

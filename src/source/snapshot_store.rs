@@ -19,7 +19,7 @@ use driftwall_core::source_state::{Reconfiguration, SourceEvent, SourceState, is
 pub struct SnapshotStore {
     started: Instant,
     snapshot: ArcSwap<Snapshot>,
-    /// How many snapshots with other contents there have been since every source was read or failed once.
+    /// How many snapshots with other contents there have been since the store was ready.
     generation: watch::Sender<u64>,
     has_been_ready: AtomicBool,
     entries: Mutex<Vec<SourceEntry>>,
@@ -81,18 +81,20 @@ impl SnapshotStore {
         self.started.elapsed()
     }
 
-    /// How many snapshots with other contents there have been: 0 until every source
-    /// has been read or has failed once.
+    /// How many snapshots with other contents there have been: 0 until the store is ready.
     pub fn generation(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
     }
 
     /// Whether reviews may be sent here; once true, it stays true.
     pub fn is_ready(&self) -> bool {
+        self.has_been_ready.load(Ordering::Relaxed) || self.update_readiness(&self.entries())
+    }
+
+    fn update_readiness(&self, entries: &[SourceEntry]) -> bool {
         let was_ready = self.has_been_ready.load(Ordering::Relaxed);
-        let is_ready = was_ready || is_ready(false, self.entries().iter().map(|entry| &entry.state), self.now());
-        self.has_been_ready.fetch_or(is_ready, Ordering::Relaxed);
-        is_ready
+        let is_ready = is_ready(was_ready, entries.iter().map(|entry| &entry.state), self.now());
+        self.has_been_ready.fetch_or(is_ready, Ordering::Relaxed) || is_ready
     }
 
     /// The names of the sources that were neither read nor have failed yet.
@@ -191,9 +193,8 @@ impl SnapshotStore {
             }
         }
         self.snapshot.store(Arc::new(snapshot));
-        let is_settled = entries.iter().all(|entry| entry.state.is_settled());
         let is_first = *self.generation.borrow() == 0;
-        if is_settled && (has_other_contents || is_first) {
+        if self.update_readiness(entries) && (has_other_contents || is_first) {
             self.generation.send_modify(|generation| *generation += 1);
         }
     }

@@ -55,19 +55,16 @@ impl Snapshot {
     /// priority contests that object, and no other.
     pub fn assemble(sources: Vec<SnapshotSource>, before: Option<&Self>) -> Self {
         let sources: Arc<[SnapshotSource]> = sources.into();
-        match before.filter(|before| before.has_contents_of(&sources)) {
-            Some(before) => Self { index: before.index.clone(), sources },
-            None => {
-                let mut indexed = Vec::new();
-                for SnapshotSource { contents, scope, .. } in &*sources {
-                    if let Some(contents) = contents {
-                        let (contents, scope) = (contents.clone(), scope.clone());
-                        indexed.push(IndexedSource { contents, scope, out_of_scope: 0 });
-                    }
-                }
-                Self { index: Arc::new(Index::new(indexed)), sources }
+        if let Some(before) = before.filter(|before| before.has_contents_of(&sources)) {
+            return Self { index: before.index.clone(), sources };
+        }
+        let mut indexed = Vec::new();
+        for SnapshotSource { contents, scope, .. } in &*sources {
+            if let Some(contents) = contents {
+                indexed.push(IndexedSource { contents: contents.clone(), scope: scope.clone(), out_of_scope: 0 });
             }
         }
+        Self { index: Arc::new(Index::new(indexed)), sources }
     }
 
     /// Whether both declare the same, whatever the states of their sources.
