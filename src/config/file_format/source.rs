@@ -158,8 +158,9 @@ pub(crate) struct Git {
     /// was pushed a moment ago.
     #[schemars(extend("x-old-name" = "freshness"), example = &"5s")]
     pub(crate) refresh_after: Option<String>,
-    /// How long a denial waits for that poll at most: a duration. It adds to the latency of a denial only.
-    #[schemars(extend("x-old-name" = "longestLook"), example = &"1500ms")]
+    /// How long a denial waits at most for a sync that began after the review arrived: a duration. It adds to the
+    /// latency of a denial only.
+    #[schemars(extend("x-old-name" = "longestLook"), example = &"2500ms")]
     pub(crate) refresh_timeout: String,
     /// Folder of the mirrors of repositories on servers. Use a persistent volume where they must survive a
     /// replacement of the pod.
@@ -172,7 +173,7 @@ impl Default for Git {
         Self {
             poll: "30s".into(),
             refresh_after: None,
-            refresh_timeout: "1500ms".into(),
+            refresh_timeout: "2500ms".into(),
             data_dir: "/var/lib/driftwall".into(),
         }
     }
