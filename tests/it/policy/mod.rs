@@ -10,3 +10,4 @@ mod messages;
 mod modes;
 mod people;
 mod strict_namespaces;
+mod uncertainty;
