@@ -2,6 +2,7 @@
 //! where it is not certain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use driftwall_core::desired::{Affected, NamespaceScope, Snapshot, SnapshotSource, SourceContents, SyncTime};
 use driftwall_core::policy::{NamespaceRule, Outcome};
@@ -20,11 +21,7 @@ struct Case {
 }
 
 fn named(name: &str) -> SnapshotSource {
-    SnapshotSource {
-        name: name.into(),
-        last_synced: Some(SyncTime::AfterStart(Default::default())),
-        ..Default::default()
-    }
+    SnapshotSource { name: name.into(), last_synced: Some(SyncTime::AfterStart(Duration::ZERO)), ..Default::default() }
 }
 
 fn in_namespaces(source: SnapshotSource, globs: &[&str]) -> SnapshotSource {
