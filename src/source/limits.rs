@@ -6,5 +6,8 @@ pub(super) const MAX_FILE_BYTES: usize = 32 << 20;
 pub(super) const MAX_FILES: usize = 200_000;
 /// The most folders that a source may have.
 pub(super) const MAX_FOLDERS: usize = 200_000;
+/// The most entries of folders that are looked at, whatever they are: files that a
+/// source leaves out cost time too.
+pub(super) const MAX_ENTRIES: usize = 5_000_000;
 /// The deepest nesting of folders; a deeper tree is taken for an attack.
 pub(super) const MAX_FOLDER_DEPTH: usize = 100;

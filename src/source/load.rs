@@ -10,7 +10,7 @@ use git2::{Blob, ObjectType, Oid, Repository, Tree};
 
 use super::error::{FileError, SourceError};
 use super::libgit2::LINK_MODE;
-use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
+use super::limits::{MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
 use super::render::{self, RenderPlan, Rendered};
 use super::revision;
 use super::spec::SourceSpec;
@@ -155,6 +155,7 @@ fn load_manifests(
         source,
         files_read: 0,
         folders_read: 0,
+        entries_seen: 0,
         without_manifests: HashSet::new(),
         errors: Vec::new(),
         changed: Vec::new(),
@@ -200,6 +201,7 @@ struct TreeWalk<'a> {
     source: &'a SourceSpec,
     files_read: usize,
     folders_read: usize,
+    entries_seen: usize,
     /// Trees with no manifest anywhere below. A small commit can have the same one
     /// in ten billion places: it is walked once.
     without_manifests: HashSet<Oid>,
@@ -236,6 +238,10 @@ impl<'a> TreeWalk<'a> {
         }
         let failed = |reason| SourceError::Git { action: format!("read the folder {path}"), reason };
         let tree = self.git.find_tree(id).map_err(failed)?;
+        self.entries_seen += tree.len();
+        if self.entries_seen > MAX_ENTRIES {
+            return Err(SourceError::TooManyFiles { path: path.to_owned() });
+        }
         let previous = match previous {
             Some(Node::Folder(folder)) => Some(folder),
             Some(Node::File(_)) | None => None,

@@ -1,6 +1,7 @@
 //! Holds the state of each source and the snapshot that is assembled from all of
 //! them. What an event changes is decided by [`driftwall_core::source_state`].
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -107,7 +108,8 @@ impl SnapshotStore {
     /// The status of each source.
     pub fn statuses(&self) -> Vec<SourceStatus> {
         let (snapshot, now) = (self.snapshot(), self.now());
-        self.entries().iter().map(|entry| entry.status(&snapshot, now)).collect()
+        let contests = snapshot.contests();
+        self.entries().iter().map(|entry| entry.status(&contests, now)).collect()
     }
 
     /// From now on the snapshot consists of these sources. What is known of a
@@ -186,11 +188,8 @@ impl SnapshotStore {
         let before = self.snapshot();
         let snapshot = Snapshot::assemble(sources, Some(&before));
         let has_other_contents = !snapshot.shares_contents_with(&before);
-        for contest in snapshot.contests() {
-            if !before.contests().contains(&contest) {
-                let Contest { object, first, second, .. } = contest;
-                tracing::warn!(%object, %first, %second, "Object declared twice, not enforced");
-            }
+        if has_other_contents {
+            log_new_contests(&snapshot, &before);
         }
         self.snapshot.store(Arc::new(snapshot));
         let is_first = *self.generation.borrow() == 0;
@@ -201,6 +200,17 @@ impl SnapshotStore {
 
     fn entries(&self) -> MutexGuard<'_, Vec<SourceEntry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many are named at once; `driftwall sources` has all.
+const MAX_LOGGED_CONTESTS: usize = 20;
+
+fn log_new_contests(snapshot: &Snapshot, before: &Snapshot) {
+    let known: HashSet<&Contest> = before.contests().into_iter().collect();
+    let new = snapshot.contests().into_iter().filter(|contest| !known.contains(contest));
+    for Contest { object, first, second, .. } in new.take(MAX_LOGGED_CONTESTS) {
+        tracing::warn!(%object, %first, %second, "Object declared twice, not enforced");
     }
 }
 
@@ -228,9 +238,9 @@ impl SourceEntry {
         Self { source: source.clone(), loaded, state: state.after(SourceEvent::Reconfigured(change), now) }
     }
 
-    fn status(&self, snapshot: &Snapshot, now: Duration) -> SourceStatus {
+    fn status(&self, contests: &[&Contest], now: Duration) -> SourceStatus {
         let Self { source, state, .. } = self;
-        let contests = snapshot.contests().into_iter().filter(|contest| contest.sources.contains(&source.name));
+        let contests = contests.iter().filter(|contest| contest.sources.contains(&source.name));
         SourceStatus {
             name: source.name.clone(),
             repo: source.display_url.clone(),
@@ -241,7 +251,7 @@ impl SourceEntry {
             polls: state.syncs,
             error: state.error().map(str::to_owned),
             disputed_fields: state.disputed.display().into_iter().collect(),
-            contested_objects: contests.map(Contest::to_string).collect(),
+            contested_objects: contests.map(ToString::to_string).collect(),
         }
     }
 }

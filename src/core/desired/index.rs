@@ -43,7 +43,7 @@ pub(super) struct IndexedSource {
 }
 
 /// An object that two declarations of the same priority declare differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Contest {
     /// The object.
     pub object: String,

@@ -69,6 +69,7 @@ impl Selection {
         if !self.folders.insert(path.to_owned()) {
             return Ok(());
         }
+        self.check_count(path)?;
         for entry in &files.folder(path, id)? {
             let unsafe_name = |name: &str| RenderError::UnsafeName { folder: path.to_owned(), name: name.to_owned() };
             let name = entry.name().map_err(|_| unsafe_name(&String::from_utf8_lossy(entry.name_bytes())))?;
@@ -78,7 +79,10 @@ impl Selection {
             let child = join(path, name);
             match entry.filemode() {
                 FOLDER_MODE => self.add_folder(files, &child, entry.id())?,
-                LINK_MODE => drop(self.links.insert(child, entry.id())),
+                LINK_MODE => {
+                    self.links.insert(child, entry.id());
+                    self.check_count(path)?;
+                }
                 SUBMODULE_MODE => {}
                 _ => self.add_file(files, child, entry.id())?,
             }
@@ -96,9 +100,14 @@ impl Selection {
             let limit = format!("a rendering may use at most {} MiB", MAX_BYTES >> 20);
             return Err(RenderError::TooLarge { file: path, limit });
         }
-        if self.files.len() + self.links.len() > MAX_FILES {
-            let limit = format!("a rendering may use at most {MAX_FILES} files");
-            return Err(RenderError::TooLarge { file: path, limit });
+        self.check_count(&path)
+    }
+
+    /// A small commit can hold billions of folders and links without a file in them.
+    fn check_count(&self, path: &str) -> Result<(), RenderError> {
+        if self.files.len() + self.links.len() > MAX_FILES || self.folders.len() > MAX_FILES {
+            let limit = format!("a rendering may use at most {MAX_FILES} files and as many folders");
+            return Err(RenderError::TooLarge { file: path.to_owned(), limit });
         }
         Ok(())
     }

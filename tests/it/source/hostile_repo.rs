@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use driftwall::source::{LoadedCommit, SourceError, SourceSpec, load, local_commit};
+use driftwall::source::{FileFilter, LoadedCommit, SourceError, SourceSpec, load, local_commit};
 use git2::{ObjectType, Oid, Signature};
 
 const GOOD: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}\n";
@@ -156,5 +156,22 @@ fn ten_billion_manifests_are_an_error() {
     let bomb = ten_billion_folders(&git, tree(&git, &[(FILE, b"good.yaml", good)]));
     let root = tree(&git, &[("40000", b"other", bomb)]);
     let error = read_tree(folder.path(), root).unwrap_err();
+    assert!(matches!(error, SourceError::TooManyFiles { .. }), "{error}");
+}
+
+#[test]
+fn files_that_a_source_leaves_out_are_bounded_too() {
+    let (folder, git, good) = repository();
+    let names: Vec<String> = (0..1000).map(|number| format!("{number}.yaml")).collect();
+    let files: Vec<_> = names.iter().map(|name| (FILE, name.as_bytes(), good)).collect();
+    let bomb = ten_billion_folders(&git, tree(&git, &files));
+    let root = tree(&git, &[("40000", b"other", bomb)]);
+    read_tree(folder.path(), root).unwrap_err();
+    let excluding = SourceSpec {
+        revision: "main".into(),
+        files: FileFilter::new(Vec::new(), vec!["other/**".into()]).unwrap(),
+        ..SourceSpec::local("prod", folder.path())
+    };
+    let error = load(&excluding, &local_commit(&excluding).unwrap(), None, &AtomicBool::new(false)).unwrap_err();
     assert!(matches!(error, SourceError::TooManyFiles { .. }), "{error}");
 }
