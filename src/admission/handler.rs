@@ -23,8 +23,8 @@ use driftwall_core::decision::{
 };
 use driftwall_core::desired::{DisputedField, Uncertainty};
 use driftwall_core::policy::{
-    BreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
-    needs_self_check, self_check,
+    BreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, SelfCheck, Verdict, Violation,
+    evaluate, needs_self_check, self_check,
 };
 
 /// Answers reviews.
@@ -201,13 +201,20 @@ impl AdmissionHandler {
         let ReviewSettings { actors, policy, .. } = &**settings;
         let context = EvaluationContext { snapshot: &snapshot, actors, policy, cluster: &*self.lookup };
         let Ok(write) = admission::decode(body) else { return };
-        for Disagreement { source, commit, field } in self_check(&write, context) {
-            let DisputedField { object, path } = field.clone();
-            if !self.store.dispute(&source, commit, field) {
-                continue;
+        let SelfCheck { disputed, settled } = self_check(&write, context);
+        for Disagreement { source, commit, field } in disputed {
+            let DisputedField { object, path, user } = field.clone();
+            if self.store.dispute(&source, commit, field) {
+                let field = path;
+                tracing::warn!(%source, %object, %field, %user, "Field disputed by a GitOps tool, no denial by it");
             }
-            let (user, field) = (&write.user.name, path);
-            tracing::warn!(%source, %object, %field, %user, "Field disputed by a GitOps tool, no denial by it");
+        }
+        for Disagreement { source, field, .. } in settled {
+            let DisputedField { object, path, user } = field.clone();
+            if self.store.settle(&source, field) {
+                let field = path;
+                tracing::info!(%source, %object, %field, %user, "Field no longer disputed by a GitOps tool");
+            }
         }
     }
 }

@@ -163,13 +163,24 @@ impl SnapshotStore {
     /// A GitOps tool wrote another value than the source has at this commit; returns
     /// whether that is new.
     pub fn dispute(&self, source: &str, commit: String, field: DisputedField) -> bool {
+        self.changes_disputes(source, SourceEvent::Disputed { commit, field })
+    }
+
+    /// The GitOps tool that disputed a field of the source wrote Git's value; returns
+    /// whether the field was disputed.
+    pub fn settle(&self, source: &str, field: DisputedField) -> bool {
+        self.changes_disputes(source, SourceEvent::Settled(field))
+    }
+
+    /// Whether an event changes how many fields of a source are disputed.
+    fn changes_disputes(&self, source: &str, event: SourceEvent) -> bool {
         let mut entries = self.entries();
         let count = |entries: &[SourceEntry]| {
             let entry = entries.iter().find(|entry| entry.source.name == source);
             entry.map(|entry| entry.state.disputed.len())
         };
         let before = count(&entries);
-        self.apply(&mut entries, |entry| entry.source.name == source, SourceEvent::Disputed { commit, field });
+        self.apply(&mut entries, |entry| entry.source.name == source, event);
         count(&entries) != before
     }
 

@@ -19,6 +19,8 @@ pub struct DisputedField {
     pub object: String,
     /// The field.
     pub path: Path,
+    /// The user that wrote another value: the tool. Another tool cannot settle it.
+    pub user: String,
 }
 
 /// The most fields that are kept. A source with more is wrong as a whole.
@@ -34,14 +36,29 @@ impl DisputedFields {
         is_new
     }
 
+    /// Takes a field away again; returns whether it was there.
+    pub fn remove(&mut self, field: &DisputedField) -> bool {
+        let before = self.0.len();
+        self.0.retain(|other| other != field);
+        self.0.len() < before
+    }
+
+    /// The disputed fields of an object.
+    pub fn of_object(&self, object: ObjectKey<'_>) -> Vec<&DisputedField> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let object = object.to_string();
+        self.0.iter().filter(|field| field.object == object).collect()
+    }
+
     /// Whether the field, or something above or below it, is disputed.
     pub fn overlap(&self, object: ObjectKey<'_>, path: &Path) -> bool {
         if self.0.is_empty() {
             return false;
         }
         let object = object.to_string();
-        let overlaps = |other: &Path| other.elements().iter().zip(path.elements()).all(|(a, b)| a == b);
-        self.0.iter().any(|field| field.object == object && overlaps(&field.path))
+        self.0.iter().any(|field| field.object == object && field.path.overlaps(path))
     }
 
     /// How many fields there are.
@@ -56,6 +73,6 @@ impl DisputedFields {
 
     /// The fields, each as `OBJECT: PATH`.
     pub fn display(&self) -> BTreeSet<String> {
-        self.0.iter().map(|DisputedField { object, path }| format!("{object}: {path}")).collect()
+        self.0.iter().map(|DisputedField { object, path, .. }| format!("{object}: {path}")).collect()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::contents::{Source, SourceContents};
 use super::declared::Declared;
+use super::disputed_fields::DisputedField;
 use super::index::{Contest, DeclaredResource, Index, IndexedSource};
 use super::object_key::ObjectKey;
 use super::snapshot_source::{Affected, SnapshotSource, SyncTime};
@@ -165,6 +166,15 @@ impl Snapshot {
     /// Whether the field, or something above or below it, is disputed.
     pub fn is_disputed(&self, object: ObjectKey<'_>, path: &Path) -> bool {
         self.sources.iter().any(|source| source.disputed.overlap(object, path))
+    }
+
+    /// The disputed fields of an object, each with the source that is disputed.
+    pub fn disputed_fields_of(&self, object: ObjectKey<'_>) -> Vec<(&SnapshotSource, &DisputedField)> {
+        let of_source = |source| move |field| (source, field);
+        self.sources
+            .iter()
+            .flat_map(|source| source.disputed.of_object(object).into_iter().map(of_source(source)))
+            .collect()
     }
 
     /// The objects that several declarations contest, in the order of their names.

@@ -97,6 +97,11 @@ impl Path {
         fields.len() == self.0.len() && self.starts_with(fields)
     }
 
+    /// Whether one of both paths leads to something in the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.elements().iter().zip(other.elements()).all(|(a, b)| a == b)
+    }
+
     /// The name of the last field, unless the path ends in a list.
     pub fn last_field(&self) -> Option<&str> {
         match self.0.last() {

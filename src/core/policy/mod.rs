@@ -37,7 +37,7 @@ pub use break_glass::{
 pub use evaluation::EvaluationContext;
 pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};
 pub(crate) use review_object::parse_object;
-pub use self_check::{Disagreement, needs_self_check, self_check};
+pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
 pub use settings::{IgnoreRule, Mode, ModeRule, NamespaceRule, Outcome, Policy, PolicyError};
 
 /// Subresources that change no configuration: evictions, bindings, tokens, approvals, streams.

@@ -1,5 +1,13 @@
 //! The self-check: what a GitOps tool writes must be what the snapshot says. A
 //! difference means that driftwall reads the source otherwise than the tool does.
+//!
+//! Only what a write itself brings says what the tool takes for right. An UPDATE
+//! carries the whole object: of a drifted one it carries the drift, as where
+//! Flux begins a correction by moving managedFields alone, or where Argo CD keeps
+//! the live value (`RespectIgnoreDifferences`). A dry run changes nothing: in
+//! Argo CD's server-side diff it holds what is live, not what is wanted.
+
+use serde_json::Value;
 
 use super::evaluation::{Evaluation, EvaluationContext};
 use super::object_diff::{Scope, object_differences};
@@ -7,8 +15,8 @@ use super::review_object::{is_being_deleted, parse_object};
 use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
-use crate::desired::DisputedField;
-use crate::diff::ChangeKind;
+use crate::desired::{Declared, DisputedField};
+use crate::diff::{ChangeKind, Path};
 
 /// A field that a GitOps tool writes with another value than the snapshot has.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,12 +29,21 @@ pub struct Disagreement {
     pub field: DisputedField,
 }
 
+/// What a GitOps tool's write says about the snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SelfCheck {
+    /// Fields to which the write gives another value than the snapshot has.
+    pub disputed: Vec<Disagreement>,
+    /// Fields that the same tool disputed before, and that now have the snapshot's value.
+    pub settled: Vec<Disagreement>,
+}
+
 /// Whether a write is one to check: by a GitOps tool, of a whole object that
-/// Git declares. No object is parsed for it.
+/// Git declares, and stored. No object is parsed for it.
 pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationContext<'_>) -> bool {
     let is_whole_object =
         matches!(write.operation, Operation::Create | Operation::Update) && write.resource.subresource.is_empty();
-    if class != Class::Gitops || !is_whole_object {
+    if class != Class::Gitops || !is_whole_object || write.dry_run {
         return false;
     }
     let actor = context.actors.classify(&write.user, &write.namespace);
@@ -36,33 +53,64 @@ pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationCont
     }
 }
 
-/// Compares a GitOps tool's write with the snapshot, and returns the fields that
-/// differ. A write that cannot be compared says nothing.
-pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> Vec<Disagreement> {
+/// Compares a GitOps tool's write with the snapshot: a CREATE whole, an UPDATE in
+/// the fields that it changes. A write that cannot be compared says nothing.
+pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfCheck {
     let actor = context.actors.classify(&write.user, &write.namespace);
-    let Ok(evaluation) = Evaluation::new(write, actor, context) else { return Vec::new() };
-    let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return Vec::new() };
-    let Ok(Some(new)) = parse_object("object", write.object) else { return Vec::new() };
+    let Ok(evaluation) = Evaluation::new(write, actor, context) else { return SelfCheck::default() };
+    let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return SelfCheck::default() };
+    let Ok(Some(new)) = parse_object("object", write.object) else { return SelfCheck::default() };
     if is_being_deleted(&new) || declared.opt_out.is_some() || declared.version != *write.resource.version {
-        return Vec::new();
+        return SelfCheck::default();
     }
-    let git = declared.object();
-    let differences =
-        evaluation.with_schema(|schema, _| object_differences(Some(&git), None, &new, schema, Scope::Object));
-    let mut disagreements = Vec::new();
-    for difference in differences.unwrap_or_default() {
-        let path = &difference.path;
-        if !matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared)
-            || is_runtime_field(path)
-            || context.policy.ignores(evaluation.key(), path)
-        {
+    let Ok(old) = parse_object("oldObject", write.old_object) else { return SelfCheck::default() };
+    if write.operation == Operation::Update && old.is_none() {
+        return SelfCheck::default();
+    }
+    let mut found = SelfCheck::default();
+    for path in differing_fields(&evaluation, declared, old.as_ref(), &new) {
+        if is_runtime_field(&path) || context.policy.ignores(evaluation.key(), &path) {
             continue;
         }
-        disagreements.push(Disagreement {
+        found.disputed.push(Disagreement {
             source: source.name.clone(),
             commit: source.commit.clone(),
-            field: DisputedField { object: evaluation.key().to_string(), path: path.clone() },
+            field: DisputedField { object: evaluation.key().to_string(), path, user: write.user.name.to_string() },
         });
     }
-    disagreements
+    let before = context.snapshot.disputed_fields_of(evaluation.key());
+    if before.iter().any(|(_, field)| field.user == *write.user.name) {
+        let differing = differing_fields(&evaluation, declared, None, &new);
+        for (disputed_source, field) in before {
+            let is_settled = !differing.iter().any(|path| path.overlaps(&field.path));
+            if field.user == *write.user.name && disputed_source.name == source.name && is_settled {
+                found.settled.push(Disagreement {
+                    source: source.name.clone(),
+                    commit: source.commit.clone(),
+                    field: field.clone(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The declared fields that do not have Git's value after the write, of those that
+/// it changes; without `old` of all.
+fn differing_fields(
+    evaluation: &Evaluation<'_, '_>,
+    declared: &Declared,
+    old: Option<&Value>,
+    new: &Value,
+) -> Vec<Path> {
+    let git = declared.object();
+    let differences =
+        evaluation.with_schema(|schema, _| object_differences(Some(&git), old, new, schema, Scope::Object));
+    let mut paths = Vec::new();
+    for difference in differences.unwrap_or_default() {
+        if matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared) {
+            paths.push(difference.path);
+        }
+    }
+    paths
 }

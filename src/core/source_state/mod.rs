@@ -68,6 +68,8 @@ pub enum SourceEvent {
         /// How long before the start of the program the mirror was last in step.
         age: Option<Duration>,
     },
+    /// The GitOps tool that disputed a field wrote the value that `contents` has.
+    Settled(DisputedField),
     /// The repository was reached, and its newest commit is the one that was tried last.
     Unchanged,
     /// The repository could not be reached.
@@ -114,6 +116,9 @@ impl SourceState {
             SourceEvent::Restored { contents, age } => {
                 self.contents = Some(contents);
                 self.last_synced = age.map(SyncTime::BeforeStart);
+            }
+            SourceEvent::Settled(field) => {
+                Arc::make_mut(&mut self.disputed).remove(&field);
             }
             SourceEvent::Unchanged => self.reached(now),
             SourceEvent::Unreachable(error) => {

@@ -9,5 +9,6 @@ mod fast_path;
 mod messages;
 mod modes;
 mod people;
+mod self_check;
 mod strict_namespaces;
 mod uncertainty;
