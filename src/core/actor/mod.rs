@@ -186,7 +186,13 @@ impl ActorRules {
 /// own component, or one of Kubernetes' reserved names but those that people use.
 fn is_machine(name: &str) -> bool {
     let used_by_people = ["system:admin", "system:anonymous"];
-    name.starts_with("eks:") || name == "aksService" || (name.starts_with("system:") && !used_by_people.contains(&name))
+    // Cloud controllers that log in with a client certificate: k3s, RKE2, and clouds' own names.
+    let is_cloud_controller =
+        name.strip_suffix("cloud-controller-manager").is_some_and(|vendor| vendor.is_empty() || vendor.ends_with('-'));
+    is_cloud_controller
+        || name.starts_with("eks:")
+        || name == "aksService"
+        || (name.starts_with("system:") && !used_by_people.contains(&name))
 }
 
 // === impl ActorRule and Grant ===
@@ -261,6 +267,12 @@ mod tests {
             (user("system:node:n1", &["developers"]), Class::Workload),
             (user("eks:addon-manager", &[]), Class::Workload),
             (user("aksService", &["system:masters"]), Class::Workload),
+            (user("k3s-cloud-controller-manager", &[]), Class::Workload),
+            (user("rke2-cloud-controller-manager", &["system:authenticated"]), Class::Workload),
+            (user("openstack-cloud-controller-manager", &[]), Class::Workload),
+            (user("cloud-controller-manager", &[]), Class::Workload),
+            (user("mycloud-controller-manager", &[]), Class::Person),
+            (user("cloud-controller-manager-admin", &[]), Class::Person),
             (user("system:admin", &["system:masters"]), Class::Person),
             (user("system:anonymous", &[]), Class::Person),
             (user("kubernetes-admin", &["system:masters"]), Class::Person),
