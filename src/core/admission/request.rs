@@ -29,6 +29,8 @@ pub struct Write<'a> {
     pub old_object: Option<&'a RawValue>,
     /// Whether this is a dry run: nothing will be stored.
     pub dry_run: bool,
+    /// The options of the request, not parsed.
+    pub options: Option<&'a RawValue>,
 }
 
 /// An authenticated identity.
@@ -210,6 +212,8 @@ struct Request<'a> {
     old_object: Option<&'a RawValue>,
     #[serde(default)]
     dry_run: Option<bool>,
+    #[serde(borrow, default)]
+    options: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -267,6 +271,7 @@ impl<'a> From<Request<'a>> for Write<'a> {
             object: wire.object.filter(is_present),
             old_object: wire.old_object.filter(is_present),
             dry_run: wire.dry_run.unwrap_or(false),
+            options: wire.options.filter(is_present),
         }
     }
 }

@@ -70,6 +70,12 @@ impl Declared {
         ObjectKey { group, kind, namespace, name }
     }
 
+    /// Group and version, as in `apiVersion`.
+    pub fn api_version(&self) -> String {
+        let Self { group, version, .. } = self;
+        if group.is_empty() { version.clone() } else { format!("{group}/{version}") }
+    }
+
     /// The object in the form in which the API server would store it.
     pub fn object(&self) -> Value {
         normalize::normalize(self.written())

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,15 +23,23 @@ pub(super) struct Index {
     objects: HashMap<String, (usize, Arc<Declared>)>,
     /// Objects of kinds whose scope Git does not tell, by their key without a namespace.
     unscoped: HashMap<String, (usize, Arc<Declared>)>,
-    /// By namespace: how many objects there are, and the index of the first one's source.
-    namespaces: HashMap<String, (usize, usize)>,
+    /// By namespace: its objects.
+    namespaces: HashMap<String, Count>,
+    /// By namespace, then by group and kind: the same of objects that are there only if their kind,
+    /// whose scope Git does not tell, is namespaced: their namespace is that of the source.
+    maybe_in_namespace: HashMap<String, BTreeMap<(String, String), Count>>,
+    /// Whether an object without a namespace that Git declares may own others: nothing tells where they are.
+    has_cluster_owners: bool,
     /// By group and kind: the same.
-    kinds: HashMap<(String, String), (usize, usize)>,
+    kinds: HashMap<(String, String), Count>,
     /// By group and kind: what the CustomResourceDefinitions in Git define.
     custom_resources: HashMap<(String, String), Arc<CustomResource>>,
     /// By [`ObjectKey`]: declarations that contradict each other.
     contests: HashMap<String, Contest>,
 }
+
+/// How many objects there are, and the index of the first one's source.
+type Count = (usize, usize);
 
 /// A source with what it declares.
 #[derive(Clone, Debug)]
@@ -134,7 +142,12 @@ impl Index {
         }
         if is_namespaced == Some(true) || (is_namespaced.is_none() && declared.names_namespace) {
             self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;
+        } else if is_namespaced.is_none() {
+            let kinds = self.maybe_in_namespace.entry(declared.namespace.clone()).or_default();
+            kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
         }
+        let is_custom = kinds::is_namespaced(&declared.group, &declared.kind).is_none();
+        self.has_cluster_owners |= is_namespaced != Some(true) && (is_custom || declared.kind == "Node");
         self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
     }
 
@@ -187,15 +200,33 @@ impl Index {
         &self.sources
     }
 
-    pub(super) fn count_in_namespace(&self, namespace: &str) -> Option<(usize, &Source)> {
-        self.with_first_source(self.namespaces.get(namespace))
+    /// See [`super::Snapshot::count_in_namespace`].
+    pub(super) fn count_in_namespace(
+        &self,
+        namespace: &str,
+        may_be_namespaced: impl Fn(&str, &str) -> bool,
+    ) -> Option<(usize, &Source)> {
+        let mut count = self.namespaces.get(namespace).copied();
+        for ((group, kind), (objects, source)) in self.maybe_in_namespace.get(namespace).into_iter().flatten() {
+            if may_be_namespaced(group, kind) {
+                count.get_or_insert((0, *source)).0 += objects;
+            }
+        }
+        self.with_first_source(count.as_ref())
     }
 
     pub(super) fn count_of_kind(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
         self.with_first_source(self.kinds.get(&(group.to_owned(), kind.to_owned())))
     }
 
-    fn with_first_source(&self, count: Option<&(usize, usize)>) -> Option<(usize, &Source)> {
+    /// See [`super::Snapshot::may_own_in`].
+    pub(super) fn may_own_in(&self, namespace: &str) -> bool {
+        self.has_cluster_owners
+            || self.namespaces.contains_key(namespace)
+            || self.maybe_in_namespace.contains_key(namespace)
+    }
+
+    fn with_first_source(&self, count: Option<&Count>) -> Option<(usize, &Source)> {
         count.map(|(objects, source)| (*objects, &self.sources[*source].contents.source))
     }
 

@@ -196,8 +196,19 @@ impl Snapshot {
     }
 
     /// How many objects Git declares in a namespace, and the first source that declares some.
-    pub fn count_in_namespace(&self, namespace: &str) -> Option<(usize, &Source)> {
-        self.index.count_in_namespace(namespace)
+    /// `may_be_namespaced` is asked, by group and kind, where Git does not tell whether objects that
+    /// name no namespace themselves have one: then they are in that of their source.
+    pub fn count_in_namespace(
+        &self,
+        namespace: &str,
+        may_be_namespaced: impl Fn(&str, &str) -> bool,
+    ) -> Option<(usize, &Source)> {
+        self.index.count_in_namespace(namespace, may_be_namespaced)
+    }
+
+    /// Whether Git declares an object that may own others in the namespace.
+    pub fn may_own_in(&self, namespace: &str) -> bool {
+        self.index.may_own_in(namespace)
     }
 
     /// How many objects of a kind Git declares, and the first source that declares some.

@@ -22,6 +22,7 @@ pub struct CustomResource {
     pub plural: String,
     /// Whether its objects live in a namespace.
     pub namespaced: bool,
+    pub(super) is_converted: bool,
     pub(super) versions: BTreeMap<String, Version>,
 }
 
@@ -64,8 +65,15 @@ impl CustomResource {
             kind: spec.names.kind,
             plural: spec.names.plural,
             namespaced: spec.scope != "Cluster",
+            is_converted: spec.conversion.is_some_and(|conversion| conversion.strategy != "None"),
             versions,
         })
+    }
+
+    /// Whether a webhook converts objects from version to version; where none does, only their
+    /// `apiVersion` differs (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/>).
+    pub fn is_converted(&self) -> bool {
+        self.is_converted
     }
 
     /// What is known of the fields in `version`.
@@ -140,10 +148,16 @@ struct Definition {
 struct Spec {
     group: String,
     names: Names,
+    conversion: Option<Conversion>,
     #[serde(default)]
     scope: String,
     #[serde(default)]
     versions: Vec<WireVersion>,
+}
+
+#[derive(Deserialize)]
+struct Conversion {
+    strategy: String,
 }
 
 #[derive(Deserialize)]

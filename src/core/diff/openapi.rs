@@ -39,7 +39,8 @@ impl CustomResource {
             return Ok(None);
         }
         let (group, kind, plural) = (group.to_owned(), kind.to_owned(), plural.to_owned());
-        Ok(Some(Self { group, kind, plural, namespaced, versions }))
+        // Whoever serves it may convert.
+        Ok(Some(Self { group, kind, plural, namespaced, is_converted: true, versions }))
     }
 }
 

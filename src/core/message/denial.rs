@@ -49,12 +49,17 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
     let at = assessment.source.map(|source| source_reference(source, assessment)).unwrap_or_default();
     match &assessment.violation {
         Violation::CascadingDelete { .. } => format!("Remove them in Git first{at}. Nothing was deleted."),
-        Violation::ChangeDeclared | Violation::ChangeDerived { .. } => {
+        Violation::ChangeDeclared
+        | Violation::ChangeDefinition { .. }
+        | Violation::ChangeDerived { .. }
+        | Violation::OtherVersion { .. } => {
             format!("Change it in Git{at}. This object was not changed.")
         }
         Violation::CreateDiffers => format!("Change it in Git{at}. Nothing was created."),
         Violation::CreateUndeclared => format!("Declare it in Git{at}. Nothing was created."),
-        Violation::DeleteDeclared(_) => format!("Remove it in Git{at}. Nothing was deleted."),
+        Violation::DeleteDeclared(_) | Violation::EvictDeclared(_) => {
+            format!("Remove it in Git{at}. Nothing was deleted.")
+        }
         Violation::ExemptToken { .. } => "Change in Git what you need it for. Nothing was issued.".into(),
         Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Violation::TargetDeclared { .. } if write.operation == Operation::Create => {
@@ -67,7 +72,7 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
 /// `: <where> (main @ 5c56d97)`
 fn source_reference(source: &Source, assessment: &Assessment<'_>) -> String {
     let location = match &assessment.violation {
-        Violation::DeleteDeclared(location) => Some(location),
+        Violation::DeleteDeclared(location) | Violation::EvictDeclared(location) => Some(location),
         _ => assessment.findings.iter().find_map(|finding| finding.location.as_ref()),
     };
     let commit = source.commit.get(..7).unwrap_or(&source.commit);

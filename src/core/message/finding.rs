@@ -21,8 +21,12 @@ pub(super) fn describe(finding: &Finding, violation: &Violation, limit: usize) -
         ChangeKind::RemovedExtra => "removed".into(),
         ChangeKind::Extra | ChangeKind::Extended => match violation {
             _ if finding.declared.is_some() => both(),
-            // Git declares another object than the one that the write changes.
-            Violation::ChangeDerived { .. } | Violation::TargetDeclared { .. } => new(),
+            // Git declares another object than the one that the write changes, or in another version.
+            Violation::CascadingDelete { .. }
+            | Violation::ChangeDefinition { .. }
+            | Violation::ChangeDerived { .. }
+            | Violation::OtherVersion { .. }
+            | Violation::TargetDeclared { .. } => new(),
             _ => format!("{}, Git has none", new()),
         },
         ChangeKind::RemovedDeclared => match violation {

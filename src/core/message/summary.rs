@@ -15,6 +15,16 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::CascadingDelete { objects } => {
             format!("{object} holds {objects} objects that Git declares, and this write would delete them too.")
         }
+        Violation::ChangeDefinition { objects: 1 } => {
+            format!(
+                "{object} defines the kind of 1 object that Git declares, and this write would change how it is served:"
+            )
+        }
+        Violation::ChangeDefinition { objects } => {
+            format!(
+                "{object} defines the kind of {objects} objects that Git declares, and this write would change how they are served:"
+            )
+        }
         Violation::ChangeDeclared => format!("{object} is declared in Git, and this write would drift from it:"),
         Violation::ChangeDerived { owner } => {
             format!("{object} belongs to {owner}, which is declared in Git, and this write would drift from it:")
@@ -28,12 +38,21 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::DeleteDeclared(location) => {
             format!("{object} is declared in Git, and this write would delete it.   {location}")
         }
+        Violation::EvictDeclared(location) => {
+            format!("{object} is declared in Git, and this eviction would delete it.   {location}")
+        }
         Violation::ExemptToken { account, class } => {
             let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
             let exempt_as = exempt_class(*class);
             format!("{account} is exempt as {exempt_as}: with its token, writes would bypass Git.")
         }
         Violation::NotEvaluated(reason) => format!("{object} could not be compared with Git: {reason}"),
+        Violation::OtherVersion { declared } => {
+            let sent = &write.resource.version;
+            format!(
+                "{object} is declared in {declared}: write it in that version. This write is in {sent}, and changes:"
+            )
+        }
         Violation::TargetDeclared { target } => {
             format!("{object} is not declared in Git, and would control {target}, which is:")
         }

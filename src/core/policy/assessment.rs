@@ -58,6 +58,11 @@ pub enum Violation {
         /// How many declared objects it holds.
         objects: usize,
     },
+    /// It changes a definition so that declared objects of its kind are served otherwise, or not at all.
+    ChangeDefinition {
+        /// How many declared objects there are of the kind.
+        objects: usize,
+    },
     /// It changes fields of a declared object.
     #[default]
     ChangeDeclared,
@@ -72,6 +77,8 @@ pub enum Violation {
     CreateUndeclared,
     /// It deletes a declared object, which Git declares here.
     DeleteDeclared(SourceLocation),
+    /// It evicts a declared Pod, which Git declares here.
+    EvictDeclared(SourceLocation),
     /// It asks for a token of a service account that is exempt.
     ExemptToken {
         /// The service account.
@@ -81,6 +88,11 @@ pub enum Violation {
     },
     /// It could not be evaluated, and why.
     NotEvaluated(String),
+    /// It changes a declared object in another version than Git's, and the two cannot be compared.
+    OtherVersion {
+        /// Git's group and version, as in `apiVersion`.
+        declared: String,
+    },
     /// It points a controller, such as an autoscaler, at a declared object.
     TargetDeclared {
         /// The declared object, as kubectl would name it.
@@ -185,8 +197,13 @@ impl<'a> Assessment<'a> {
     }
 
     /// The strictest answer that the drift may get: the strictest of its fields,
-    /// or a denial where the drift is not about fields.
+    /// or what the write deserves where the drift is not about fields.
     pub(crate) fn max_outcome(&self) -> Outcome {
-        self.findings.iter().map(|finding| finding.max_outcome).max().unwrap_or(Outcome::Deny)
+        let of_fields = self.findings.iter().map(|finding| finding.max_outcome).max();
+        of_fields.unwrap_or(match self.violation {
+            // A drain evicts whatever runs on a node, so it must not be stopped.
+            Violation::EvictDeclared(_) => Outcome::Warn,
+            _ => Outcome::Deny,
+        })
     }
 }

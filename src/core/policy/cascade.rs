@@ -1,10 +1,17 @@
-//! Deletions that take declared objects along: of a Namespace, or of a
-//! CustomResourceDefinition.
+//! What happens to objects that hold declared ones: a Namespace, or a
+//! CustomResourceDefinition. Their deletion takes declared objects along.
 
 use serde_json::Value;
 
+use super::assessment::{Assessment, Finding, Verdict, Violation};
+use super::definition::changes_of_definition;
+use super::error::EvaluationError;
 use super::evaluation::Evaluation;
+use super::object_diff::{Scope, object_differences};
+use super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::settings::Outcome;
 use crate::desired::Source;
+use crate::diff::{self, ChangeKind, Difference};
 
 /// Whether other objects go with objects of this kind.
 pub(super) fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
@@ -17,11 +24,67 @@ pub(super) fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
 pub(super) fn declared_objects_in<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<(usize, &'a Source)> {
     let snapshot = evaluation.context.snapshot;
     if evaluation.is_kind("", "Namespace") {
-        return snapshot.count_in_namespace(&evaluation.name);
+        // Where nothing tells the scope of a kind, its objects may be in the namespace of their source.
+        let may_be_namespaced = |group: &str, kind: &str| match evaluation.context.cluster.custom_resource(group, kind)
+        {
+            Ok(Some(definition)) => definition.namespaced,
+            Ok(None) | Err(_) => true,
+        };
+        return snapshot.count_in_namespace(&evaluation.name, may_be_namespaced);
     }
     if evaluation.is_kind("apiextensions.k8s.io", "CustomResourceDefinition") {
         let spec = &old["spec"];
         return snapshot.count_of_kind(spec["group"].as_str()?, spec["names"]["kind"].as_str()?);
     }
     None
+}
+
+/// The verdict on the deletion of an object that Git does not declare and that may hold declared ones.
+pub(super) fn evaluate_deletion<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
+    let old = parse_old(evaluation.write)?.unwrap_or_default();
+    match declared_objects_in(evaluation, &old) {
+        Some((objects, source)) if !is_being_deleted(&old) => {
+            let violation = Violation::CascadingDelete { objects };
+            Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_source(source))
+        }
+        _ => Ok(evaluation.verdict(Verdict::Unmanaged)),
+    }
+}
+
+/// The verdict on a person's UPDATE of such an object. An owner that it gets may be one that does not
+/// exist: then the garbage collector deletes it. A definition can also stop serving its objects.
+pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
+    let unmanaged = evaluation.verdict(Verdict::Unmanaged);
+    let (old, new) = (parse_old(evaluation.write)?.unwrap_or_default(), parse_new(evaluation.write)?);
+    let Some((objects, source)) = declared_objects_in(evaluation, &old) else { return Ok(unmanaged) };
+    if is_being_deleted(&old) {
+        return Ok(unmanaged);
+    }
+    let mut metadata = object_differences(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata);
+    metadata.retain(is_new_owner);
+    let owners = findings(evaluation, metadata, Outcome::Deny);
+    let (violation, findings) = if owners.is_empty() {
+        let changes = changes_of_definition(evaluation, &old, &new);
+        (Violation::ChangeDefinition { objects }, findings(evaluation, changes, Outcome::Warn))
+    } else {
+        (Violation::CascadingDelete { objects }, owners)
+    };
+    if findings.is_empty() {
+        return Ok(unmanaged);
+    }
+    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings).with_source(source))
+}
+
+fn is_new_owner(difference: &Difference) -> bool {
+    difference.path.is_exactly(&["metadata", "ownerReferences"]) && difference.change != ChangeKind::RemovedExtra
+}
+
+fn findings(evaluation: &Evaluation<'_, '_>, differences: Vec<Difference>, max_outcome: Outcome) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for difference in differences {
+        if !evaluation.is_permitted(&difference.path) {
+            findings.push(evaluation.finding(difference, None, max_outcome));
+        }
+    }
+    findings
 }

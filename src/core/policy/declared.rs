@@ -4,15 +4,16 @@ use serde_json::Value;
 
 use super::assessment::{Assessment, Verdict, Violation};
 use super::cascade::declared_objects_in;
-use super::drift::filter_drift;
+use super::drift::{Drift, filter_drift, without_permitted};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
-use super::object_diff::{Scope, object_differences};
+use super::object_diff::{Scope, changed_content, object_differences};
+use super::other_version::{content_changes, is_comparable};
 use super::review_object::{is_being_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::admission::Operation;
 use crate::desired::{Declared, live_opt_out};
-use crate::diff::{self, Difference};
+use crate::diff::{self, Difference, Path, differences};
 
 /// The verdict on a write to an object that Git declares.
 pub(super) fn evaluate_declared<'a>(
@@ -40,24 +41,73 @@ pub(super) fn evaluate_declared<'a>(
     if write.operation == Operation::Update && old.is_none() {
         return Err(EvaluationError::MissingObject("oldObject"));
     }
-    let differences = match &*write.resource.subresource {
-        "scale" => scale_of_declared(evaluation, declared, old.as_ref(), &new)?,
-        "status" => labels_and_annotations(declared, old.as_ref(), &new),
-        _ if declared.version == *write.resource.version => {
-            let git = declared.object();
-            evaluation
-                .with_schema(|schema, _| object_differences(Some(&git), old.as_ref(), &new, schema, Scope::Object))?
-        }
-        _ => in_other_version(evaluation, declared, old.as_ref(), &new)?,
+    let Changes { metadata_and_content, status, in_other_version } = changes(evaluation, declared, old.as_ref(), &new)?;
+    let violation = match write.operation {
+        _ if !in_other_version.is_empty() => Violation::OtherVersion { declared: declared.api_version() },
+        Operation::Create => Violation::CreateDiffers,
+        _ => Violation::ChangeDeclared,
     };
-    let drift = filter_drift(evaluation, differences, declared);
-    if drift.findings.is_empty() {
-        let verdict = if drift.has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms };
-        return Ok(evaluation.verdict(verdict));
+    let mut drift = filter_drift(evaluation, metadata_and_content, declared);
+    drift.extend(without_permitted(evaluation, in_other_version, declared));
+    drift.extend(without_permitted(evaluation, status, declared));
+    let Drift { findings, has_runtime_operation } = drift;
+    if findings.is_empty() {
+        return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
-    let violation =
-        if write.operation == Operation::Create { Violation::CreateDiffers } else { Violation::ChangeDeclared };
-    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(drift.findings))
+    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings))
+}
+
+/// What a write changes in a declared object.
+#[derive(Default)]
+struct Changes {
+    /// Compared with Git.
+    metadata_and_content: Vec<Difference>,
+    /// A person's, of what only the object's controller may say.
+    status: Vec<Difference>,
+    /// A person's, of content that cannot be compared with Git's.
+    in_other_version: Vec<Difference>,
+}
+
+fn changes(
+    evaluation: &Evaluation<'_, '_>,
+    declared: &Declared,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<Changes, EvaluationError> {
+    let write = evaluation.write;
+    if write.resource.subresource == "scale" {
+        let metadata_and_content = scale_of_declared(evaluation, declared, old, new)?;
+        return Ok(Changes { metadata_and_content, ..Changes::default() });
+    }
+    let git = declared.object();
+    let metadata = || object_differences(Some(&git), old, new, diff::unknown_schema(), Scope::Metadata);
+    // Whatever the version: no schema is needed where only metadata changes. In a write of the status the server
+    // keeps the old content.
+    if write.resource.subresource == "status" || old.is_some_and(|old| changed_content(old, new).is_empty()) {
+        let status = job_status_changes(evaluation, old, new);
+        return Ok(Changes { metadata_and_content: metadata(), status, ..Changes::default() });
+    }
+    if is_comparable(evaluation, declared)? {
+        let metadata_and_content =
+            evaluation.with_schema(|schema, _| object_differences(Some(&git), old, new, schema, Scope::Object))?;
+        return Ok(Changes { metadata_and_content, ..Changes::default() });
+    }
+    if evaluation.actor.is_person() {
+        let in_other_version = content_changes(old, new);
+        return Ok(Changes { metadata_and_content: metadata(), in_other_version, ..Changes::default() });
+    }
+    Err(EvaluationError::Version { sent: write.resource.version.to_string(), declared: declared.version.clone() })
+}
+
+/// What a person changes in the status of a Job: whoever calls it finished may delete it.
+fn job_status_changes(evaluation: &Evaluation<'_, '_>, old: Option<&Value>, new: &Value) -> Vec<Difference> {
+    let is_of_job = evaluation.write.resource.subresource == "status" && evaluation.is_kind("batch", "Job");
+    if !is_of_job || !evaluation.actor.is_person() {
+        return Vec::new();
+    }
+    let status = |object: &Value| object["status"].clone();
+    let (before, after) = (old.map(status).unwrap_or_default(), status(new));
+    differences(None, Some(&before), Some(&after), diff::unknown_schema(), &Path::of(&["status"]))
 }
 
 fn delete<'a>(evaluation: &Evaluation<'_, 'a>, declared: &Declared, old: &Value) -> Assessment<'a> {
@@ -77,30 +127,4 @@ fn is_finished(job: &Value) -> bool {
         matches!(condition["type"].as_str(), Some("Complete" | "Failed")) && condition["status"] == "True"
     };
     job["status"]["conditions"].as_array().is_some_and(|conditions| conditions.iter().any(is_final))
-}
-
-/// What changes in labels and annotations alone.
-fn labels_and_annotations(declared: &Declared, old: Option<&Value>, new: &Value) -> Vec<Difference> {
-    object_differences(Some(&declared.object()), old, new, diff::unknown_schema(), Scope::LabelsAndAnnotations)
-}
-
-/// What a write in another version than Git's changes. Metadata is the same in
-/// every version; content is not, so the write must leave it alone.
-fn in_other_version(
-    evaluation: &Evaluation<'_, '_>,
-    declared: &Declared,
-    old: Option<&Value>,
-    new: &Value,
-) -> Result<Vec<Difference>, EvaluationError> {
-    let content = |object: &Value| {
-        let fields = object.as_object().cloned().unwrap_or_default().into_iter();
-        fields.filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "metadata" | "status")).collect::<Vec<_>>()
-    };
-    if old.map(content) == Some(content(new)) {
-        return Ok(labels_and_annotations(declared, old, new));
-    }
-    Err(EvaluationError::Version {
-        sent: evaluation.write.resource.version.to_string(),
-        declared: declared.version.clone(),
-    })
 }

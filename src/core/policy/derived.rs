@@ -5,14 +5,14 @@ use super::assessment::{Assessment, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::metadata::metadata_of;
-use super::object_diff::{Scope, object_differences};
+use super::object_diff::{Scope, changed_content, object_differences};
 use super::owners::declared_owner;
 use super::review_object::{parse_new, parse_old};
 use super::runtime_fields::is_runtime_field;
 use super::scale::scale_of_derived;
 use super::settings::Outcome;
 use crate::admission::Operation;
-use crate::diff::{self, Difference, Path};
+use crate::diff::{self, ChangeKind, Difference};
 
 /// The verdict on a person's write to an object that Git does not declare, by
 /// the declared object that owns it, if one does.
@@ -41,13 +41,15 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
         let is_derived = matches!(declared, Ok(Some(_)));
         return Ok(evaluation.verdict(if is_derived { verdict } else { Verdict::Unmanaged }));
     }
-    let Some((declared, source)) = declared? else { return Ok(evaluation.verdict(Verdict::Unmanaged)) };
+    let Some((declared, source)) = declared?.filter(|(declared, _)| declared.opt_out.is_none()) else {
+        return Ok(evaluation.verdict(Verdict::Unmanaged));
+    };
     let mut findings = Vec::new();
     for difference in derived_differences(evaluation)? {
         if is_runtime_field(&difference.path) || evaluation.is_permitted(&difference.path) {
             continue;
         }
-        let max_outcome = if is_minor(&difference.path) { Outcome::Warn } else { Outcome::Deny };
+        let max_outcome = if is_minor(&difference) { Outcome::Warn } else { Outcome::Deny };
         findings.push(evaluation.finding(difference, Some(declared.start()), max_outcome));
     }
     if findings.is_empty() {
@@ -65,15 +67,21 @@ fn derived_differences(evaluation: &Evaluation<'_, '_>) -> Result<Vec<Difference
     let new = parse_new(evaluation.write)?;
     Ok(match &*evaluation.write.resource.subresource {
         "scale" => scale_of_derived(old.as_ref(), &new),
-        "status" => object_differences(None, old.as_ref(), &new, diff::unknown_schema(), Scope::LabelsAndAnnotations),
+        subresource
+            if subresource == "status" || old.as_ref().is_some_and(|old| changed_content(old, &new).is_empty()) =>
+        {
+            object_differences(None, old.as_ref(), &new, diff::unknown_schema(), Scope::Metadata)
+        }
         _ => evaluation.with_schema(|schema, _| object_differences(None, old.as_ref(), &new, schema, Scope::Object))?,
     })
 }
 
-/// Whether a change of the field is warned about at most: labels take a Pod out
-/// of its Service, an ephemeral container looks into one.
-fn is_minor(path: &Path) -> bool {
+/// Whether the change is warned about at most: labels take a Pod out of its
+/// Service, an ephemeral container looks into one, a finalizer that goes frees what hangs.
+fn is_minor(difference: &Difference) -> bool {
+    let path = &difference.path;
     path.starts_with(&["metadata", "annotations"])
+        || (difference.change == ChangeKind::RemovedExtra && path.is_exactly(&["metadata", "finalizers"]))
         || path.starts_with(&["metadata", "labels"])
         || path.starts_with(&["spec", "ephemeralContainers"])
 }

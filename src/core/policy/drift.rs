@@ -6,6 +6,8 @@ use serde_json::Value;
 use super::assessment::Finding;
 use super::evaluation::Evaluation;
 use super::extras::{is_sensitive_extra, is_server_finalizer};
+use super::finalizers::max_outcome_for_removal;
+use super::other_version::is_content_annotation;
 use super::protected_keys::{is_protected, is_tracking};
 use super::runtime_fields::{is_restart, is_tool_managed};
 use super::settings::Outcome;
@@ -30,6 +32,32 @@ pub(super) fn filter_drift(
     differences: Vec<Difference>,
     declared: &Declared,
 ) -> Drift {
+    filter(evaluation, differences, declared, |difference| max_outcome_for(evaluation, difference, declared))
+}
+
+/// Keeps the differences that nothing permits this writer; what they change is no matter of degree.
+pub(super) fn without_permitted(
+    evaluation: &Evaluation<'_, '_>,
+    differences: Vec<Difference>,
+    declared: &Declared,
+) -> Drift {
+    filter(evaluation, differences, declared, |_| Some(Outcome::Deny))
+}
+
+impl Drift {
+    /// Adds what else the same write does.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.has_runtime_operation |= other.has_runtime_operation;
+    }
+}
+
+fn filter(
+    evaluation: &Evaluation<'_, '_>,
+    differences: Vec<Difference>,
+    declared: &Declared,
+    max_outcome_of: impl Fn(&Difference) -> Option<Outcome>,
+) -> Drift {
     let mut has_runtime_operation = false;
     let mut drifting = Vec::new();
     for difference in differences {
@@ -41,7 +69,7 @@ pub(super) fn filter_drift(
         if is_tool_managed(path) || evaluation.is_permitted(path) {
             continue;
         }
-        if let Some(max_outcome) = max_outcome_for(evaluation, &difference) {
+        if let Some(max_outcome) = max_outcome_of(&difference) {
             drifting.push((difference, max_outcome));
         }
     }
@@ -61,10 +89,18 @@ fn is_runtime_operation(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
 }
 
 /// The strictest answer that one difference may get; `None` where it is no drift for this writer.
-fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> Option<Outcome> {
+fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference, declared: &Declared) -> Option<Outcome> {
     let is_create = evaluation.write.operation == Operation::Create;
     let is_person = evaluation.actor.is_person();
+    let is_same_version = declared.version == *evaluation.write.resource.version;
     match difference.change {
+        // What Git says of it in its own version, the annotation of another one does not tell.
+        _ if is_person && !is_same_version && is_content_annotation(evaluation, &difference.path) => {
+            Some(Outcome::Deny)
+        }
+        ChangeKind::RemovedExtra if is_person => {
+            max_outcome_for_removal(evaluation, &difference.path, difference.new.as_ref())
+        }
         ChangeKind::RemovedExtra => None,
         // Only the controller that knows an opaque value can say what it is.
         ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
@@ -83,6 +119,9 @@ fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> 
 fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Difference, is_create: bool) -> Option<Outcome> {
     let path = &difference.path;
     let policy = evaluation.context.policy;
+    if is_content_annotation(evaluation, path) {
+        return Some(Outcome::Deny);
+    }
     if is_label_or_annotation(path) {
         let key = path.last_field().unwrap_or_default();
         return is_protected(key, &policy.protected_keys, is_create).then_some(Outcome::Deny);

@@ -5,15 +5,19 @@ mod assessment;
 mod break_glass;
 mod cascade;
 mod declared;
+mod definition;
 mod derived;
 mod drift;
 mod error;
 mod evaluation;
+mod eviction;
 mod exempt_token;
 mod extras;
+mod finalizers;
 mod lookup;
 mod metadata;
 mod object_diff;
+mod other_version;
 mod owners;
 mod protected_keys;
 mod review_object;
@@ -40,9 +44,15 @@ pub(crate) use review_object::parse_object;
 pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
 pub use settings::{IgnoreRule, Mode, ModeRule, NamespaceRule, Outcome, Policy, PolicyError};
 
-/// Subresources that change no configuration: evictions, bindings, tokens, approvals, streams.
-const RUNTIME_SUBRESOURCES: [&str; 10] =
-    ["approval", "attach", "binding", "eviction", "exec", "finalize", "log", "portforward", "proxy", "token"];
+/// Whether a write asks for something instead of changing an object: it opens a stream, or posts to
+/// a subresource (an eviction, a binding, a token). An UPDATE of a subresource brings the object.
+fn is_runtime(write: &Write<'_>) -> bool {
+    match write.operation {
+        Operation::Connect => true,
+        Operation::Create => !write.resource.subresource.is_empty(),
+        Operation::Delete | Operation::Update => false,
+    }
+}
 
 /// Evaluates one write. Objects are parsed only where the writer's identity, and
 /// whether Git declares the object, have not settled the verdict.
@@ -51,10 +61,12 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
     if actor.is_exempt(&write.resource) {
         return Assessment::new(Verdict::Exempt, actor.class);
     }
-    let subresource = &*write.resource.subresource;
-    if write.operation == Operation::Connect || RUNTIME_SUBRESOURCES.contains(&subresource) {
-        return match exempt_token::evaluate_token_request(write, actor, context) {
-            Some(assessment) => assessment.with_object("ServiceAccount".to_owned(), write.name.to_string()),
+    if is_runtime(write) {
+        if let Some(assessment) = exempt_token::evaluate_token_request(write, actor, context) {
+            return assessment.with_object("ServiceAccount".to_owned(), write.name.to_string());
+        }
+        return match eviction::evaluate_eviction(write, actor, context) {
+            Some(assessment) => assessment.with_object("Pod".to_owned(), write.name.to_string()),
             None => Assessment::new(Verdict::Runtime, actor.class),
         };
     }

@@ -1,6 +1,7 @@
 //! The differences of a whole object: its content by schema, its metadata by
 //! the rules for metadata.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
@@ -12,8 +13,8 @@ use crate::diff::{ChangeKind, Difference, Path, PathElement, SchemaRef, differen
 pub(super) enum Scope {
     /// All but the status.
     Object,
-    /// Labels and annotations: what the `status` subresource accepts besides the status.
-    LabelsAndAnnotations,
+    /// The metadata: what every subresource that takes the whole object may change besides its own part.
+    Metadata,
 }
 
 /// Top-level fields that are not content.
@@ -34,18 +35,18 @@ pub(super) fn object_differences(
         let path = Path::of(&["metadata", name]);
         found.extend(differences(git, before, after, object_meta_schema().field(name), &path));
     }
-    if scope == Scope::LabelsAndAnnotations {
-        return found;
-    }
     for name in ["finalizers", "ownerReferences"] {
         let [git, before, after] =
-            [git, before, after].map(|metadata| metadata.and_then(|metadata| metadata.get(name)));
+            [git, before, after].map(|metadata| metadata?.get(name).filter(|list| **list != Value::Array(Vec::new())));
         let path = Path::of(&["metadata", name]);
         let of_items = differences(git, before, after, object_meta_schema().field(name), &path);
         // The list is named instead of its items, whose keys are uids.
         if let Some(change) = of_items.iter().map(|difference| difference.change).max_by_key(|kind| severity(*kind)) {
             found.push(Difference { path, change, new: after.cloned(), declared: git.cloned() });
         }
+    }
+    if scope == Scope::Metadata {
+        return found;
     }
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(content));
     found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default()));
@@ -63,6 +64,13 @@ fn content(object: &Value) -> Value {
     let mut fields = object.as_object().cloned().unwrap_or_default();
     fields.retain(|name, _| !NOT_CONTENT.contains(&name.as_str()));
     Value::Object(fields)
+}
+
+/// The names of the top-level fields of content that differ.
+pub(super) fn changed_content<'v>(old: &'v Value, new: &'v Value) -> Vec<&'v str> {
+    let names = [old, new].into_iter().filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str);
+    let names: BTreeSet<_> = names.filter(|name| !NOT_CONTENT.contains(name)).collect();
+    names.into_iter().filter(|name| old.get(name) != new.get(name)).collect()
 }
 
 /// How much a kind of change matters to a writer who may not add anything.

@@ -23,6 +23,10 @@ pub(super) fn declared_owner<'a>(
         if declared.is_some() {
             return Ok(declared);
         }
+        // Nobody's look-up fails for an object that nothing declared can own.
+        if !context.snapshot.may_own_in(evaluation.namespace) {
+            return Ok(None);
+        }
         match context.cluster.owner(namespaced)? {
             Some(next) => owner = next,
             None => return Ok(None),

@@ -3,14 +3,13 @@
 //! token.
 
 use super::assessment::{Assessment, Verdict, Violation};
-use super::cascade::{declared_objects_in, holds_objects};
+use super::cascade::{self, holds_objects};
 use super::derived::evaluate_derived;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::exempt_token::evaluate_token_secret;
 use super::metadata::metadata_of;
 use super::owners::declared_owner;
-use super::review_object::{is_being_deleted, parse_old};
 use super::settings::Outcome;
 use super::target::evaluate_target;
 use crate::admission::Operation;
@@ -28,7 +27,7 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
             return Ok(assessment);
         }
         if write.operation == Operation::Delete && holds_objects(evaluation) {
-            return delete_with_objects(evaluation);
+            return cascade::evaluate_deletion(evaluation);
         }
         if write.operation != Operation::Delete
             && is_person
@@ -40,19 +39,10 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
             return create(evaluation);
         }
     }
-    if is_person { evaluate_derived(evaluation) } else { Ok(evaluation.verdict(Verdict::Unmanaged)) }
-}
-
-/// The deletion of an object that may hold declared ones.
-fn delete_with_objects<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
-    let old = parse_old(evaluation.write)?.unwrap_or_default();
-    match declared_objects_in(evaluation, &old) {
-        Some((objects, source)) if !is_being_deleted(&old) => {
-            let violation = Violation::CascadingDelete { objects };
-            Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_source(source))
-        }
-        _ => Ok(evaluation.verdict(Verdict::Unmanaged)),
+    if is_person && write.operation == Operation::Update && holds_objects(evaluation) {
+        return cascade::evaluate_update(evaluation);
     }
+    if is_person { evaluate_derived(evaluation) } else { Ok(evaluation.verdict(Verdict::Unmanaged)) }
 }
 
 /// A new object. Where a namespace is configured to take declared objects only,

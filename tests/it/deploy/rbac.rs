@@ -55,12 +55,14 @@ fn driftwall_may_write_only_its_own_objects_by_name() {
         for owner in [
             "/pods",
             "/replicationcontrollers",
+            "/services",
             "apps/daemonsets",
             "apps/deployments",
             "apps/replicasets",
             "apps/statefulsets",
             "batch/cronjobs",
             "batch/jobs",
+            "networking.k8s.io/ingresses",
             "apiextensions.k8s.io/customresourcedefinitions",
         ] {
             expected.extend(of(&["get"], owner));

@@ -31,6 +31,10 @@ fn value(snapshot: &Snapshot) -> (String, String) {
     (source.name.clone(), declared.object()["data"]["a"].as_str().unwrap().to_owned())
 }
 
+fn count_in_prod(snapshot: &Snapshot) -> Option<usize> {
+    snapshot.count_in_namespace("prod", |_, _| true).map(|(count, _)| count)
+}
+
 /// Why what is declared of the ConfigMap `app` is not certain.
 fn uncertainty(snapshot: &Snapshot) -> Option<Uncertainty> {
     let (declared, source) = snapshot.get(APP).unwrap();
@@ -68,7 +72,7 @@ fn an_object_declared_twice_alike_is_one_declaration() {
     ] {
         let snapshot = Snapshot::new(sources);
         assert_eq!((uncertainty(&snapshot), snapshot.contests().len()), (None, 0));
-        assert_eq!(snapshot.count_in_namespace("prod").map(|(count, _)| count), Some(1));
+        assert_eq!(count_in_prod(&snapshot), Some(1));
     }
 }
 
@@ -168,7 +172,7 @@ fn the_source_of_the_higher_priority_counts() {
         let (source, value) = value(&snapshot);
         assert_eq!(source, expected);
         assert_eq!(value, if expected == "a" { "one" } else { "two" });
-        assert_eq!(snapshot.count_in_namespace("prod").map(|(count, _)| count), Some(1), "it is one object");
+        assert_eq!(count_in_prod(&snapshot), Some(1), "it is one object");
     }
 }
 
@@ -184,13 +188,15 @@ fn a_kind_that_git_does_not_define_may_have_one_name_in_two_namespaces() {
 }
 
 #[test]
-fn a_kind_that_git_does_not_define_claims_no_other_namespace() {
+fn a_kind_that_git_does_not_define_may_be_in_the_namespace_of_its_source() {
     let thing = "apiVersion: example.org/v1\nkind: Thing\nmetadata: {name: db}\n";
     let snapshot = Snapshot::new(vec![contents("a", 0, &[thing])]);
     let key = |namespace| ObjectKey { group: "example.org", kind: "Thing", namespace, name: "db" };
     assert!(snapshot.get(key("prod")).is_some() && snapshot.get(key("")).is_some());
     assert!(snapshot.get_scoped(key("")).is_none(), "an owner is not taken for one without a namespace");
-    assert!(snapshot.count_in_namespace("prod").is_none(), "nobody says that it is in this namespace");
+    assert_eq!(count_in_prod(&snapshot), Some(1), "unless somebody knows better, it is there");
+    assert!(snapshot.count_in_namespace("prod", |_, _| false).is_none());
+    assert!(snapshot.namespaces().is_empty());
 }
 
 #[test]

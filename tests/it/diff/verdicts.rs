@@ -311,29 +311,35 @@ fn an_object_in_another_api_version_is_compared_by_its_metadata_only() {
     for (fields, expected) in [
         ("metadata: {labels: {a: b, c: d}}\nspec: {maxReplicas: 3}", "conforms"),
         ("metadata: {labels: {a: c}}\nspec: {maxReplicas: 3}", "drift metadata.labels[\"a\"]"),
-        ("metadata: {labels: {a: b}}\nspec: {maxReplicas: 4}", "error"),
     ] {
         for by in [Person, Workload] {
             let seen = git.update(by, &old, &v1(fields));
             assert_eq!(seen.summary(), expected, "{fields} by a {by:?}");
         }
     }
+    let changed = v1("metadata: {labels: {a: b}}\nspec: {maxReplicas: 4}");
+    for (by, expected) in [(Person, "drift spec.maxReplicas"), (Workload, "error")] {
+        assert_eq!(git.update(by, &old, &changed).summary(), expected, "by a {by:?}");
+    }
 }
 
 #[test]
-fn a_status_write_is_judged_by_its_labels_and_annotations_only() {
+fn a_status_write_is_judged_by_its_metadata_only() {
     let git =
         DeclaredState::parse(&manifest_text(DEPLOYMENT, "metadata: {annotations: {owner: a}}\nspec: {replicas: 3}"));
     let old = parse_object(DEPLOYMENT, "metadata: {annotations: {owner: a}}\nspec: {replicas: 3}");
     for (fields, expected) in [
         ("metadata: {annotations: {owner: a}}\nspec: {replicas: 3}\nstatus: {replicas: 3}", "conforms"),
         ("metadata: {annotations: {owner: b}}\nspec: {replicas: 3}", "drift metadata.annotations[\"owner\"]"),
+        ("metadata: {annotations: {owner: a}, finalizers: [x/y]}", "drift metadata.finalizers | conforms"),
         // The server keeps the old spec, whatever the write brings.
         ("metadata: {annotations: {owner: a}}\nspec: {replicas: 4}", "conforms"),
     ] {
         let new = parse_object(DEPLOYMENT, fields);
         let write = ObjectWrite { operation: "UPDATE", subresource: "status", old: Some(&old), new: Some(&new) };
         for by in [Person, Workload] {
+            let (of_person, of_workload) = expected.split_once(" | ").unwrap_or((expected, expected));
+            let expected = if by == Person { of_person } else { of_workload };
             assert_eq!(git.evaluate(by, &write).summary(), expected, "{fields} by a {by:?}");
         }
     }
