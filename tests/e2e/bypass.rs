@@ -1,6 +1,7 @@
 //! Attempts to bypass driftwall: each is denied, and its target is as before.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -305,15 +306,38 @@ fn a_write_to_the_status_changes_nothing_that_git_declares() {
     // The server itself keeps the old spec.
     let spec = patch(r#"{"spec": {"replicas": 9}}"#);
     assert_eq!((spec.answer(), stored(&cluster, APP)), ("allow", before.clone()), "{spec:?}");
-    // It keeps annotations. Where driftwall has not registered for the status, nothing can stop them.
-    if cluster.reviews_resource("deployments/status") {
-        let annotated = patch(r#"{"metadata": {"annotations": {"owner": "alice"}}}"#);
-        assert_eq!(
-            (annotated.answer(), annotated.exit_code, stored(&cluster, APP)),
-            ("deny", Some(1), before),
-            "{annotated:?}"
-        );
+    // It keeps annotations and owner references, which the garbage collector follows.
+    for metadata in [
+        r#"{"annotations": {"owner": "alice"}}"#,
+        r#"{"finalizers": ["example.org/hold"]}"#,
+        r#"{"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone",
+            "uid": "00000000-0000-0000-0000-000000000000"}]}"#,
+    ] {
+        let tried = patch(&format!(r#"{{"metadata": {metadata}}}"#));
+        assert_eq!((tried.answer(), tried.exit_code), ("deny", Some(1)), "{tried:?}");
     }
+    std::thread::sleep(Duration::from_secs(10));
+    assert_eq!(stored(&cluster, APP), before, "and it is still there");
+}
+
+#[test]
+fn a_namespace_and_what_it_holds_outlast_every_door() {
+    let Some(cluster) = test_cluster() else { return };
+    let before = stored(&cluster, "namespace prod");
+    let owner =
+        r#"[{"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"00000000-0000-0000-0000-000000000000"}]"#;
+    for subresource in ["finalize", "status"] {
+        let script = format!(
+            "namespace=/api/v1/namespaces/prod
+            kubectl get --raw $namespace | sed 's/\"metadata\":{{/\"metadata\":{{\"ownerReferences\":{owner},/' \
+            | kubectl replace --raw $namespace/{subresource} -f -"
+        );
+        let tried = cluster.alice(&script);
+        assert_eq!((tried.answer(), tried.exit_code), ("deny", Some(1)), "{subresource}: {tried:?}");
+        assert!(tried.stderr.contains("metadata.ownerReferences"), "{tried:?}");
+    }
+    std::thread::sleep(Duration::from_secs(10));
+    assert_eq!(stored(&cluster, "namespace prod"), before, "and it is still there");
 }
 
 fn serves(cluster: &TestCluster, version: &str) -> bool {

@@ -156,12 +156,6 @@ impl SharedCluster {
         self.replicas.configure(config);
     }
 
-    /// Whether driftwall has registered for writes to a resource.
-    pub(crate) fn reviews_resource(&self, resource: &str) -> bool {
-        let resources = format!("kubectl get {WEBHOOK_CONFIG} -o jsonpath='{{.webhooks[*].rules[*].resources[*]}}'");
-        self.alice(&resources).expect_success().split(' ').any(|registered| registered == resource)
-    }
-
     /// A file below the work folder, where `git` is the repository's working tree.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.control_plane.folder.path().join(name)

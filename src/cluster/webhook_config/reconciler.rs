@@ -16,7 +16,7 @@ use super::discovery::PluralDiscovery;
 use super::report::Reporter;
 use super::{ControllerInputs, DesiredWebhookConfig, Observer, WebhookConfigState, WebhookSpec};
 use crate::cluster::api_error::ApiError;
-use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, live_state};
+use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, kinds_never_sent, live_state};
 
 /// How often it is checked whether driftwall was enabled again, while it must not write the webhook configuration.
 const REENABLE_POLL_INTERVAL: Duration = Duration::from_secs(3);
@@ -171,6 +171,7 @@ impl Reconciler {
         self.update_uids(&spec).await?;
         self.reporter.report_kept_policies(kept_policies);
         self.reporter.report_kinds_in_several_versions(kinds_in_several_versions(&spec.snapshot));
+        self.reporter.report_kinds_never_sent(kinds_never_sent(&spec.snapshot));
         if ca == DesiredCa::Own(None) {
             // driftwall's own certificate has not been created yet.
             return Ok(None);

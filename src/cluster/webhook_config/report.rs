@@ -18,6 +18,7 @@ pub(super) struct Reporter {
     live_state: Option<LiveState>,
     kept_policies: Vec<(String, String)>,
     kinds_in_several_versions: Vec<String>,
+    kinds_never_sent: Vec<String>,
     is_ca_missing: bool,
     problem: LogChanges,
 }
@@ -31,6 +32,7 @@ impl Reporter {
             live_state: None,
             kept_policies: Vec::new(),
             kinds_in_several_versions: Vec::new(),
+            kinds_never_sent: Vec::new(),
             is_ca_missing: false,
             problem: LogChanges::default(),
         }
@@ -117,10 +119,21 @@ impl Reporter {
         if kinds != self.kinds_in_several_versions && !kinds.is_empty() {
             tracing::warn!(
                 kinds = %joined(&kinds),
-                "Git declares kinds in several versions; a write in another version than the declared one cannot be compared"
+                "Git declares kinds in several versions; what a person changes in another version than an object's own is denied"
             );
         }
         self.kinds_in_several_versions = kinds;
+    }
+
+    /// Logs of which kinds Git declares objects whose writes no webhook is called for.
+    pub(super) fn report_kinds_never_sent(&mut self, kinds: Vec<String>) {
+        if kinds != self.kinds_never_sent && !kinds.is_empty() {
+            tracing::warn!(
+                kinds = %joined(&kinds),
+                "Git declares kinds whose writes API servers send to no webhook; edits of them are not seen"
+            );
+        }
+        self.kinds_never_sent = kinds;
     }
 
     /// Logs that the webhook configuration names no CA, when that begins.

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::live_state::FAILURE_POLICY_ANNOTATION;
+use super::match_conditions;
 use super::parameters::{Endpoint, WebhookParameters};
-use super::{match_conditions, rules};
+use super::rules::SentWrites;
 use crate::desired::Snapshot;
 
 /// The webhook to which writes to what Git declares are sent.
@@ -12,9 +13,11 @@ pub const WRITES_WEBHOOK: &str = "writes.driftwall.io";
 const STRICT_WEBHOOK: &str = "strict.driftwall.io";
 const BREAK_GLASS_WEBHOOK: &str = "break-glass.driftwall.io";
 const TOKENS_WEBHOOK: &str = "tokens.driftwall.io";
+const UNDECLARED_WEBHOOK: &str = "undeclared.driftwall.io";
 
-/// The failure policy of the break-glass webhook, whatever is configured: in an
-/// emergency driftwall itself may be what is down.
+/// The failure policy of some webhooks, whatever is configured: of that for break-glass, because in
+/// an emergency driftwall itself may be what is down; of that for undeclared objects, because most of
+/// what it is called for does not concern Git.
 const FAIL_OPEN: &str = "Ignore";
 
 /// The `ValidatingWebhookConfiguration` for what the snapshot declares, in the
@@ -27,6 +30,7 @@ pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
     }
     if parameters.match_conditions {
         webhooks.push(tokens_webhook(parameters));
+        webhooks.push(undeclared_webhook(snapshot, parameters));
     }
     let mut labels = Map::new();
     labels.insert("app.kubernetes.io/name".to_owned(), "driftwall".into());
@@ -48,8 +52,32 @@ pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
 /// Writes to what Git declares, and to what may affect it.
 fn writes_webhook(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
     let namespaces = json!({"matchExpressions": [not_excluded(parameters)]});
-    let rules = rules::rules(snapshot, &parameters.plurals, parameters.match_conditions);
-    webhook(parameters, WRITES_WEBHOOK, &namespaces, &rules)
+    webhook(parameters, WRITES_WEBHOOK, &namespaces, &sent_writes(snapshot, parameters).rules())
+}
+
+fn sent_writes<'a>(snapshot: &'a Snapshot, parameters: &WebhookParameters) -> SentWrites<'a> {
+    SentWrites::new(snapshot, &parameters.plurals, parameters.match_conditions)
+}
+
+/// What else persons change: anything may have been made by a controller for a declared object, and
+/// only owner references say so. Service accounts are left out, and so is what is sent already.
+fn undeclared_webhook(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
+    let namespaces = json!({"matchExpressions": [not_excluded(parameters)]});
+    let rule = json!({
+        "apiGroups": ["*"],
+        "apiVersions": ["*"],
+        "operations": ["UPDATE"],
+        "resources": ["*", "*/ephemeralcontainers", "*/finalize", "*/resize", "*/scale", "*/status"],
+        "scope": "*",
+    });
+    let mut webhook = webhook(parameters, UNDECLARED_WEBHOOK, &namespaces, &[rule]);
+    webhook["failurePolicy"] = FAIL_OPEN.into();
+    if let Value::Array(conditions) = &mut webhook["matchConditions"] {
+        let (resources, groups) = sent_writes(snapshot, parameters).updates();
+        conditions.push(match_conditions::is_not_a_service_account());
+        conditions.push(match_conditions::is_not_sent_already(&resources, &groups));
+    }
+    webhook
 }
 
 /// The creation of anything in strict namespaces; `None` where there are none.

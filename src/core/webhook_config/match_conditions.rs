@@ -4,17 +4,21 @@
 //! Each condition leaves out what is exempt by identity anyway, and by the same
 //! identity: a user name counts only with the groups that the API server gives it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::actor::{COMPONENTS, CONTROLLERS};
 use crate::policy::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL};
 
+/// The writer has a name.
+const NAMED: &str = "has(request.userInfo.username)";
+
 /// The writer is a node.
-const NODE: &str =
-    r#"request.userInfo.username.startsWith("system:node:") && "system:nodes" in request.userInfo.groups"#;
+const NODE: &str = r#"request.userInfo.username.startsWith("system:node:") && has(request.userInfo.groups) && "system:nodes" in request.userInfo.groups"#;
 
 /// The writer is a service account of the control plane's namespace.
-const IN_KUBE_SYSTEM: &str = r#""system:serviceaccounts" in request.userInfo.groups && "system:serviceaccounts:kube-system" in request.userInfo.groups"#;
+const IN_KUBE_SYSTEM: &str = r#"has(request.userInfo.groups) && "system:serviceaccounts" in request.userInfo.groups && "system:serviceaccounts:kube-system" in request.userInfo.groups"#;
 
 /// The HorizontalPodAutoscaler's controller scales; whatever else it writes is evaluated.
 const AUTOSCALER: &str = r#"request.userInfo.username == "system:serviceaccount:kube-system:horizontal-pod-autoscaler" && has(request.subResource) && request.subResource in ["scale", "status"]"#;
@@ -43,19 +47,39 @@ pub(super) fn is_token_secret() -> Value {
     })
 }
 
+/// The condition that the writer is no service account. A name without its groups is nobody's.
+pub(super) fn is_not_a_service_account() -> Value {
+    let account = r#"request.userInfo.username.startsWith("system:serviceaccount:")"#;
+    let groups = r#"has(request.userInfo.groups) && "system:serviceaccounts" in request.userInfo.groups"#;
+    none_of("is-not-a-service-account", &format!("{NAMED} && {account} && {groups}"))
+}
+
+/// The condition that the write is not sent to another webhook of driftwall's too: its warnings would be
+/// shown twice. `resources` are `group/resource` or `group/resource/subresource`, `groups` those of
+/// which all resources are sent.
+pub(super) fn is_not_sent_already(resources: &BTreeSet<String>, groups: &BTreeSet<&str>) -> Value {
+    let subresource = r#"(has(request.subResource) ? "/" + request.subResource : "")"#;
+    let resource = format!(r#"request.resource.group + "/" + request.resource.resource + {subresource}"#);
+    let expression = format!("request.resource.group in {} || ({resource}) in {}", json!(groups), json!(resources));
+    none_of("is-not-sent-already", &expression)
+}
+
 /// The conditions that leave out exempt writers, and driftwall's own objects;
 /// `name` is that of its roles. An expression that fails lets the write pass
-/// unseen, so each asks for a name before it asks for groups, which may be absent.
+/// unseen, so each asks first whether there is a name and whether there are groups: what is empty is not there.
 pub(super) fn not_exempt(name: &str) -> Vec<Value> {
     let controllers = Value::from_iter(CONTROLLERS.map(|name| format!("system:serviceaccount:kube-system:{name}")));
     let components = json!(COMPONENTS);
     vec![
-        none_of("not-a-component", &format!("request.userInfo.username in {components}")),
-        none_of("not-a-controller", &format!("request.userInfo.username in {controllers} && {IN_KUBE_SYSTEM}")),
+        none_of("not-a-component", &format!("{NAMED} && request.userInfo.username in {components}")),
+        none_of(
+            "not-a-controller",
+            &format!("{NAMED} && request.userInfo.username in {controllers} && {IN_KUBE_SYSTEM}"),
+        ),
         none_of("not-a-lease-or-event", LEASES_AND_EVENTS),
-        none_of("not-a-node", NODE),
+        none_of("not-a-node", &format!("{NAMED} && {NODE}")),
         none_of("not-driftwall-itself", &own_objects(name)),
-        none_of("not-the-autoscaler", &format!("{AUTOSCALER} && {IN_KUBE_SYSTEM}")),
+        none_of("not-the-autoscaler", &format!("{NAMED} && {AUTOSCALER} && {IN_KUBE_SYSTEM}")),
     ]
 }
 

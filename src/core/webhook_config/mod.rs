@@ -14,4 +14,4 @@ pub use live_state::{
     preserve_rules,
 };
 pub use parameters::{Endpoint, Plurals, WebhookParameters};
-pub use rules::kinds_in_several_versions;
+pub use rules::{kinds_in_several_versions, kinds_never_sent};

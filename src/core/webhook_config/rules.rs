@@ -1,4 +1,4 @@
-//! The rules of `writes.driftwall.io`: what Git declares; what may belong to it,
+//! What is sent to `writes.driftwall.io`: what Git declares; what may belong to it,
 //! hold it or point a controller at it; and the tokens of those who may write it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,27 +16,69 @@ const UPDATE: Operations = &["UPDATE"];
 /// Every resource of a group and version, for a kind whose plural is not known.
 const ANY_RESOURCE: &str = "*";
 
+/// Group, version, resource and operations.
+type Sent = (&'static str, &'static str, &'static str, Operations);
+
 /// What is sent whatever Git declares: what may belong to a declared object, hold
 /// some, point a controller at one, or give somebody an exempt account's token.
-const ALWAYS_SENT: [(&str, &str, &str, Operations); 18] = [
+const ALWAYS_SENT: [Sent; 15] = [
     ("", "v1", "namespaces", &["DELETE"]),
     ("", "v1", "pods", &["DELETE", "UPDATE"]),
     ("", "v1", "pods/ephemeralcontainers", UPDATE),
     ("", "v1", "pods/eviction", &["CREATE"]),
     ("", "v1", "pods/resize", UPDATE),
-    ("", "v1", "pods/status", UPDATE),
     ("", "v1", "serviceaccounts/token", &["CREATE"]),
     ("apiextensions.k8s.io", "v1", "customresourcedefinitions", &["DELETE"]),
     ("apps", "v1", "replicasets", &["DELETE", "UPDATE"]),
     ("apps", "v1", "replicasets/scale", UPDATE),
-    ("apps", "v1", "replicasets/status", UPDATE),
     ("argoproj.io", "v1alpha1", "rollouts", ALL_WRITES),
     ("autoscaling", "v2", "horizontalpodautoscalers", ALL_WRITES),
     ("autoscaling.k8s.io", "v1", "verticalpodautoscalers", ALL_WRITES),
     ("batch", "v1", "jobs", &["DELETE", "UPDATE"]),
-    ("batch", "v1", "jobs/status", UPDATE),
     ("flagger.app", "v1beta1", "canaries", ALL_WRITES),
     ("keda.sh", "v1alpha1", "scaledobjects", ALL_WRITES),
+];
+
+/// More of the same, where the API server can leave their usual writers out.
+const SENT_WITH_CONDITIONS: [Sent; 3] = [
+    ("", "v1", "pods/status", UPDATE),
+    ("apps", "v1", "replicasets/status", UPDATE),
+    ("batch", "v1", "jobs/status", UPDATE),
+];
+
+/// What holds declared objects, sent to the webhook of all writers where there is
+/// none for persons alone.
+const HOLDERS: [Sent; 5] = [
+    ("", "v1", "namespaces", UPDATE),
+    ("", "v1", "namespaces/finalize", UPDATE),
+    ("", "v1", "namespaces/status", UPDATE),
+    ("apiextensions.k8s.io", "v1", "customresourcedefinitions", UPDATE),
+    ("apiextensions.k8s.io", "v1", "customresourcedefinitions/status", UPDATE),
+];
+
+/// What operators usually make of a custom resource, sent likewise.
+const MADE_BY_OPERATORS: [Sent; 7] = [
+    ("", "v1", "services", UPDATE),
+    ("apps", "v1", "daemonsets", UPDATE),
+    ("apps", "v1", "deployments", UPDATE),
+    ("apps", "v1", "deployments/scale", UPDATE),
+    ("apps", "v1", "statefulsets", UPDATE),
+    ("apps", "v1", "statefulsets/scale", UPDATE),
+    ("batch", "v1", "cronjobs", UPDATE),
+];
+
+/// Resources whose `status` kubelets write all the time.
+const WRITTEN_BY_KUBELETS: [&str; 2] = ["nodes", "pods"];
+
+/// Kinds of `admissionregistration.k8s.io` that the API server never sends to a webhook, so that no
+/// webhook can keep it from being repaired (`k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules`).
+const NEVER_SENT: [&str; 6] = [
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
 ];
 
 /// The built-in groups, with their resources that have a status and those that have a scale.
@@ -55,7 +97,7 @@ const BUILT_IN_GROUPS: [(&str, &[&str], &[&str]); 17] = [
         ],
         &["replicationcontrollers"],
     ),
-    ("admissionregistration.k8s.io", &["validatingadmissionpolicies"], &[]),
+    ("admissionregistration.k8s.io", &[], &[]),
     ("apiextensions.k8s.io", &["customresourcedefinitions"], &[]),
     ("apiregistration.k8s.io", &["apiservices"], &[]),
     (
@@ -77,64 +119,116 @@ const BUILT_IN_GROUPS: [(&str, &[&str], &[&str]); 17] = [
     ("storage.k8s.io", &["volumeattachments"], &[]),
 ];
 
-/// Rules by group, version and operations. A `status` is sent only where the API
-/// server itself can leave its usual writers out: they write all the time.
-pub(super) fn rules(snapshot: &Snapshot, plurals: &Plurals, with_status: bool) -> Vec<Value> {
-    let mut entries: BTreeMap<(&str, &str, String), BTreeSet<&str>> = BTreeMap::new();
-    let mut send = |group, version, resource: String, operations: Operations| {
-        if with_status || !resource.ends_with("/status") {
-            entries.entry((group, version, resource)).or_default().extend(operations);
-        }
-    };
-    let declared = snapshot.resources();
-    for (group, version, resource, operations) in ALWAYS_SENT {
-        let plural = resource.split_once('/').map_or(resource, |(plural, _)| plural);
-        let of_resource = declared.iter().filter(|declared| declared.group == group && declared.plural == plural);
-        let declared_versions: BTreeSet<_> = of_resource.map(|declared| declared.version).collect();
-        if declared_versions.is_empty() {
-            send(group, version, resource.to_owned(), operations);
-        }
-        // A rule of another version would take the write first, and its review could
-        // not be compared with Git; the API server converts to the version of the rule.
-        for declared_version in declared_versions {
-            send(group, declared_version, resource.to_owned(), operations);
-        }
-    }
-    for DeclaredResource { group, version, kind, plural, is_defined } in declared {
-        let plural = if is_defined {
-            plural
+/// What is sent: by group, version and resource, the operations.
+pub(super) struct SentWrites<'a>(BTreeMap<(&'a str, &'a str, String), BTreeSet<&'static str>>);
+
+impl<'a> SentWrites<'a> {
+    /// What is sent of all writers. Where the API server has no `match_conditions` to leave usual writers out,
+    /// less is sent of their writes, and more here of what else is sent of persons alone.
+    pub(super) fn new(snapshot: &'a Snapshot, plurals: &Plurals, match_conditions: bool) -> Self {
+        let declared: Vec<_> = snapshot.resources().into_iter().filter(is_sent).collect();
+        let mut sent = Self(BTreeMap::new());
+        sent.add_in_declared_version(&ALWAYS_SENT, &declared);
+        if match_conditions {
+            sent.add_in_declared_version(&SENT_WITH_CONDITIONS, &declared);
         } else {
-            // A wrong guess would leave the kind unprotected in silence.
-            match plurals.get(&(group.to_owned(), kind.to_owned())) {
-                Some(plural) => plural.clone(),
-                None => ANY_RESOURCE.to_owned(),
+            sent.add_in_declared_version(&HOLDERS, &declared);
+            if declared.iter().any(|resource| built_in_group(resource.group).is_none()) {
+                sent.add_in_declared_version(&MADE_BY_OPERATORS, &declared);
             }
-        };
-        for subresource in subresources(group, &plural) {
-            send(group, version, format!("{plural}/{subresource}"), UPDATE);
         }
-        send(group, version, plural, ALL_WRITES);
+        for DeclaredResource { group, version, kind, plural, is_defined } in declared {
+            let plural = if is_defined {
+                plural
+            } else {
+                // A wrong guess would leave the kind unprotected in silence.
+                match plurals.get(&(group.to_owned(), kind.to_owned())) {
+                    Some(plural) => plural.clone(),
+                    None => ANY_RESOURCE.to_owned(),
+                }
+            };
+            for subresource in subresources(group, &plural) {
+                let is_busy = subresource == "status" && group.is_empty() && WRITTEN_BY_KUBELETS.contains(&&*plural);
+                if match_conditions || !is_busy {
+                    sent.add(group, version, format!("{plural}/{subresource}"), UPDATE);
+                }
+            }
+            sent.add(group, version, plural, ALL_WRITES);
+        }
+        sent
     }
-    let mut grouped: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for ((group, version, resource), operations) in entries {
-        grouped.entry((group, version, operations)).or_default().push(resource);
+
+    fn add(&mut self, group: &'a str, version: &'a str, resource: String, operations: Operations) {
+        self.0.entry((group, version, resource)).or_default().extend(operations);
     }
-    let mut rules = Vec::new();
-    for ((group, version, operations), resources) in grouped {
-        rules.push(json!({
-            "apiGroups": [group],
-            "apiVersions": [version],
-            "operations": operations,
-            "resources": without_redundant(&resources),
-            "scope": "*",
-        }));
+
+    /// Adds what is sent in the versions that Git declares, if it declares any. A rule of another version
+    /// would take the write first, and its review could not be compared with Git; the API server converts
+    /// to the version of the rule.
+    fn add_in_declared_version(&mut self, writes: &[Sent], declared: &[DeclaredResource<'a>]) {
+        for &(group, version, resource, operations) in writes {
+            let plural = resource.split_once('/').map_or(resource, |(plural, _)| plural);
+            let of_resource = declared.iter().filter(|declared| declared.group == group && declared.plural == plural);
+            let versions: BTreeSet<_> = of_resource.map(|declared| declared.version).collect();
+            if versions.is_empty() {
+                self.add(group, version, resource.to_owned(), operations);
+            }
+            for version in versions {
+                self.add(group, version, resource.to_owned(), operations);
+            }
+        }
     }
-    rules
+
+    /// Rules by group, version and operations.
+    pub(super) fn rules(self) -> Vec<Value> {
+        let mut grouped: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for ((group, version, resource), operations) in self.0 {
+            grouped.entry((group, version, operations)).or_default().push(resource);
+        }
+        let mut rules = Vec::new();
+        for ((group, version, operations), resources) in grouped {
+            rules.push(json!({
+                "apiGroups": [group],
+                "apiVersions": [version],
+                "operations": operations,
+                "resources": without_redundant(&resources),
+                "scope": "*",
+            }));
+        }
+        rules
+    }
+
+    /// The resources whose UPDATEs are sent, as `group/resource` and `group/resource/subresource`, and the
+    /// groups of which those of all resources are.
+    pub(super) fn updates(&self) -> (BTreeSet<String>, BTreeSet<&'a str>) {
+        let (mut resources, mut groups) = (BTreeSet::new(), BTreeSet::new());
+        for ((group, _, resource), operations) in &self.0 {
+            if !operations.contains("UPDATE") {
+                continue;
+            }
+            if resource == ANY_RESOURCE {
+                groups.insert(*group);
+            } else {
+                resources.insert(format!("{group}/{resource}"));
+            }
+        }
+        (resources, groups)
+    }
 }
 
-/// The kinds that Git declares in several versions, in words. The API server sends
-/// a write in one of them, and what Git declares in another one cannot be compared
-/// with it.
+fn is_sent(resource: &DeclaredResource<'_>) -> bool {
+    resource.group != "admissionregistration.k8s.io" || !NEVER_SENT.contains(&resource.kind)
+}
+
+/// The kinds of which Git declares objects and the API server never sends writes, in words.
+pub fn kinds_never_sent(snapshot: &Snapshot) -> Vec<String> {
+    let declared = snapshot.resources().into_iter().filter(|resource| !is_sent(resource));
+    let kinds: BTreeSet<_> = declared.map(|resource| resource.kind).collect();
+    kinds.into_iter().map(str::to_owned).collect()
+}
+
+/// The kinds that Git declares in several versions, in words. A write is sent in the version in which it is
+/// written, and a person's is denied where that is another one than Git's and the two cannot be compared.
 pub fn kinds_in_several_versions(snapshot: &Snapshot) -> Vec<String> {
     let mut versions_of: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for DeclaredResource { group, version, kind, .. } in snapshot.resources() {
@@ -163,13 +257,22 @@ fn without_redundant(resources: &[String]) -> Vec<String> {
     resources.iter().filter(|resource| !is_redundant(resource)).cloned().collect()
 }
 
+/// The resources of a built-in group that have a status, and those that have a scale.
+fn built_in_group(group: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+    let found = BUILT_IN_GROUPS.iter().find(|(name, ..)| *name == group)?;
+    Some((found.1, found.2))
+}
+
 /// The subresources of a resource that write parts of its objects. For other
 /// groups than the built-in ones both: to name one that does not exist does no harm.
 fn subresources(group: &str, plural: &str) -> Vec<&'static str> {
-    let Some((_, with_status, with_scale)) = BUILT_IN_GROUPS.iter().find(|(name, _, _)| *name == group) else {
-        return vec!["scale", "status"];
-    };
+    let Some((with_status, with_scale)) = built_in_group(group) else { return vec!["scale", "status"] };
     let mut subresources = Vec::new();
+    match (group, plural) {
+        ("", "namespaces") => subresources.push("finalize"),
+        ("certificates.k8s.io", "certificatesigningrequests") => subresources.push("approval"),
+        _ => {}
+    }
     if with_scale.contains(&plural) {
         subresources.push("scale");
     }

@@ -24,6 +24,10 @@ fn compiled(condition: &Value) -> Program {
 }
 
 fn made() -> Value {
+    made_from(&Snapshot::default())
+}
+
+fn made_from(snapshot: &Snapshot) -> Value {
     let settings = WebhookParameters {
         name: "driftwall".into(),
         labels: BTreeMap::new(),
@@ -37,15 +41,24 @@ fn made() -> Value {
         match_conditions: true,
         plurals: Plurals::new(),
     };
-    build(&Snapshot::default(), &settings)
+    build(snapshot, &settings)
+}
+
+/// The conditions of the webhook for what persons change beside declared objects.
+fn conditions_of_undeclared(git: &str) -> Vec<(String, Program)> {
+    let made = made_from(&crate::webhook_config::rules::snapshot(git));
+    let webhooks = made["webhooks"].as_array().unwrap();
+    let webhook = webhooks.iter().find(|webhook| webhook["name"] == "undeclared.driftwall.io").unwrap();
+    let all = webhook["matchConditions"].as_array().unwrap();
+    all.iter().map(|one| (one["name"].as_str().unwrap().to_owned(), compiled(one))).collect()
 }
 
 #[test]
 fn only_secrets_that_would_receive_a_token_are_reviewed() {
     let made = made();
     let webhook = made["webhooks"].as_array().unwrap().iter().find(|webhook| webhook["name"] == "tokens.driftwall.io");
-    let condition = webhook.unwrap()["matchConditions"].as_array().unwrap().last().unwrap();
-    let condition = compiled(condition);
+    let conditions = webhook.unwrap()["matchConditions"].as_array().unwrap();
+    let condition = compiled(conditions.iter().find(|one| one["name"] == "is-a-token-secret").unwrap());
     for (object, expected) in [
         (json!({"kind": "Secret", "type": "kubernetes.io/service-account-token"}), true),
         (json!({"kind": "Secret", "type": "Opaque"}), false),
@@ -202,6 +215,44 @@ fn a_user_name_without_its_groups_is_still_reviewed() {
             more: json!({"namespace": "prod"}),
             expected: None,
         },
+        // A condition that fails would let the write pass unseen.
+        ConditionCase { user: json!({}), resource: &deployments, more: json!({}), expected: None },
+        ConditionCase {
+            user: json!({"groups": ["system:nodes"]}),
+            resource: &deployments,
+            more: json!({}),
+            expected: None,
+        },
+        ConditionCase {
+            user: json!({"username": "system:node:n1"}),
+            resource: &deployments,
+            more: json!({"subResource": "status"}),
+            expected: None,
+        },
+        ConditionCase {
+            user: json!({"username": controller}),
+            resource: &deployments,
+            more: json!({"subResource": "status"}),
+            expected: None,
+        },
+        ConditionCase {
+            user: json!({"username": autoscaler}),
+            resource: &deployments,
+            more: json!({"subResource": "status"}),
+            expected: None,
+        },
+        ConditionCase {
+            user: json!({"username": "k3s-cloud-controller-manager"}),
+            resource: &of("", "services"),
+            more: json!({"subResource": "status"}),
+            expected: None,
+        },
+        ConditionCase {
+            user: user(controller, accounts("kube-system")),
+            resource: &of("", "namespaces"),
+            more: json!({"subResource": "finalize", "name": "prod"}),
+            expected: Some("not-a-controller"),
+        },
         // What driftwall needs to be mended with.
         ConditionCase {
             user: alice(),
@@ -239,5 +290,69 @@ fn a_user_name_without_its_groups_is_still_reviewed() {
         let mut request = json!({"userInfo": user, "resource": resource, "operation": "UPDATE"});
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         assert_eq!(left_out_by(&conditions, &request).as_deref(), expected, "{request}");
+    }
+}
+
+#[test]
+fn what_persons_change_beside_declared_objects_is_sent_once_and_nothing_of_service_accounts() {
+    let git = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: unknown.example.org/v1, kind: Thing, metadata: {name: web, namespace: prod}}
+";
+    let conditions = conditions_of_undeclared(git);
+    let account = json!({
+        "username": "system:serviceaccount:pg:operator",
+        "groups": ["system:serviceaccounts", "system:serviceaccounts:pg", "system:authenticated"],
+    });
+    let alice = json!({"username": "alice", "groups": ["system:authenticated"]});
+    let claimed = json!({"username": "system:serviceaccount:pg:operator", "groups": ["system:masters"]});
+    let (account_out, sent_out) = (Some("is-not-a-service-account"), Some("is-not-sent-already"));
+    for (user, group, resource, subresource, expected) in [
+        (&alice, "apps", "statefulsets", "", None),
+        (&alice, "apps", "statefulsets", "scale", None),
+        (&alice, "apps", "daemonsets", "status", None),
+        (&alice, "", "configmaps", "", None),
+        (&alice, "", "namespaces", "", None),
+        (&alice, "cert-manager.io", "certificates", "", None),
+        (&alice, "apiextensions.k8s.io", "customresourcedefinitions", "", None),
+        (&json!({"username": "alice"}), "apps", "statefulsets", "", None),
+        (&json!({"username": "system:serviceaccount:pg:operator"}), "apps", "statefulsets", "", None),
+        (&json!({}), "apps", "statefulsets", "", None),
+        (&claimed, "apps", "statefulsets", "", None),
+        (&json!({"username": "k3s-cloud-controller-manager"}), "", "services", "status", None),
+        (&account, "apps", "statefulsets", "", account_out),
+        (&account, "", "configmaps", "", account_out),
+        // They go to the webhook for all writers.
+        (&alice, "apps", "deployments", "", sent_out),
+        (&alice, "apps", "deployments", "status", sent_out),
+        (&alice, "apps", "deployments", "scale", sent_out),
+        (&alice, "", "pods", "", sent_out),
+        (&alice, "", "pods", "resize", sent_out),
+        (&alice, "unknown.example.org", "anything", "", sent_out),
+        (&alice, "unknown.example.org", "anything", "status", sent_out),
+    ] {
+        let mut request = json!({
+            "userInfo": user, "resource": {"group": group, "version": "v1", "resource": resource}, "operation": "UPDATE",
+        });
+        if !subresource.is_empty() {
+            request["subResource"] = subresource.into();
+        }
+        assert_eq!(left_out_by(&conditions, &request).as_deref(), expected, "{request}");
+    }
+}
+
+#[test]
+fn conditions_read_the_request_alone_and_ask_first_whether_there_is_a_name() {
+    let made = made();
+    for webhook in made["webhooks"].as_array().unwrap() {
+        for condition in webhook["matchConditions"].as_array().into_iter().flatten() {
+            let (name, text) = (condition["name"].as_str().unwrap(), condition["expression"].as_str().unwrap());
+            let is_of_object = text.contains("object.") || text.contains("oldObject");
+            assert!(!is_of_object || name == "is-a-token-secret", "{name}: {text}");
+            for field in ["username", "groups"] {
+                let read = format!("request.userInfo.{field}");
+                assert!(!text.contains(&read) || text.contains(&format!("has({read})")), "{name}: {text}");
+            }
+        }
     }
 }

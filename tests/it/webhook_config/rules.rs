@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, build, kinds_in_several_versions};
+use driftwall_core::webhook_config::{
+    Endpoint, Plurals, WebhookParameters, build, kinds_in_several_versions, kinds_never_sent,
+};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
 
@@ -94,6 +96,8 @@ fn declared_objects_and_what_belongs_to_them_are_reviewed() {
         reviewed("UPDATE", "deployments/scale.apps", "v1"),
         reviewed("UPDATE", "deployments/status.apps", "v1"),
         ignored("UPDATE", "statefulsets.apps", "v1"),
+        reviewed("UPDATE", "namespaces/finalize", "v1"),
+        reviewed("UPDATE", "namespaces/status", "v1"),
         reviewed("UPDATE", "configmaps", "v1"),
         ignored("UPDATE", "configmaps/status", "v1"),
         ignored("CREATE", "secrets", "v1"),
@@ -206,7 +210,7 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
         webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),
-        ["writes.driftwall.io", "strict.driftwall.io", "tokens.driftwall.io"]
+        ["writes.driftwall.io", "strict.driftwall.io", "tokens.driftwall.io", "undeclared.driftwall.io"]
     );
     for webhook in &webhooks {
         assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
@@ -223,7 +227,11 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
             "not-driftwall-itself",
             "not-the-autoscaler",
         ];
-        let more: &[&str] = if webhook.name == "tokens.driftwall.io" { &["is-a-token-secret"] } else { &[] };
+        let more: &[&str] = match &*webhook.name {
+            "tokens.driftwall.io" => &["is-a-token-secret"],
+            "undeclared.driftwall.io" => &["is-not-a-service-account", "is-not-sent-already"],
+            _ => &[],
+        };
         assert_eq!(conditions, [&all, more].concat());
     }
     let is_of_all = |webhook: usize| {
@@ -237,7 +245,11 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
         webhooks[0].rules.iter().flatten().filter(|rule| rule.resources.iter().flatten().any(|it| it.contains('*')));
     let whole: Vec<_> = whole.flat_map(|rule| rule.api_groups.iter().flatten()).collect();
     assert!(whole.iter().all(|group| *group == "gateway.networking.k8s.io"), "only what nobody defines: {whole:?}");
-    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 2);
+    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 3);
+    let blocking = WebhookParameters { failure_policy: "Fail", ..settings() };
+    let webhooks = made(GIT, &blocking).webhooks.unwrap();
+    let undeclared = webhooks.iter().find(|webhook| webhook.name == "undeclared.driftwall.io").unwrap();
+    assert_eq!(undeclared.failure_policy.as_deref(), Some("Ignore"), "it is for anything that persons change");
 }
 
 #[test]
@@ -250,11 +262,114 @@ fn the_order_of_files_does_not_change_the_webhook_configuration() {
 }
 
 #[test]
-fn an_older_api_server_gets_no_match_conditions_and_no_status_rules() {
-    let older = made(GIT, &WebhookParameters { match_conditions: false, ..settings() });
-    assert!(older.webhooks.as_ref().unwrap()[0].match_conditions.is_none());
-    assert!(!serde_json::to_string(&older).unwrap().contains("/status"));
-    assert!(asks(&older, "UPDATE", "deployments/scale.apps", "v1"));
+fn an_older_api_server_gets_no_match_conditions_and_no_status_that_kubelets_write() {
+    let pods = "---\n{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: prod}}\n---\n{apiVersion: v1, kind: Node, metadata: {name: n1}}\n";
+    let older = made(&format!("{GIT}{pods}"), &WebhookParameters { match_conditions: false, ..settings() });
+    let webhooks = older.webhooks.as_ref().unwrap();
+    assert_eq!(webhooks.len(), 1, "what else there is would have all writers' traffic");
+    assert!(webhooks[0].match_conditions.is_none());
+    for RuleCase { operation, resource, version, is_reviewed } in [
+        reviewed("UPDATE", "deployments/scale.apps", "v1"),
+        // The doors of what Git declares, and of what holds it.
+        reviewed("UPDATE", "deployments/status.apps", "v1"),
+        reviewed("UPDATE", "widgetry/status.a.example", "v2"),
+        reviewed("UPDATE", "namespaces/finalize", "v1"),
+        reviewed("UPDATE", "namespaces/status", "v1"),
+        reviewed("UPDATE", "customresourcedefinitions.apiextensions.k8s.io", "v1"),
+        // What operators make of a Widget.
+        reviewed("UPDATE", "statefulsets.apps", "v1"),
+        reviewed("UPDATE", "statefulsets/scale.apps", "v1"),
+        reviewed("UPDATE", "daemonsets.apps", "v1"),
+        reviewed("UPDATE", "cronjobs.batch", "v1"),
+        reviewed("UPDATE", "services", "v1"),
+        ignored("CREATE", "services", "v1"),
+        ignored("DELETE", "statefulsets.apps", "v1"),
+        ignored("UPDATE", "secrets", "v1"),
+        ignored("UPDATE", "nodes/status", "v1"),
+        ignored("UPDATE", "pods/status", "v1"),
+        ignored("UPDATE", "replicasets/status.apps", "v1"),
+        ignored("UPDATE", "jobs/status.batch", "v1"),
+    ] {
+        assert_eq!(asks(&older, operation, resource, version), is_reviewed, "{operation} {resource} {version}");
+    }
+    let without_custom_resources = "{apiVersion: v1, kind: Namespace, metadata: {name: prod}}";
+    let older = made(without_custom_resources, &WebhookParameters { match_conditions: false, ..settings() });
+    assert!(!asks(&older, "UPDATE", "statefulsets.apps", "v1"), "nothing declared makes one");
+    assert!(asks(&older, "UPDATE", "namespaces/status", "v1"));
+    let job = "{apiVersion: batch/v1, kind: Job, metadata: {name: a, namespace: prod}}";
+    let older = made(job, &WebhookParameters { match_conditions: false, ..settings() });
+    assert!(asks(&older, "UPDATE", "jobs/status.batch", "v1"), "a person may call it finished");
+}
+
+#[test]
+fn every_subresource_that_takes_the_whole_of_a_declared_object_is_reviewed() {
+    let kinds = [
+        ("v1", "Namespace", "namespaces", vec!["finalize", "status"]),
+        ("v1", "Node", "nodes", vec!["status"]),
+        ("v1", "Pod", "pods", vec!["ephemeralcontainers", "resize", "status"]),
+        ("v1", "Service", "services", vec!["status"]),
+        ("v1", "PersistentVolume", "persistentvolumes", vec!["status"]),
+        ("v1", "PersistentVolumeClaim", "persistentvolumeclaims", vec!["status"]),
+        ("v1", "ReplicationController", "replicationcontrollers", vec!["scale", "status"]),
+        ("v1", "ResourceQuota", "resourcequotas", vec!["status"]),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", vec!["status"]),
+        ("apiregistration.k8s.io/v1", "APIService", "apiservices", vec!["status"]),
+        ("apps/v1", "DaemonSet", "daemonsets", vec!["status"]),
+        ("apps/v1", "Deployment", "deployments", vec!["scale", "status"]),
+        ("apps/v1", "ReplicaSet", "replicasets", vec!["scale", "status"]),
+        ("apps/v1", "StatefulSet", "statefulsets", vec!["scale", "status"]),
+        ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", vec!["status"]),
+        ("batch/v1", "CronJob", "cronjobs", vec!["status"]),
+        ("batch/v1", "Job", "jobs", vec!["status"]),
+        (
+            "certificates.k8s.io/v1",
+            "CertificateSigningRequest",
+            "certificatesigningrequests",
+            vec!["approval", "status"],
+        ),
+        ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "flowschemas", vec!["status"]),
+        ("networking.k8s.io/v1", "Ingress", "ingresses", vec!["status"]),
+        ("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", vec!["status"]),
+        ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", vec!["status"]),
+        ("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", vec!["status"]),
+        ("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", vec!["status"]),
+        ("example.org/v1", "Thing", "things", vec!["scale", "status"]),
+    ];
+    for (api_version, kind, plural, subresources) in kinds {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let spec = "{group: apiextensions.k8s.io, names: {kind: Other, plural: others}, scope: Cluster}";
+        let git = format!("{{apiVersion: {api_version}, kind: {kind}, metadata: {{name: a}}, spec: {spec}}}");
+        let made = made(&git, &settings());
+        for subresource in subresources {
+            let resource = format!("{plural}/{subresource}.{group}");
+            assert!(asks(&made, "UPDATE", resource.trim_end_matches('.'), version), "{resource}");
+        }
+    }
+}
+
+#[test]
+fn what_no_webhook_is_called_for_is_not_registered_and_told() {
+    let kinds = [
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    ];
+    for kind in kinds {
+        for version in ["v1", "v1beta1"] {
+            let git =
+                format!("{{apiVersion: admissionregistration.k8s.io/{version}, kind: {kind}, metadata: {{name: a}}}}");
+            for match_conditions in [true, false] {
+                let made = build(&snapshot(&git), &WebhookParameters { match_conditions, ..settings() });
+                assert!(!made["webhooks"].to_string().contains("admissionregistration.k8s.io"), "{kind}");
+            }
+            assert_eq!(kinds_never_sent(&snapshot(&git)), [kind]);
+        }
+    }
+    let of_others = "{apiVersion: example.org/v1, kind: ValidatingAdmissionPolicy, metadata: {name: a}}";
+    assert!(kinds_never_sent(&snapshot(of_others)).is_empty() && kinds_never_sent(&snapshot(GIT)).is_empty());
 }
 
 #[test]
