@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod demo;
 mod input;
+mod render_child;
 mod serve;
 mod snapshot;
 mod sources;
@@ -39,6 +40,9 @@ enum Command {
     Config(config::Config),
     /// Show what driftwall does, on this machine and without a cluster
     Demo(demo::Demo),
+    /// Become a program that renders, with limits; driftwall itself runs this
+    #[command(hide = true)]
+    RenderChild(render_child::RenderChild),
     /// Serve the admission webhook
     Serve(serve::Serve),
     /// Show the status of a running server's sources
@@ -59,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Config(config) => config.run(),
         Command::Demo(demo) => demo.run(),
+        Command::RenderChild(render_child) => render_child.run(),
         Command::Serve(serve) => serve.run(),
         Command::Sources(sources) => sources.run(),
         Command::Webhook(webhook) => webhook.run(),

@@ -10,6 +10,7 @@ use driftwall_core::desired::Snapshot;
 
 /// Reads every source once.
 pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
+    source::render::set_parallel(config.render_parallel);
     let mut contents = Vec::new();
     for spec in &config.sources {
         let cancel = Arc::default();

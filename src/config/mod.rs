@@ -10,6 +10,7 @@ mod cluster;
 mod document;
 mod file_format;
 mod problem;
+mod rendering;
 mod schema;
 mod sources;
 mod structure;
@@ -53,6 +54,8 @@ pub struct Config {
     pub events: bool,
     /// What Git says, and where.
     pub sources: Vec<SourceSpec>,
+    /// How many sources are rendered at once.
+    pub render_parallel: usize,
     /// Who is who.
     pub actors: ActorRules,
     /// How writes are answered.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::file_format;
 use super::values::KeyProblems;
-use crate::source::render::{HelmOptions, Programs, RenderMode, RenderOptions};
+use crate::source::render::{HelmOptions, Limits, Programs, RenderMode, RenderOptions};
 use crate::source::{Address, Credentials, FileFilter, RemoteRepository, SourceSpec};
 use driftwall_core::desired::NamespaceScope;
 
@@ -14,14 +14,15 @@ pub(super) struct SourceBuilder<'a> {
     folder: &'a Path,
     data_dir: PathBuf,
     programs: Programs,
+    limits: Limits,
 }
 
 impl<'a> SourceBuilder<'a> {
-    pub(super) fn new(folder: &'a Path, data_dir: &str, programs: file_format::Programs) -> Self {
+    pub(super) fn new(folder: &'a Path, data_dir: &str, programs: file_format::Programs, limits: Limits) -> Self {
         let file_format::Programs { kustomize, kubectl, helm } = programs;
         let at = |file: Option<String>| file.map(|file| folder.join(file));
-        let programs = Programs { kustomize: at(kustomize), kubectl: at(kubectl), helm: at(helm) };
-        Self { folder, data_dir: folder.join(data_dir), programs }
+        let programs = Programs { kustomize: at(kustomize), kubectl: at(kubectl), helm: at(helm), launcher: None };
+        Self { folder, data_dir: folder.join(data_dir), programs, limits }
     }
 
     /// The source at `key`, made usable; `None` only after a problem was added.
@@ -110,7 +111,7 @@ impl<'a> SourceBuilder<'a> {
             },
             allow_remote: source.allow_remote,
             programs: self.programs.clone(),
-            ..RenderOptions::default()
+            limits: self.limits,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::sources::SourceBuilder;
 use super::values::{KeyProblem, KeyProblems, address, duration, positive_duration};
-use super::{ClusterAccess, Config, cluster, file_format};
+use super::{ClusterAccess, Config, cluster, file_format, rendering};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
@@ -44,6 +44,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         protected_keys,
         max_staleness,
         git,
+        render,
         programs,
         drain,
     } = written;
@@ -66,7 +67,9 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
             policy.source_modes.insert(source.name.clone(), Mode::from(mode));
         }
     }
-    let sources = source_specs(&sources, &SourceBuilder::new(folder, &git.data_dir, programs), problems);
+    let limits = rendering::limits(&render, problems);
+    let builder = SourceBuilder::new(folder, &git.data_dir, programs, limits.unwrap_or_default());
+    let sources = source_specs(&sources, &builder, problems);
     let rules = each("actors", actors, problems, actor_rule);
     let actors = problems.check_at("presets", ActorRules::new(rules, &presets));
 
@@ -95,6 +98,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         break_glass: break_glass?,
         events,
         sources,
+        render_parallel: render.parallel.into(),
         actors: actors?,
         policy,
         presets,

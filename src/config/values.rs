@@ -82,6 +82,20 @@ pub(super) fn duration(key: &str, text: &str) -> Result<Duration, KeyProblem> {
     parsed.ok_or_else(|| KeyProblem::new(key, format!("`{text}` is no duration; write one such as 30s, 5m or 1h")))
 }
 
+/// A number of bytes, such as `384Mi`.
+pub(super) fn bytes(key: &str, text: &str) -> Result<u64, KeyProblem> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let factor = match unit {
+        "" => Some(1),
+        "Ki" => Some(1 << 10),
+        "Mi" => Some(1 << 20),
+        "Gi" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes.ok_or_else(|| KeyProblem::new(key, format!("`{text}` is no number of bytes; write one such as 384Mi or 1Gi")))
+}
+
 /// What is wrong with a glob.
 fn glob_message(error: &globset::Error) -> String {
     match error.kind() {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::admission::{AdmissionHandler, ReviewSettings};
 use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, WebhookSettings};
+use crate::source::render::set_parallel;
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
 use driftwall_core::policy::{ClusterLookup, Mode};
 
@@ -184,6 +185,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         break_glass,
         events,
         sources,
+        render_parallel,
         actors,
         mut policy,
         presets: _,
@@ -193,6 +195,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         max_staleness,
         drain,
     } = config;
+    set_parallel(render_parallel);
     if audit_only {
         policy.mode = Mode::Audit;
     }

@@ -111,7 +111,7 @@ fn load_rendered(
     {
         return Ok((same.clone(), files.clone()));
     }
-    let rendered = match plan.render(cancel) {
+    let rendered = match plan.render(&source.name, cancel) {
         Ok(rendered) => rendered,
         Err(reason) => return Err(SourceError::Render { commit: commit.to_owned(), reason }),
     };

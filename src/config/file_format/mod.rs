@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub(crate) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
 pub(crate) use policy::{Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError};
-pub(crate) use source::{Auth, Git, Helm, Programs, Render, Source};
+pub(crate) use source::{Auth, Git, Helm, Programs, Render, Rendering, Source};
 
 /// Configuration of driftwall. Relative paths are relative to the folder of this file.
 #[derive(Deserialize, JsonSchema)]
@@ -97,6 +97,9 @@ pub(crate) struct Config {
     /// How repositories are polled and mirrored.
     #[serde(default)]
     pub(crate) git: Git,
+    /// How much kustomizations and charts may use while they are rendered.
+    #[serde(default)]
+    pub(crate) render: Rendering,
     /// Programs that render sources, where they are not to be looked for on `PATH`.
     #[serde(default)]
     pub(crate) programs: Programs,

@@ -130,6 +130,27 @@ pub(crate) struct Helm {
     pub(crate) api_versions: Vec<String>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Rendering {
+    /// How many kustomizations and charts are rendered at once. Further ones wait; each source has its turn.
+    #[schemars(range(min = 1, max = 64), example = 2)]
+    pub(crate) parallel: u8,
+    /// How much memory a program that renders may use, at least `128Mi`: `kubectl` and `helm` start with 96 MiB and
+    /// take more in steps of 64 MiB.
+    #[schemars(example = &"384Mi")]
+    pub(crate) memory: String,
+    /// How long a program that renders may run: a duration.
+    #[schemars(example = &"1m")]
+    pub(crate) timeout: String,
+}
+
+impl Default for Rendering {
+    fn default() -> Self {
+        Self { parallel: 2, memory: "384Mi".into(), timeout: "1m".into() }
+    }
+}
+
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Programs {

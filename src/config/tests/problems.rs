@@ -72,6 +72,10 @@ const TYPES: &[Broken] = &[
 ];
 
 const VALUES: &[Broken] = &[
+    broken("render: {memory: 384MB}", 2, "render.memory", "is no number of bytes; write one such as 384Mi or 1Gi"),
+    broken("render: {memory: 64Mi}", 2, "render.memory", "kubectl and helm need more to start; write 128Mi or more"),
+    broken("render: {timeout: 0s}", 2, "render.timeout", "it is zero; write a duration such as 1m"),
+    broken("render: {parallel: 0}", 2, "render.parallel", "0"),
     broken("listen: everywhere", 2, "listen", NO_ADDRESS),
     broken("admin: 8080", 2, "admin", NO_ADDRESS),
     broken("git:\n  poll: 5 minuten", 3, "git.poll", NO_DURATION),

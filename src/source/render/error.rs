@@ -1,8 +1,8 @@
 //! Why a source could not be rendered, in words that say how to fix it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+use super::end::Exceeded;
 use driftwall_core::manifest::ManifestError;
 
 /// A source that cannot be rendered.
@@ -94,15 +94,15 @@ pub enum RenderError {
         /// The link, or the path.
         file: String,
     },
-    /// The program printed too much.
-    #[error("failed to render {file}: {program} printed more than {} MiB", .limit >> 20)]
-    OutputTooLarge {
+    /// The program exceeded a limit.
+    #[error("failed to render {file}: {program} {limit}")]
+    Exceeded {
         /// The kustomization or chart.
         file: String,
         /// The program.
         program: &'static str,
-        /// How many bytes it may print.
-        limit: usize,
+        /// Which limit.
+        limit: Exceeded,
     },
     /// The program reported an error.
     #[error("failed to render {file} with {program}: {stderr}")]
@@ -136,16 +136,6 @@ pub enum RenderError {
         /// What it names, without credentials.
         reference: String,
     },
-    /// The program took too long.
-    #[error("failed to render {file}: {program} did not finish within {} s", .limit.as_secs_f32())]
-    TimedOut {
-        /// The kustomization or chart.
-        file: String,
-        /// The program.
-        program: &'static str,
-        /// How long it may take.
-        limit: Duration,
-    },
     /// More, or larger, files than a rendering may use.
     #[error("failed to write {file} for rendering: {limit}")]
     TooLarge {
@@ -173,13 +163,12 @@ impl RenderError {
             | Self::InvalidProgram { .. }
             | Self::Io { .. }
             | Self::Killed { .. }
-            | Self::ProgramNotFound { .. }
-            | Self::TimedOut { .. } => true,
+            | Self::ProgramNotFound { .. } => true,
+            Self::Exceeded { limit, .. } => limit.is_transient(),
             Self::FileNotFound { .. }
             | Self::InvalidKustomization { .. }
             | Self::InvalidOutput { .. }
             | Self::MissingDependencies { .. }
-            | Self::OutputTooLarge { .. }
             | Self::OutsideRepository { .. }
             | Self::ProgramFailed { .. }
             | Self::RemoteReference { .. }

@@ -1,14 +1,14 @@
 //! Renders a Helm chart with `helm template`, twice, to find out what it
 //! generates anew every time.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
 
-use super::checkout::Checkout;
 use super::error::RenderError;
+use super::job::{Job, Runs, Tool, path_from, path_to_input};
 use super::nondeterminism::{StableObjects, mask_differences};
+use super::programs::Program;
 use super::tree::{CommitFiles, FileEntry, join};
 use super::{RenderPlan, Rendered};
 use driftwall_core::manifest::{Object, RenderInput, at_file_start, trace_to_inputs};
@@ -32,57 +32,63 @@ pub struct HelmOptions {
 
 /// The file that makes a folder a chart.
 pub(super) const CHART_FILE: &str = "Chart.yaml";
-/// More than a second, so that a template that uses the time renders another one the second time.
-const PAUSE: Duration = Duration::from_millis(1_050);
+/// The file of the values that the configuration has.
+const INLINE_VALUES: &str = "helm.values";
 
-pub(super) fn render(
-    plan: &RenderPlan<'_, '_>,
-    values_files: &[FileEntry],
-    cancel: &AtomicBool,
-) -> Result<Rendered, RenderError> {
-    let checkout = plan.selection.write(&plan.files)?;
-    let arguments = arguments(plan, values_files, &checkout)?;
-    let output = plan.run(&checkout, &arguments, cancel)?;
-    if uses_time(plan)? {
-        pause(cancel);
-    }
-    let second_output = plan.run(&checkout, &arguments, cancel)?;
-
-    let comments = SourceComments::read(&output);
-    let mut first = Vec::new();
-    for object in plan.parse(&output)? {
-        first.push((comments.template_of(&object).map(str::to_owned), object));
-    }
-    let StableObjects { objects: stable, opaque, warnings } = mask_differences(first, plan.parse(&second_output)?);
-    let mut objects = Vec::new();
-    for (template, object) in stable {
-        objects.push(with_file(plan, template.as_deref(), object)?);
-    }
-    Ok(Rendered { opaque, warnings, ..plan.rendered(output, objects) })
-}
-
-fn arguments(
-    plan: &RenderPlan<'_, '_>,
-    values_files: &[FileEntry],
-    checkout: &Checkout,
-) -> Result<Vec<String>, RenderError> {
-    let helm = &plan.options.helm;
-    let folder = plan.folder.path.rsplit('/').next().unwrap_or_default();
-    let release = first_non_empty([&helm.release_name, folder, "release"]);
-    let namespace = first_non_empty([&helm.namespace, "default", ""]);
+/// What `helm` is to do.
+pub(super) fn job(folder: &str, values_files: &[FileEntry], options: &HelmOptions, program: &Program) -> Job {
+    let name = folder.rsplit('/').next().unwrap_or_default();
+    let release = first_non_empty([&options.release_name, name, "release"]);
+    let namespace = first_non_empty([&options.namespace, "default", ""]);
     let mut arguments: Vec<_> = ["template", "--include-crds", "--skip-tests", "--no-hooks"].map(str::to_owned).into();
+    if can_skip_schemas(&program.version) {
+        // A schema can name others at any address, and Helm fetches them.
+        arguments.push("--skip-schema-validation".to_owned());
+    }
     arguments.push(format!("--namespace={namespace}"));
-    arguments.extend(helm.kube_version.iter().map(|version| format!("--kube-version={version}")));
-    arguments.extend(helm.api_versions.iter().map(|version| format!("--api-versions={version}")));
-    arguments.extend(values_files.iter().map(|entry| values_argument(&checkout.root.join(&entry.path))));
-    if let Some(inline) = &helm.values {
-        let file = checkout.home.join("helm.values");
-        std::fs::write(&file, inline)
-            .map_err(|reason| RenderError::Io { action: "write the values".into(), reason })?;
-        arguments.push(values_argument(&file));
+    arguments.extend(options.kube_version.iter().map(|version| format!("--kube-version={version}")));
+    arguments.extend(options.api_versions.iter().map(|version| format!("--api-versions={version}")));
+    arguments.extend(values_files.iter().map(|entry| values_argument(&path_from(folder, &entry.path))));
+    let mut inputs = BTreeMap::new();
+    if let Some(inline) = &options.values {
+        inputs.insert(INLINE_VALUES.to_owned(), inline.clone());
+        arguments.push(values_argument(&path_to_input(folder, INLINE_VALUES)));
     }
     arguments.extend(["--".to_owned(), release.to_owned(), ".".to_owned()]);
-    Ok(arguments)
+    Job { tool: Tool::Helm, folder: folder.to_owned(), arguments, inputs, runs: Runs::Twice }
+}
+
+/// Renders a chart; what differs between both renderings is not known from Git.
+pub(super) fn render(plan: &RenderPlan<'_, '_>, source: &str, cancel: &AtomicBool) -> Result<Rendered, RenderError> {
+    let mut job = plan.job.clone();
+    if uses_time(plan)? {
+        job.runs = Runs::TwiceApart;
+    }
+    let output = plan.output(&job, source, cancel)?;
+    let comments = SourceComments::read(&output.first);
+    let mut objects = Vec::new();
+    for object in plan.parse(&output.first)? {
+        objects.push((comments.template_of(&object).map(str::to_owned), object));
+    }
+    let (mut opaque, mut warnings) = (Vec::new(), Vec::new());
+    if let Some(second) = &output.second {
+        StableObjects { objects, opaque, warnings } = mask_differences(objects, plan.parse(second)?);
+    }
+    let mut with_files = Vec::new();
+    for (template, object) in objects {
+        with_files.push(with_file(plan, template.as_deref(), object)?);
+    }
+    Ok(Rendered { opaque, warnings, ..plan.rendered(&output, with_files) })
+}
+
+/// Whether `helm template` has the flag that leaves out schemas: since Helm 3.16.
+/// An older one fetches nothing either: it has no network.
+fn can_skip_schemas(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split(['.', '+', '-']).map(|number| number.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => (major, minor) >= (3, 16),
+        _ => true,
+    }
 }
 
 fn first_non_empty(texts: [&str; 3]) -> &str {
@@ -90,8 +96,8 @@ fn first_non_empty(texts: [&str; 3]) -> &str {
 }
 
 /// Helm parses this flag as a list of files in CSV.
-fn values_argument(file: &Path) -> String {
-    format!("--values=\"{}\"", file.display().to_string().replace('"', "\"\""))
+fn values_argument(file: &str) -> String {
+    format!("--values=\"{}\"", file.replace('"', "\"\""))
 }
 
 /// The files of values that are configured.
@@ -139,13 +145,6 @@ fn uses_time(plan: &RenderPlan<'_, '_>) -> Result<bool, RenderError> {
         }
     }
     Ok(false)
-}
-
-fn pause(cancel: &AtomicBool) {
-    let end = Instant::now() + PAUSE;
-    while Instant::now() < end && !cancel.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// The comments with which Helm says which template each document comes from,
@@ -204,4 +203,23 @@ fn with_file(
         }
     }
     Ok((file, at_file_start(object)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_are_left_out_by_every_helm_that_can() {
+        for (version, expected) in [
+            ("v4.3.1+gabcdef0", true),
+            ("v3.16.0+g1", true),
+            ("v3.15.4", false),
+            ("v3.9.0", false),
+            ("v10.0.0-rc.1", true),
+            ("main", true),
+        ] {
+            assert_eq!(can_skip_schemas(version), expected, "{version}");
+        }
+    }
 }

@@ -2,11 +2,13 @@
 //! to the objects that it declares, each with the file it comes from.
 //!
 //! ```text
-//! plan     what is at the path, and all that it needs of the commit   tree, kustomization
-//!   → key      the same key, the same objects: nothing to render
-//!   → render   written to a temporary folder                          checkout
-//!              rendered there, within limits                          programs, subprocess, kustomize, helm
-//!              compared with a second rendering (charts)              nondeterminism
+//! plan     what is at the path, and all that it needs of the commit   tree, selection, kustomization
+//!   → job      what a program is to do with it                        job, kustomize, helm
+//!   → key      the same key, the same output: nothing to render       kept
+//!   → output   a place in the queue                                   queue
+//!              written to a temporary folder                          checkout
+//!              rendered there, within limits                          programs, execute, subprocess, confinement
+//!   → objects  compared with a second rendering (charts)              nondeterminism
 //!              traced back to the repository's files                  provenance
 //! ```
 //!
@@ -15,34 +17,44 @@
 //! the commit, unless the configuration allows remote bases.
 
 mod checkout;
+mod confinement;
+mod end;
 mod error;
+mod execute;
 mod helm;
+mod job;
+mod kept;
 mod kustomization;
 mod kustomize;
 mod nondeterminism;
+mod output;
 mod programs;
 mod provenance;
+mod queue;
+mod selection;
 mod subprocess;
 mod tree;
+mod usage;
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use git2::{ObjectType, Oid, Repository};
 
-use checkout::{Checkout, Selection};
+use job::{Job, JobOutput};
 use kustomization::KustomizationInputs;
-use subprocess::{Completion, Invocation};
+use selection::Selection;
 use tree::{CommitFiles, FileEntry, join};
 
 use driftwall_core::manifest;
-use driftwall_core::text;
 
+pub use confinement::{NOT_STARTED, become_program};
 pub use error::RenderError;
 pub use helm::HelmOptions;
+pub use output::set_parallel;
 pub use programs::{Program, Programs};
+pub use subprocess::Limits;
 
 /// How a source's path is to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +82,7 @@ pub enum SourceType {
 }
 
 /// How a source is rendered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RenderOptions {
     /// How its path is to be read.
     pub mode: RenderMode,
@@ -80,23 +92,8 @@ pub struct RenderOptions {
     pub allow_remote: bool,
     /// Where the programs are.
     pub programs: Programs,
-    /// How long a program may run.
-    pub time_limit: Duration,
-    /// The most bytes that a program may print.
-    pub output_limit: usize,
-}
-
-impl Default for RenderOptions {
-    fn default() -> Self {
-        Self {
-            mode: RenderMode::Auto,
-            helm: HelmOptions::default(),
-            allow_remote: false,
-            programs: Programs::default(),
-            time_limit: Duration::from_mins(1),
-            output_limit: 64 << 20,
-        }
-    }
+    /// How much a program may use.
+    pub limits: Limits,
 }
 
 impl RenderOptions {
@@ -150,11 +147,12 @@ pub struct RenderPlan<'r, 'o> {
     /// The kustomization's or chart's file.
     file: String,
     selection: Selection,
+    job: Job,
     inputs: PlanInputs,
 }
 
 enum PlanInputs {
-    Chart { values_files: Vec<FileEntry> },
+    Chart,
     Kustomization(KustomizationInputs),
 }
 
@@ -193,7 +191,7 @@ pub fn render(
     options: &RenderOptions,
     cancel: &AtomicBool,
 ) -> Result<Option<Rendered>, RenderError> {
-    plan(git, root_tree, path, options)?.map(|plan| plan.render(cancel)).transpose()
+    plan(git, root_tree, path, options)?.map(|plan| plan.render("", cancel)).transpose()
 }
 
 /// Finds what a rendering of `path` needs; `None` for plain manifests.
@@ -223,7 +221,7 @@ pub fn plan<'r, 'o>(
         RenderMode::Plain => SourceType::Plain,
     };
     let mut selection = Selection::default();
-    let (program, file, inputs) = match source_type {
+    let (program, file, job, inputs) = match source_type {
         SourceType::Plain => return Ok(None),
         SourceType::Kustomize => {
             let inputs = kustomization::collect_inputs(&files, &folder, options.allow_remote)?;
@@ -234,7 +232,9 @@ pub fn plan<'r, 'o>(
                 selection.add(&files, entry)?;
             }
             let file = inputs.root_file.clone();
-            (options.programs.for_kustomizations()?, file, PlanInputs::Kustomization(inputs))
+            let program = options.programs.for_kustomizations()?;
+            let job = kustomize::job(&folder.path, &program);
+            (program, file, job, PlanInputs::Kustomization(inputs))
         }
         SourceType::Helm => {
             if files.find_from(&folder.path, helm::CHART_FILE)?.is_none() {
@@ -245,10 +245,12 @@ pub fn plan<'r, 'o>(
                 selection.add(&files, entry)?;
             }
             let file = join(&folder.path, helm::CHART_FILE);
-            (options.programs.for_charts()?, file, PlanInputs::Chart { values_files })
+            let program = options.programs.for_charts()?;
+            let job = helm::job(&folder.path, &values_files, &options.helm, &program);
+            (program, file, job, PlanInputs::Chart)
         }
     };
-    Ok(Some(RenderPlan { files, options, program, folder, file, selection, inputs }))
+    Ok(Some(RenderPlan { files, options, program, folder, file, selection, job, inputs }))
 }
 
 fn not_found(path: &str, file: &str) -> RenderError {
@@ -256,12 +258,12 @@ fn not_found(path: &str, file: &str) -> RenderError {
 }
 
 impl RenderPlan<'_, '_> {
-    /// Identifies the files, the options and the program's version: under the same
+    /// Identifies the files, the options and the program: under the same
     /// key the same is rendered. (Bases in other repositories are not part of it.)
     pub fn key(&self) -> String {
-        let Self { options, program, folder, selection, .. } = self;
-        let RenderOptions { mode, helm, allow_remote, .. } = options;
-        let text = format!("{program}\n{}\n{mode:?} {helm:?} {allow_remote}\n{}", folder.path, selection.key());
+        let Self { options, program, selection, job, .. } = self;
+        let path = program.path.display();
+        let text = format!("{program} {path}\n{job:?} {}\n{}", options.allow_remote, selection.key());
         match Oid::hash_object(ObjectType::Blob, text.as_bytes()) {
             Ok(hash) => hash.to_string(),
             // The text itself identifies it as well.
@@ -269,59 +271,18 @@ impl RenderPlan<'_, '_> {
         }
     }
 
-    /// Renders. Blocks; a running program is stopped soon after `cancel` is set.
+    /// Renders for a source. Blocks; a running program is stopped soon after `cancel` is set.
     ///
     /// # Errors
     ///
     /// The program fails, or exceeds its limits.
-    pub fn render(&self, cancel: &AtomicBool) -> Result<Rendered, RenderError> {
+    pub fn render(&self, source: &str, cancel: &AtomicBool) -> Result<Rendered, RenderError> {
         let start = Instant::now();
         let rendered = match &self.inputs {
-            PlanInputs::Chart { values_files } => helm::render(self, values_files, cancel)?,
-            PlanInputs::Kustomization(inputs) => kustomize::render(self, inputs, cancel)?,
+            PlanInputs::Chart => helm::render(self, source, cancel)?,
+            PlanInputs::Kustomization(inputs) => kustomize::render(self, inputs, source, cancel)?,
         };
         Ok(Rendered { duration: start.elapsed(), ..rendered })
-    }
-
-    /// Runs the program in the source's folder; what it printed.
-    fn run(&self, checkout: &Checkout, arguments: &[String], cancel: &AtomicBool) -> Result<Vec<u8>, RenderError> {
-        let Self { options, program, .. } = self;
-        let completion = subprocess::run(&Invocation {
-            program: &program.path,
-            arguments,
-            folder: &checkout.root.join(&self.folder.path),
-            home: &checkout.home,
-            time_limit: options.time_limit,
-            output_limit: options.output_limit,
-            allow_network: options.allow_remote,
-            cancel,
-        });
-        let completion = match completion {
-            Ok(completion) => completion,
-            Err(reason) => return Err(RenderError::Io { action: format!("run {}", program.path.display()), reason }),
-        };
-        let (file, program_name) = (self.file.clone(), program.name);
-        match completion {
-            Completion::Succeeded(output) => Ok(output),
-            Completion::Cancelled => Err(RenderError::Cancelled { file, program: program_name }),
-            Completion::TimedOut => {
-                Err(RenderError::TimedOut { file, program: program_name, limit: options.time_limit })
-            }
-            Completion::OutputTooLarge => {
-                Err(RenderError::OutputTooLarge { file, program: program_name, limit: options.output_limit })
-            }
-            Completion::Failed(status, stderr) => match helm::missing_dependencies(&stderr) {
-                Some(missing) => Err(RenderError::MissingDependencies { file, missing }),
-                None if status.signal().is_some() => {
-                    let signal = status.signal().unwrap_or_default();
-                    Err(RenderError::Killed { file, program: program_name, signal })
-                }
-                None => {
-                    let stderr = last_lines(&checkout.relative_paths(&stderr)).unwrap_or_else(|| status.to_string());
-                    Err(RenderError::ProgramFailed { file, program: program.to_string(), stderr })
-                }
-            },
-        }
     }
 
     /// The objects in what the program printed.
@@ -333,7 +294,7 @@ impl RenderPlan<'_, '_> {
         Err(RenderError::InvalidOutput { file: self.file.clone(), program: self.program.name, errors })
     }
 
-    fn rendered(&self, output: Vec<u8>, objects: Vec<(Arc<str>, manifest::Object)>) -> Rendered {
+    fn rendered(&self, output: &JobOutput, objects: Vec<(Arc<str>, manifest::Object)>) -> Rendered {
         let mut files: Vec<(Arc<str>, Vec<manifest::Object>)> = Vec::new();
         for (file, object) in objects {
             match files.last_mut() {
@@ -342,20 +303,13 @@ impl RenderPlan<'_, '_> {
             }
         }
         let by = RenderedBy { program: self.program.clone(), file: self.file.clone() };
-        Rendered { files, output, by, opaque: Vec::new(), warnings: Vec::new(), duration: Duration::ZERO }
+        Rendered {
+            files,
+            output: output.first.clone(),
+            by,
+            opaque: Vec::new(),
+            warnings: Vec::new(),
+            duration: Duration::ZERO,
+        }
     }
-}
-
-/// The last lines of what a program printed as errors: as much as fits into a message.
-fn last_lines(stderr: &str) -> Option<String> {
-    const MAX_LINES: usize = 8;
-    const MAX_LINE_CHARS: usize = 400;
-    let lines: Vec<_> = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    if lines.is_empty() {
-        return None;
-    }
-    let last = &lines[lines.len().saturating_sub(MAX_LINES)..];
-    // Tabs are no control characters to replace: Go's error messages indent with them.
-    let cut: Vec<_> = last.iter().map(|line| text::truncate(&line.replace('\t', " "), MAX_LINE_CHARS)).collect();
-    Some(cut.join("\n"))
 }

@@ -1,12 +1,13 @@
 //! The programs that render: where they are, and which versions.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::RenderError;
-use super::subprocess::{Completion, Invocation, run};
+use super::subprocess::{Completion, Invocation, Limits, run};
 use driftwall_core::text::truncate;
 
 /// Where the programs are; those that are not named are searched on `PATH`.
@@ -18,6 +19,8 @@ pub struct Programs {
     pub kubectl: Option<PathBuf>,
     /// `helm`.
     pub helm: Option<PathBuf>,
+    /// driftwall itself, which confines them; without it, the program that runs.
+    pub launcher: Option<PathBuf>,
 }
 
 /// A program that renders.
@@ -38,8 +41,18 @@ const HELM: (&str, &str) = ("helm", "programs.helm");
 
 /// How long a program may take to print its version: a cold disk is slow.
 const VERSION_TIME_LIMIT: Duration = Duration::from_secs(20);
+/// The most programs whose versions are remembered.
+const MAX_INSPECTED: usize = 16;
+
+/// The program that runs, also where its file was replaced or deleted meanwhile.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 impl Programs {
+    /// What confines the programs.
+    pub(super) fn launcher(&self) -> &Path {
+        self.launcher.as_deref().unwrap_or(Path::new(THIS_PROGRAM))
+    }
+
     /// The program that renders kustomizations: a configured one, else
     /// `kustomize` or `kubectl` on `PATH`.
     ///
@@ -51,12 +64,12 @@ impl Programs {
         let configured = [(KUSTOMIZE, kustomize), (KUBECTL, kubectl)];
         for ((name, key), path) in configured {
             if let Some(path) = path {
-                return inspect(name, path, key);
+                return self.inspect(name, path, key);
             }
         }
         for (name, key) in [KUSTOMIZE, KUBECTL] {
             if let Some(path) = find_on_path(name) {
-                return inspect(name, &path, key);
+                return self.inspect(name, &path, key);
             }
         }
         Err(RenderError::ProgramNotFound {
@@ -74,14 +87,53 @@ impl Programs {
     pub fn for_charts(&self) -> Result<Program, RenderError> {
         let (name, key) = HELM;
         match self.helm.clone().or_else(|| find_on_path(name)) {
-            Some(path) => inspect(name, &path, key),
+            Some(path) => self.inspect(name, &path, key),
             None => Err(RenderError::ProgramNotFound { names: name, wanted_by: "a Helm chart", keys: key }),
         }
     }
+
+    /// Checks that a program can be run, by asking it for its version; not again
+    /// while its file stays the same.
+    fn inspect(&self, name: &'static str, path: &Path, key: &'static str) -> Result<Program, RenderError> {
+        static INSPECTED: Mutex<Vec<(FileIdentity, Program)>> = Mutex::new(Vec::new());
+        let identity = FileIdentity::of(name, path);
+        let inspected = || INSPECTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(identity) = &identity
+            && let Some((_, program)) = inspected().iter().find(|(known, _)| known == identity)
+        {
+            return Ok(program.clone());
+        }
+        let program = ask_version(name, path, key, self.launcher())?;
+        if let Some(identity) = identity {
+            let mut inspected = inspected();
+            // A program that is replaced again and again must not fill the memory.
+            inspected.truncate(MAX_INSPECTED - 1);
+            inspected.insert(0, (identity, program.clone()));
+        }
+        Ok(program)
+    }
 }
 
-/// Checks that a program can be run, by asking it for its version.
-fn inspect(name: &'static str, path: &Path, key: &'static str) -> Result<Program, RenderError> {
+/// A file as it was when its version was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct FileIdentity {
+    name: &'static str,
+    path: PathBuf,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds of the last changes of its content, and of its status.
+    changed: [i64; 4],
+}
+
+impl FileIdentity {
+    fn of(name: &'static str, path: &Path) -> Option<Self> {
+        let file = path.metadata().ok()?;
+        let changed = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+        Some(Self { name, path: path.to_owned(), inode: file.ino(), size: file.len(), changed })
+    }
+}
+
+fn ask_version(name: &'static str, path: &Path, key: &'static str, launcher: &Path) -> Result<Program, RenderError> {
     let invalid = |reason: String| RenderError::InvalidProgram { program: path.to_owned(), key, reason };
     let arguments: &[&str] = match name {
         "kubectl" => &["version", "--client", "--output=json"],
@@ -92,12 +144,13 @@ fn inspect(name: &'static str, path: &Path, key: &'static str) -> Result<Program
     let home = tempfile::tempdir().map_err(|reason| invalid(reason.to_string()))?;
     let path = std::path::absolute(path).map_err(|reason| invalid(reason.to_string()))?;
     let invocation = Invocation {
+        launcher,
         program: &path,
         arguments: &arguments,
         folder: home.path(),
         home: home.path(),
-        time_limit: VERSION_TIME_LIMIT,
-        output_limit: 64 << 10,
+        readable: Vec::new(),
+        limits: Limits { time: VERSION_TIME_LIMIT, output: 64 << 10, ..Limits::default() },
         allow_network: false,
         cancel: &AtomicBool::new(false),
     };
@@ -106,10 +159,9 @@ fn inspect(name: &'static str, path: &Path, key: &'static str) -> Result<Program
         Completion::Failed(status, stderr) => {
             Err(invalid(format!("printing its version failed with {status}: {}", stderr.trim())))
         }
-        Completion::TimedOut => Err(invalid("printing its version timed out".into())),
-        Completion::Cancelled | Completion::OutputTooLarge => {
-            Err(invalid("it printed something other than its version".into()))
-        }
+        Completion::NotStarted(reason) => Err(invalid(reason)),
+        Completion::Exceeded(exceeded) => Err(invalid(format!("to print its version, it {exceeded}"))),
+        Completion::Cancelled => Err(invalid("printing its version was cancelled".into())),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is written to the disk for a rendering, and what never is.
 
+use driftwall::source::render::RenderOptions;
+
 use crate::source::render::fixtures::{CONFIG_MAP, Repo, objects, real_programs, with_script};
 
 /// Complains of all that was written.
@@ -8,6 +10,8 @@ const LIST: &str = "cd ../..; find . | sort | while read -r f; do echo \"- $f\";
 #[test]
 fn only_what_a_render_needs_is_written() {
     let (_, options, _folder) = with_script(LIST);
+    // Which starts programs.
+    let options = RenderOptions { allow_remote: true, ..options };
     let repo = Repo::new(&[
         ("a/b/kustomization.yaml", "resources: [../base]\n"),
         ("a/base/kustomization.yaml", "resources: [a.yaml]\n"),

@@ -68,8 +68,13 @@ impl Repo {
 /// Options with the real programs; none where they are not installed, and the caller leaves its test out.
 pub(crate) fn real_programs() -> Option<RenderOptions> {
     let (kubectl, helm) = (programs::find("kubectl")?, programs::find("helm")?);
-    let programs = Programs { kubectl: Some(kubectl), helm: Some(helm), ..Programs::default() };
+    let programs = Programs { kubectl: Some(kubectl), helm: Some(helm), ..confined_programs() };
     Some(RenderOptions { programs, ..RenderOptions::default() })
+}
+
+/// No program yet, but what confines programs: driftwall, which these tests are not.
+pub(crate) fn confined_programs() -> Programs {
+    Programs { launcher: Some(env!("CARGO_BIN_EXE_driftwall").into()), ..Programs::default() }
 }
 
 /// A repository of one kustomization, and options whose kustomize is a script.
@@ -81,7 +86,7 @@ pub(crate) fn with_script(script: &str) -> (Repo, RenderOptions, tempfile::TempD
     let mut writer = Command::new("sh");
     writer.args(["-c", "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program);
     assert!(writer.arg(format!("{version}{script}")).status().unwrap().success());
-    let programs = Programs { kustomize: Some(program), ..Programs::default() };
+    let programs = Programs { kustomize: Some(program), ..confined_programs() };
     let repo = Repo::new(&[("apps/kustomization.yaml", "resources: [a.yaml]\n"), ("apps/a.yaml", CONFIG_MAP)]);
     (repo, RenderOptions { programs, ..RenderOptions::default() }, folder)
 }

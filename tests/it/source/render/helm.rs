@@ -12,7 +12,7 @@ use driftwall_core::diff::OPAQUE;
 use driftwall_core::policy::{EvaluationContext, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
-use crate::source::render::fixtures::{Repo, objects, real_programs, snapshot};
+use crate::source::render::fixtures::{Repo, confined_programs, objects, real_programs, snapshot};
 
 /// What `helm create` makes, in `charts/web`.
 fn created(options: &RenderOptions) -> Repo {
@@ -273,7 +273,7 @@ dependencies:
 
 #[test]
 fn a_missing_helm_is_named_with_its_key() {
-    let programs = Programs { helm: Some("/nowhere/helm".into()), ..Programs::default() };
+    let programs = Programs { helm: Some("/nowhere/helm".into()), ..confined_programs() };
     let refusal = random().refusal("c", &RenderOptions { programs, ..RenderOptions::default() });
     assert!(refusal.starts_with("failed to use /nowhere/helm, which programs.helm names: "), "{refusal}");
 }

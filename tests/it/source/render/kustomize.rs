@@ -3,7 +3,9 @@
 use driftwall::source::render::{Programs, RenderOptions, plan};
 use driftwall_core::desired::ObjectKey;
 
-use crate::source::render::fixtures::{CONFIG_MAP, Repo, objects, real_programs, snapshot, with_script};
+use crate::source::render::fixtures::{
+    CONFIG_MAP, Repo, confined_programs, objects, real_programs, snapshot, with_script,
+};
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
 kind: Deployment
@@ -152,7 +154,7 @@ fn the_cache_key_changes_only_with_what_is_rendered() {
 
 #[test]
 fn a_missing_kustomize_is_named_with_its_key() {
-    let programs = Programs { kustomize: Some("/nowhere/kustomize".into()), ..Programs::default() };
+    let programs = Programs { kustomize: Some("/nowhere/kustomize".into()), ..confined_programs() };
     let refusal = overlay().refusal("prod", &RenderOptions { programs, ..RenderOptions::default() });
     assert!(refusal.starts_with("failed to use /nowhere/kustomize, which programs.kustomize names: "), "{refusal}");
 }

@@ -4,5 +4,7 @@ mod checkout;
 mod corpus;
 mod fixtures;
 mod helm;
+mod kept;
 mod kustomize;
+mod limits;
 mod subprocess;
