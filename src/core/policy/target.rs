@@ -1,26 +1,37 @@
 //! Objects that point a controller at another object: an autoscaler, a canary,
-//! a rollout. A person who points one at a declared object makes it change what
-//! Git declares.
+//! a rollout. A person who points one at a declared object, or tells one that
+//! points there already to do something else, makes it change what Git declares.
+
+use std::collections::BTreeSet;
 
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::assessment::{Assessment, Verdict, Violation};
+use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
-use super::review_object::{parse_new, parse_old};
+use super::lookup::Owner;
+use super::owners::declared_owner;
+use super::review_object::{is_being_deleted, parse_new, parse_old};
 use super::settings::Outcome;
-use crate::desired::ObjectKey;
+use crate::desired::{Declared, ObjectKey, Source};
 use crate::diff::{ChangeKind, Difference, Path};
 
-/// Kinds that point at another object: group, kind, and the field of `spec` that does.
-const TARGETING_KINDS: [(&str, &str, &str); 5] = [
-    ("argoproj.io", "Rollout", "workloadRef"),
-    ("autoscaling", "HorizontalPodAutoscaler", "scaleTargetRef"),
-    ("autoscaling.k8s.io", "VerticalPodAutoscaler", "targetRef"),
-    ("flagger.app", "Canary", "targetRef"),
-    ("keda.sh", "ScaledObject", "scaleTargetRef"),
+/// Kinds that point at other objects: group, kind, and the fields of `spec` that do.
+const TARGETING_KINDS: [(&str, &str, &[&str]); 7] = [
+    ("argoproj.io", "Rollout", &["workloadRef"]),
+    ("autoscaling", "HorizontalPodAutoscaler", &["scaleTargetRef"]),
+    ("autoscaling.gke.io", "MultidimPodAutoscaler", &["scaleTargetRef"]),
+    ("autoscaling.k8s.io", "VerticalPodAutoscaler", &["targetRef"]),
+    ("datadoghq.com", "WatermarkPodAutoscaler", &["scaleTargetRef"]),
+    // <https://docs.flagger.app/usage/how-it-works>
+    ("flagger.app", "Canary", &["autoscalerRef", "ingressRef", "routeRef", "targetRef"]),
+    ("keda.sh", "ScaledObject", &["scaleTargetRef"]),
 ];
+
+/// What the keys of annotations begin with that tell KEDA how many replicas there
+/// are to be (<https://keda.sh/docs/latest/concepts/scaling-deployments/>).
+const KEDA_ANNOTATIONS: &str = "autoscaling.keda.sh/";
 
 /// The object that a `scaleTargetRef` or its kin names.
 #[derive(Default, PartialEq, serde::Deserialize)]
@@ -47,41 +58,94 @@ impl TargetRef {
             (None, kind) => ("", kind),
         }
     }
+
+    /// The declared object that is pointed at: the target itself, or what it belongs
+    /// to, as a ReplicaSet to a Deployment.
+    fn declared<'a>(
+        &self,
+        evaluation: &Evaluation<'_, 'a>,
+    ) -> Result<Option<(&'a Declared, &'a Source)>, EvaluationError> {
+        if self.name.is_empty() {
+            return Ok(None);
+        }
+        let (group, kind) = self.group_and_kind();
+        let key = ObjectKey { group, kind, namespace: evaluation.namespace, name: &self.name };
+        match evaluation.context.snapshot.get(key) {
+            Some(found) => Ok(Some(found)),
+            None => declared_owner(
+                evaluation,
+                Owner { group: group.to_owned(), kind: kind.to_owned(), name: self.name.clone() },
+            ),
+        }
+    }
 }
 
-/// The verdict on a CREATE or UPDATE that points such an object at a declared
+/// The verdict on a CREATE or UPDATE of such an object that acts on a declared
 /// one; `None` where it does not.
 pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assessment<'a>>, EvaluationError> {
-    let Some((_, _, field)) = TARGETING_KINDS.iter().find(|(group, kind, _)| evaluation.is_kind(group, kind)) else {
+    let Some((.., fields)) = TARGETING_KINDS.iter().find(|(group, kind, _)| evaluation.is_kind(group, kind)) else {
         return Ok(None);
     };
     let old = parse_old(evaluation.write)?;
     let new = parse_new(evaluation.write)?;
-    if only_recommends(&new) {
+    if only_recommends(evaluation, &new) || old.as_ref().is_some_and(is_being_deleted) {
         return Ok(None);
     }
-    let target_ref = TargetRef::of(&new, field);
-    let is_unchanged = old.is_some_and(|old| !only_recommends(&old) && TargetRef::of(&old, field) == target_ref);
-    if is_unchanged {
+    let changes = changed_fields(evaluation, old.as_ref(), &new, fields);
+    if changes.is_empty() {
         return Ok(None);
     }
-    let (group, kind) = target_ref.group_and_kind();
-    let target = ObjectKey { group, kind, namespace: evaluation.namespace, name: &target_ref.name };
-    let Some((declared, source)) = evaluation.context.snapshot.get(target) else { return Ok(None) };
-    let path = Path::of(&["spec", field]);
-    if evaluation.is_permitted(&path) {
-        return Ok(Some(evaluation.verdict(Verdict::Unmanaged)));
+    for field in *fields {
+        let Some((declared, source)) = TargetRef::of(&new, field).declared(evaluation)? else { continue };
+        let permitted = |difference: &Difference| evaluation.is_permitted(&difference.path);
+        if changes.iter().all(permitted) {
+            return Ok(Some(evaluation.verdict(Verdict::Unmanaged)));
+        }
+        let mut findings: Vec<Finding> = Vec::new();
+        for difference in changes.into_iter().filter(|difference| !permitted(difference)) {
+            findings.push(evaluation.finding(difference, Some(declared.start()), Outcome::Deny));
+        }
+        let violation = Violation::TargetDeclared { target: declared.key().kubectl_name() };
+        let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
+        let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
+        return Ok(Some(drift.with_uncertainty(uncertainty).with_source(source)));
     }
-    let difference =
-        Difference { path, change: ChangeKind::Extra, new: Some(new["spec"][field].clone()), declared: None };
-    let finding = evaluation.finding(difference, Some(declared.start()), Outcome::Deny);
-    let violation = Violation::TargetDeclared { target: target.kubectl_name() };
-    let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
-    let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(vec![finding]);
-    Ok(Some(drift.with_uncertainty(uncertainty).with_source(source)))
+    Ok(None)
 }
 
-/// Whether a VerticalPodAutoscaler only recommends and changes nothing.
-fn only_recommends(object: &Value) -> bool {
-    object["spec"]["updatePolicy"]["updateMode"] == "Off"
+/// What the write changes of what the object does: where it is new, or did nothing
+/// before, where it points; else the fields of its `spec`, and what steers it by annotation.
+fn changed_fields(
+    evaluation: &Evaluation<'_, '_>,
+    old: Option<&Value>,
+    new: &Value,
+    target_fields: &[&str],
+) -> Vec<Difference> {
+    let extra = |path: Path, value: Option<&Value>| {
+        let change = if value.is_some() { ChangeKind::Extra } else { ChangeKind::RemovedExtra };
+        Difference { path, change, new: value.cloned(), declared: None }
+    };
+    let Some(old) = old.filter(|old| !only_recommends(evaluation, old)) else {
+        let pointing = target_fields.iter().filter(|field| !new["spec"][**field].is_null());
+        return pointing.map(|field| extra(Path::of(&["spec", field]), Some(&new["spec"][*field]))).collect();
+    };
+    let mut changes = Vec::new();
+    for (at, object) in [("/spec", &["spec"][..]), ("/metadata/annotations", &["metadata", "annotations"])] {
+        let fields = |value: &Value| value.pointer(at).and_then(Value::as_object).cloned().unwrap_or_default();
+        let (before, after) = (fields(old), fields(new));
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            let steers = at == "/spec" || name.starts_with(KEDA_ANNOTATIONS);
+            if steers && before.get(name) != after.get(name) {
+                changes.push(extra(Path::of(object).field(name), after.get(name)));
+            }
+        }
+    }
+    changes
+}
+
+/// Whether the object is a VerticalPodAutoscaler that only recommends and changes nothing.
+fn only_recommends(evaluation: &Evaluation<'_, '_>, object: &Value) -> bool {
+    evaluation.is_kind("autoscaling.k8s.io", "VerticalPodAutoscaler")
+        && object["spec"]["updatePolicy"]["updateMode"] == "Off"
 }

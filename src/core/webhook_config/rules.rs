@@ -21,7 +21,7 @@ type Sent = (&'static str, &'static str, &'static str, Operations);
 
 /// What is sent whatever Git declares: what may belong to a declared object, hold
 /// some, point a controller at one, or give somebody an exempt account's token.
-const ALWAYS_SENT: [Sent; 15] = [
+const ALWAYS_SENT: [Sent; 17] = [
     ("", "v1", "namespaces", &["DELETE"]),
     ("", "v1", "pods", &["DELETE", "UPDATE"]),
     ("", "v1", "pods/ephemeralcontainers", UPDATE),
@@ -33,8 +33,10 @@ const ALWAYS_SENT: [Sent; 15] = [
     ("apps", "v1", "replicasets/scale", UPDATE),
     ("argoproj.io", "v1alpha1", "rollouts", ALL_WRITES),
     ("autoscaling", "v2", "horizontalpodautoscalers", ALL_WRITES),
+    ("autoscaling.gke.io", "v1beta1", "multidimpodautoscalers", ALL_WRITES),
     ("autoscaling.k8s.io", "v1", "verticalpodautoscalers", ALL_WRITES),
     ("batch", "v1", "jobs", &["DELETE", "UPDATE"]),
+    ("datadoghq.com", "v1alpha1", "watermarkpodautoscalers", ALL_WRITES),
     ("flagger.app", "v1beta1", "canaries", ALL_WRITES),
     ("keda.sh", "v1alpha1", "scaledobjects", ALL_WRITES),
 ];

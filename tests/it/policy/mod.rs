@@ -1,5 +1,6 @@
 //! Verdicts and answers: writers that are never denied, attempts to bypass that are, modes, messages, break-glass.
 
+mod answers;
 mod break_glass;
 mod bypass;
 mod cases;
@@ -14,6 +15,7 @@ mod messages;
 mod modes;
 mod people;
 mod self_check;
+mod steering;
 mod strict_namespaces;
 mod uncertainty;
 mod versions;
