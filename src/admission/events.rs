@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::cluster::{EventRecord, InvolvedObject};
 use driftwall_core::admission::Write;
 use driftwall_core::decision::Decision;
-use driftwall_core::policy::{Assessment, Outcome, Verdict};
+use driftwall_core::policy::{Assessment, Outcome, Verdict, Violation};
 
 /// Logs one line per review. It names fields but never a value, which may be a secret.
 pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
@@ -50,8 +50,8 @@ fn field_paths(assessment: &Assessment<'_>) -> String {
     paths.join(", ")
 }
 
-/// The Event for a denial, or for drift that a `BreakGlass` allowed. A dry run
-/// changes nothing and gets none.
+/// The Event for a denial, for drift that a `BreakGlass` allowed, or where a tool
+/// was paused. A dry run changes nothing and gets none.
 pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Option<EventRecord> {
     if write.dry_run {
         return None;
@@ -64,7 +64,13 @@ pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision
             let what = if paths.is_empty() { write.operation.to_string() } else { paths };
             ("BreakGlassUsed", "Allow", format!("BreakGlass {break_glass} allowed {user} to drift from Git: {what}"))
         }
-        (None, None) => return None,
+        (None, None) => match assessment.violation {
+            Violation::PauseTool { tool } => {
+                let what = format!("{user} told {} to leave this alone: {}", tool.as_str(), field_paths(assessment));
+                ("Paused", "Allow", what)
+            }
+            _ => return None,
+        },
     };
     let resource = &write.resource;
     let api_version = match &*resource.group {

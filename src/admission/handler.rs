@@ -134,7 +134,7 @@ impl AdmissionHandler {
         if let Some(decision) =
             validate_break_glass(&write, Timestamp::now(), settings.max_break_glass_duration, policy)
         {
-            let actor = settings.actors.classify(&write.user, &write.namespace).class.as_str();
+            let actor = settings.actors.classify(&write.user, &write.resource).class.as_str();
             let response = response(&write.uid, Verdict::Unmanaged, actor, &decision);
             return Attempt { response, refresh_first: None };
         }

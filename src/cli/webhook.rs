@@ -13,7 +13,7 @@ use super::snapshot::load_snapshot;
 use crate::certs::Certificate;
 use crate::config::Config;
 use crate::serve::webhook_config::desired_webhook_config;
-use driftwall_core::webhook_config::{WebhookParameters, build};
+use driftwall_core::webhook_config::{WebhookParameters, Writers, build};
 
 #[derive(Args, Debug)]
 pub(super) struct Webhook {
@@ -69,10 +69,11 @@ impl Webhook {
             registration.url = url;
         }
         let strict_namespaces = config.policy.strict_namespaces();
+        let writers = Writers::of(&config.actors);
         let parameters = WebhookParameters {
             ca_bundle: Some(STANDARD.encode(ca_pem)),
             match_conditions: !no_conditions,
-            ..desired_webhook_config(&config.registration, config.break_glass, strict_namespaces, &namespace)
+            ..desired_webhook_config(&config.registration, config.break_glass, strict_namespaces, writers, &namespace)
         };
         let text = serde_json::to_string_pretty(&build(&snapshot, &parameters))?;
         // That the reader of the output went away (`| head`) is no error.

@@ -13,6 +13,7 @@ use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, Webh
 use crate::source::render::set_parallel;
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
 use driftwall_core::policy::{ClusterLookup, Mode};
+use driftwall_core::webhook_config::Writers;
 
 /// The admission handler, and what keeps its configuration current.
 pub(crate) struct ConfigReloader {
@@ -35,6 +36,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) events: bool,
     /// Namespaces in which every new object is to be reviewed; `None` if that may be any namespace.
     pub(crate) strict_namespaces: Option<Vec<String>>,
+    /// What of the rules for writers decides which writes are sent.
+    pub(crate) writers: Writers,
 }
 
 /// Settings that only a restart can change.
@@ -203,6 +206,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         tracing::warn!("Key git.refreshAfter has no effect: every denial is preceded by a sync");
     }
     let strict_namespaces = policy.strict_namespaces();
+    let writers = Writers::of(&actors);
     Partition {
         review: ReviewSettings {
             actors,
@@ -214,7 +218,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         sources,
         poll_interval,
         startup: StartupSettings { listen, admin, tls, cluster, drain, names: InstanceNames::of(&registration) },
-        cluster: ClusterSettings { registration, break_glass, events, strict_namespaces },
+        cluster: ClusterSettings { registration, break_glass, events, strict_namespaces, writers },
     }
 }
 

@@ -15,13 +15,14 @@ use crate::cluster::{
 use crate::config::{BreakGlassSettings, WebhookSettings};
 use crate::source::SnapshotStore;
 use crate::telemetry::Metrics;
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers};
 
 /// The webhook configuration that the settings ask for.
 pub(crate) fn desired_webhook_config(
     settings: &WebhookSettings,
     break_glass: BreakGlassSettings,
     strict_namespaces: Option<Vec<String>>,
+    writers: Writers,
     namespace: &str,
 ) -> WebhookParameters {
     let WebhookSettings { name, service, port, url, failure_policy, timeout_seconds, exclude_namespaces, .. } =
@@ -39,10 +40,12 @@ pub(crate) fn desired_webhook_config(
         },
         failure_policy: failure_policy.as_str(),
         timeout_seconds,
+        own_namespace: namespace.to_owned(),
         excluded_namespaces,
         strict_namespaces,
         break_glass: break_glass.enabled,
         match_conditions: false,
+        writers,
         plurals: Plurals::new(),
     }
 }
@@ -85,7 +88,8 @@ async fn publish_specs(
     let mut generation = store.generation();
     loop {
         let has_snapshot = *generation.borrow_and_update() > 0;
-        let ClusterSettings { registration, break_glass, strict_namespaces, .. } = settings.borrow_and_update().clone();
+        let ClusterSettings { registration, break_glass, strict_namespaces, writers, .. } =
+            settings.borrow_and_update().clone();
         let spec = if !registration.manage {
             DesiredWebhookConfig::Off
         } else if !has_snapshot {
@@ -93,7 +97,7 @@ async fn publish_specs(
         } else {
             DesiredWebhookConfig::Managed(Box::new(WebhookSpec {
                 snapshot: store.snapshot(),
-                parameters: desired_webhook_config(&registration, break_glass, strict_namespaces, &namespace),
+                parameters: desired_webhook_config(&registration, break_glass, strict_namespaces, writers, &namespace),
                 service: registration.service,
                 self_heal: registration.self_heal,
             }))

@@ -3,18 +3,21 @@
 //! claim and decides nothing.
 
 mod control_plane;
+mod gitops_tool;
 mod presets;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use globset::{GlobMatcher, GlobSet};
 
-use crate::admission::{Resource, User};
+use crate::admission::{CowStr, Resource, User};
 use crate::diff::{Path, PathError, Pattern};
 use crate::glob;
 
 pub use control_plane::{COMPONENTS, CONTROLLERS};
+pub use gitops_tool::GitopsTool;
 pub use presets::names as preset_names;
 
 /// The class of a writer.
@@ -40,12 +43,17 @@ pub struct Actor<'a> {
     /// The class.
     pub class: Class,
     grants: &'a [Grant],
+    /// Whether the writer passes on what people tell it: Argo CD's API server.
+    is_intermediary: bool,
+    /// Whether a preset names the writer.
+    is_preset: bool,
 }
 
 /// The rules by which writers are classified, those of the configuration first.
 #[derive(Debug, Default)]
 pub struct ActorRules {
     rules: Vec<ActorRule>,
+    tools: BTreeSet<GitopsTool>,
 }
 
 /// The users and groups of a class.
@@ -55,6 +63,7 @@ pub struct ActorRule {
     users: GlobSet,
     groups: GlobSet,
     grants: Vec<Grant>,
+    is_preset: bool,
 }
 
 /// Fields of some kinds that a controller may change.
@@ -133,6 +142,17 @@ impl Actor<'_> {
         self.class == Class::Person
     }
 
+    /// Whether the writer passes on what people tell it to, so that it is a person in
+    /// some fields of an object and a workload in the others.
+    pub(crate) fn is_intermediary(&self) -> bool {
+        self.is_intermediary
+    }
+
+    /// Whether a preset names the writer.
+    pub(crate) fn is_preset(&self) -> bool {
+        self.is_preset
+    }
+
     /// Whether a rule grants the writer this field.
     pub fn may_change(&self, group: &str, kind: &str, path: &Path) -> bool {
         self.grants.iter().any(|grant| {
@@ -149,36 +169,62 @@ impl ActorRules {
     /// The rules, of which the first match counts: those of the configuration, then the presets'.
     pub fn new(configured: Vec<ActorRule>, preset_names: &[String]) -> Result<Self, ActorError> {
         let mut rules = configured;
+        let mut tools = BTreeSet::new();
         for name in preset_names {
             rules.push(presets::rule(name)?);
+            tools.extend(presets::tool(name));
         }
-        Ok(Self { rules })
+        Ok(Self { rules, tools })
     }
 
-    /// Classifies the writer of an object in `namespace`.
-    pub fn classify(&self, user: &User<'_>, namespace: &str) -> Actor<'_> {
+    /// The GitOps tools whose presets are in use.
+    pub fn tools(&self) -> &BTreeSet<GitopsTool> {
+        &self.tools
+    }
+
+    /// Whether a service account may count as a person, by a configured rule.
+    pub fn may_make_accounts_persons(&self) -> bool {
+        self.rules.iter().any(|rule| rule.class == Class::Person)
+    }
+
+    /// Classifies a service account, by its name alone.
+    pub(crate) fn classify_account(&self, namespace: &str, name: &str) -> Actor<'_> {
+        let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
+        let user = User {
+            name: format!("system:serviceaccount:{namespace}:{name}").into(),
+            groups: groups.into_iter().map(|group| CowStr(group.to_owned().into())).collect(),
+        };
+        self.classify(&user, &Resource::default())
+    }
+
+    /// Classifies the writer of a resource.
+    pub fn classify(&self, user: &User<'_>, resource: &Resource<'_>) -> Actor<'_> {
+        let of_class = |class| Actor { class, grants: &[], is_intermediary: false, is_preset: false };
         let account = user.service_account();
         if account.is_none() && user.name.starts_with("system:serviceaccount:") {
             // The name of a service account without its groups is only claimed.
-            return Actor { class: Class::Person, grants: &[] };
+            return of_class(Class::Person);
         }
         if let Some(rule) = self.rules.iter().find(|rule| rule.matches(user)) {
-            return Actor { class: rule.class, grants: &rule.grants };
+            return Actor { grants: &rule.grants, is_preset: rule.is_preset, ..of_class(rule.class) };
         }
         let class = match account {
             Some(("kube-system", "horizontal-pod-autoscaler")) => Class::Autoscaler,
             Some(("kube-system", name)) if CONTROLLERS.contains(&name) => Class::ControlPlane,
-            // Argo CD's server writes on behalf of the person at its user interface;
-            // only to Applications, in its own namespace, does it write for itself.
-            Some((own_namespace, name)) if name.ends_with("argocd-server") && own_namespace != namespace => {
-                Class::Person
+            // What is deployed, Argo CD's server writes for the person at its web page or
+            // command; its own Secrets and ConfigMaps, for itself.
+            Some((_, name))
+                if gitops_tool::is_argocd_server(name)
+                    && gitops_tool::is_argocd_resource(&resource.group, &resource.plural) =>
+            {
+                return Actor { is_intermediary: true, ..of_class(Class::Person) };
             }
             Some(_) => Class::Workload,
             None if control_plane::is_component(user) => Class::ControlPlane,
             None if is_machine(&user.name) => Class::Workload,
             None => Class::Person,
         };
-        Actor { class, grants: &[] }
+        of_class(class)
     }
 }
 
@@ -205,7 +251,7 @@ impl ActorRule {
         groups: &[impl AsRef<str>],
         grants: Vec<Grant>,
     ) -> Result<Self, ActorError> {
-        Ok(Self { class, users: glob::set(users)?, groups: glob::set(groups)?, grants })
+        Ok(Self { class, users: glob::set(users)?, groups: glob::set(groups)?, grants, is_preset: false })
     }
 
     fn matches(&self, user: &User<'_>) -> bool {
@@ -227,7 +273,6 @@ impl Grant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::CowStr;
 
     fn user<'a>(name: &'a str, groups: &[&'a str]) -> User<'a> {
         User { name: name.into(), groups: groups.iter().map(|group| CowStr((*group).into())).collect() }
@@ -254,8 +299,8 @@ mod tests {
             (account("kube-system", "generic-garbage-collector"), Class::ControlPlane),
             (account("kube-system", "tiller"), Class::Workload),
             (account("prod", "deployment-controller"), Class::Workload),
-            (account("argocd", "argocd-server"), Class::Person),
-            (account("prod", "argocd-server"), Class::Workload),
+            (account("argocd", "argocd-server"), Class::Workload),
+            (account("kube-system", "argocd-manager"), Class::Gitops),
             (
                 user("system:serviceaccount:argocd:argocd-application-controller", &["system:authenticated"]),
                 Class::Person,
@@ -279,14 +324,78 @@ mod tests {
             (user("alice", &["system:nodes"]), Class::Person),
             (user("", &[]), Class::Person),
         ] {
-            assert_eq!(actors.classify(&who, "prod").class, expected, "{}", who.name);
+            assert_eq!(actors.classify(&who, &Resource::default()).class, expected, "{}", who.name);
         }
         let without = ActorRules::default();
         let argocd = account("argocd", "argocd-application-controller");
         assert_eq!(
-            without.classify(&argocd, "prod").class,
+            without.classify(&argocd, &Resource::default()).class,
             Class::Workload,
             "without a preset the name is not trusted"
+        );
+    }
+
+    #[test]
+    fn argocds_server_is_a_person_where_people_say_what_is_deployed() {
+        let actors = ActorRules::new(Vec::new(), &["argocd".to_owned()]).unwrap();
+        let resource = |group: &'static str, plural: &'static str| Resource {
+            group: group.into(),
+            plural: plural.into(),
+            ..Resource::default()
+        };
+        for (who, resource, expected) in [
+            (account("argocd", "argocd-server"), resource("argoproj.io", "applications"), Class::Person),
+            (account("argocd", "argocd-server"), resource("argoproj.io", "applicationsets"), Class::Person),
+            (account("argocd", "argocd-server"), resource("argoproj.io", "appprojects"), Class::Person),
+            (
+                account("openshift-gitops", "openshift-gitops-argocd-server"),
+                resource("argoproj.io", "applications"),
+                Class::Person,
+            ),
+            (account("argocd", "argocd-server"), resource("argoproj.io", "rollouts"), Class::Workload),
+            (account("argocd", "argocd-server"), resource("", "secrets"), Class::Workload),
+            (account("argocd", "argocd-server"), resource("apps", "deployments"), Class::Workload),
+            (account("argocd", "argocd-image-updater"), resource("argoproj.io", "applications"), Class::Workload),
+            (
+                account("argocd", "argocd-application-controller"),
+                resource("argoproj.io", "applications"),
+                Class::Gitops,
+            ),
+            (account("kube-system", "argocd-manager"), resource("argoproj.io", "applications"), Class::Gitops),
+        ] {
+            let actor = actors.classify(&who, &resource);
+            assert_eq!(actor.class, expected, "{} {}", who.name, resource.plural);
+            assert_eq!(actor.is_intermediary(), expected == Class::Person);
+        }
+    }
+
+    #[test]
+    fn a_tools_own_controllers_are_known_wherever_it_is_installed() {
+        let elsewhere = [
+            "system:serviceaccount:gitops:kustomize-controller",
+            "system:serviceaccount:cd:eu-argocd-application-controller",
+        ];
+        let rule = ActorRule::new(Class::Gitops, &elsewhere, &[""; 0], Vec::new()).unwrap();
+        let actors = ActorRules::new(vec![rule], &["argocd".to_owned(), "flux".to_owned()]).unwrap();
+        for (tool, namespace, name, expected) in [
+            (GitopsTool::Flux, "flux-system", "source-controller", true),
+            (GitopsTool::Flux, "flux-system", "kustomize-controller", true),
+            (GitopsTool::Flux, "gitops", "source-controller", true),
+            (GitopsTool::Flux, "prod", "source-controller", false),
+            (GitopsTool::Flux, "flux-system", "default", false),
+            (GitopsTool::ArgoCd, "argocd", "argocd-server", true),
+            (GitopsTool::ArgoCd, "argocd", "argocd-notifications-controller", true),
+            (GitopsTool::ArgoCd, "openshift-gitops", "openshift-gitops-argocd-server", true),
+            (GitopsTool::ArgoCd, "cd", "eu-argocd-server", true),
+            (GitopsTool::ArgoCd, "cd", "us-argocd-server", false),
+            (GitopsTool::ArgoCd, "argocd", "argocd-image-updater", false),
+            (GitopsTool::ArgoCd, "prod", "argocd-server", false),
+        ] {
+            assert_eq!(tool.has_controller(&account(namespace, name), &actors), expected, "{namespace}/{name}");
+        }
+        assert!(
+            !GitopsTool::Flux
+                .has_controller(&user("system:serviceaccount:flux-system:source-controller", &[]), &actors)
         );
     }
 
@@ -299,14 +408,14 @@ mod tests {
         ];
         let actors = ActorRules::new(rules, &[]).unwrap();
         let tuner = account("ops", "tuner");
-        let actor = actors.classify(&tuner, "prod");
+        let actor = actors.classify(&tuner, &Resource::default());
         let path = |text: &str| text.parse::<Path>().unwrap();
         let cpu = path("spec.template.spec.containers[name=\"a\"].resources.limits.cpu");
         assert_eq!(actor.class, Class::Controller);
         assert!(actor.may_change("apps", "Deployment", &cpu));
         assert!(!actor.may_change("apps", "StatefulSet", &cpu));
         assert!(!actor.may_change("apps", "Deployment", &path("spec.replicas")));
-        assert_eq!(actors.classify(&user("bot", &["deploy-bots"]), "prod").class, Class::Gitops);
+        assert_eq!(actors.classify(&user("bot", &["deploy-bots"]), &Resource::default()).class, Class::Gitops);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! None applies unless the configuration names it: where a tool is not installed,
 //! anyone who may create service accounts can take its name.
 
-use super::{ActorError, ActorRule, Class, Grant};
+use super::{ActorError, ActorRule, Class, GitopsTool, Grant};
 
 struct Preset {
     name: &'static str,
@@ -39,6 +39,9 @@ const PRESETS: &[Preset] = &[
         users: &[
             "system:serviceaccount:argocd:argocd-application-controller",
             "system:serviceaccount:argocd:argocd-applicationset-controller",
+            // On a remote cluster, for syncs and for clicks in the web page alike.
+            "system:serviceaccount:kube-system:argocd-manager",
+            "system:serviceaccount:openshift-gitops:openshift-gitops-applicationset-controller",
             "system:serviceaccount:openshift-gitops:openshift-gitops-argocd-application-controller",
         ],
         fields: &[],
@@ -114,5 +117,15 @@ pub(super) fn rule(name: &str) -> Result<ActorRule, ActorError> {
     let preset =
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| ActorError::Preset(name.to_owned()))?;
     let grants = preset.fields.iter().map(|(group, kind, paths)| Grant::new(group, kind, paths));
-    ActorRule::new(preset.class, preset.users, &[""; 0], grants.collect::<Result<_, _>>()?)
+    let rule = ActorRule::new(preset.class, preset.users, &[""; 0], grants.collect::<Result<_, _>>()?)?;
+    Ok(ActorRule { is_preset: true, ..rule })
+}
+
+/// The GitOps tool that a preset is for, where it is for one.
+pub(super) fn tool(name: &str) -> Option<GitopsTool> {
+    match name {
+        "argocd" => Some(GitopsTool::ArgoCd),
+        "flux" => Some(GitopsTool::Flux),
+        _ => None,
+    }
 }

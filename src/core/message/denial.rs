@@ -52,7 +52,10 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         Violation::ChangeDeclared
         | Violation::ChangeDefinition { .. }
         | Violation::ChangeDerived { .. }
-        | Violation::OtherVersion { .. } => {
+        | Violation::OtherVersion { .. }
+        | Violation::PauseTool { .. }
+        | Violation::Rollback
+        | Violation::UnknownRevision => {
             format!("Change it in Git{at}. This object was not changed.")
         }
         Violation::CreateDiffers => format!("Change it in Git{at}. Nothing was created."),
@@ -60,7 +63,21 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         Violation::DeleteDeclared(_) | Violation::EvictDeclared(_) => {
             format!("Remove it in Git{at}. Nothing was deleted.")
         }
+        Violation::ChangeToolStatus { tool } => {
+            format!("Leave it to {}. This object was not changed.", tool.as_str())
+        }
+        Violation::DeleteToolKind { .. } => "Uninstall the tool by what installed it. Nothing was deleted.".into(),
         Violation::ExemptToken { .. } => "Change in Git what you need it for. Nothing was issued.".into(),
+        Violation::ForeignOperation => {
+            "Change in Git what it should deploy, then sync it. This object was not changed.".into()
+        }
+        Violation::RunAsExempt { .. } if write.operation == Operation::Create => {
+            "Declare it in Git, or let it run as an account of its own. Nothing was created.".into()
+        }
+        Violation::RunAsExempt { .. } => {
+            "Declare it in Git, or let it run as an account of its own. This object was not changed.".into()
+        }
+        Violation::SteerTool { .. } => "Declare it in Git. Nothing was changed.".into(),
         Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Violation::TargetDeclared { .. } if write.operation == Operation::Create => {
             format!("Declare it in Git{at}. Nothing was created.")
@@ -81,7 +98,9 @@ fn source_reference(source: &Source, assessment: &Assessment<'_>) -> String {
 
 /// The break-glass command, where it would help and can be pasted into a shell.
 fn break_glass_hint(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_namespace: &str) -> Option<String> {
-    if matches!(assessment.violation, Violation::ExemptToken { .. }) || assessment.name.is_empty() {
+    if matches!(assessment.violation, Violation::ExemptToken { .. } | Violation::RunAsExempt { .. })
+        || assessment.name.is_empty()
+    {
         return None;
     }
     let kind = kind_name(write, assessment);

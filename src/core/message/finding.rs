@@ -25,8 +25,14 @@ pub(super) fn describe(finding: &Finding, violation: &Violation, limit: usize) -
             Violation::CascadingDelete { .. }
             | Violation::ChangeDefinition { .. }
             | Violation::ChangeDerived { .. }
+            | Violation::ChangeToolStatus { .. }
+            | Violation::ForeignOperation
             | Violation::OtherVersion { .. }
-            | Violation::TargetDeclared { .. } => new(),
+            | Violation::Rollback
+            | Violation::RunAsExempt { .. }
+            | Violation::SteerTool { .. }
+            | Violation::TargetDeclared { .. }
+            | Violation::UnknownRevision => new(),
             _ => format!("{}, Git has none", new()),
         },
         ChangeKind::RemovedDeclared => match violation {

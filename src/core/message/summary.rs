@@ -1,7 +1,7 @@
 //! The first line of a denial or warning: what is wrong, up to the fields.
 
 use crate::actor::Class;
-use crate::admission::Write;
+use crate::admission::{Operation, Write};
 use crate::desired::ObjectKey;
 use crate::policy::{Assessment, Violation};
 
@@ -46,6 +46,33 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
             let exempt_as = exempt_class(*class);
             format!("{account} is exempt as {exempt_as}: with its token, writes would bypass Git.")
         }
+        Violation::ChangeToolStatus { tool } => {
+            let tool = tool.as_str();
+            format!("{object} has a status that only {tool} itself may write, and this write would change it:")
+        }
+        Violation::DeleteToolKind { tool } => {
+            let tool = tool.as_str();
+            format!("{object} defines what {tool} deploys, and this write would delete all of it.")
+        }
+        Violation::ForeignOperation => {
+            format!("{object} would be synced to something else than it says:")
+        }
+        Violation::PauseTool { tool } => {
+            format!("{object} would be paused: {} would leave alone what it deploys:", tool.as_str())
+        }
+        Violation::Rollback => format!("{object} would be rolled back to what it said before:"),
+        Violation::RunAsExempt { account, class } => {
+            let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
+            let exempt_as = exempt_class(*class);
+            format!("{object} would run as {account}, which is exempt as {exempt_as}: writes would bypass Git:")
+        }
+        Violation::SteerTool { tool } => {
+            let (tool, done) = (tool.as_str(), past_of(write.operation));
+            format!("{object} is not declared in Git and tells {tool} what to deploy; it is {done} by hand.")
+        }
+        Violation::UnknownRevision => {
+            format!("{object} would be synced to a commit that driftwall does not know:")
+        }
         Violation::NotEvaluated(reason) => format!("{object} could not be compared with Git: {reason}"),
         Violation::OtherVersion { declared } => {
             let sent = &write.resource.version;
@@ -56,6 +83,15 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::TargetDeclared { target } => {
             format!("{object} is not declared in Git, and would control {target}, which is:")
         }
+    }
+}
+
+/// What a write does, in the past tense.
+fn past_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "created",
+        Operation::Delete => "deleted",
+        Operation::Connect | Operation::Update => "changed",
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::EvaluationError;
 use super::settings::Outcome;
-use crate::actor::Class;
+use crate::actor::{Class, GitopsTool};
 use crate::desired::{Source, SourceLocation, Uncertainty};
 use crate::diff::{ChangeKind, Path};
 
@@ -39,6 +39,8 @@ pub struct Assessment<'a> {
     pub violation: Violation,
     /// The fields that drift.
     pub findings: Vec<Finding>,
+    /// The strictest answer that the drift may get, whatever its fields may get.
+    pub limit: Outcome,
     /// The source that declares what the write drifts from.
     pub source: Option<&'a Source>,
     /// Why what Git declares here is not certain; then the write is warned about at most.
@@ -75,6 +77,16 @@ pub enum Violation {
     CreateDiffers,
     /// It creates an object that Git does not declare, where only declared ones are wanted.
     CreateUndeclared,
+    /// It changes the status of an object of a GitOps tool, which is the tool's alone.
+    ChangeToolStatus {
+        /// The tool.
+        tool: GitopsTool,
+    },
+    /// It deletes the definition of a kind by which a GitOps tool is told what to deploy.
+    DeleteToolKind {
+        /// The tool.
+        tool: GitopsTool,
+    },
     /// It deletes a declared object, which Git declares here.
     DeleteDeclared(SourceLocation),
     /// It evicts a declared Pod, which Git declares here.
@@ -86,6 +98,8 @@ pub enum Violation {
         /// The class in which it is exempt.
         class: Class,
     },
+    /// It asks Argo CD to deploy something else than its Application says.
+    ForeignOperation,
     /// It could not be evaluated, and why.
     NotEvaluated(String),
     /// It changes a declared object in another version than Git's, and the two cannot be compared.
@@ -93,11 +107,32 @@ pub enum Violation {
         /// Git's group and version, as in `apiVersion`.
         declared: String,
     },
+    /// It tells a GitOps tool to leave an application alone.
+    PauseTool {
+        /// The tool.
+        tool: GitopsTool,
+    },
+    /// It asks Argo CD to deploy again what an Application said before.
+    Rollback,
+    /// It lets something run as a service account that is exempt.
+    RunAsExempt {
+        /// The service account.
+        account: String,
+        /// The class in which it is exempt.
+        class: Class,
+    },
+    /// It tells a GitOps tool what to deploy, by an object that Git does not declare.
+    SteerTool {
+        /// The tool.
+        tool: GitopsTool,
+    },
     /// It points a controller, such as an autoscaler, at a declared object.
     TargetDeclared {
         /// The declared object, as kubectl would name it.
         target: String,
     },
+    /// It asks Argo CD to deploy a commit of which nobody knows whether it is the newest.
+    UnknownRevision,
 }
 
 /// One field that a write moves away from Git.
@@ -146,6 +181,7 @@ impl<'a> Assessment<'a> {
             class,
             violation: Violation::default(),
             findings: Vec::new(),
+            limit: Outcome::Deny,
             source: None,
             uncertainty: None,
             kind: String::new(),
@@ -164,6 +200,11 @@ impl<'a> Assessment<'a> {
 
     pub(super) fn with_findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
+        self
+    }
+
+    pub(super) fn with_limit(mut self, limit: Outcome) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -200,10 +241,11 @@ impl<'a> Assessment<'a> {
     /// or what the write deserves where the drift is not about fields.
     pub(crate) fn max_outcome(&self) -> Outcome {
         let of_fields = self.findings.iter().map(|finding| finding.max_outcome).max();
-        of_fields.unwrap_or(match self.violation {
+        let deserved = of_fields.unwrap_or(match self.violation {
             // A drain evicts whatever runs on a node, so it must not be stopped.
             Violation::EvictDeclared(_) => Outcome::Warn,
             _ => Outcome::Deny,
-        })
+        });
+        deserved.min(self.limit)
     }
 }

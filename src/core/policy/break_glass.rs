@@ -175,7 +175,9 @@ impl BreakGlasses {
     /// The `BreakGlass` that allows, at `now`, what a write was found to be.
     pub fn covering(&self, write: &Write<'_>, assessment: &Assessment<'_>, now: Timestamp) -> Option<&BreakGlass> {
         // A token outlasts every BreakGlass: whoever got one would be exempt for as long as it is valid.
-        if !assessment.is_reportable() || matches!(assessment.violation, Violation::ExemptToken { .. }) {
+        if !assessment.is_reportable()
+            || matches!(assessment.violation, Violation::ExemptToken { .. } | Violation::RunAsExempt { .. })
+        {
             return None;
         }
         let namespace = break_glass_namespace(write, &assessment.kind, &self.driftwall_namespace);

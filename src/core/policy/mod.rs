@@ -2,6 +2,7 @@
 //! declares, field by field.
 
 mod assessment;
+mod borrowed_identity;
 mod break_glass;
 mod cascade;
 mod declared;
@@ -11,9 +12,9 @@ mod drift;
 mod error;
 mod evaluation;
 mod eviction;
-mod exempt_token;
 mod extras;
 mod finalizers;
+mod gitops_tools;
 mod lookup;
 mod metadata;
 mod object_diff;
@@ -57,12 +58,12 @@ fn is_runtime(write: &Write<'_>) -> bool {
 /// Evaluates one write. Objects are parsed only where the writer's identity, and
 /// whether Git declares the object, have not settled the verdict.
 pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assessment<'a> {
-    let actor = context.actors.classify(&write.user, &write.namespace);
+    let actor = context.actors.classify(&write.user, &write.resource);
     if actor.is_exempt(&write.resource) {
         return Assessment::new(Verdict::Exempt, actor.class);
     }
     if is_runtime(write) {
-        if let Some(assessment) = exempt_token::evaluate_token_request(write, actor, context) {
+        if let Some(assessment) = borrowed_identity::evaluate_token_request(write, actor, context) {
             return assessment.with_object("ServiceAccount".to_owned(), write.name.to_string());
         }
         return match eviction::evaluate_eviction(write, actor, context) {
@@ -85,5 +86,9 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
         },
         None => evaluate_undeclared(&evaluation).unwrap_or_else(|error| Assessment::error(actor.class, &error)),
     };
+    let source = assessment.source;
+    let assessment = gitops_tools::refine(&evaluation, assessment)
+        .and_then(|assessment| borrowed_identity::refine(&evaluation, assessment))
+        .unwrap_or_else(|error| Assessment { source, ..Assessment::error(actor.class, &error) });
     if assessment.is_reportable() { assessment.with_object(evaluation.kind, evaluation.name) } else { assessment }
 }

@@ -46,7 +46,7 @@ pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationCont
     if class != Class::Gitops || !is_whole_object || write.dry_run {
         return false;
     }
-    let actor = context.actors.classify(&write.user, &write.namespace);
+    let actor = context.actors.classify(&write.user, &write.resource);
     match Evaluation::new(write, actor, context) {
         Ok(evaluation) => context.snapshot.get(evaluation.key()).is_some(),
         Err(_) => false,
@@ -56,7 +56,7 @@ pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationCont
 /// Compares a GitOps tool's write with the snapshot: a CREATE whole, an UPDATE in
 /// the fields that it changes. A write that cannot be compared says nothing.
 pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfCheck {
-    let actor = context.actors.classify(&write.user, &write.namespace);
+    let actor = context.actors.classify(&write.user, &write.resource);
     let Ok(evaluation) = Evaluation::new(write, actor, context) else { return SelfCheck::default() };
     let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return SelfCheck::default() };
     let Ok(Some(new)) = parse_object("object", write.object) else { return SelfCheck::default() };

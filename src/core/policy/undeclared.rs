@@ -1,13 +1,11 @@
 //! A write to an object that Git does not declare. It may belong to a declared
-//! object, hold some, point a controller at one, or ask for an exempt account's
-//! token.
+//! object, hold some, or point a controller at one.
 
 use super::assessment::{Assessment, Verdict, Violation};
 use super::cascade::{self, holds_objects};
 use super::derived::evaluate_derived;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
-use super::exempt_token::evaluate_token_secret;
 use super::metadata::metadata_of;
 use super::owners::declared_owner;
 use super::settings::Outcome;
@@ -23,9 +21,6 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
     let write = evaluation.write;
     let is_person = evaluation.actor.is_person();
     if write.resource.subresource.is_empty() {
-        if let Some(assessment) = evaluate_token_secret(evaluation)? {
-            return Ok(assessment);
-        }
         if write.operation == Operation::Delete && holds_objects(evaluation) {
             return cascade::evaluate_deletion(evaluation);
         }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::live_state::FAILURE_POLICY_ANNOTATION;
 use super::match_conditions;
 use super::parameters::{Endpoint, WebhookParameters};
+use super::people;
 use super::rules::SentWrites;
 use crate::desired::Snapshot;
 
@@ -13,11 +14,13 @@ pub const WRITES_WEBHOOK: &str = "writes.driftwall.io";
 const STRICT_WEBHOOK: &str = "strict.driftwall.io";
 const BREAK_GLASS_WEBHOOK: &str = "break-glass.driftwall.io";
 const TOKENS_WEBHOOK: &str = "tokens.driftwall.io";
+const IDENTITIES_WEBHOOK: &str = "identities.driftwall.io";
+const TOOLS_WEBHOOK: &str = "tools.driftwall.io";
 const UNDECLARED_WEBHOOK: &str = "undeclared.driftwall.io";
 
-/// The failure policy of some webhooks, whatever is configured: of that for break-glass, because in
-/// an emergency driftwall itself may be what is down; of that for undeclared objects, because most of
-/// what it is called for does not concern Git.
+/// The failure policy of some webhooks, whatever is configured: of the one for break-glass, because in
+/// an emergency driftwall itself may be what is down; of the others, because most of what they are
+/// called for does not concern Git.
 const FAIL_OPEN: &str = "Ignore";
 
 /// The `ValidatingWebhookConfiguration` for what the snapshot declares, in the
@@ -30,6 +33,7 @@ pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
     }
     if parameters.match_conditions {
         webhooks.push(tokens_webhook(parameters));
+        webhooks.extend(people_webhooks(snapshot, parameters));
         webhooks.push(undeclared_webhook(snapshot, parameters));
     }
     let mut labels = Map::new();
@@ -115,10 +119,32 @@ fn break_glass_webhook(parameters: &WebhookParameters) -> Value {
     webhook
 }
 
+/// What people do without touching what Git declares. To let something run as an
+/// exempt account is possible in the control plane's namespace too, so only
+/// driftwall's own is left out there, and the webhook never blocks a cluster.
+fn people_webhooks(snapshot: &Snapshot, parameters: &WebhookParameters) -> Vec<Value> {
+    let sent = sent_writes(snapshot, parameters).rules();
+    let build = |name, namespaces: Value, selection: people::Selection| {
+        let people::Selection { rules, conditions } = selection;
+        let mut webhook = webhook(parameters, name, &json!({"matchExpressions": [namespaces]}), &rules);
+        webhook["failurePolicy"] = FAIL_OPEN.into();
+        if let Value::Array(all) = &mut webhook["matchConditions"] {
+            all.extend(conditions);
+        }
+        webhook
+    };
+    let identities = people::borrowed_identities(parameters, &sent);
+    let mut webhooks = vec![build(IDENTITIES_WEBHOOK, not_own(parameters), identities)];
+    if !parameters.writers.tools.is_empty() {
+        webhooks.push(build(TOOLS_WEBHOOK, not_excluded(parameters), people::gitops_tools(parameters, &sent)));
+    }
+    webhooks
+}
+
 /// Secrets that are filled with a service account's token. All others stay out
 /// by a match condition: they are many, and none of them matters here.
 fn tokens_webhook(parameters: &WebhookParameters) -> Value {
-    let namespaces = json!({"matchExpressions": [not_excluded(parameters)]});
+    let namespaces = json!({"matchExpressions": [not_own(parameters)]});
     let rule = json!({
         "apiGroups": [""],
         "apiVersions": ["v1"],
@@ -127,10 +153,15 @@ fn tokens_webhook(parameters: &WebhookParameters) -> Value {
         "scope": "*",
     });
     let mut webhook = webhook(parameters, TOKENS_WEBHOOK, &namespaces, &[rule]);
+    webhook["failurePolicy"] = FAIL_OPEN.into();
     if let Value::Array(conditions) = &mut webhook["matchConditions"] {
         conditions.push(match_conditions::is_token_secret());
     }
     webhook
+}
+
+fn not_own(parameters: &WebhookParameters) -> Value {
+    namespace_requirement("NotIn", std::slice::from_ref(&parameters.own_namespace))
 }
 
 fn not_excluded(parameters: &WebhookParameters) -> Value {

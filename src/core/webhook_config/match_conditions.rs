@@ -83,6 +83,6 @@ pub(super) fn not_exempt(name: &str) -> Vec<Value> {
     ]
 }
 
-fn none_of(name: &str, expression: &str) -> Value {
+pub(super) fn none_of(name: &str, expression: &str) -> Value {
     json!({"name": name, "expression": format!("!({expression})")})
 }

@@ -6,6 +6,7 @@ mod build;
 mod live_state;
 mod match_conditions;
 mod parameters;
+mod people;
 mod rules;
 
 pub use build::{WRITES_WEBHOOK, build};
@@ -13,5 +14,5 @@ pub use live_state::{
     APPLIED_ANNOTATION, FAILURE_POLICY_ANNOTATION, LiveState, applied_hash, live_state, preserve_failure_policies,
     preserve_rules,
 };
-pub use parameters::{Endpoint, Plurals, WebhookParameters};
+pub use parameters::{Endpoint, Plurals, WebhookParameters, Writers};
 pub use rules::{kinds_in_several_versions, kinds_never_sent};

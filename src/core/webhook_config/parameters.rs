@@ -1,6 +1,8 @@
 //! What the webhook configuration is built from, in addition to the snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::actor::{ActorRules, GitopsTool};
 
 /// What the webhook configuration is built from, in addition to the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +19,10 @@ pub struct WebhookParameters {
     pub failure_policy: &'static str,
     /// How long the API server waits for an answer.
     pub timeout_seconds: u8,
-    /// Namespaces whose writes are never sent: driftwall's own, and the control plane's.
+    /// driftwall's own namespace.
+    pub own_namespace: String,
+    /// Namespaces whose writes are not sent, but for those by which a person lets
+    /// something run as an exempt account: driftwall's own, and the control plane's.
     pub excluded_namespaces: Vec<String>,
     /// Namespaces in which the creation of any object that Git does not declare is
     /// sent; `None` where it may be any namespace.
@@ -26,9 +31,27 @@ pub struct WebhookParameters {
     pub break_glass: bool,
     /// Whether the API server knows `matchConditions`; an older one drops them in silence.
     pub match_conditions: bool,
+    /// What of the rules for writers decides which writes are sent.
+    pub writers: Writers,
     /// The plurals of the kinds that Git declares and does not define. For a kind
     /// that is not here, all resources of its group and version are sent.
     pub plurals: Plurals,
+}
+
+/// What of the rules for writers decides which writes are sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writers {
+    /// The GitOps tools in use.
+    pub tools: BTreeSet<GitopsTool>,
+    /// Whether service accounts may count as persons.
+    pub may_be_accounts: bool,
+}
+
+impl Writers {
+    /// What these rules say.
+    pub fn of(actors: &ActorRules) -> Self {
+        Self { tools: actors.tools().clone(), may_be_accounts: actors.may_make_accounts_persons() }
+    }
 }
 
 /// Plurals, by group and kind.

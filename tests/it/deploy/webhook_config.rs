@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use driftwall::config::{CertificateSettings, FailurePolicy};
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, build};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers, build};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 
@@ -25,10 +25,12 @@ fn registered(name: &str) -> serde_json::Value {
         endpoint: Endpoint::Url("https://localhost".into()),
         failure_policy: "Ignore",
         timeout_seconds: 5,
+        own_namespace: "wall".into(),
         excluded_namespaces: Vec::new(),
         strict_namespaces: Some(Vec::new()),
         break_glass: false,
         match_conditions: true,
+        writers: Writers::default(),
         plurals: Plurals::new(),
     };
     build(&Snapshot::default(), &settings)["webhooks"][0].take()

@@ -61,15 +61,6 @@ fn a_user_name_without_its_groups_gives_no_exemption() {
         case("KEDA's name in another namespace", scale(3, 0).by("prod/keda-operator"), "drift").preset("keda"),
         case("Argo CD's server outside its namespace", changed().by("argocd/argocd-server"), "drift"),
         case(
-            "it adds something there",
-            {
-                review_of("deployments", "python-app-prod")
-                    .by("argocd/argocd-server")
-                    .with_object(|new| set_at(new, "/spec/template/spec/hostNetwork", true.into()))
-            },
-            "drift",
-        ),
-        case(
             "it moves an Application of Git",
             {
                 review_of_declared("applications", "Application")
@@ -176,12 +167,6 @@ fn a_person_may_not_do_what_controllers_may() {
                 review_of_declared("validatingwebhookconfigurations", "ValidatingWebhookConfiguration")
                     .with_object(|new| set_at(new, "/webhooks/0/clientConfig/caBundle", "LS0tCg==".into()))
             },
-            "drift",
-        ),
-        case(
-            "a person suspends a Kustomization",
-            review_of_declared("kustomizations", "Kustomization")
-                .with_object(|new| set_at(new, "/spec/suspend", true.into())),
             "drift",
         ),
         case(

@@ -1,6 +1,7 @@
 //! Verdicts and answers: writers that are never denied, attempts to bypass that are, modes, messages, break-glass.
 
 mod answers;
+mod borrowed_identity;
 mod break_glass;
 mod bypass;
 mod cases;
@@ -8,6 +9,7 @@ mod controllers;
 mod doors;
 mod exempt_token;
 mod fast_path;
+mod gitops_tools;
 mod holders;
 mod jobs_and_pods;
 mod made_by_operators;

@@ -45,7 +45,7 @@ fn checked(Review(review): &Review, disputed: Vec<DisputedField>) -> (bool, Self
     let context = EvaluationContext { snapshot: &snapshot, actors: &actors, policy: &policy, cluster: &NoCluster };
     let body = serde_json::to_vec(review).unwrap();
     let write = decode(&body).unwrap();
-    let class = actors.classify(&write.user, &write.namespace).class;
+    let class = actors.classify(&write.user, &write.resource).class;
     (needs_self_check(&write, class, context), self_check(&write, context))
 }
 

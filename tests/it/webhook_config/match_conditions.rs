@@ -1,14 +1,14 @@
 //! The `matchConditions` of the webhook configuration, evaluated: whoever they leave out is exempt by identity, in
 //! every review that a real API server sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::{Context, Program, Value as Cel};
-use driftwall_core::actor::ActorRules;
+use driftwall_core::actor::{ActorRules, GitopsTool};
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, build};
+use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers, build};
 use serde_json::{Value, json};
 
 /// The conditions, by name.
@@ -35,10 +35,12 @@ fn made_from(snapshot: &Snapshot) -> Value {
         endpoint: Endpoint::Url("https://localhost".into()),
         failure_policy: "Fail",
         timeout_seconds: 5,
+        own_namespace: "driftwall".into(),
         excluded_namespaces: vec!["driftwall".into(), "kube-system".into()],
         strict_namespaces: None,
         break_glass: true,
         match_conditions: true,
+        writers: Writers { tools: BTreeSet::from([GitopsTool::ArgoCd, GitopsTool::Flux]), ..Writers::default() },
         plurals: Plurals::new(),
     };
     build(snapshot, &settings)
@@ -67,6 +69,69 @@ fn only_secrets_that_would_receive_a_token_are_reviewed() {
         let mut context = Context::default();
         context.add_variable("object", &object).unwrap();
         assert_eq!(condition.execute(&context).unwrap(), Cel::Bool(expected), "{object}");
+    }
+}
+
+/// The conditions of a webhook.
+fn conditions_of(webhook: &str) -> Vec<(String, Program)> {
+    let made = made();
+    let found = made["webhooks"].as_array().unwrap().iter().find(|made| made["name"] == webhook).unwrap();
+    let all = found["matchConditions"].as_array().unwrap();
+    all.iter().map(|one| (one["name"].as_str().unwrap().to_owned(), compiled(one))).collect()
+}
+
+#[test]
+fn borrowed_identities_are_reviewed_for_people_and_once() {
+    let conditions = conditions_of("identities.driftwall.io");
+    let account = |namespace: &str, name: &str| {
+        let groups = json!(["system:serviceaccounts", format!("system:serviceaccounts:{namespace}")]);
+        json!({"username": format!("system:serviceaccount:{namespace}:{name}"), "groups": groups})
+    };
+    let alice = || json!({"username": "alice", "groups": ["system:authenticated"]});
+    let claimed = json!({"username": "system:serviceaccount:ci:deployer", "groups": ["system:authenticated"]});
+    let token = json!({"group": "", "version": "v1", "resource": "serviceaccounts"});
+    let pods = json!({"group": "", "version": "v1", "resource": "pods"});
+    let jobs = json!({"group": "batch", "version": "v1", "resource": "jobs"});
+    for (user, operation, resource, subresource, namespace, expected) in [
+        (alice(), "CREATE", &pods, "", "prod", None),
+        (alice(), "CREATE", &pods, "", "kube-system", None),
+        (alice(), "CREATE", &token, "token", "kube-system", None),
+        (alice(), "UPDATE", &jobs, "", "kube-system", None),
+        (claimed, "CREATE", &pods, "", "prod", None),
+        // Sent to the webhook for what Git declares.
+        (alice(), "CREATE", &token, "token", "argocd", Some("is-not-sent-already")),
+        (alice(), "UPDATE", &jobs, "", "prod", Some("is-not-sent-already")),
+        (account("ci", "deployer"), "CREATE", &pods, "", "prod", Some("is-not-a-service-account")),
+        (account("kube-system", "replicaset-controller"), "CREATE", &pods, "", "prod", Some("not-a-controller")),
+    ] {
+        let mut request =
+            json!({"userInfo": user, "resource": resource, "operation": operation, "namespace": namespace});
+        if !subresource.is_empty() {
+            request["subResource"] = subresource.into();
+        }
+        assert_eq!(left_out_by(&conditions, &request).as_deref(), expected, "{request}");
+    }
+}
+
+#[test]
+fn a_tools_own_controllers_are_left_out_of_the_reviews_of_its_objects() {
+    let conditions = conditions_of("tools.driftwall.io");
+    let account = |namespace: &str, name: &str, group: &str| {
+        let groups = json!(["system:serviceaccounts", format!("system:serviceaccounts:{group}")]);
+        json!({"username": format!("system:serviceaccount:{namespace}:{name}"), "groups": groups})
+    };
+    let applications = json!({"group": "argoproj.io", "version": "v1alpha1", "resource": "applications"});
+    let own = Some("is-not-its-own-controller");
+    for (user, expected) in [
+        (account("argocd", "argocd-application-controller", "argocd"), own),
+        (account("flux-system", "source-controller", "flux-system"), own),
+        (account("argocd", "argocd-server", "argocd"), None),
+        (account("argocd", "argocd-application-controller", "prod"), None),
+        (account("prod", "source-controller", "prod"), None),
+        (json!({"username": "alice"}), None),
+    ] {
+        let request = json!({"userInfo": user, "resource": applications, "operation": "DELETE", "namespace": "argocd"});
+        assert_eq!(left_out_by(&conditions, &request).as_deref(), expected, "{request}");
     }
 }
 

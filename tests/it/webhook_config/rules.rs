@@ -1,10 +1,11 @@
 //! The webhook configuration made from a snapshot: it is valid in its API, and its rules select the right writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use driftwall_core::actor::GitopsTool;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::{
-    Endpoint, Plurals, WebhookParameters, build, kinds_in_several_versions, kinds_never_sent,
+    Endpoint, Plurals, WebhookParameters, Writers, build, kinds_in_several_versions, kinds_never_sent,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -42,10 +43,12 @@ pub(super) fn settings() -> WebhookParameters {
         endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
         failure_policy: "Ignore",
         timeout_seconds: 5,
+        own_namespace: "wall".into(),
         excluded_namespaces: vec!["wall".into(), "kube-system".into()],
         strict_namespaces: Some(Vec::new()),
         break_glass: false,
         match_conditions: true,
+        writers: Writers::default(),
         plurals: Plurals::new(),
     }
 }
@@ -206,18 +209,29 @@ fn deletions_of_undeclared_namespaces_and_crds_are_reviewed() {
 
 #[test]
 fn the_webhook_configuration_cannot_lock_a_cluster_out() {
-    let strict = WebhookParameters { strict_namespaces: Some(vec!["prod".into()]), ..settings() };
+    let writers = Writers { tools: BTreeSet::from([GitopsTool::ArgoCd, GitopsTool::Flux]), ..Writers::default() };
+    let strict = WebhookParameters { strict_namespaces: Some(vec!["prod".into()]), writers, ..settings() };
     let webhooks = made(GIT, &strict).webhooks.unwrap();
     assert_eq!(
         webhooks.iter().map(|webhook| &*webhook.name).collect::<Vec<_>>(),
-        ["writes.driftwall.io", "strict.driftwall.io", "tokens.driftwall.io", "undeclared.driftwall.io"]
+        [
+            "writes.driftwall.io",
+            "strict.driftwall.io",
+            "tokens.driftwall.io",
+            "identities.driftwall.io",
+            "tools.driftwall.io",
+            "undeclared.driftwall.io"
+        ]
     );
     for webhook in &webhooks {
         assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
         assert_eq!((webhook.timeout_seconds, &*webhook.side_effects), (Some(5), "None"));
         let selector = webhook.namespace_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
         let out = selector.iter().find(|expression| expression.operator == "NotIn").unwrap();
-        assert_eq!(out.values.as_ref().unwrap(), &["wall", "kube-system"]);
+        // Whom an exempt account belongs to does not depend on where.
+        let is_for_all = ["identities.driftwall.io", "tokens.driftwall.io"].contains(&&*webhook.name);
+        let expected: &[&str] = if is_for_all { &["wall"] } else { &["wall", "kube-system"] };
+        assert_eq!(out.values.as_ref().unwrap(), expected);
         let conditions: Vec<_> = webhook.match_conditions.iter().flatten().map(|one| &*one.name).collect();
         let all = [
             "not-a-component",
@@ -229,6 +243,8 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
         ];
         let more: &[&str] = match &*webhook.name {
             "tokens.driftwall.io" => &["is-a-token-secret"],
+            "identities.driftwall.io" => &["is-not-sent-already", "is-not-a-service-account"],
+            "tools.driftwall.io" => &["is-not-sent-already", "is-not-its-own-controller"],
             "undeclared.driftwall.io" => &["is-not-a-service-account", "is-not-sent-already"],
             _ => &[],
         };
@@ -245,11 +261,13 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
         webhooks[0].rules.iter().flatten().filter(|rule| rule.resources.iter().flatten().any(|it| it.contains('*')));
     let whole: Vec<_> = whole.flat_map(|rule| rule.api_groups.iter().flatten()).collect();
     assert!(whole.iter().all(|group| *group == "gateway.networking.k8s.io"), "only what nobody defines: {whole:?}");
-    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 3);
+    assert_eq!(made(GIT, &settings()).webhooks.unwrap().len(), 4);
     let blocking = WebhookParameters { failure_policy: "Fail", ..settings() };
     let webhooks = made(GIT, &blocking).webhooks.unwrap();
-    let undeclared = webhooks.iter().find(|webhook| webhook.name == "undeclared.driftwall.io").unwrap();
-    assert_eq!(undeclared.failure_policy.as_deref(), Some("Ignore"), "it is for anything that persons change");
+    for name in ["identities.driftwall.io", "undeclared.driftwall.io"] {
+        let webhook = webhooks.iter().find(|webhook| webhook.name == name).unwrap();
+        assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"), "{name} is for anything that persons change");
+    }
 }
 
 #[test]

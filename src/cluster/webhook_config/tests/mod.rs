@@ -15,7 +15,7 @@ use super::*;
 use crate::cluster::testing::api_server::ApiServer;
 use driftwall_core::desired::{FileContents, Source, SourceContents};
 use driftwall_core::manifest;
-use driftwall_core::webhook_config::{Endpoint, Plurals};
+use driftwall_core::webhook_config::{Endpoint, Plurals, Writers};
 
 const CONFIG: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/driftwall";
@@ -88,10 +88,12 @@ fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
             endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
             failure_policy: "Ignore",
             timeout_seconds: 5,
+            own_namespace: "wall".into(),
             excluded_namespaces: vec!["wall".into()],
             strict_namespaces: Some(Vec::new()),
             break_glass: false,
             match_conditions: false,
+            writers: Writers::default(),
             plurals: Plurals::new(),
         },
         service: "driftwall".into(),
@@ -262,23 +264,23 @@ async fn an_external_ca_is_set_on_every_webhook_before_one_may_fail_closed() {
     replica.reconcile().await;
     assert_eq!(
         policies_and_cas(),
-        vec![json!(["Ignore", null]); 3],
+        vec![json!(["Ignore", null]); 4],
         "an operator's policy does not count without a CA"
     );
 
     server.edit(CONFIG, |it| it["webhooks"][0]["clientConfig"]["caBundle"] = PEM.into());
     replica.reconcile().await;
-    // The webhook for undeclared objects ignores failures always.
-    let with_ca = |blocking: usize| [vec![json!(["Fail", PEM]); blocking], vec![json!(["Ignore", PEM])]].concat();
-    assert_eq!(policies_and_cas(), with_ca(2), "the policy is set together with the CA");
+    // The webhooks for tokens, identities and undeclared objects ignore failures always.
+    let with_ca = |blocking: usize| [vec![json!(["Fail", PEM]); blocking], vec![json!(["Ignore", PEM]); 3]].concat();
+    assert_eq!(policies_and_cas(), with_ca(1), "the policy is set together with the CA");
     replica.edit_spec(|spec| spec.parameters.strict_namespaces = None);
     replica.reconcile().await;
-    assert_eq!(policies_and_cas(), with_ca(3), "a new webhook gets the CA of the others");
+    assert_eq!(policies_and_cas(), with_ca(2), "a new webhook gets the CA of the others");
     assert_eq!(replica.reconcile().await, "in_sync Fail");
 
     server.edit(CONFIG, |it| it["webhooks"][1]["clientConfig"]["caBundle"] = OTHER.into());
     assert_eq!(replica.reconcile().await, "in_sync Fail", "others may change it");
-    for webhook in 0..4 {
+    for webhook in 0..5 {
         server.edit(CONFIG, |it| it["webhooks"][webhook]["clientConfig"]["caBundle"] = Value::Null);
     }
     assert!(replica.reconcile().await.ends_with("wrote true\nmissing_ca Ignore"));

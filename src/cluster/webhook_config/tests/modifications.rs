@@ -85,12 +85,12 @@ async fn a_modified_configuration_is_reported_and_only_its_ca_is_corrected() {
     replica.ca.send_replace(Some("OTHER".to_owned()));
     assert_eq!(replica.reconcile().await, "changed Ignore\nwrote true");
     assert_eq!(ca_bundle(&server), OTHER);
-    assert_eq!(webhooks(&server).len(), 4, "the rest stays");
+    assert_eq!(webhooks(&server).len(), 5, "the rest stays");
 
     replica.edit_spec(|spec| spec.self_heal = true);
     let observed = replica.reconcile().await;
     assert!(observed.contains("RegistrationRestored"), "{observed}");
-    assert_eq!(webhooks(&server).len(), 3);
+    assert_eq!(webhooks(&server).len(), 4);
     assert_eq!(replica.reconcile().await, "in_sync Ignore");
 }
 

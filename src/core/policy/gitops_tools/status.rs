@@ -1,0 +1,93 @@
+//! The `status` of a GitOps tool's own objects. It says what an application
+//! consists of, at which commit, and where its artifact is, so it is the tool's alone.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::super::assessment::{Finding, Violation};
+use super::super::error::EvaluationError;
+use super::super::evaluation::Evaluation;
+use super::super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::super::settings::Outcome;
+use crate::actor::GitopsTool;
+use crate::admission::Operation;
+use crate::diff::{ChangeKind, Difference, Path};
+
+/// Kinds whose status is for controllers of other makers to write
+/// (<https://fluxcd.io/flux/components/source/externalartifacts/>).
+const WRITTEN_BY_OTHERS: [&str; 1] = ["ExternalArtifact"];
+
+/// What the write changes in the status, where it may not; `None` where it may.
+pub(super) fn evaluate(
+    evaluation: &Evaluation<'_, '_>,
+    tool: GitopsTool,
+) -> Result<Option<(Violation, Vec<Finding>)>, EvaluationError> {
+    let write = evaluation.write;
+    let may_write_status = matches!(&*write.resource.subresource, "" | "status");
+    if write.operation != Operation::Update
+        || !may_write_status
+        || WRITTEN_BY_OTHERS.contains(&&*evaluation.kind)
+        || tool.has_controller(&write.user, evaluation.context.actors)
+    {
+        return Ok(None);
+    }
+    let (old, new) = (parse_old(write)?.unwrap_or_default(), parse_new(write)?);
+    if old["status"] == new["status"] || is_being_deleted(&old) || only_ends_operation(&old, &new) {
+        return Ok(None);
+    }
+    // `kubectl replace` with a file of Git's takes the whole status away, where it is no
+    // subresource; the tool writes it anew.
+    let is_removed = is_empty(&new["status"]);
+    let max_outcome = if is_removed { Outcome::Warn } else { Outcome::Deny };
+    let fields = |object: &Value| object["status"].as_object().cloned().unwrap_or_default();
+    let (before, mut after) = (fields(&old), fields(&new));
+    let names: BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
+    let mut findings = Vec::new();
+    for name in names {
+        let path = Path::of(&["status", &name]);
+        let value = after.remove(&name);
+        if before.get(&name) == value.as_ref() || evaluation.is_permitted(&path) {
+            continue;
+        }
+        let change = if value.is_some() { ChangeKind::Extra } else { ChangeKind::RemovedExtra };
+        let difference = Difference { path, change, new: value, declared: None };
+        findings.push(evaluation.finding(difference, None, max_outcome));
+    }
+    Ok(Some((Violation::ChangeToolStatus { tool }, findings)))
+}
+
+/// Whether the status is absent, or holds nothing.
+fn is_empty(status: &Value) -> bool {
+    match status {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether the write does nothing to the status but to stop a running operation, as
+/// `argocd app terminate-op` does, or to forget an ended one, as whoever asks for the
+/// next.
+fn only_ends_operation(old: &Value, new: &Value) -> bool {
+    let mut before = old["status"].clone();
+    let has_ended = new["status"].get("operationState").is_none();
+    if has_ended {
+        before.as_object_mut().is_some_and(|status| status.remove("operationState").is_some())
+            && before == new["status"]
+    } else {
+        before.pointer_mut("/operationState/phase").map(|phase| *phase = "Terminating".into()).is_some()
+            && before == new["status"]
+    }
+}
+
+/// The roles of a project without their tokens.
+pub(super) fn without_tokens(roles: Option<&Value>) -> Option<Value> {
+    let mut roles = roles?.clone();
+    for role in roles.as_array_mut().into_iter().flatten() {
+        if let Some(role) = role.as_object_mut() {
+            role.remove("jwtTokens");
+        }
+    }
+    Some(roles)
+}

@@ -1,0 +1,147 @@
+//! The webhooks for what people do without touching what Git declares: to let
+//! something run as an exempt account, and to tell a GitOps tool what to deploy.
+//! Both leave the API server's own traffic out by match conditions, so they are
+//! registered only where it knows those; and both never block a cluster.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::match_conditions::{is_not_a_service_account, none_of};
+use super::parameters::WebhookParameters;
+use crate::actor::GitopsTool;
+
+/// What runs Pods, of Kubernetes itself: group, resources.
+const WORKLOADS: [(&str, &[&str]); 3] = [
+    ("", &["pods", "podtemplates", "replicationcontrollers"]),
+    ("apps", &["daemonsets", "deployments", "replicasets", "statefulsets"]),
+    ("batch", &["cronjobs", "jobs"]),
+];
+
+/// Well-known custom resources whose operators run Pods as the account that they
+/// name: group, resources. To name one that does not exist does no harm.
+const WORKLOADS_OF_OPERATORS: [(&str, &[&str]); 6] = [
+    ("apps.openshift.io", &["deploymentconfigs"]),
+    ("argoproj.io", &["cronworkflows", "rollouts", "workflows", "workflowtemplates"]),
+    ("batch.volcano.sh", &["jobs"]),
+    ("keda.sh", &["scaledjobs"]),
+    ("serving.knative.dev", &["configurations", "services"]),
+    ("tekton.dev", &["pipelineruns", "taskruns"]),
+];
+
+/// What tells Flux what to deploy.
+const FLUX_RESOURCES: [(&str, &[&str]); 3] = [
+    ("helm.toolkit.fluxcd.io", &["helmreleases"]),
+    ("kustomize.toolkit.fluxcd.io", &["kustomizations"]),
+    (
+        "source.toolkit.fluxcd.io",
+        &["buckets", "externalartifacts", "gitrepositories", "helmcharts", "helmrepositories", "ocirepositories"],
+    ),
+];
+/// What tells Argo CD what to deploy.
+const ARGOCD_RESOURCES: [(&str, &[&str]); 1] = [("argoproj.io", &["applications", "applicationsets", "appprojects"])];
+
+/// Rules and match conditions of a webhook, the latter in addition to the usual ones.
+pub(super) struct Selection {
+    pub(super) rules: Vec<Value>,
+    pub(super) conditions: Vec<Value>,
+}
+
+/// Writes by which a person may let something run as an exempt account, in all
+/// namespaces. `sent` are the rules of the webhook for writes to what Git declares,
+/// which gets its own reviews of them outside of the excluded namespaces.
+pub(super) fn borrowed_identities(parameters: &WebhookParameters, sent: &[Value]) -> Selection {
+    let mut rules = vec![rule("", &["CREATE"], &["serviceaccounts/token".to_owned()])];
+    for (group, resources) in WORKLOADS.iter().chain(&WORKLOADS_OF_OPERATORS) {
+        let resources: Vec<_> = resources.iter().map(|resource| (*resource).to_owned()).collect();
+        rules.push(rule(group, &["CREATE", "UPDATE"], &resources));
+    }
+    rules.push(rule("", &["UPDATE"], &["pods/ephemeralcontainers".to_owned()]));
+    let mut conditions = vec![is_not_sent_already(parameters, sent)];
+    if !parameters.writers.may_be_accounts {
+        conditions.push(is_not_a_service_account());
+    }
+    Selection { rules, conditions }
+}
+
+/// Writes to the objects by which the GitOps tools in use are told what to deploy.
+/// Their own controllers, which write these all the time, are left out.
+pub(super) fn gitops_tools(parameters: &WebhookParameters, sent: &[Value]) -> Selection {
+    let mut rules = Vec::new();
+    let mut controllers = Vec::new();
+    for tool in &parameters.writers.tools {
+        let kinds: &[(&str, &[&str])] = match tool {
+            GitopsTool::ArgoCd => &ARGOCD_RESOURCES,
+            GitopsTool::Flux => &FLUX_RESOURCES,
+        };
+        for (group, resources) in kinds {
+            let with_status = |resource: &&str| [(*resource).to_owned(), format!("{resource}/status")];
+            let resources: Vec<_> = resources.iter().flat_map(with_status).collect();
+            rules.push(rule(group, &["CREATE", "DELETE", "UPDATE"], &resources));
+        }
+        for (namespace, name) in tool.default_controllers() {
+            controllers.push(controller(namespace, name));
+        }
+    }
+    let mut conditions = vec![is_not_sent_already(parameters, sent)];
+    if !controllers.is_empty() {
+        conditions.push(none_of("is-not-its-own-controller", &controllers.join(" || ")));
+    }
+    Selection { rules, conditions }
+}
+
+/// The writer is a service account: by its name and by its groups.
+const SERVICE_ACCOUNT: &str = r#"has(request.userInfo.username) && request.userInfo.username.startsWith("system:serviceaccount:") && has(request.userInfo.groups) && "system:serviceaccounts" in request.userInfo.groups"#;
+
+/// The writer is this service account.
+fn controller(namespace: &str, name: &str) -> String {
+    let (user, group) = (
+        json!(format!("system:serviceaccount:{namespace}:{name}")),
+        json!(format!("system:serviceaccounts:{namespace}")),
+    );
+    format!(
+        "has(request.userInfo.username) && request.userInfo.username == {user} && has(request.userInfo.groups) && \
+         {group} in request.userInfo.groups"
+    )
+}
+
+fn rule(group: &str, operations: &[&str], resources: &[String]) -> Value {
+    json!({
+        "apiGroups": [group],
+        "apiVersions": ["*"],
+        "operations": operations,
+        "resources": resources,
+        "scope": "*",
+    })
+}
+
+/// The condition that the write is not sent to another webhook of driftwall's too: it
+/// would be answered, counted and logged twice. Outside of the excluded namespaces, what
+/// concerns declared objects is, and whatever else others than service accounts change.
+fn is_not_sent_already(parameters: &WebhookParameters, sent: &[Value]) -> Value {
+    let mut writes = BTreeSet::new();
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    for rule in sent {
+        for group in texts(&rule["apiGroups"]) {
+            for operation in texts(&rule["operations"]) {
+                for resource in texts(&rule["resources"]) {
+                    writes.insert(format!("{operation} {group}/{resource}"));
+                }
+            }
+        }
+    }
+    let of_request = r#"request.operation + " " + request.resource.group + "/""#;
+    let subresource = r#"(has(request.subResource) && request.subResource != "" ? "/" + request.subResource : "")"#;
+    let excluded = json!(parameters.excluded_namespaces);
+    let writes = json!(writes);
+    none_of(
+        "is-not-sent-already",
+        &format!(
+            "!(has(request.namespace) && request.namespace in {excluded}) && \
+             (request.operation == \"UPDATE\" && !({SERVICE_ACCOUNT}) || {of_request} + request.resource.resource + {subresource} in {writes} || \
+             {of_request} + \"*\" + {subresource} in {writes})"
+        ),
+    )
+}
