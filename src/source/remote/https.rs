@@ -3,22 +3,18 @@
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, Bytes};
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::connect::{BlockingRuntime, connect_http};
+use super::connect::BlockingRuntime;
 use super::context::FetchContext;
 use super::error::{FetchError, one_line};
+use super::http_client::{basic, connection_error, send};
 use super::tls;
 use super::url::{RemoteUrl, Scheme, redacted};
 
@@ -42,22 +38,13 @@ struct Exchange {
     chunk: Bytes,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 impl HttpTransport {
     pub(super) fn new(context: Arc<FetchContext>) -> Result<Self, FetchError> {
         let tls = match context.url.scheme() {
             Scheme::Https => Some(tls::client_config(context.credentials.ca_file()?)?.into()),
             Scheme::Http | Scheme::Ssh => None,
         };
-        let login = context.credentials.http_login(&context.url)?;
-        let authorization = login.and_then(|login| {
-            let both = format!("{}:{}", login.user, login.password.reveal());
-            let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(both))).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
+        let authorization = context.credentials.http_login(&context.url)?.as_ref().and_then(basic);
         let blocking = BlockingRuntime::new(context.budget.clone())?;
         let path = Mutex::new(context.url.path().to_owned());
         Ok(Self(Arc::new(Client { context, blocking, tls, authorization, path })))
@@ -125,33 +112,9 @@ impl Client {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())));
-        let request = request.map_err(|error| self.connection_error(&error))?;
-        self.blocking.runtime().block_on(self.send(request))
-    }
-
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, FetchError> {
-        let budget = &self.context.budget;
-        let stream = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.connection_error(&error))?;
-        // The request or the body reports its errors too.
-        tokio::spawn(async move { drop(connection.await) });
-        let response = sender.send_request(request);
-        let response = budget.wait(budget.limits.idle, "waiting for a response", response).await?;
-        response.map_err(|error| self.connection_error(&error))
-    }
-
-    async fn connect(&self) -> Result<Box<dyn Stream>, FetchError> {
-        let (url, budget) = (&self.context.url, &self.context.budget);
-        let stream = connect_http(budget, url).await?;
-        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-        let name = ServerName::try_from(url.host().to_owned()).map_err(|error| self.connection_error(&error))?;
-        let handshake = tls.connect(name, stream);
-        match budget.wait(budget.limits.connect, "making a TLS connection", handshake).await? {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => Err(self.handshake_error(&error)),
-        }
+        let request = request.map_err(|error| connection_error(&self.context.url, &error))?;
+        let (budget, url) = (&self.context.budget, &self.context.url);
+        self.blocking.runtime().block_on(send(budget, url, self.tls.as_ref(), request))
     }
 
     /// The body of a response, if it is what was asked for.
@@ -176,25 +139,6 @@ impl Client {
     fn path(&self) -> MutexGuard<'_, String> {
         self.path.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn connection_error(&self, error: &dyn std::error::Error) -> FetchError {
-        let url = &self.context.url;
-        let reason = error.source().map_or(error.to_string(), |source| format!("{error}: {source}"));
-        FetchError::Connect { host: format!("{}:{}", url.host(), url.port()), reason }
-    }
-
-    fn handshake_error(&self, error: &io::Error) -> FetchError {
-        use rustls::CertificateError::UnknownIssuer;
-        let inner = error.get_ref().and_then(|error| error.downcast_ref());
-        let Some(rustls::Error::InvalidCertificate(reason)) = inner else {
-            return self.connection_error(error);
-        };
-        let reason = match reason {
-            UnknownIssuer => "it is not signed by a CA that is trusted here".to_owned(),
-            other => other.to_string(),
-        };
-        FetchError::Certificate { host: self.context.url.host().to_owned(), reason }
-    }
 }
 
 impl Exchange {
@@ -210,7 +154,7 @@ impl Exchange {
             let frame = budget.wait(budget.limits.idle, "waiting for data", response.frame());
             match client.blocking.runtime().block_on(frame)? {
                 None => return Ok(()),
-                Some(Err(error)) => return Err(client.connection_error(&error)),
+                Some(Err(error)) => return Err(connection_error(&client.context.url, &error)),
                 Some(Ok(frame)) => self.chunk = frame.into_data().unwrap_or_default(),
             }
         }

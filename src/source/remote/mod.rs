@@ -6,7 +6,8 @@
 //! the process's.
 //!
 //! ```text
-//! mirror → fetch → (libgit2) → transport → https, ssh → connect
+//! mirror → fetch → (libgit2) → transport → https → http_client → connect
+//!                                          → ssh                → connect
 //! ```
 
 mod budget;
@@ -15,6 +16,8 @@ mod context;
 mod credentials;
 mod error;
 mod fetch;
+mod http_client;
+mod http_url;
 mod https;
 mod known_hosts;
 mod mirror;
@@ -27,8 +30,10 @@ mod url;
 pub use budget::FetchLimits;
 pub use credentials::Credentials;
 pub use error::FetchError;
+pub use http_url::HttpUrl;
 pub use mirror::Mirror;
 pub use secret::Secret;
 pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
+pub(super) use http_client::{HttpClient, HttpRequest};
 pub(super) use transport::register as register_transport;

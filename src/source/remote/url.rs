@@ -75,6 +75,13 @@ impl Address {
     }
 }
 
+impl AddressError {
+    /// What is wrong, without what was written.
+    pub(super) fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -163,7 +170,7 @@ impl RemoteUrl {
     }
 
     /// `host` or `host:port`, as in the address; IPv6 in brackets.
-    pub(super) fn authority(&self) -> String {
+    pub(in crate::source) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         self.port.map_or(host.clone(), |port| format!("{host}:{port}"))
     }
