@@ -9,6 +9,7 @@
 //!   → snapshot_store   all sources, put together into a snapshot
 //! ```
 
+pub mod charts;
 mod error;
 mod file_filter;
 mod libgit2;
@@ -25,7 +26,9 @@ pub use error::{FileError, SourceError};
 pub use file_filter::FileFilter;
 pub use load::{LoadedCommit, load};
 pub use poller::SourcePoller;
-pub use remote::{Address, AddressError, Credentials, FetchError, FetchLimits, Mirror, RemoteUrl, Scheme, Secret};
+pub use remote::{
+    Address, AddressError, Credentials, FetchError, FetchLimits, HttpUrl, Mirror, RemoteUrl, Scheme, Secret,
+};
 pub use revision::{latest_commit, local_commit};
 pub use snapshot_store::{SnapshotStore, SourceStatus};
 pub use spec::{RemoteRepository, SourceSpec};

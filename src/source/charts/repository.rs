@@ -1,0 +1,319 @@
+//! Where charts are kept: an HTTP repository with its `index.yaml`, or an OCI registry.
+
+use std::fmt;
+use std::io::{Seek as _, SeekFrom, Write};
+
+use hyper::StatusCode;
+use hyper::header::{self, HeaderMap, HeaderName};
+
+use super::archive::MAX_ARCHIVE_BYTES;
+use super::error::ChartError;
+use super::index::{self, IndexEntry, Listing, MAX_INDEX_BYTES};
+use super::oci::{OciClient, OciRepository};
+use super::version::VersionRange;
+use crate::source::remote::{Credentials, FetchError, HttpClient, HttpRequest, HttpUrl};
+
+/// A repository of charts. It is displayed without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChartRepository {
+    /// A web server with an `index.yaml`.
+    Http(HttpUrl),
+    /// A folder of an OCI registry, whose charts are repositories in it.
+    Oci(OciRepository),
+}
+
+/// A chart that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartRequest {
+    /// Where it is.
+    pub repository: ChartRepository,
+    /// Its name.
+    pub name: String,
+    /// Which versions will do: the newest of them is meant.
+    pub range: VersionRange,
+    /// What the server asks for.
+    pub credentials: Credentials,
+}
+
+/// What a repository says of a chart that is wanted.
+pub(super) enum Answer {
+    Found(Found),
+    /// The index has not changed since these validators were given.
+    NotModified,
+}
+
+/// A version that a repository has.
+pub(super) struct Found {
+    pub(super) version: String,
+    /// The SHA-256 of the archive in hexadecimal, where the repository gives it.
+    pub(super) digest: Option<String>,
+    pub(super) location: Location,
+    pub(super) validators: Validators,
+}
+
+/// Where an archive is.
+pub(super) enum Location {
+    Url(HttpUrl),
+    Blob { repository: OciRepository, digest: String },
+}
+
+/// With what a server can be asked whether an index has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Validators {
+    pub(super) etag: Option<String>,
+    pub(super) last_modified: Option<String>,
+}
+
+impl ChartRepository {
+    /// Parses `https://…`, `http://…` or `oci://…`.
+    ///
+    /// # Errors
+    ///
+    /// Says what would be right, without credentials.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text.trim().split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("oci") => OciRepository::parse(rest).map(Self::Oci),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") => {
+                HttpUrl::parse(text).map(Self::Http)
+            }
+            _ => Err("write https://host/path or oci://host/path"),
+        }
+    }
+
+    /// Whether it is read over TLS.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Http(url) => url.is_tls(),
+            Self::Oci(_) => true,
+        }
+    }
+
+    /// A text that no two repositories share; it may hold secrets.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Self::Http(url) => format!("{url} {} {}", url.target(), url.login_identity()),
+            Self::Oci(repository) => format!("{repository} {}", repository.registry().login_identity()),
+        }
+    }
+}
+
+impl fmt::Display for ChartRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => f.write_str(url.to_string().trim_end_matches('/')),
+            Self::Oci(repository) => repository.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ChartRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.range)
+    }
+}
+
+/// Asks the servers of one request.
+pub(super) struct RepositoryClient<'a> {
+    pub(super) http: &'a HttpClient,
+    pub(super) request: &'a ChartRequest,
+}
+
+impl RepositoryClient<'_> {
+    /// Which version the request means now.
+    pub(super) fn find(&self, known: &Validators) -> Result<Answer, ChartError> {
+        match &self.request.repository {
+            ChartRepository::Http(url) => self.find_in_index(url, known),
+            ChartRepository::Oci(folder) => {
+                let repository = folder.child(&self.request.name);
+                self.find_tag(&repository).map(Answer::Found)
+            }
+        }
+    }
+
+    /// Writes the archive to `sink`.
+    pub(super) fn download(&self, location: &Location, sink: &mut dyn Write) -> Result<(), ChartError> {
+        match location {
+            Location::Url(url) => {
+                // The index may name another server, which gets no credentials.
+                let is_ours = match &self.request.repository {
+                    ChartRepository::Http(repository) => repository.has_same_origin(url),
+                    ChartRepository::Oci(_) => false,
+                };
+                let login = if is_ours { self.basic_authorization(url)? } else { None };
+                let request = HttpRequest { url, authorization: login, headers: &[], max_bytes: MAX_ARCHIVE_BYTES };
+                let response = self.http.get(&request, sink).map_err(|reason| self.failed(url, reason))?;
+                self.check_status(url, response.status, request.authorization.is_some())
+            }
+            Location::Blob { repository, digest } => {
+                let mut oci = OciClient::new(self.http, repository);
+                oci.blob(digest, sink).map_err(|reason| self.failed(repository, reason))
+            }
+        }
+    }
+
+    fn find_in_index(&self, url: &HttpUrl, known: &Validators) -> Result<Answer, ChartError> {
+        let index_url = url.as_folder().join("index.yaml").map_err(|reason| self.invalid(url, reason))?;
+        let authorization = self.basic_authorization(url)?;
+        let has_login = authorization.is_some();
+        let headers = known.headers();
+        let request = HttpRequest { url: &index_url, authorization, headers: &headers, max_bytes: MAX_INDEX_BYTES };
+        // On disk, not in memory: an index may have tens of megabytes, and many sources may read theirs at once.
+        let mut file = tempfile::tempfile().map_err(|reason| temporary_file(reason))?;
+        let response = self.http.get(&request, &mut file).map_err(|reason| self.failed(&index_url, reason))?;
+        if response.status == StatusCode::NOT_MODIFIED && !headers.is_empty() {
+            return Ok(Answer::NotModified);
+        }
+        self.check_status(&index_url, response.status, has_login)?;
+        file.seek(SeekFrom::Start(0)).map_err(temporary_file)?;
+        let listing = index::read(file, &self.request.name);
+        let listing =
+            listing.map_err(|reason| self.invalid(&index_url, &format!("it is no index of charts: {reason}")))?;
+        let Listing::Versions(entries) = listing else {
+            return Err(self.not_found("the repository has no chart of that name".to_owned()));
+        };
+        let newest = entries.iter().map(|entry| entry.version.clone()).take(MAX_NAMED).collect();
+        let Some(entry) = IndexEntry::newest(entries, &self.request.range) else {
+            return Err(self.no_such_version(newest));
+        };
+        let digest = entry.sha256();
+        let Some(location) = entry.urls.first() else {
+            return Err(self.invalid(&index_url, &format!("version {} has no URL", entry.version)));
+        };
+        let location = self.location(url, &entry, location)?;
+        let validators = Validators::of(&response.headers);
+        Ok(Answer::Found(Found { version: entry.version, digest, location, validators }))
+    }
+
+    /// What a URL of an index means.
+    fn location(&self, repository: &HttpUrl, entry: &IndexEntry, url: &str) -> Result<Location, ChartError> {
+        let invalid = |reason: &str| {
+            self.invalid(repository, &format!("the URL of version {} cannot be used: {reason}", entry.version))
+        };
+        if let Some(reference) = url.strip_prefix("oci://") {
+            let (path, tag) = OciRepository::parse_tagged(reference).map_err(invalid)?;
+            return self.find_manifest(&path, &tag.unwrap_or_else(|| super::oci::tag_of(&entry.version)));
+        }
+        let location = repository.as_folder().join(url).map_err(invalid)?;
+        if repository.is_tls() && !location.is_tls() {
+            return Err(invalid("it is http, and the repository's is https"));
+        }
+        Ok(Location::Url(location))
+    }
+
+    fn find_tag(&self, repository: &OciRepository) -> Result<Found, ChartError> {
+        let range = &self.request.range;
+        let version = if let Some(exact) = range.exact() {
+            exact.to_owned()
+        } else {
+            let mut oci = OciClient::new(self.http, repository);
+            let versions = oci.versions().map_err(|reason| self.failed(repository, reason))?;
+            let newest = versions.iter().rev().take(MAX_NAMED).cloned().collect();
+            range.newest(versions, String::as_str).ok_or_else(|| self.no_such_version(newest))?
+        };
+        let location = self.find_manifest(repository, &super::oci::tag_of(&version))?;
+        let digest = match &location {
+            Location::Blob { digest, .. } => Some(digest.clone()),
+            Location::Url(_) => None,
+        };
+        Ok(Found { version, digest, location, validators: Validators::default() })
+    }
+
+    fn find_manifest(&self, repository: &OciRepository, tag: &str) -> Result<Location, ChartError> {
+        let mut oci = OciClient::new(self.http, repository);
+        let digest = oci.chart_digest(tag).map_err(|reason| self.failed(repository, reason))?;
+        Ok(Location::Blob { repository: repository.clone(), digest })
+    }
+
+    fn basic_authorization(&self, url: &HttpUrl) -> Result<Option<hyper::header::HeaderValue>, ChartError> {
+        self.http.basic_authorization(url).map_err(|reason| self.failed(url, reason))
+    }
+
+    fn check_status(&self, url: &HttpUrl, status: StatusCode, has_login: bool) -> Result<(), ChartError> {
+        let files = || self.http.login_files();
+        check_status(status, has_login, files).map_err(|reason| self.failed(url, reason))
+    }
+
+    fn failed(&self, url: &impl fmt::Display, reason: FetchError) -> ChartError {
+        ChartError::Fetch { chart: self.request.to_string(), url: url.to_string(), reason }
+    }
+
+    fn invalid(&self, url: &impl fmt::Display, reason: &str) -> ChartError {
+        let (chart, url) = (self.request.to_string(), url.to_string());
+        ChartError::InvalidAnswer { chart, url, reason: reason.to_owned() }
+    }
+
+    fn not_found(&self, reason: String) -> ChartError {
+        let ChartRequest { repository, .. } = self.request;
+        ChartError::NotFound { chart: self.request.to_string(), url: repository.to_string(), reason }
+    }
+
+    fn no_such_version(&self, some: Vec<String>) -> ChartError {
+        let some: Vec<String> = some.iter().map(|version| driftwall_core::text::truncate(version, 40)).collect();
+        let has = if some.is_empty() { "none".to_owned() } else { some.join(", ") };
+        self.not_found(format!("no version fits; the first that it has: {has}"))
+    }
+}
+
+impl Validators {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: HeaderName| {
+            let text = headers.get(name)?.to_str().ok()?;
+            (text.len() <= MAX_VALIDATOR).then(|| text.to_owned())
+        };
+        Self { etag: text(header::ETAG), last_modified: text(header::LAST_MODIFIED) }
+    }
+
+    fn headers(&self) -> Vec<(HeaderName, String)> {
+        let etag = self.etag.iter().map(|etag| (header::IF_NONE_MATCH, etag.clone()));
+        let time = self.last_modified.iter().map(|time| (header::IF_MODIFIED_SINCE, time.clone()));
+        etag.chain(time).collect()
+    }
+}
+
+/// What a status means where something was asked for with or without a login.
+pub(super) fn check_status(
+    status: StatusCode,
+    has_login: bool,
+    files: impl FnOnce() -> String,
+) -> Result<(), FetchError> {
+    match status {
+        StatusCode::OK => Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if has_login => {
+            Err(FetchError::Credentials { files: files() })
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(FetchError::NoCredentials),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Err(FetchError::NotFound),
+        status => Err(FetchError::Server { reason: format!("its status is {status}") }),
+    }
+}
+
+fn temporary_file(reason: std::io::Error) -> ChartError {
+    ChartError::Store { action: "use a temporary file in", file: std::env::temp_dir(), reason }
+}
+
+/// How many versions an error names.
+const MAX_NAMED: usize = 5;
+/// The longest validator that is kept.
+const MAX_VALIDATOR: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_https_http_or_oci() {
+        for (text, shown, is_tls) in [
+            ("https://charts.example/stable/", "https://charts.example/stable", true),
+            ("http://chartmuseum:8080", "http://chartmuseum:8080", false),
+            ("OCI://Registry.example:5000/charts", "oci://registry.example:5000/charts", true),
+            ("https://u:s3cret@charts.example?x=s3cret", "https://charts.example", true),
+        ] {
+            let repository = ChartRepository::parse(text).unwrap();
+            assert_eq!((repository.to_string().as_str(), repository.is_tls()), (shown, is_tls), "{text}");
+        }
+        for text in ["", "@stable", "charts.example", "s3://bucket/charts", "file://../common", "git@host:charts"] {
+            assert!(ChartRepository::parse(text).is_err(), "{text}");
+        }
+    }
+}
