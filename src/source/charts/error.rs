@@ -55,6 +55,16 @@ pub enum ChartError {
         /// What promised it.
         promised_by: &'static str,
     },
+    /// A dependency that is not to be fetched without TLS.
+    #[error(
+        "failed to fetch chart {chart} from {url}: it is not https; if that is right, name the address in repositories"
+    )]
+    NotAllowed {
+        /// The chart, with its version or range.
+        chart: String,
+        /// The repository, without credentials.
+        url: String,
+    },
     /// The archive cannot be used.
     #[error("failed to read the archive of chart {chart}: {reason}")]
     InvalidArchive {
@@ -87,10 +97,14 @@ impl ChartError {
     /// Whether another try may succeed with the same files: the fault is the server's or of the moment.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Fetch { .. } | Self::InvalidAnswer { .. } | Self::NotFound { .. } | Self::Store { .. } => true,
-            // Another archive may be there tomorrow.
-            Self::Digest { .. } | Self::InvalidArchive { .. } => true,
-            Self::InvalidDependency { .. } => false,
+            // Another archive may be there tomorrow, and another index in a minute.
+            Self::Digest { .. }
+            | Self::Fetch { .. }
+            | Self::InvalidAnswer { .. }
+            | Self::InvalidArchive { .. }
+            | Self::NotFound { .. }
+            | Self::Store { .. } => true,
+            Self::InvalidDependency { .. } | Self::NotAllowed { .. } => false,
         }
     }
 }

@@ -40,7 +40,8 @@ impl OciRepository {
         let path = path.trim_matches('/').to_owned();
         let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c);
         let is_part = |part: &str| !part.is_empty() && part.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !path.is_empty() && !(path.chars().all(is_allowed) && path.split('/').all(is_part)) {
+        let is_path = path.chars().all(is_allowed) && path.split('/').all(is_part);
+        if !path.is_empty() && !is_path {
             return Err("the path of an OCI repository has lower-case letters, digits, `.`, `_` and `-`, and no tag");
         }
         Ok(Self { registry, path })

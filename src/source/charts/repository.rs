@@ -37,7 +37,7 @@ pub struct ChartRequest {
 
 /// What a repository says of a chart that is wanted.
 pub(super) enum Answer {
-    Found(Found),
+    Found(Box<Found>),
     /// The index has not changed since these validators were given.
     NotModified,
 }
@@ -89,6 +89,33 @@ impl ChartRepository {
         }
     }
 
+    /// Whether this is another repository, or is below it on the same server.
+    pub(super) fn begins_with(&self, other: &Self) -> bool {
+        let is_below = |path: &str, prefix: &str| {
+            let rest = path.trim_matches('/').strip_prefix(prefix.trim_matches('/'));
+            rest.is_some_and(|rest| prefix.trim_matches('/').is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        match (self, other) {
+            (Self::Http(url), Self::Http(other)) => url.has_same_origin(other) && is_below(url.path(), other.path()),
+            (Self::Oci(repository), Self::Oci(other)) => {
+                repository.registry().has_same_origin(other.registry()) && is_below(repository.path(), other.path())
+            }
+            (Self::Http(_), Self::Oci(_)) | (Self::Oci(_), Self::Http(_)) => false,
+        }
+    }
+
+    /// Whether credentials fit it, and each other.
+    ///
+    /// # Errors
+    ///
+    /// Says which file is missing or does not fit.
+    pub fn check(&self, credentials: &Credentials) -> Result<(), &'static str> {
+        match self {
+            Self::Http(url) => credentials.check(url.server()),
+            Self::Oci(repository) => credentials.check(repository.registry().server()),
+        }
+    }
+
     /// A text that no two repositories share; it may hold secrets.
     pub(super) fn identity(&self) -> String {
         match self {
@@ -126,7 +153,7 @@ impl RepositoryClient<'_> {
             ChartRepository::Http(url) => self.find_in_index(url, known),
             ChartRepository::Oci(folder) => {
                 let repository = folder.child(&self.request.name);
-                self.find_tag(&repository).map(Answer::Found)
+                self.find_tag(&repository).map(|found| Answer::Found(Box::new(found)))
             }
         }
     }
@@ -159,7 +186,7 @@ impl RepositoryClient<'_> {
         let headers = known.headers();
         let request = HttpRequest { url: &index_url, authorization, headers: &headers, max_bytes: MAX_INDEX_BYTES };
         // On disk, not in memory: an index may have tens of megabytes, and many sources may read theirs at once.
-        let mut file = tempfile::tempfile().map_err(|reason| temporary_file(reason))?;
+        let mut file = tempfile::tempfile().map_err(temporary_file)?;
         let response = self.http.get(&request, &mut file).map_err(|reason| self.failed(&index_url, reason))?;
         if response.status == StatusCode::NOT_MODIFIED && !headers.is_empty() {
             return Ok(Answer::NotModified);
@@ -172,9 +199,9 @@ impl RepositoryClient<'_> {
         let Listing::Versions(entries) = listing else {
             return Err(self.not_found("the repository has no chart of that name".to_owned()));
         };
-        let newest = entries.iter().map(|entry| entry.version.clone()).take(MAX_NAMED).collect();
+        let newest: Vec<_> = entries.iter().map(|entry| entry.version.clone()).take(MAX_NAMED).collect();
         let Some(entry) = IndexEntry::newest(entries, &self.request.range) else {
-            return Err(self.no_such_version(newest));
+            return Err(self.no_such_version(&newest));
         };
         let digest = entry.sha256();
         let Some(location) = entry.urls.first() else {
@@ -182,7 +209,7 @@ impl RepositoryClient<'_> {
         };
         let location = self.location(url, &entry, location)?;
         let validators = Validators::of(&response.headers);
-        Ok(Answer::Found(Found { version: entry.version, digest, location, validators }))
+        Ok(Answer::Found(Box::new(Found { version: entry.version, digest, location, validators })))
     }
 
     /// What a URL of an index means.
@@ -208,8 +235,8 @@ impl RepositoryClient<'_> {
         } else {
             let mut oci = OciClient::new(self.http, repository);
             let versions = oci.versions().map_err(|reason| self.failed(repository, reason))?;
-            let newest = versions.iter().rev().take(MAX_NAMED).cloned().collect();
-            range.newest(versions, String::as_str).ok_or_else(|| self.no_such_version(newest))?
+            let newest: Vec<_> = versions.iter().rev().take(MAX_NAMED).cloned().collect();
+            range.newest(versions, String::as_str).ok_or_else(|| self.no_such_version(&newest))?
         };
         let location = self.find_manifest(repository, &super::oci::tag_of(&version))?;
         let digest = match &location {
@@ -248,7 +275,7 @@ impl RepositoryClient<'_> {
         ChartError::NotFound { chart: self.request.to_string(), url: repository.to_string(), reason }
     }
 
-    fn no_such_version(&self, some: Vec<String>) -> ChartError {
+    fn no_such_version(&self, some: &[String]) -> ChartError {
         let some: Vec<String> = some.iter().map(|version| driftwall_core::text::truncate(version, 40)).collect();
         let has = if some.is_empty() { "none".to_owned() } else { some.join(", ") };
         self.not_found(format!("no version fits; the first that it has: {has}"))

@@ -2,9 +2,11 @@
 //! request meant last. So nothing is fetched twice, and a repository that is away
 //! takes nothing away.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
@@ -50,6 +52,21 @@ const MAX_RECORD_BYTES: u64 = 64 << 10;
 /// An archive that was used so recently is not removed: a rendering may be about to read it.
 const IN_USE: Duration = Duration::from_mins(10);
 
+impl fmt::Display for ResolvedChart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@sha256:{}", self.version, self.digest)
+    }
+}
+
+impl FromStr for ResolvedChart {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let (version, digest) = text.rsplit_once("@sha256:").ok_or("it is no version with a digest")?;
+        Ok(Self { version: version.to_owned(), digest: digest.to_owned() })
+    }
+}
+
 impl ChartStore {
     /// The charts under `data_dir`. Nothing is read or written before the first use.
     pub fn new(data_dir: &Path) -> Self {
@@ -82,6 +99,7 @@ impl ChartStore {
         if request.range.exact().is_some()
             && let Some(record) = record
         {
+            self.touch(request);
             return Ok(record.resolved);
         }
         let failed = |reason: FetchError| ChartError::Fetch {
@@ -93,7 +111,10 @@ impl ChartStore {
         let client = RepositoryClient { http: &http, request };
         let known = record.as_ref().map(|record| record.validators.clone()).unwrap_or_default();
         let found = match (client.find(&known)?, record) {
-            (Answer::NotModified, Some(record)) => return Ok(record.resolved),
+            (Answer::NotModified, Some(record)) => {
+                self.touch(request);
+                return Ok(record.resolved);
+            }
             (Answer::NotModified, None) => {
                 let reason = "it says that nothing has changed, and was not asked that".to_owned();
                 return Err(failed(FetchError::Server { reason }));
@@ -125,6 +146,23 @@ impl ChartStore {
     pub fn last_resolved(&self, request: &ChartRequest) -> Option<ResolvedChart> {
         let resolved = self.record(request)?.resolved;
         self.has(&resolved.digest).then_some(resolved)
+    }
+
+    /// Remembers that a source could read a chart: a restart begins with it.
+    pub fn record_good(&self, source: &str, request: &ChartRequest, resolved: &ResolvedChart) {
+        let record = Record { resolved: resolved.clone(), validators: Validators::default() };
+        self.write(&self.record_file(&format!("good {source}"), request), &record);
+    }
+
+    /// The newest chart that a source could read, of any process; `None` where it is not there any more.
+    pub fn good(&self, source: &str, request: &ChartRequest) -> Option<ResolvedChart> {
+        let resolved = read_record(&self.record_file(&format!("good {source}"), request))?.resolved;
+        self.has(&resolved.digest).then_some(resolved)
+    }
+
+    /// How long ago any process was in step with the repository; `None` where that is not known.
+    pub fn age(&self, request: &ChartRequest) -> Option<Duration> {
+        fs::metadata(self.record_file("", request)).and_then(|file| file.modified()).ok()?.elapsed().ok()
     }
 
     /// An archive, whose digest is checked again.
@@ -215,20 +253,28 @@ impl ChartStore {
     }
 
     fn record(&self, request: &ChartRequest) -> Option<Record> {
-        let mut bytes = Vec::new();
-        File::open(self.record_file(request)).ok()?.take(MAX_RECORD_BYTES).read_to_end(&mut bytes).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        read_record(&self.record_file("", request))
     }
 
-    /// Remembers what a request means. Without that it is asked for again.
+    /// The time of a record says when the repository was asked last.
+    fn touch(&self, request: &ChartRequest) {
+        let record = File::options().append(true).open(self.record_file("", request));
+        // Without it a restart believes the record to be older than it is.
+        let _ = record.and_then(|record| record.set_modified(SystemTime::now()));
+    }
+
     fn write_record(&self, request: &ChartRequest, record: &Record) {
-        let file = self.record_file(request);
+        self.write(&self.record_file("", request), record);
+    }
+
+    /// Writes a record. Without it, the repository is asked again.
+    fn write(&self, file: &Path, record: &Record) {
         let folder = self.folder.join("records");
         let write = || {
             fs::create_dir_all(&folder)?;
             let mut temporary = NamedTempFile::with_prefix_in(PARTIAL, &folder)?;
             temporary.write_all(&serde_json::to_vec(record)?)?;
-            temporary.persist(&file).map_err(|error| error.error)?;
+            temporary.persist(file).map_err(|error| error.error)?;
             io::Result::Ok(())
         };
         if let Err(error) = write() {
@@ -236,10 +282,10 @@ impl ChartStore {
         }
     }
 
-    fn record_file(&self, request: &ChartRequest) -> PathBuf {
+    fn record_file(&self, purpose: &str, request: &ChartRequest) -> PathBuf {
         let ChartRequest { repository, name, range, credentials } = request;
         // Who asks with other credentials may see something else.
-        let identity = format!("{}\0{name}\0{range}\0{credentials:?}", repository.identity());
+        let identity = format!("{purpose}\0{}\0{name}\0{range}\0{credentials:?}", repository.identity());
         let hash = digest::digest(&digest::SHA256, identity.as_bytes());
         self.folder.join("records").join(format!("{}.json", hex(hash.as_ref())))
     }
@@ -247,6 +293,12 @@ impl ChartStore {
 
 /// What the names of files begin with that are being written.
 const PARTIAL: &str = ".partial-";
+
+fn read_record(file: &Path) -> Option<Record> {
+    let mut bytes = Vec::new();
+    File::open(file).ok()?.take(MAX_RECORD_BYTES).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
 
 fn hash(file: &mut File) -> io::Result<String> {
     let mut context = digest::Context::new(&digest::SHA256);
@@ -261,5 +313,11 @@ fn hash(file: &mut File) -> io::Result<String> {
 
 /// Bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

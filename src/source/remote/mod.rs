@@ -37,3 +37,4 @@ pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
 pub(super) use http_client::{HttpClient, HttpRequest};
 pub(super) use transport::register as register_transport;
+pub(super) use url::redacted;

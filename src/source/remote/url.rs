@@ -263,7 +263,7 @@ fn percent_decoded(text: &str) -> Result<String, &'static str> {
 }
 
 /// An address of any form, valid or not, without what may be a secret in it.
-pub(super) fn redacted(text: &str) -> String {
+pub(in crate::source) fn redacted(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
     let end = text.find(['?', '#']).unwrap_or(text.len()).max(start);
     let visible = match text[start..end].rfind('@') {

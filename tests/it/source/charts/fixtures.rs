@@ -54,7 +54,7 @@ impl Helm {
 pub(crate) fn write_chart(folder: &Path, name: &str, version: &str) {
     let chart = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
     let template = format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  version: \"{version}\"\n  \
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Chart.Name }}}}\ndata:\n  version: \"{version}\"\n  \
          size: {{{{ .Values.size | quote }}}}\n"
     );
     fs::create_dir_all(folder.join("templates")).unwrap();

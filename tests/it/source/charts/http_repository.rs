@@ -202,7 +202,7 @@ fn what_was_used_longest_ago_makes_room() {
     let file = client.folder.path().join(format!("charts/archives/{}.tgz", first.digest));
     resolve("1.10.0");
     assert!(file.exists(), "what was just fetched may be in use");
-    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
     fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
     resolve("2.0.0-rc.1");
     assert!(!file.exists());

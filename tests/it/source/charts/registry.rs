@@ -143,9 +143,9 @@ fn token_server(client: &Client) -> (WebServer, String) {
             "iss": "tokens", "sub": USER, "aud": "registry", "jti": "1", "access": access,
             "iat": now, "nbf": now - 60, "exp": now + 300,
         });
-        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-        let signature = signer.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+        let content = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let signature = signer.sign(&SystemRandom::new(), content.as_bytes()).unwrap();
+        let token = format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature));
         Some((200, json!({"token": token}).to_string().into_bytes()))
     };
     *server.state.handler.lock().unwrap() = Some(std::sync::Arc::new(handler));
