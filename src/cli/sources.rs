@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Client;
+use driftwall_core::desired::short_commit;
 
 #[derive(Args, Debug)]
 pub(super) struct Sources {
@@ -68,7 +69,7 @@ fn print_table(out: &mut impl std::io::Write, sources: &[SourceStatus]) -> std::
     let mut rows = vec![["NAME", "REVISION", "COMMIT", "SYNCED", "OBJECTS", "REPO"].map(str::to_owned)];
     for source in sources {
         let synced = source.age_seconds.map_or("never".to_owned(), |age| format!("{age:.0}s ago"));
-        let commit = source.commit.get(..7).unwrap_or("none").to_owned();
+        let commit = if source.commit.is_empty() { "none" } else { short_commit(&source.commit) }.to_owned();
         let objects = source.objects.to_string();
         rows.push([source.name.clone(), source.revision.clone(), commit, synced, objects, source.repo.clone()]);
     }

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::file_format;
 use super::values::KeyProblems;
+use crate::source::charts::{
+    ChartAccess, ChartRepository, ChartRequest, ChartStore, RepositoryCredentials, VersionRange, is_chart_name,
+};
 use crate::source::render::{HelmOptions, Limits, Programs, RenderMode, RenderOptions};
-use crate::source::{Address, Credentials, FileFilter, RemoteRepository, SourceSpec};
+use crate::source::{Address, ChartSource, Credentials, FileFilter, RemoteRepository, SourceSpec};
 use driftwall_core::desired::NamespaceScope;
 
 /// Makes sources, with what they all share.
@@ -15,6 +18,7 @@ pub(super) struct SourceBuilder<'a> {
     data_dir: PathBuf,
     programs: Programs,
     limits: Limits,
+    charts: ChartAccess,
 }
 
 impl<'a> SourceBuilder<'a> {
@@ -22,7 +26,25 @@ impl<'a> SourceBuilder<'a> {
         let file_format::Programs { kustomize, kubectl, helm } = programs;
         let at = |file: Option<String>| file.map(|file| folder.join(file));
         let programs = Programs { kustomize: at(kustomize), kubectl: at(kubectl), helm: at(helm), launcher: None };
-        Self { folder, data_dir: folder.join(data_dir), programs, limits }
+        let data_dir = folder.join(data_dir);
+        let charts = ChartAccess { store: ChartStore::new(&data_dir), credentials: Vec::new() };
+        Self { folder, data_dir, programs, limits, charts }
+    }
+
+    /// With the credentials of `repositories`.
+    pub(super) fn with_repositories(
+        mut self,
+        repositories: &[file_format::Repository],
+        problems: &mut KeyProblems,
+    ) -> Self {
+        for (index, file_format::Repository { url, auth }) in repositories.iter().enumerate() {
+            let key = format!("repositories[{index}]");
+            let Some(prefix) = chart_repository(&format!("{key}.url"), url, problems) else { continue };
+            let credentials = self.credentials(auth);
+            problems.check_at(&format!("{key}.auth"), prefix.check(&credentials));
+            self.charts.credentials.push(RepositoryCredentials { prefix, credentials });
+        }
+        self
     }
 
     /// The source at `key`, made usable; `None` only after a problem was added.
@@ -45,6 +67,12 @@ impl<'a> SourceBuilder<'a> {
             let message = "include and exclude choose among plain manifests, and this source is rendered; remove them";
             problems.add(format!("{key}.{given}"), message);
         }
+        if source.chart.is_some() || repo.to_ascii_lowercase().starts_with("oci://") {
+            return self.build_chart(key, source, problems);
+        }
+        if source.version.is_some() {
+            problems.add(format!("{key}.version"), "a version is of a chart; name it in chart, or write revision");
+        }
         let address = problems.check_at(&format!("{key}.repo"), Address::parse(repo, self.folder))?;
         let files = FileFilter::new(include.clone(), exclude.clone()).ok()?;
         let scope = NamespaceScope::new(source.namespaces.clone()).ok()?;
@@ -59,6 +87,7 @@ impl<'a> SourceBuilder<'a> {
             path: path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"),
             namespace: namespace.clone(),
             priority: *priority,
+            chart_access: Some(self.charts.clone()),
             ..SourceSpec::local(name, self.folder)
         };
         let credentials = self.credentials(&source.auth);
@@ -75,6 +104,65 @@ impl<'a> SourceBuilder<'a> {
                 Some(local.mirrored(RemoteRepository { url, credentials, data_dir: self.data_dir.clone() }))
             }
         }
+    }
+
+    /// A source that is a chart in a chart repository or registry.
+    fn build_chart(&self, key: &str, source: &file_format::Source, problems: &mut KeyProblems) -> Option<SourceSpec> {
+        let file_format::Source { name, repo, chart, version, namespace, priority, .. } = source;
+        let before = problems.count();
+        let for_git = [
+            ("revision", source.revision != "HEAD", "write version"),
+            ("path", !source.path.is_empty(), "remove it"),
+            ("include", !source.include.is_empty(), "remove it"),
+            ("exclude", !source.exclude.is_empty(), "remove it"),
+            ("allowRemote", source.allow_remote, "remove it"),
+        ];
+        for (part, is_given, remedy) in for_git {
+            if is_given {
+                problems
+                    .add(format!("{key}.{part}"), format!("{part} is for Git, and this source is a chart; {remedy}"));
+            }
+        }
+        if matches!(source.render, file_format::Render::Plain | file_format::Render::Kustomize) {
+            problems.add(format!("{key}.render"), "a chart is rendered by Helm; remove it, or write helm");
+        }
+        let repository = chart_repository(&format!("{key}.repo"), repo, problems);
+        let range = version.as_deref().unwrap_or_default().parse::<VersionRange>();
+        let range = problems.check_at(&format!("{key}.version"), range);
+        let scope = NamespaceScope::new(source.namespaces.clone()).ok()?;
+        let (repository, chart) = match (repository?, chart) {
+            (repository, Some(chart)) => (repository, chart.clone()),
+            (ChartRepository::Oci(path), None) => {
+                let Some((folder, name)) = path.split() else {
+                    problems.add(format!("{key}.chart"), "it is missing; name a chart of the registry");
+                    return None;
+                };
+                (ChartRepository::Oci(folder), name.to_owned())
+            }
+            (ChartRepository::Http(_), None) => return None,
+        };
+        if !is_chart_name(&chart) {
+            let message = format!("`{chart}` is no name of a chart; write one of letters, digits, `-`, `_` and `.`");
+            problems.add(format!("{key}.chart"), message);
+        }
+        let own = self.credentials(&source.auth);
+        problems.check_at(&format!("{key}.auth"), repository.check(&own));
+        let credentials = if own == Credentials::default() {
+            self.charts.credentials_for(&repository).cloned().unwrap_or_default()
+        } else {
+            own
+        };
+        let range = range.filter(|_| problems.count() == before)?;
+        let request = ChartRequest { repository, name: chart, range, credentials };
+        let spec = SourceSpec {
+            scope,
+            render: self.render(source, false),
+            namespace: namespace.clone(),
+            priority: *priority,
+            chart_access: Some(self.charts.clone()),
+            ..SourceSpec::local(name, self.folder)
+        };
+        Some(spec.of_chart(ChartSource { request, store: self.charts.store.clone() }))
     }
 
     fn credentials(&self, auth: &file_format::Auth) -> Credentials {
@@ -114,4 +202,10 @@ impl<'a> SourceBuilder<'a> {
             limits: self.limits,
         }
     }
+}
+
+/// The chart repository or registry at `key`; `None` only after a problem was added.
+fn chart_repository(key: &str, url: &str, problems: &mut KeyProblems) -> Option<ChartRepository> {
+    let parsed = ChartRepository::parse(url);
+    problems.check_at(key, parsed.map_err(|reason| format!("this is no address of charts: {reason}")))
 }

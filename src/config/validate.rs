@@ -34,6 +34,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         events,
         presets,
         sources,
+        repositories,
         modes,
         actors,
         ignore,
@@ -67,8 +68,9 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
             policy.source_modes.insert(source.name.clone(), Mode::from(mode));
         }
     }
-    let limits = rendering::limits(&render, problems);
-    let builder = SourceBuilder::new(folder, &git.data_dir, programs, limits.unwrap_or_default());
+    let limits = rendering::limits(&render, problems).unwrap_or_default();
+    let builder = SourceBuilder::new(folder, &git.data_dir, programs, limits);
+    let builder = builder.with_repositories(&repositories, problems);
     let sources = source_specs(&sources, &builder, problems);
     let rules = each("actors", actors, problems, actor_rule);
     let actors = problems.check_at("presets", ActorRules::new(rules, &presets));

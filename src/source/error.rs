@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::charts::ChartError;
 use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
 use super::remote::FetchError;
 use super::render::RenderError;
@@ -11,6 +12,9 @@ use driftwall_core::manifest::ManifestError;
 /// A source that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// The chart cannot be had.
+    #[error(transparent)]
+    Chart(Box<ChartError>),
     /// The repository's server or its mirror failed.
     #[error("failed to fetch {url}: {reason}")]
     Fetch {
@@ -69,9 +73,16 @@ impl SourceError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Fetch { .. } | Self::Git { .. } => true,
+            Self::Chart(reason) => reason.is_transient(),
             Self::Render { reason, .. } => reason.is_transient(),
             Self::InvalidFiles { .. } | Self::PathNotFound { .. } | Self::TooManyFiles { .. } => false,
         }
+    }
+}
+
+impl From<ChartError> for SourceError {
+    fn from(error: ChartError) -> Self {
+        Self::Chart(Box::new(error))
     }
 }
 

@@ -8,12 +8,13 @@ use std::sync::atomic::AtomicBool;
 
 use git2::{Blob, ObjectType, Oid, Repository, Tree};
 
+use super::charts::{self, ChartError, ChartTree, ResolvedChart};
 use super::error::{FileError, SourceError};
-use super::libgit2::LINK_MODE;
+use super::libgit2::{self, LINK_MODE};
 use super::limits::{MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
-use super::render::{self, RenderPlan, Rendered};
+use super::render::{self, FetchedChart, RenderPlan, Rendered};
 use super::revision;
-use super::spec::SourceSpec;
+use super::spec::{ChartSource, SourceSpec};
 use driftwall_core::desired::{FileContents, SourceContents};
 use driftwall_core::manifest;
 
@@ -71,29 +72,68 @@ pub fn load(
     source: &SourceSpec,
     commit: &str,
     previous: Option<&LoadedCommit>,
-    cancel: &AtomicBool,
+    cancel: &Arc<AtomicBool>,
 ) -> Result<LoadedCommit, SourceError> {
-    let git = revision::open(source)?;
     let failed = |reason| SourceError::Git { action: format!("read commit {commit}"), reason };
-    let id = Oid::from_str(commit).map_err(failed)?;
-    let tree = git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed)?;
+    // The temporary repository of a chart lives until it is loaded.
+    let chart = source.chart.as_ref().map(|chart| open_chart(chart, commit)).transpose()?;
+    let repository;
+    let (git, tree) = if let Some(chart) = &chart {
+        (&chart.git, chart.git.find_tree(chart.tree).map_err(failed)?)
+    } else {
+        repository = revision::open(source)?;
+        let id = Oid::from_str(commit).map_err(failed)?;
+        (&repository, repository.find_commit(id).and_then(|commit| commit.tree()).map_err(failed)?)
+    };
     let tree_id = tree.id();
     if let Some(same) = previous.filter(|previous| previous.tree == tree_id) {
         // Another commit with the same files: a merge, or a change that was reverted.
         let contents = Arc::new(same.contents.at_commit(source.at_commit(commit)));
         return Ok(LoadedCommit { contents, tree: tree_id, from: same.from.clone() });
     }
-    let plan = match render::plan(&git, tree_id, &source.path, &source.render) {
+    let plan = match render::plan(git, tree_id, &source.path, &source.render) {
         Ok(plan) => plan,
         Err(reason) => return Err(SourceError::Render { commit: commit.to_owned(), reason }),
     };
     let previous = previous.map(|previous| &previous.from);
     let (from, files) = match plan {
-        Some(plan) => load_rendered(source, commit, &plan, previous, cancel)?,
-        None => load_manifests(&git, source, commit, &tree, previous)?,
+        Some(mut plan) => {
+            if let Err(reason) = fetch_dependencies(source, &mut plan, cancel) {
+                return Err(SourceError::Render { commit: commit.to_owned(), reason: reason.into() });
+            }
+            load_rendered(source, commit, &plan, previous, cancel)?
+        }
+        None => load_manifests(git, source, commit, &tree, previous)?,
     };
     let contents = Arc::new(SourceContents::new(source.at_commit(commit), files));
     Ok(LoadedCommit { contents, tree: tree_id, from })
+}
+
+/// The files of a chart; `commit` is its version with its digest.
+fn open_chart(ChartSource { request, store }: &ChartSource, commit: &str) -> Result<ChartTree, SourceError> {
+    libgit2::init();
+    let resolved: ResolvedChart = commit.parse().map_err(|reason: &str| ChartError::NotFound {
+        chart: request.to_string(),
+        url: request.repository.to_string(),
+        reason: reason.to_owned(),
+    })?;
+    Ok(charts::unpack(store, &request.name, &resolved)?)
+}
+
+/// Gives a chart the charts that it depends on and that are not committed.
+fn fetch_dependencies(
+    source: &SourceSpec,
+    plan: &mut RenderPlan<'_, '_>,
+    cancel: &Arc<AtomicBool>,
+) -> Result<(), ChartError> {
+    // Without access, Helm reports what is missing.
+    let Some(access) = &source.chart_access else { return Ok(()) };
+    for dependency in plan.dependencies().to_vec() {
+        if let Some(ResolvedChart { digest, .. }) = access.fetch(&source.name, &dependency, cancel)? {
+            plan.add_chart(&dependency.name, FetchedChart { digest, store: access.store.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// What a program renders of a commit; what it rendered before, where nothing

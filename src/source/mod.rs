@@ -31,4 +31,4 @@ pub use remote::{
 };
 pub use revision::{latest_commit, local_commit};
 pub use snapshot_store::{SnapshotStore, SourceStatus};
-pub use spec::{RemoteRepository, SourceSpec};
+pub use spec::{ChartSource, RemoteRepository, SourceSpec};

@@ -8,15 +8,19 @@ use git2::{Oid, Repository, RepositoryOpenFlags};
 
 use super::error::SourceError;
 use super::libgit2;
-use super::spec::SourceSpec;
+use super::spec::{ChartSource, SourceSpec};
 
 /// The commit that a source's revision names now. A repository on a server is
-/// fetched into its mirror first. Blocks; ends soon after `cancel` is set.
+/// fetched into its mirror first. Of a chart in a chart repository, it is the
+/// version with its digest. Blocks; ends soon after `cancel` is set.
 ///
 /// # Errors
 ///
 /// The server cannot be reached, or there is no such revision.
 pub fn latest_commit(source: &SourceSpec, cancel: &Arc<AtomicBool>) -> Result<String, SourceError> {
+    if let Some(ChartSource { request, store }) = &source.chart {
+        return Ok(store.resolve(request, cancel)?.to_string());
+    }
     let Some(mirror) = source.mirror() else {
         return local_commit(source);
     };
@@ -29,6 +33,10 @@ pub fn latest_commit(source: &SourceSpec, cancel: &Arc<AtomicBool>) -> Result<St
 /// The newest commit of a source's mirror that could be read, else its newest, and
 /// the age of the mirror, without asking the server; `None` where there is no mirror yet.
 pub(super) fn mirrored_commit(source: &SourceSpec) -> Option<(String, Option<Duration>)> {
+    if let Some(ChartSource { request, store }) = &source.chart {
+        let resolved = store.good(&source.name, request).or_else(|| store.last_resolved(request))?;
+        return Some((resolved.to_string(), store.age(request)));
+    }
     let mirror = source.mirror()?;
     let commit = mirror.good_commit().or_else(|| mirror.mirrored_commit())?;
     Some((commit.to_string(), mirror.age()))
@@ -36,6 +44,9 @@ pub(super) fn mirrored_commit(source: &SourceSpec) -> Option<(String, Option<Dur
 
 /// Remembers beside the mirror, if there is one, that a commit could be read.
 pub(super) fn record_good_commit(source: &SourceSpec, commit: &str) {
+    if let (Some(ChartSource { request, store }), Ok(resolved)) = (&source.chart, commit.parse()) {
+        store.record_good(&source.name, request, &resolved);
+    }
     if let (Some(mirror), Ok(commit)) = (source.mirror(), Oid::from_str(commit)) {
         mirror.record_good_commit(commit);
     }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::charts::{ChartAccess, ChartRequest, ChartStore};
 use super::file_filter::FileFilter;
 use super::remote::{Address, Credentials, Mirror, RemoteUrl};
-use super::render::RenderOptions;
+use super::render::{RenderMode, RenderOptions};
 use driftwall_core::desired::{self, NamespaceScope};
 
 /// A source, ready to be read.
@@ -32,6 +33,19 @@ pub struct SourceSpec {
     pub files: FileFilter,
     /// What the path holds, and how it is rendered.
     pub render: RenderOptions,
+    /// The chart in a chart repository or registry that it is instead of a Git repository.
+    pub chart: Option<ChartSource>,
+    /// How charts are had that a chart in it depends on; `None` where none are to be fetched.
+    pub chart_access: Option<ChartAccess>,
+}
+
+/// A chart in a chart repository or registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartSource {
+    /// The chart.
+    pub request: ChartRequest,
+    /// Where charts are kept.
+    pub store: ChartStore,
 }
 
 /// A repository on a server.
@@ -60,6 +74,8 @@ impl SourceSpec {
             scope: NamespaceScope::default(),
             files: FileFilter::default(),
             render: RenderOptions::default(),
+            chart: None,
+            chart_access: None,
         }
     }
 
@@ -78,7 +94,13 @@ impl SourceSpec {
             priority,
             files,
             render,
+            chart: _,
+            chart_access: _,
         } = self;
+        let chart = |source: &Self| {
+            let request = &source.chart.as_ref()?.request;
+            Some((request.repository.clone(), request.name.clone(), request.range.clone()))
+        };
         let url = |source: &Self| source.remote.as_ref().map(|remote| remote.url.clone());
         // A mirror's folder is named after the source; one on this machine is the repository itself.
         let local = |source: &Self| if source.remote.is_none() { Some(source.folder.clone()) } else { None };
@@ -86,6 +108,7 @@ impl SourceSpec {
             && (display_url, revision, path) == (&other.display_url, &other.revision, &other.path)
             && (namespace, priority) == (&other.namespace, &other.priority)
             && (files, render) == (&other.files, &other.render)
+            && chart(self) == chart(other)
     }
 
     /// The same, mirrored from a server.
@@ -93,6 +116,15 @@ impl SourceSpec {
     pub fn mirrored(self, remote: RemoteRepository) -> Self {
         let folder = remote.mirror(&self.name, &self.revision).folder().to_owned();
         Self { folder, display_url: remote.url.to_string(), remote: Some(remote), ..self }
+    }
+
+    /// The same as a chart in a chart repository or registry.
+    #[must_use]
+    pub fn of_chart(self, chart: ChartSource) -> Self {
+        let ChartRequest { repository, range, .. } = &chart.request;
+        let (display_url, revision) = (repository.to_string(), range.to_string());
+        let render = RenderOptions { mode: RenderMode::Helm, ..self.render };
+        Self { display_url, revision, render, chart: Some(chart), ..self }
     }
 
     /// The mirror of a repository on a server; `None` for one on this machine.
@@ -107,6 +139,7 @@ impl SourceSpec {
             repo: self.display_url.clone(),
             revision: self.revision.clone(),
             commit: commit.to_owned(),
+            chart: self.chart.as_ref().map(|chart| chart.request.name.clone()),
             priority: self.priority,
         }
     }

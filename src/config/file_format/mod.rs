@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub(crate) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
 pub(crate) use policy::{Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError};
-pub(crate) use source::{Auth, Git, Helm, Programs, Render, Rendering, Source};
+pub(crate) use source::{Auth, Git, Helm, Programs, Render, Rendering, Repository, Source};
 
 /// Configuration of driftwall. Relative paths are relative to the folder of this file.
 #[derive(Deserialize, JsonSchema)]
@@ -58,6 +58,9 @@ pub(crate) struct Config {
     pub(crate) presets: Vec<String>,
     /// What Git declares: repositories and paths in them.
     pub(crate) sources: Vec<Source>,
+    /// Credentials by address, for charts that the charts of sources depend on, and for chart sources without `auth`.
+    #[serde(default)]
+    pub(crate) repositories: Vec<Repository>,
     /// Softer modes for some namespaces and writers. Of all rules that match, the softest mode applies.
     #[serde(default)]
     pub(crate) modes: Vec<ModeRule>,

@@ -11,9 +11,17 @@ pub(crate) struct Source {
     /// Name of the source, in messages, logs and metrics. No two sources have the same one.
     #[schemars(length(min = 1), example = &"prod")]
     pub(crate) name: String,
-    /// The repository: an address (`https://`, `ssh://`, `git@host:path`, `file://`) or a path on this machine.
+    /// The repository: an address (`https://`, `ssh://`, `git@host:path`, `file://`) or a path on this machine. With
+    /// `chart`, a chart repository (`https://`) or a folder of an OCI registry (`oci://`).
     #[schemars(example = &"https://example.org/acme/gitops.git")]
     pub(crate) repo: String,
+    /// Name of a Helm chart in `repo`, which is then a chart repository or registry and not a Git repository.
+    #[schemars(length(min = 1), example = &"web")]
+    pub(crate) chart: Option<String>,
+    /// Version of `chart`, or a range as Helm reads it, such as `^1.2`, `~1.2.3`, `1.x`: the newest in it counts.
+    /// Without it, the newest release.
+    #[schemars(example = &"^1.2")]
+    pub(crate) version: Option<String>,
     /// Branch, tag or commit.
     #[schemars(example = &"main")]
     #[serde(default = "head")]
@@ -63,6 +71,18 @@ pub(crate) struct Source {
     #[schemars(example = ["team-a-*"])]
     #[serde(default)]
     pub(crate) namespaces: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Repository {
+    /// What the addresses begin with: `https://` or `oci://`. An `http://` address here allows that charts are
+    /// fetched from it without TLS. Of several that fit, the longest counts.
+    #[schemars(length(min = 1), example = &"https://charts.example.org/acme")]
+    pub(crate) url: String,
+    /// Credentials for these addresses. Each is a file, which is read again at each use.
+    #[serde(default)]
+    pub(crate) auth: Auth,
 }
 
 #[allow(clippy::struct_field_names, reason = "the names are those of the configuration")]

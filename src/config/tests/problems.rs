@@ -112,6 +112,13 @@ const VALUES: &[Broken] = &[
     broken("ignore:\n  - paths:\n      - spec\n      - spec..x", 5, "ignore[0].paths[1]", "a name is missing; write"),
     broken("modes: [{mode: warn, namespaces: ['a}']}]", 2, "modes[0].namespaces[0]", "its `}` has no `{` before it"),
     broken("unmanaged: [{answer: deny, namespaces: ['{a,{b}']}]", 2, "unmanaged[0].namespaces[0]", "not closed"),
+    broken("repositories: [{url: '@stable'}]", 2, "repositories[0].url", "write https://host/path or oci://host/path"),
+    broken(
+        "repositories: [{url: https://h, auth: {usernameFile: u}}]",
+        2,
+        "repositories[0].auth",
+        "needs passwordFile",
+    ),
     broken(
         "protectedKeys: ['a[z-a]']",
         2,
@@ -166,6 +173,15 @@ const OF_SOURCES: &[Broken] = &[
     broken("name: a\n    repo: /r\n    priority: 1.5", 4, "sources[0].priority", "write a whole number, such as 0"),
     broken("name: a\n    repo: /r\n  - name: a\n    repo: /q", 4, "sources[1].name", "another source is called `a`"),
     broken("name: [a]\n    repo: /r", 2, "sources[0].name", "this is a list; write text, such as prod"),
+    broken("name: a\n    repo: /r\n    version: 1.x", 4, "sources[0].version", "name it in chart, or write revision"),
+    broken("name: a\n    repo: oci://h", 2, "sources[0].chart", "it is missing; name a chart of the registry"),
+    broken("name: a\n    chart: c\n    repo: git@h:r", 4, "sources[0].repo", "write https://host/path or oci://"),
+    broken("name: a\n    chart: ../c\n    repo: https://h", 3, "sources[0].chart", "write one of letters, digits"),
+    broken("name: a\n    repo: oci://h/c\n    version: new", 4, "sources[0].version", "write one such as 1.2.3, ^1.2"),
+    broken("name: a\n    repo: oci://h/c\n    path: x", 4, "sources[0].path", "this source is a chart; remove it"),
+    broken("name: a\n    repo: oci://h/c\n    revision: v1", 4, "sources[0].revision", "write version"),
+    broken("name: a\n    repo: oci://h/c\n    render: plain", 4, "sources[0].render", "rendered by Helm"),
+    broken("name: a\n    repo: oci://h/c\n    auth: {sshKeyFile: k}", 4, "sources[0].auth", "are for ssh addresses"),
 ];
 
 #[test]

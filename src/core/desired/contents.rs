@@ -34,10 +34,29 @@ pub struct Source {
     pub repo: String,
     /// The branch, tag or commit that is configured.
     pub revision: String,
-    /// The full hash of the commit.
+    /// The full hash of the commit; of a chart, its version and digest: `1.2.3@sha256:…`.
     pub commit: String,
+    /// The name of the chart that the source is; `None` for a Git repository.
+    pub chart: Option<String>,
     /// Where two sources declare the same object, the one of higher priority counts.
     pub priority: i32,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// The commit as people write it: its first seven digits; of a chart, its version.
+    pub fn short_commit(&self) -> &str {
+        short_commit(&self.commit)
+    }
+}
+
+/// See [`Source::short_commit`].
+pub fn short_commit(commit: &str) -> &str {
+    match commit.split_once("@sha256:") {
+        Some((version, _)) => version,
+        None => commit.get(..7).unwrap_or(commit),
+    }
 }
 
 // === impl FileContents ===

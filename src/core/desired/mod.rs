@@ -14,7 +14,7 @@ mod opt_out;
 mod snapshot;
 mod snapshot_source;
 
-pub use contents::{FileContents, Source, SourceContents};
+pub use contents::{FileContents, Source, SourceContents, short_commit};
 pub use declared::{Declared, SourceLocation};
 pub use disputed_fields::{DisputedField, DisputedFields};
 pub use error::DesiredError;

@@ -47,8 +47,13 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_n
 /// What to do instead.
 fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
     let at = assessment.source.map(|source| source_reference(source, assessment)).unwrap_or_default();
+    // What a chart declares may come from it, or from the values that it is given.
+    let git = match assessment.source {
+        Some(Source { chart: Some(_), .. }) => "the chart or its values",
+        _ => "Git",
+    };
     match &assessment.violation {
-        Violation::CascadingDelete { .. } => format!("Remove them in Git first{at}. Nothing was deleted."),
+        Violation::CascadingDelete { .. } => format!("Remove them in {git} first{at}. Nothing was deleted."),
         Violation::ChangeDeclared
         | Violation::ChangeDefinition { .. }
         | Violation::ChangeDerived { .. }
@@ -56,12 +61,12 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         | Violation::PauseTool { .. }
         | Violation::Rollback
         | Violation::UnknownRevision => {
-            format!("Change it in Git{at}. This object was not changed.")
+            format!("Change it in {git}{at}. This object was not changed.")
         }
-        Violation::CreateDiffers => format!("Change it in Git{at}. Nothing was created."),
-        Violation::CreateUndeclared => format!("Declare it in Git{at}. Nothing was created."),
+        Violation::CreateDiffers => format!("Change it in {git}{at}. Nothing was created."),
+        Violation::CreateUndeclared => format!("Declare it in {git}{at}. Nothing was created."),
         Violation::DeleteDeclared(_) | Violation::EvictDeclared(_) => {
-            format!("Remove it in Git{at}. Nothing was deleted.")
+            format!("Remove it in {git}{at}. Nothing was deleted.")
         }
         Violation::ChangeToolStatus { tool } => {
             format!("Leave it to {}. This object was not changed.", tool.as_str())
@@ -80,20 +85,23 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         Violation::SteerTool { .. } => "Declare it in Git. Nothing was changed.".into(),
         Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Violation::TargetDeclared { .. } if write.operation == Operation::Create => {
-            format!("Declare it in Git{at}. Nothing was created.")
+            format!("Declare it in {git}{at}. Nothing was created.")
         }
-        Violation::TargetDeclared { .. } => format!("Declare it in Git{at}. This object was not changed."),
+        Violation::TargetDeclared { .. } => format!("Declare it in {git}{at}. This object was not changed."),
     }
 }
 
-/// `: <where> (main @ 5c56d97)`
+/// `: <where> (main @ 5c56d97)`; of a chart, `: chart web 1.2.3 of <where>`
 fn source_reference(source: &Source, assessment: &Assessment<'_>) -> String {
     let location = match &assessment.violation {
         Violation::DeleteDeclared(location) | Violation::EvictDeclared(location) => Some(location),
         _ => assessment.findings.iter().find_map(|finding| finding.location.as_ref()),
     };
-    let commit = source.commit.get(..7).unwrap_or(&source.commit);
-    format!(": {} ({} @ {commit})", source_url(source, location), source.revision)
+    let commit = source.short_commit();
+    match &source.chart {
+        Some(chart) => format!(": chart {chart} {commit} of {}", source.repo),
+        None => format!(": {} ({} @ {commit})", source_url(source, location), source.revision),
+    }
 }
 
 /// The break-glass command, where it would help and can be pasted into a shell.

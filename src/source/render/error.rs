@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use super::end::Exceeded;
+use crate::source::charts::ChartError;
 use driftwall_core::manifest::ManifestError;
 
 /// A source that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
+    /// A chart that is depended on cannot be had.
+    #[error(transparent)]
+    Chart(Box<ChartError>),
     /// The program was stopped, because driftwall ends or the source changes.
     #[error("failed to render {file}: {program} was cancelled")]
     Cancelled {
@@ -158,6 +162,7 @@ impl RenderError {
     /// Whether another try may succeed with the same files.
     pub(in crate::source) fn is_transient(&self) -> bool {
         match self {
+            Self::Chart(reason) => reason.is_transient(),
             Self::Cancelled { .. }
             | Self::Git { .. }
             | Self::InvalidProgram { .. }
@@ -175,5 +180,11 @@ impl RenderError {
             | Self::TooLarge { .. }
             | Self::UnsafeName { .. } => false,
         }
+    }
+}
+
+impl From<ChartError> for RenderError {
+    fn from(error: ChartError) -> Self {
+        Self::Chart(Box::new(error))
     }
 }

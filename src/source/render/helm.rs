@@ -11,6 +11,7 @@ use super::nondeterminism::{StableObjects, mask_differences};
 use super::programs::Program;
 use super::tree::{CommitFiles, FileEntry, join};
 use super::{RenderPlan, Rendered};
+use crate::source::charts::ChartFile;
 use driftwall_core::manifest::{Object, RenderInput, at_file_start, trace_to_inputs};
 
 /// How a chart is rendered.
@@ -140,11 +141,23 @@ fn uses_time(plan: &RenderPlan<'_, '_>) -> Result<bool, RenderError> {
             continue;
         }
         let content = plan.files.read(path, id)?;
-        if content.split(|byte| !byte.is_ascii_alphanumeric()).any(|word| word == b"now") {
+        if names_the_time(&content) {
             return Ok(true);
         }
     }
-    Ok(false)
+    let mut has_time = false;
+    for chart in plan.selection.charts() {
+        chart.for_each_file(|ChartFile { path, content }| {
+            let is_archive = path.rsplit('.').next() == Some("tgz");
+            has_time |= is_archive || path.contains("templates/") && names_the_time(&content);
+            Ok(())
+        })?;
+    }
+    Ok(has_time)
+}
+
+fn names_the_time(template: &[u8]) -> bool {
+    template.split(|byte| !byte.is_ascii_alphanumeric()).any(|word| word == b"now")
 }
 
 /// The comments with which Helm says which template each document comes from,
@@ -189,8 +202,11 @@ fn with_file(
     };
     let entry = match plan.files.find_from(&plan.folder.path, path)? {
         Some(entry) if !entry.is_folder => entry,
-        // A template of a dependency in an archive.
-        _ => return Ok((chart_file(), at_file_start(object))),
+        // A template of a dependency that is not in this folder.
+        _ => match dependency_template(plan, path)? {
+            Some(entry) => entry,
+            None => return Ok((chart_file(), at_file_start(object))),
+        },
     };
     let file: Arc<str> = entry.path.as_str().into();
     // The files in crds/ are not templates: they are rendered as they are.
@@ -203,6 +219,17 @@ fn with_file(
         }
     }
     Ok((file, at_file_start(object)))
+}
+
+/// The template of a dependency in another folder of the commit, by its path in the rendered chart.
+fn dependency_template(plan: &RenderPlan<'_, '_>, path: &str) -> Result<Option<FileEntry>, RenderError> {
+    let Some((name, template)) = path.strip_prefix("charts/").and_then(|path| path.split_once('/')) else {
+        return Ok(None);
+    };
+    match plan.dependencies.folders.iter().find(|(own, _)| own == name) {
+        Some((_, folder)) => Ok(plan.files.find_from(folder, template)?.filter(|entry| !entry.is_folder)),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]

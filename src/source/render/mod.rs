@@ -18,9 +18,11 @@
 
 mod checkout;
 mod confinement;
+mod dependencies;
 mod end;
 mod error;
 mod execute;
+mod fetched_chart;
 mod helm;
 mod job;
 mod kept;
@@ -42,15 +44,19 @@ use std::time::{Duration, Instant};
 
 use git2::{ObjectType, Oid, Repository};
 
+use dependencies::Dependencies;
 use job::{Job, JobOutput};
 use kustomization::KustomizationInputs;
 use selection::Selection;
 use tree::{CommitFiles, FileEntry, join};
 
+use super::charts::Dependency;
+
 use driftwall_core::manifest;
 
 pub use confinement::{NOT_STARTED, become_program};
 pub use error::RenderError;
+pub(in crate::source) use fetched_chart::FetchedChart;
 pub use helm::HelmOptions;
 pub use output::set_parallel;
 pub use programs::{Program, Programs};
@@ -149,6 +155,8 @@ pub struct RenderPlan<'r, 'o> {
     selection: Selection,
     job: Job,
     inputs: PlanInputs,
+    /// What a chart depends on beyond its own folder.
+    dependencies: Dependencies,
 }
 
 enum PlanInputs {
@@ -221,6 +229,7 @@ pub fn plan<'r, 'o>(
         RenderMode::Plain => SourceType::Plain,
     };
     let mut selection = Selection::default();
+    let mut dependencies = Dependencies::default();
     let (program, file, job, inputs) = match source_type {
         SourceType::Plain => return Ok(None),
         SourceType::Kustomize => {
@@ -244,13 +253,14 @@ pub fn plan<'r, 'o>(
             for entry in [&folder].into_iter().chain(&values_files) {
                 selection.add(&files, entry)?;
             }
+            dependencies = dependencies::collect(&files, &folder, &mut selection)?;
             let file = join(&folder.path, helm::CHART_FILE);
             let program = options.programs.for_charts()?;
             let job = helm::job(&folder.path, &values_files, &options.helm, &program);
             (program, file, job, PlanInputs::Chart)
         }
     };
-    Ok(Some(RenderPlan { files, options, program, folder, file, selection, job, inputs }))
+    Ok(Some(RenderPlan { files, options, program, folder, file, selection, job, inputs, dependencies }))
 }
 
 fn not_found(path: &str, file: &str) -> RenderError {
@@ -258,6 +268,17 @@ fn not_found(path: &str, file: &str) -> RenderError {
 }
 
 impl RenderPlan<'_, '_> {
+    /// The charts that must be fetched, and given to [`Self::add_chart`], before it is rendered.
+    pub(in crate::source) fn dependencies(&self) -> &[Dependency] {
+        &self.dependencies.to_fetch
+    }
+
+    /// Gives it a chart that it depends on.
+    pub(in crate::source) fn add_chart(&mut self, name: &str, chart: FetchedChart) {
+        let place = dependencies::place(&self.selection, &self.folder.path, name);
+        self.selection.add_chart(place, chart);
+    }
+
     /// Identifies the files, the options and the program: under the same
     /// key the same is rendered. (Bases in other repositories are not part of it.)
     pub fn key(&self) -> String {

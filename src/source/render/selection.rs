@@ -10,6 +10,7 @@ use git2::Oid;
 
 use super::checkout::{FileSink, is_safe_name};
 use super::error::RenderError;
+use super::fetched_chart::FetchedChart;
 use super::tree::{CommitFiles, FileEntry, join};
 use crate::source::libgit2::{FOLDER_MODE, LINK_MODE, SUBMODULE_MODE};
 use crate::source::limits::MAX_FOLDER_DEPTH;
@@ -22,6 +23,8 @@ const MAX_BYTES: usize = 256 << 20;
 /// The files, links and folders of a commit that are to be written.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
+    /// Charts that were fetched, by the folders that they are unpacked into.
+    charts: BTreeMap<String, FetchedChart>,
     files: BTreeMap<String, Oid>,
     links: BTreeMap<String, Oid>,
     folders: BTreeSet<String>,
@@ -46,6 +49,34 @@ impl Selection {
             }
         }
         Ok(())
+    }
+
+    /// Adds a folder with all that is in it, to be written at another path.
+    pub(super) fn add_folder_at(
+        &mut self,
+        files: &CommitFiles<'_>,
+        entry: &FileEntry,
+        path: &str,
+    ) -> Result<(), RenderError> {
+        self.add_folder(files, path, entry.id)
+    }
+
+    /// Adds a chart that was fetched, to be unpacked into a folder.
+    pub(super) fn add_chart(&mut self, folder: String, chart: FetchedChart) {
+        self.charts.insert(folder, chart);
+    }
+
+    /// The charts that were fetched.
+    pub(super) fn charts(&self) -> impl Iterator<Item = &FetchedChart> {
+        self.charts.values()
+    }
+
+    /// Whether anything is to be written at a path or below it.
+    pub(super) fn has_below(&self, path: &str) -> bool {
+        let is_below =
+            |other: &String| other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let mut all = self.files.keys().chain(self.links.keys()).chain(&self.folders).chain(self.charts.keys());
+        all.any(is_below)
     }
 
     fn add_folder(&mut self, files: &CommitFiles<'_>, path: &str, id: Oid) -> Result<(), RenderError> {
@@ -105,6 +136,9 @@ impl Selection {
         for (path, id) in self.files.iter().chain(&self.links) {
             key.extend([id.to_string().as_str(), " ", path, "\n"]);
         }
+        for (folder, chart) in &self.charts {
+            key.extend([chart.digest.as_str(), " ", folder, "\n"]);
+        }
         key
     }
 
@@ -124,6 +158,9 @@ impl Selection {
         }
         for (path, id) in &self.files {
             sink.file(path, &files.read(path, *id)?).map_err(failed(path))?;
+        }
+        for (folder, chart) in &self.charts {
+            chart.copy_to(folder, sink)?;
         }
         for (path, id) in &self.links {
             let target = String::from_utf8(files.read(path, *id)?)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 use driftwall::source::{SourceSpec, load, local_commit};
 use driftwall_core::desired::Snapshot;
@@ -17,7 +17,7 @@ fn every_object_of_a_release_is_found() {
     let folder = tempfile::tempdir().unwrap();
     crate::common::git::commit_folder(folder.path(), corpus);
     let source = source(folder.path(), "release");
-    let contents = load(&source, &local_commit(&source).unwrap(), None, &AtomicBool::new(false)).unwrap().contents;
+    let contents = load(&source, &local_commit(&source).unwrap(), None, &Arc::default()).unwrap().contents;
 
     // Counted another way: every document of these files says its kind on a line of its own.
     let mut written: BTreeMap<String, usize> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driftwall::source::{FileFilter, LoadedCommit, SourceError, SourceSpec, load, local_commit};
@@ -43,7 +43,7 @@ Harm
     git.reference("refs/heads/main", id, true, "").unwrap();
     let source = SourceSpec { revision: "main".into(), ..SourceSpec::local("prod", folder) };
     let begun = Instant::now();
-    let loaded = load(&source, &local_commit(&source).unwrap(), None, &AtomicBool::new(false));
+    let loaded = load(&source, &local_commit(&source).unwrap(), None, &Arc::default());
     assert!(begun.elapsed() < LONG);
     loaded
 }
@@ -172,6 +172,6 @@ fn files_that_a_source_leaves_out_are_bounded_too() {
         files: FileFilter::new(Vec::new(), vec!["other/**".into()]).unwrap(),
         ..SourceSpec::local("prod", folder.path())
     };
-    let error = load(&excluding, &local_commit(&excluding).unwrap(), None, &AtomicBool::new(false)).unwrap_err();
+    let error = load(&excluding, &local_commit(&excluding).unwrap(), None, &Arc::default()).unwrap_err();
     assert!(matches!(error, SourceError::TooManyFiles { .. }), "{error}");
 }

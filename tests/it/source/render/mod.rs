@@ -2,7 +2,7 @@
 
 mod checkout;
 mod corpus;
-mod fixtures;
+pub(crate) mod fixtures;
 mod helm;
 mod kept;
 mod kustomize;
