@@ -6,6 +6,7 @@
 //!   → admission  decodes the envelope only: who, what, which object; the objects stay raw text
 //!   → actor      classifies the writer: a GitOps tool, the control plane, a known controller, a workload, a person
 //!   → desired    finds what Git declares of this object, in an immutable snapshot, without a lock
+//!   → ownership  tells what the writer brought from what admission added
 //!   → diff       finds the fields that this write moves away from Git
 //!   → policy     evaluates: the verdict first, then the mode (enforce, warn or audit)
 //!   → message    words the denial or the warnings
@@ -25,6 +26,7 @@ pub mod glob;
 pub mod go_duration;
 pub mod manifest;
 pub mod message;
+mod ownership;
 pub mod policy;
 pub mod source_state;
 pub mod text;

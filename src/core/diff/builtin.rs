@@ -78,15 +78,18 @@ impl BuiltinBuilder {
         let mut schema = Schema::new();
         let quantity = schema.add(Node { scalar: ScalarKind::Quantity, ..Node::default() });
         let base64 = schema.add(Node { scalar: ScalarKind::Base64, ..Node::default() });
+        schema.lists_all_but_the_plain();
         Self { schema, types: HashMap::new(), quantity, base64 }
     }
 
     fn build(mut self, facts: &Facts) -> Builtin {
         for (name, fields) in &facts.types {
+            let owner = self.type_named(name);
+            // What is said of the type itself stands under the empty name.
+            self.schema.node_mut(owner).owned_whole = fields.get("").is_some_and(|fact| fact.map.is_some());
             for (field, fact) in fields.iter().filter(|(field, _)| !field.is_empty()) {
                 let node = self.field(fact, facts);
                 let default = fact.default.clone().map(DefaultValue::Value);
-                let owner = self.type_named(name);
                 self.schema.node_mut(owner).fields.insert(field.as_str().into(), Field { node, default });
             }
         }
@@ -101,20 +104,43 @@ impl BuiltinBuilder {
                 entry.or_insert(Field { node: UNKNOWN, default: None }).default = Some(default.value());
             }
         }
+        self.split_scaling_rules();
         for (name, aliases) in default_table::ALIASES {
             let owner = self.type_named(name);
             self.schema.node_mut(owner).aliases = aliases;
+        }
+        for (name, derived) in default_table::DERIVED {
+            let owner = self.type_named(name);
+            self.schema.node_mut(owner).derived = derived;
         }
         let kinds = facts.kinds.iter().map(|(kind, name)| (kind.clone(), self.type_named(name))).collect();
         let object_meta = self.type_named("meta.v1.ObjectMeta");
         Builtin { schema: self.schema, kinds, object_meta }
     }
 
+    /// Gives the rules of each direction of an autoscaler a type of their own: their
+    /// defaults differ.
+    fn split_scaling_rules(&mut self) {
+        let rules = self.type_named("autoscaling.v2.HPAScalingRules");
+        let behavior = self.type_named("autoscaling.v2.HorizontalPodAutoscalerBehavior");
+        for (direction, defaults) in default_table::SCALING_RULES {
+            let mut node = self.schema.node_mut(rules).clone();
+            for (field, default) in defaults {
+                let entry = node.fields.entry((*field).into());
+                entry.or_insert(Field { node: UNKNOWN, default: None }).default = Some(default.value());
+            }
+            let node = self.schema.add(node);
+            let entry = self.schema.node_mut(behavior).fields.entry(direction.into());
+            entry.or_insert(Field { node, default: None }).node = node;
+        }
+    }
+
     /// The node of a named type; empty where the facts say nothing of it.
     fn type_named(&mut self, name: &str) -> NodeId {
         match name {
             "quantity" | "api.resource.Quantity" => self.quantity,
-            "runtime.RawExtension" | "apiextensions.v1.JSON" => UNKNOWN,
+            "runtime.RawExtension" | "meta.v1.FieldsV1" => UNKNOWN,
+            name if name.starts_with("apiextensions.v1.JSON") && name != "apiextensions.v1.JSONSchemaProps" => UNKNOWN,
             _ => *self.types.entry(name.to_owned()).or_insert_with(|| self.schema.add(Node::default())),
         }
     }
@@ -172,7 +198,7 @@ mod tests {
     fn every_default_is_of_a_type_in_the_facts() {
         let text = include_str!("kubernetes.json");
         let with_defaults = default_table::DEFAULTS.iter().map(|(name, _)| name);
-        let with_aliases = default_table::ALIASES.iter().map(|(name, _)| name);
+        let with_aliases = default_table::ALIASES.iter().chain(default_table::DERIVED).map(|(name, _)| name);
         for name in with_defaults.chain(with_aliases) {
             assert!(text.contains(&format!("\"{name}\"")), "{name}");
         }

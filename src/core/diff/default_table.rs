@@ -8,12 +8,56 @@ use super::schema::DefaultValue;
 pub(super) enum TableDefault {
     Allocated,
     Json(&'static str),
+    /// The lower case of another field of the same object.
+    Lowercase(&'static str),
     PolicyTypes,
     PullPolicy,
     Sibling(&'static str),
+    /// Another field of the same object, with `List` after it.
+    WithList(&'static str),
 }
 
-use TableDefault::{Allocated, Json, PolicyTypes, PullPolicy, Sibling};
+use TableDefault::{Allocated, Json, Lowercase, PolicyTypes, PullPolicy, Sibling, WithList};
+
+/// Type, then its fields that the server also fills from another one: the field, and the one
+/// that was sent. A server-side apply owns the name that it sent.
+pub(super) const DERIVED: &[(&str, &[(&str, &str)])] = &[
+    // `pkg/registry/core/node/strategy.go`, `pkg/apis/core/v1/conversion.go`
+    ("core.v1.NodeSpec", &[("podCIDR", "podCIDRs"), ("podCIDRs", "podCIDR")]),
+    // `pkg/registry/core/persistentvolumeclaim/strategy.go` (`NormalizeDataSources`)
+    ("core.v1.PersistentVolumeClaimSpec", &[("dataSource", "dataSourceRef"), ("dataSourceRef", "dataSource")]),
+    // `pkg/apis/core/v1/conversion.go` (`Convert_v1_PodSpec_To_core_PodSpec`)
+    ("core.v1.PodSpec", &[("serviceAccount", "serviceAccountName"), ("serviceAccountName", "serviceAccount")]),
+    // `pkg/apis/core/v1/conversion.go` (`Convert_v1_Secret_To_core_Secret`)
+    ("core.v1.Secret", &[("data", "stringData")]),
+    // `pkg/registry/core/service/strategy.go` (`NormalizeClusterIPs`)
+    ("core.v1.ServiceSpec", &[("clusterIP", "clusterIPs"), ("clusterIPs", "clusterIP")]),
+];
+
+/// The defaults of an autoscaler's rules, which are one type for both directions
+/// (`pkg/apis/autoscaling/v2/defaults.go`).
+pub(super) const SCALING_RULES: [(&str, &[(&str, TableDefault)]); 2] = [
+    (
+        "scaleDown",
+        &[
+            ("policies", Json(r#"[{"periodSeconds":15,"type":"Percent","value":100}]"#)),
+            ("selectPolicy", Json("\"Max\"")),
+        ],
+    ),
+    (
+        "scaleUp",
+        &[
+            (
+                "policies",
+                Json(
+                    r#"[{"periodSeconds":15,"type":"Pods","value":4},{"periodSeconds":15,"type":"Percent","value":100}]"#,
+                ),
+            ),
+            ("selectPolicy", Json("\"Max\"")),
+            ("stabilizationWindowSeconds", Json("0")),
+        ],
+    ),
+];
 
 /// Type, then its pairs of fields that say the same thing: the older name, and the one that counts.
 pub(super) const ALIASES: &[(&str, &[(&str, &str)])] = &[
@@ -52,6 +96,10 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
     ("admissionregistration.v1.ValidatingAdmissionPolicySpec", &[("failurePolicy", Json("\"Fail\""))]),
     ("admissionregistration.v1.ValidatingWebhook", WEBHOOK),
     ("apiextensions.v1.CustomResourceDefinitionSpec", &[("conversion", Json(r#"{"strategy":"None"}"#))]),
+    (
+        "apiextensions.v1.CustomResourceDefinitionNames",
+        &[("listKind", WithList("kind")), ("singular", Lowercase("kind"))],
+    ),
     ("apiextensions.v1.ServiceReference", &[("port", Json("443"))]),
     ("apiregistration.v1.ServiceReference", &[("port", Json("443"))]),
     (
@@ -93,10 +141,9 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
         "apps.v1.StatefulSetUpdateStrategy",
         &[("rollingUpdate", Json(r#"{"partition":0}"#)), ("type", Json("\"RollingUpdate\""))],
     ),
-    // One type for both directions: the policies differ, and both are the server's own.
     (
-        "autoscaling.v2.HPAScalingRules",
-        &[("policies", Allocated), ("selectPolicy", Json("\"Max\"")), ("stabilizationWindowSeconds", Json("0"))],
+        "autoscaling.v1.HorizontalPodAutoscalerSpec",
+        &[("minReplicas", Json("1")), ("targetCPUUtilizationPercentage", Json("80"))],
     ),
     (
         "autoscaling.v2.HorizontalPodAutoscalerBehavior",
@@ -143,10 +190,16 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
             ("manualSelector", Json("false")),
             ("parallelism", Json("1")),
             ("podReplacementPolicy", Json("\"TerminatingOrFailed\"")),
+            ("selector", Allocated),
             ("suspend", Json("false")),
         ],
     ),
+    ("batch.v1.JobTemplateSpec", &[("metadata", EMPTY_OBJECT)]),
     ("batch.v1.PodFailurePolicyOnPodConditionsPattern", &[("status", Json("\"True\""))]),
+    (
+        "certificates.v1.CertificateSigningRequestSpec",
+        &[("extra", Allocated), ("groups", Allocated), ("uid", Allocated), ("username", Allocated)],
+    ),
     ("core.v1.AzureDiskVolumeSource", &[("readOnly", Json("false"))]),
     ("core.v1.ConfigMapVolumeSource", &[("defaultMode", FILE_MODE)]),
     (
@@ -173,19 +226,20 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
     ("core.v1.HTTPGetAction", &[("path", Json("\"/\"")), ("scheme", Json("\"HTTP\""))]),
     ("core.v1.HostPathVolumeSource", &[("type", Json("\"\""))]),
     ("core.v1.ImageVolumeSource", &[("pullPolicy", Json("\"IfNotPresent\""))]),
+    ("core.v1.NamespaceSpec", &[("finalizers", Json(r#"["kubernetes"]"#))]),
     ("core.v1.ObjectFieldSelector", &[("apiVersion", Json("\"v1\""))]),
-    ("core.v1.PersistentVolumeClaim", &[("apiVersion", Json("\"v1\"")), ("kind", Json("\"PersistentVolumeClaim\""))]),
     (
-        "core.v1.PersistentVolumeClaimSpec",
-        &[("storageClassName", Allocated), ("volumeMode", Json("\"Filesystem\"")), ("volumeName", Allocated)],
+        "core.v1.PersistentVolumeClaim",
+        &[
+            ("apiVersion", Json("\"v1\"")),
+            ("kind", Json("\"PersistentVolumeClaim\"")),
+            ("status", Json(r#"{"phase":"Pending"}"#)),
+        ],
     ),
+    ("core.v1.PersistentVolumeClaimSpec", &[("storageClassName", Allocated), ("volumeMode", Json("\"Filesystem\""))]),
     (
         "core.v1.PersistentVolumeSpec",
-        &[
-            ("claimRef", Allocated),
-            ("persistentVolumeReclaimPolicy", Json("\"Retain\"")),
-            ("volumeMode", Json("\"Filesystem\"")),
-        ],
+        &[("persistentVolumeReclaimPolicy", Json("\"Retain\"")), ("volumeMode", Json("\"Filesystem\""))],
     ),
     (
         "core.v1.PodSpec",
@@ -198,6 +252,7 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
             ("terminationGracePeriodSeconds", Json("30")),
         ],
     ),
+    ("core.v1.PodTemplateSpec", &[("metadata", EMPTY_OBJECT)]),
     (
         "core.v1.Probe",
         &[
@@ -208,6 +263,7 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
         ],
     ),
     ("core.v1.ProjectedVolumeSource", &[("defaultMode", FILE_MODE)]),
+    ("core.v1.ReplicationControllerSpec", &[("selector", Allocated)]),
     ("core.v1.ResourceFieldSelector", &[("divisor", Json("\"0\""))]),
     ("core.v1.SecretVolumeSource", &[("defaultMode", FILE_MODE)]),
     ("core.v1.Secret", &[("type", Json("\"Opaque\""))]),
@@ -231,10 +287,40 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
     ),
     ("core.v1.Volume", &[("emptyDir", EMPTY_OBJECT)]),
     ("discovery.v1.EndpointPort", &[("name", Json("\"\"")), ("protocol", TCP)]),
+    (
+        "flowcontrol.v1.ExemptPriorityLevelConfiguration",
+        &[("lendablePercent", Json("0")), ("nominalConcurrencyShares", Json("0"))],
+    ),
+    ("flowcontrol.v1.FlowSchemaSpec", &[("matchingPrecedence", Json("1000"))]),
+    (
+        "flowcontrol.v1.LimitedPriorityLevelConfiguration",
+        &[("lendablePercent", Json("0")), ("nominalConcurrencyShares", Json("30"))],
+    ),
+    (
+        "flowcontrol.v1.QueuingConfiguration",
+        &[("handSize", Json("8")), ("queueLengthLimit", Json("50")), ("queues", Json("64"))],
+    ),
+    ("networking.v1.IngressClassParametersReference", &[("scope", Json("\"Cluster\""))]),
     ("networking.v1.NetworkPolicyPort", &[("protocol", TCP)]),
     ("networking.v1.NetworkPolicySpec", &[("policyTypes", PolicyTypes)]),
     ("rbac.v1.RoleRef", &[("apiGroup", RBAC_GROUP)]),
     ("rbac.v1.Subject", &[("apiGroup", RBAC_GROUP)]),
+    ("resource.v1.DeviceSubRequest", &[("allocationMode", Json("\"ExactCount\"")), ("count", Json("1"))]),
+    ("resource.v1.ExactDeviceRequest", &[("allocationMode", Json("\"ExactCount\"")), ("count", Json("1"))]),
+    ("scheduling.v1.PriorityClass", &[("preemptionPolicy", Json("\"PreemptLowerPriority\""))]),
+    (
+        "storage.v1.CSIDriverSpec",
+        &[
+            ("attachRequired", Json("true")),
+            ("fsGroupPolicy", Json("\"ReadWriteOnceWithFSType\"")),
+            ("podInfoOnMount", Json("false")),
+            ("requiresRepublish", Json("false")),
+            ("seLinuxMount", Json("false")),
+            ("storageCapacity", Json("false")),
+            ("volumeLifecycleModes", Json(r#"["Persistent"]"#)),
+        ],
+    ),
+    ("storage.v1.StorageClass", &[("reclaimPolicy", Json("\"Delete\"")), ("volumeBindingMode", Json("\"Immediate\""))]),
 ];
 
 impl TableDefault {
@@ -242,9 +328,11 @@ impl TableDefault {
         match *self {
             Allocated => DefaultValue::Allocated,
             Json(text) => DefaultValue::Value(serde_json::from_str(text).expect("the table above is read by a test")),
+            Lowercase(name) => DefaultValue::Lowercase(name),
             PolicyTypes => DefaultValue::PolicyTypes,
             PullPolicy => DefaultValue::PullPolicy,
             Sibling(name) => DefaultValue::Sibling(name),
+            WithList(name) => DefaultValue::WithList(name),
         }
     }
 }

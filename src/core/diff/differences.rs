@@ -10,7 +10,7 @@ use super::items::ItemKeys;
 use super::opaque::{contains_opaque, is_opaque};
 use super::path::{Path, PathElement};
 use super::schema::{DefaultValue, SchemaRef};
-use super::server_defaults::{is_all_defaults, is_left_to_server, is_server_default, is_true_by_default};
+use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default, is_true_by_default};
 
 /// How a write changes one field, seen from what Git declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,9 @@ pub fn differences(
     new: Option<&Value>,
     schema: SchemaRef<'_>,
     path: &Path,
+    allocations: Allocations,
 ) -> Vec<Difference> {
-    let mut walk = Walk { creating: old.is_none(), path: path.clone(), differences: Vec::new() };
+    let mut walk = Walk { creating: old.is_none(), allocations, path: path.clone(), differences: Vec::new() };
     walk.compare(declared, old, new, schema);
     walk.differences
 }
@@ -66,6 +67,7 @@ pub fn differences(
 /// The state of a walk: `path` is where it is.
 pub(super) struct Walk {
     pub(super) creating: bool,
+    pub(super) allocations: Allocations,
     pub(super) path: Path,
     pub(super) differences: Vec<Difference>,
 }
@@ -231,7 +233,9 @@ impl Walk {
                 None | Some(Value::Null) => true,
                 Some(value) => is_left_to_server(value, default),
             };
-            if is_alias(name) || (is_open && is_server_default(name, old_value, new_value, new, schema)) {
+            if is_alias(name)
+                || (is_open && is_server_default(name, old_value, new_value, new, schema, self.allocations))
+            {
                 continue;
             }
             // Fewer policy types are no return to Git's state: the server itself would write all of them.
@@ -270,7 +274,7 @@ impl Walk {
             Value::Object(fields) if !schema.is_atomic_map() => match old {
                 Some(Value::Object(old_fields)) => self.compare_fields(None, Some(old_fields), fields, schema),
                 None if is_flat(fields) && !self.path.ends_at_item() => self.compare_fields(None, None, fields, schema),
-                None if is_all_defaults(new, schema) => {}
+                None if is_all_defaults(new, schema, self.allocations) => {}
                 _ => self.report(ChangeKind::Extra, Some(new), None),
             },
             Value::Array(items) => {
@@ -316,7 +320,14 @@ mod tests {
 
     #[allow(clippy::needless_pass_by_value, reason = "cases are written as `json!` values")]
     fn changes(declared: Value, old: Option<Value>, new: Value) -> Vec<(String, ChangeKind)> {
-        let found = differences(Some(&declared), old.as_ref(), Some(&new), unknown_schema(), &Path::default());
+        let found = differences(
+            Some(&declared),
+            old.as_ref(),
+            Some(&new),
+            unknown_schema(),
+            &Path::default(),
+            Allocations::MaybeServer,
+        );
         found.into_iter().map(|difference| (difference.path.to_string(), difference.change)).collect()
     }
 

@@ -11,7 +11,7 @@ use super::path::PathElement;
 use super::schema::{ListKey, ListKind, SchemaRef};
 
 /// What identifies the items of a list.
-pub(super) enum ItemKeys<'s> {
+pub(crate) enum ItemKeys<'s> {
     /// These fields of each item.
     Fields(Cow<'s, [ListKey]>),
     /// The whole item: a set.
@@ -21,10 +21,10 @@ pub(super) enum ItemKeys<'s> {
 /// The identity of one item: its keys as text, and how many items before it
 /// have the same keys (`env` may name a variable twice).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ItemId(String, usize);
+pub(crate) struct ItemId(String, usize);
 
 /// The items of a list, in order and by identity.
-pub(super) struct ItemIndex<'v> {
+pub(crate) struct ItemIndex<'v> {
     order: Vec<(ItemId, &'v Value)>,
     has_duplicates: bool,
     by_id: HashMap<ItemId, &'v Value>,
@@ -37,7 +37,7 @@ const MAX_DUPLICATES: usize = 8;
 impl<'s> ItemKeys<'s> {
     /// What identifies the items of lists with this schema; `None` for an atomic
     /// list. Without a schema it is inferred from the items of all `lists`.
-    pub(super) fn of(schema: SchemaRef<'s>, lists: &[&[Value]]) -> Option<Self> {
+    pub(crate) fn of(schema: SchemaRef<'s>, lists: &[&[Value]]) -> Option<Self> {
         let mut items = lists.iter().flat_map(|list| list.iter());
         match schema.list() {
             ListKind::Set => Some(Self::WholeItem),
@@ -50,7 +50,7 @@ impl<'s> ItemKeys<'s> {
     }
 
     /// The path element of `item`; `None` for a member of a set, which has no path of its own.
-    pub(super) fn path_element(&self, item: &Value) -> Option<PathElement> {
+    pub(crate) fn path_element(&self, item: &Value) -> Option<PathElement> {
         match self {
             Self::WholeItem => None,
             Self::Fields(keys) => {
@@ -77,8 +77,13 @@ impl<'s> ItemKeys<'s> {
         ItemIndex::of(new, self).iter().all(|(id, _)| old.get(id).is_some())
     }
 
+    /// The identity of each item of a list, in its order.
+    pub(crate) fn ids(&self, list: &[Value]) -> Vec<ItemId> {
+        ItemIndex::of(list, self).order.into_iter().map(|(id, _)| id).collect()
+    }
+
     /// The keys of `item` as one text.
-    fn text(&self, item: &Value) -> String {
+    pub(crate) fn text(&self, item: &Value) -> String {
         match self {
             Self::WholeItem => item.to_string(),
             Self::Fields(keys) => {
@@ -94,9 +99,16 @@ impl<'s> ItemKeys<'s> {
     }
 }
 
+impl ItemId {
+    /// The keys as one text.
+    pub(crate) fn keys(&self) -> &str {
+        &self.0
+    }
+}
+
 impl<'v> ItemIndex<'v> {
     /// The items of `list` by these keys.
-    pub(super) fn of(list: &'v [Value], keys: &ItemKeys<'_>) -> Self {
+    pub(crate) fn of(list: &'v [Value], keys: &ItemKeys<'_>) -> Self {
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(list.len());
         let mut order = Vec::with_capacity(list.len());
         let mut has_duplicates = false;
@@ -117,7 +129,7 @@ impl<'v> ItemIndex<'v> {
     }
 
     /// The item of this identity.
-    pub(super) fn get(&self, id: &ItemId) -> Option<&'v Value> {
+    pub(crate) fn get(&self, id: &ItemId) -> Option<&'v Value> {
         self.by_id.get(id).copied()
     }
 

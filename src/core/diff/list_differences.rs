@@ -79,7 +79,8 @@ impl Walk {
     ) -> Option<ChangeKind> {
         let old_by_index = old.filter(|old| old.len() == new.len());
         let old_items: HashSet<_> = old.unwrap_or_default().iter().map(Value::to_string).collect();
-        let mut inside = Self { creating: false, path: self.path.clone(), differences: Vec::new() };
+        let mut inside =
+            Self { creating: false, allocations: self.allocations, path: self.path.clone(), differences: Vec::new() };
         for (index, (declared_item, new_item)) in declared.iter().zip(new).enumerate() {
             // An item that only moves up because another one was removed is not changed by this write.
             if old_items.contains(&new_item.to_string()) {

@@ -34,12 +34,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{ChangeKind, Path, builtin_schema, differences, unknown_schema};
+    use crate::diff::{Allocations, ChangeKind, Path, builtin_schema, differences, unknown_schema};
 
     /// What a write changes in a Deployment's `spec`, by field.
     fn changes(declared: &Value, old: Option<&Value>, new: &Value) -> Vec<(String, ChangeKind)> {
         let schema = builtin_schema("apps", "v1", "Deployment").unwrap().field("spec");
-        let found = differences(Some(declared), old, Some(new), schema, &Path::of(&["spec"]));
+        let found = differences(Some(declared), old, Some(new), schema, &Path::of(&["spec"]), Allocations::MaybeServer);
         found.into_iter().map(|difference| (difference.path.to_string(), difference.change)).collect()
     }
 
@@ -121,7 +121,14 @@ mod tests {
         });
         let old = json!({"a": {"b": 1, "c": true, "d": ["x", "y"]}, "e": [{"f": "z"}]});
         let found = |new: Value| -> Vec<(String, ChangeKind)> {
-            let found = differences(Some(&declared), Some(&old), Some(&new), unknown_schema(), &Path::default());
+            let found = differences(
+                Some(&declared),
+                Some(&old),
+                Some(&new),
+                unknown_schema(),
+                &Path::default(),
+                Allocations::MaybeServer,
+            );
             found.into_iter().map(|difference| (difference.path.to_string(), difference.change)).collect()
         };
         let one = |path: &str, change| vec![(path.to_owned(), change)];

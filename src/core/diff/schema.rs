@@ -43,11 +43,24 @@ pub enum ScalarKind {
     Quantity,
 }
 
+/// Who owns a struct or map, as the API server tracks it (`managedFields`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StructOwnership {
+    /// Each field has owners of its own.
+    ByField,
+    /// Nothing is known of the type.
+    Unknown,
+    /// All of it has the same owners.
+    Whole,
+}
+
 /// The value that the server gives to a field that is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DefaultValue {
     /// One that it allocates: a cluster IP, a node port.
     Allocated,
+    /// The lower case of another field of the same object.
+    Lowercase(&'static str),
     /// `Ingress`, and `Egress` for a network policy that has rules for it.
     PolicyTypes,
     /// `Always` for an image tagged `latest` or not at all, else `IfNotPresent`.
@@ -56,12 +69,16 @@ pub enum DefaultValue {
     Sibling(&'static str),
     /// Always the same value.
     Value(Value),
+    /// The value of another field of the same object, with `List` after it.
+    WithList(&'static str),
 }
 
 /// The types of one or many kinds.
 #[derive(Debug)]
 pub struct Schema {
     nodes: Vec<Node>,
+    /// The type of a field of which nothing is said.
+    unlisted: NodeId,
 }
 
 /// One type in a schema.
@@ -75,6 +92,11 @@ pub(super) struct Node {
     pub(super) items: NodeId,
     /// A map that is replaced as a whole.
     pub(super) atomic: bool,
+    /// A struct that has one owner (`x-kubernetes-map-type: atomic` of its type), though
+    /// it is compared field by field.
+    pub(super) owned_whole: bool,
+    /// Fields that the server also fills from another field: the field, and that other one.
+    pub(super) derived: &'static [(&'static str, &'static str)],
     /// Pairs of fields that say the same thing: the older name, and the one that counts.
     pub(super) aliases: &'static [(&'static str, &'static str)],
 }
@@ -109,7 +131,13 @@ impl Schema {
     /// A schema without types, except for the two of fixed index.
     pub(super) fn new() -> Self {
         let duration = Node { scalar: ScalarKind::Duration, ..Node::default() };
-        Self { nodes: vec![Node::default(), duration] }
+        Self { nodes: vec![Node::default(), duration], unlisted: UNKNOWN }
+    }
+
+    /// Says that a field that is not listed is a scalar, or a struct or map that is
+    /// owned field by field: the facts list everything else.
+    pub(super) fn lists_all_but_the_plain(&mut self) {
+        self.unlisted = self.add(Node::default());
     }
 
     pub(super) fn add(&mut self, node: Node) -> NodeId {
@@ -135,6 +163,8 @@ impl Default for Node {
             list: ListKind::Infer,
             items: UNKNOWN,
             atomic: false,
+            owned_whole: false,
+            derived: &[],
             aliases: &[],
         }
     }
@@ -163,7 +193,8 @@ impl<'s> SchemaRef<'s> {
             (Some(field), _) => self.at(field.node),
             (None, Some(values)) => self.at(values),
             (None, None) if self.node == UNKNOWN && is_duration_field(name) => self.at(DURATION),
-            (None, None) => self.at(UNKNOWN),
+            (None, None) if self.node == UNKNOWN => self.at(UNKNOWN),
+            (None, None) => self.at(self.schema.unlisted),
         }
     }
 
@@ -176,6 +207,11 @@ impl<'s> SchemaRef<'s> {
     /// How the items of a list are compared.
     pub fn list(self) -> &'s ListKind {
         &self.node().list
+    }
+
+    /// Whether the API server knows the items of a list apart, so that each has owners.
+    pub fn is_keyed_by_server(self) -> bool {
+        matches!(self.list(), ListKind::Map(_) | ListKind::Set)
     }
 
     /// How a scalar is compared.
@@ -191,6 +227,27 @@ impl<'s> SchemaRef<'s> {
     /// Whether nothing is known of the value.
     pub fn is_unknown(self) -> bool {
         self.node == UNKNOWN
+    }
+
+    /// Who owns a struct or map in `managedFields`.
+    pub fn ownership(self) -> StructOwnership {
+        let node = self.node();
+        if node.atomic || node.owned_whole {
+            StructOwnership::Whole
+        } else if self.node == UNKNOWN {
+            StructOwnership::Unknown
+        } else if !node.fields.is_empty() || node.values.is_some() || self.schema.unlisted != UNKNOWN {
+            StructOwnership::ByField
+        } else {
+            StructOwnership::Unknown
+        }
+    }
+
+    /// The fields of the same struct from which the server also fills the field `name`:
+    /// who owns one of them owns this one.
+    pub fn derived_from(self, name: &str) -> impl Iterator<Item = &'static str> {
+        let is_of_field = move |(field, _): &&(&str, &str)| *field == name;
+        self.node().derived.iter().filter(is_of_field).map(|(_, from)| *from)
     }
 
     /// What the server gives to the field `name` where it is left out.

@@ -6,6 +6,16 @@ use serde_json::{Map, Value};
 use super::equal::{is_zero_value, values_equal};
 use super::schema::{DefaultValue, SchemaRef};
 
+/// Whose a value may be where the server has none of its own to compare with, but
+/// allocates one: a cluster IP, a node port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocations {
+    /// Nothing is known of who brought them.
+    MaybeServer,
+    /// What the server allocated has been taken out of the object: the rest is the writer's.
+    Writer,
+}
+
 /// Whether a field that Git leaves out has, after the write, the value that the
 /// server gives it. `parent` is the object that has the field, as it is written.
 pub(super) fn is_server_default(
@@ -14,16 +24,31 @@ pub(super) fn is_server_default(
     new: Option<&Value>,
     parent: &Map<String, Value>,
     schema: SchemaRef<'_>,
+    allocations: Allocations,
 ) -> bool {
     let Some(new) = new else { return false };
+    let sibling = |name: &str| parent.get(name).and_then(Value::as_str).unwrap_or_default();
     match schema.default_of(name) {
         None => false,
+        Some(DefaultValue::Allocated) if allocations == Allocations::Writer => false,
+        Some(DefaultValue::Lowercase(other)) => new.as_str() == Some(&sibling(other).to_lowercase()),
+        Some(DefaultValue::WithList(other)) => {
+            new.as_str().and_then(|new| new.strip_suffix("List")) == Some(sibling(other))
+        }
         Some(DefaultValue::Allocated) => old.is_none_or(|old| is_left_to_server(old, Some(&DefaultValue::Allocated))),
         Some(DefaultValue::PolicyTypes) => values_equal(&policy_types(parent), new, schema.field(name)),
         Some(DefaultValue::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(DefaultValue::Sibling(other)) => parent.get(*other) == Some(new),
+        // A count that Git leaves out is an autoscaler's: back to the default is a change like any other.
+        Some(DefaultValue::Value(value)) if name == "replicas" && old.is_some_and(|old| old != value) => false,
         Some(DefaultValue::Value(value)) => values_equal(value, new, schema.field(name)),
     }
+}
+
+/// Whether the declared value of the field `name` says that the server is to allocate one.
+pub(crate) fn is_allocated_by_server(name: &str, declared: &Value, schema: SchemaRef<'_>) -> bool {
+    let default = schema.default_of(name);
+    default == Some(&DefaultValue::Allocated) && is_left_to_server(declared, default)
 }
 
 /// Whether a field is written, but empty so that the server chooses its value:
@@ -41,11 +66,12 @@ pub(super) fn is_left_to_server(value: &Value, default: Option<&DefaultValue>) -
 }
 
 /// Whether a new value consists of defaults only: the server makes it as soon as its parent is there.
-pub(super) fn is_all_defaults(value: &Value, schema: SchemaRef<'_>) -> bool {
+pub(super) fn is_all_defaults(value: &Value, schema: SchemaRef<'_>, allocations: Allocations) -> bool {
     let Value::Object(fields) = value else { return false };
     !fields.is_empty()
         && fields.iter().all(|(name, value)| {
-            is_server_default(name, None, Some(value), fields, schema) || is_all_defaults(value, schema.field(name))
+            is_server_default(name, None, Some(value), fields, schema, allocations)
+                || is_all_defaults(value, schema.field(name), allocations)
         })
 }
 
@@ -63,6 +89,7 @@ pub(super) fn is_true_by_default(name: Option<&str>) -> bool {
         "allowPrivilegeEscalation",
         "automountServiceAccountToken",
         "enableServiceLinks",
+        "hostUsers",
     ];
     name.is_some_and(|name| fields.contains(&name))
 }

@@ -30,6 +30,7 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_n
     if findings.len() > MAX_FIELDS {
         lines.push(format!("  … and {} more", findings.len() - MAX_FIELDS));
     }
+    lines.extend(admission_hint(findings));
     lines.push(remedy(write, assessment));
     if let Some(driftwall_namespace) = driftwall_namespace {
         lines.extend(break_glass_hint(write, assessment, driftwall_namespace));
@@ -42,6 +43,19 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_n
         kind: kind_name(write, assessment),
         causes: findings.iter().take(MAX_CAUSES).map(|finding| cause(finding, &assessment.violation)).collect(),
     }
+}
+
+/// Who may have made a value, where the writer did not.
+fn admission_hint(findings: &[Finding]) -> Option<String> {
+    let made: Vec<_> = findings.iter().take(MAX_FIELDS).filter(|finding| finding.may_be_admission).collect();
+    let path = truncate_start(&made.first()?.path.to_string(), MAX_PATH_CHARS);
+    let others = match made.len() - 1 {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    Some(format!(
+        "If you did not send {path}{others} so, an admission webhook or a default of the API server made the value."
+    ))
 }
 
 /// What to do instead.

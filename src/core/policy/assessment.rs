@@ -152,6 +152,9 @@ pub struct Finding {
     pub is_secret: bool,
     /// The strictest answer that this field alone may get.
     pub max_outcome: Outcome,
+    /// Whether another admission webhook or a default of the API server may have made the
+    /// value: it is not noted that the write itself sent it so.
+    pub may_be_admission: bool,
 }
 
 impl Verdict {

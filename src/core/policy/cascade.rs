@@ -11,7 +11,7 @@ use super::object_diff::{Scope, object_differences};
 use super::review_object::{is_being_deleted, parse_new, parse_old};
 use super::settings::Outcome;
 use crate::desired::Source;
-use crate::diff::{self, ChangeKind, Difference};
+use crate::diff::{self, Allocations, ChangeKind, Difference};
 
 /// Whether other objects go with objects of this kind.
 pub(super) fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
@@ -60,7 +60,8 @@ pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Ass
     if is_being_deleted(&old) {
         return Ok(unmanaged);
     }
-    let mut metadata = object_differences(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata);
+    let mut metadata =
+        object_differences(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata, Allocations::Writer);
     metadata.retain(is_new_owner);
     let owners = findings(evaluation, metadata, Outcome::Deny);
     let (violation, findings) = if owners.is_empty() {

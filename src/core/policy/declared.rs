@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::assessment::{Assessment, Verdict, Violation};
+use super::brought::{keep_what_the_writer_brought, mark_what_admission_may_have_made};
 use super::cascade::declared_objects_in;
 use super::drift::{Drift, filter_drift, without_permitted};
 use super::error::EvaluationError;
@@ -13,7 +14,7 @@ use super::review_object::{is_being_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::admission::Operation;
 use crate::desired::{Declared, live_opt_out};
-use crate::diff::{self, Difference, Path, differences};
+use crate::diff::{self, Allocations, Difference, Path, differences};
 
 /// The verdict on a write to an object that Git declares.
 pub(super) fn evaluate_declared<'a>(
@@ -37,11 +38,13 @@ pub(super) fn evaluate_declared<'a>(
         let old = old.ok_or(EvaluationError::MissingObject("oldObject"))?;
         return Ok(delete(evaluation, declared, &old));
     }
-    let new = parse_new(write)?;
+    let mut new = parse_new(write)?;
     if write.operation == Operation::Update && old.is_none() {
         return Err(EvaluationError::MissingObject("oldObject"));
     }
-    let Changes { metadata_and_content, status, in_other_version } = changes(evaluation, declared, old.as_ref(), &new)?;
+    let allocations = keep_what_the_writer_brought(evaluation, &mut new, old.as_ref(), Some(&declared.object()))?;
+    let Changes { metadata_and_content, status, in_other_version } =
+        changes(evaluation, declared, old.as_ref(), &new, allocations)?;
     let violation = match write.operation {
         _ if !in_other_version.is_empty() => Violation::OtherVersion { declared: declared.api_version() },
         Operation::Create => Violation::CreateDiffers,
@@ -50,7 +53,8 @@ pub(super) fn evaluate_declared<'a>(
     let mut drift = filter_drift(evaluation, metadata_and_content, declared);
     drift.extend(without_permitted(evaluation, in_other_version, declared));
     drift.extend(without_permitted(evaluation, status, declared));
-    let Drift { findings, has_runtime_operation } = drift;
+    let Drift { mut findings, has_runtime_operation } = drift;
+    mark_what_admission_may_have_made(evaluation, &mut findings, &new, old.as_ref());
     if findings.is_empty() {
         return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
@@ -73,6 +77,7 @@ fn changes(
     declared: &Declared,
     old: Option<&Value>,
     new: &Value,
+    allocations: Allocations,
 ) -> Result<Changes, EvaluationError> {
     let write = evaluation.write;
     if write.resource.subresource == "scale" {
@@ -80,7 +85,7 @@ fn changes(
         return Ok(Changes { metadata_and_content, ..Changes::default() });
     }
     let git = declared.object();
-    let metadata = || object_differences(Some(&git), old, new, diff::unknown_schema(), Scope::Metadata);
+    let metadata = || object_differences(Some(&git), old, new, diff::unknown_schema(), Scope::Metadata, allocations);
     // Whatever the version: no schema is needed where only metadata changes. In a write of the status the server
     // keeps the old content.
     if write.resource.subresource == "status" || old.is_some_and(|old| changed_content(old, new).is_empty()) {
@@ -88,8 +93,8 @@ fn changes(
         return Ok(Changes { metadata_and_content: metadata(), status, ..Changes::default() });
     }
     if is_comparable(evaluation, declared)? {
-        let metadata_and_content =
-            evaluation.with_schema(|schema, _| object_differences(Some(&git), old, new, schema, Scope::Object))?;
+        let metadata_and_content = evaluation
+            .with_schema(|schema, _| object_differences(Some(&git), old, new, schema, Scope::Object, allocations))?;
         return Ok(Changes { metadata_and_content, ..Changes::default() });
     }
     if evaluation.actor.is_person() {
@@ -107,7 +112,8 @@ fn job_status_changes(evaluation: &Evaluation<'_, '_>, old: Option<&Value>, new:
     }
     let status = |object: &Value| object["status"].clone();
     let (before, after) = (old.map(status).unwrap_or_default(), status(new));
-    differences(None, Some(&before), Some(&after), diff::unknown_schema(), &Path::of(&["status"]))
+    let path = Path::of(&["status"]);
+    differences(None, Some(&before), Some(&after), diff::unknown_schema(), &path, Allocations::Writer)
 }
 
 fn delete<'a>(evaluation: &Evaluation<'_, 'a>, declared: &Declared, old: &Value) -> Assessment<'a> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::evaluation::Evaluation;
-use crate::diff::{self, ChangeKind, Difference, Path, PathElement, differences};
+use crate::diff::{self, Allocations, ChangeKind, Difference, Path, PathElement, differences};
 
 /// Fields of a version that say whether and in which form its objects are served. Not among them:
 /// printed columns, deprecation, which version is stored.
@@ -26,7 +26,8 @@ pub(super) fn changes_of_definition(evaluation: &Evaluation<'_, '_>, old: &Value
     }
     let path = Path::of(&["spec"]);
     // To the API server the list of versions is one value; here each is compared by its name.
-    let all = differences(None, Some(&old["spec"]), Some(&new["spec"]), diff::unknown_schema(), &path);
+    let all =
+        differences(None, Some(&old["spec"]), Some(&new["spec"]), diff::unknown_schema(), &path, Allocations::Writer);
     let mut changes: Vec<Difference> = Vec::new();
     for difference in all {
         // A schema may differ in thousands of places.

@@ -2,6 +2,7 @@
 //! ReplicaSet of a Deployment, or what an operator made of a custom resource.
 
 use super::assessment::{Assessment, Verdict, Violation};
+use super::brought::keep_what_the_writer_brought;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::metadata::metadata_of;
@@ -64,15 +65,18 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
 /// What the write changes in the object.
 fn derived_differences(evaluation: &Evaluation<'_, '_>) -> Result<Vec<Difference>, EvaluationError> {
     let old = parse_old(evaluation.write)?;
-    let new = parse_new(evaluation.write)?;
+    let mut new = parse_new(evaluation.write)?;
+    let allocations = keep_what_the_writer_brought(evaluation, &mut new, old.as_ref(), None)?;
     Ok(match &*evaluation.write.resource.subresource {
         "scale" => scale_of_derived(old.as_ref(), &new),
         subresource
             if subresource == "status" || old.as_ref().is_some_and(|old| changed_content(old, &new).is_empty()) =>
         {
-            object_differences(None, old.as_ref(), &new, diff::unknown_schema(), Scope::Metadata)
+            object_differences(None, old.as_ref(), &new, diff::unknown_schema(), Scope::Metadata, allocations)
         }
-        _ => evaluation.with_schema(|schema, _| object_differences(None, old.as_ref(), &new, schema, Scope::Object))?,
+        _ => evaluation.with_schema(|schema, _| {
+            object_differences(None, old.as_ref(), &new, schema, Scope::Object, allocations)
+        })?,
     })
 }
 

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::assessment::Finding;
 use super::evaluation::Evaluation;
-use super::extras::{is_sensitive_extra, is_server_finalizer};
 use super::finalizers::max_outcome_for_removal;
 use super::other_version::is_content_annotation;
 use super::protected_keys::{is_protected, is_tracking};
@@ -129,16 +128,12 @@ fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Differenc
     if path.starts_with(&["metadata"]) {
         // A forged owner makes the garbage collector delete the object, a forged
         // finalizer keeps it from being deleted.
-        let is_allowed = is_create && is_server_finalizer(difference);
-        return if is_allowed { None } else { Some(Outcome::Deny) };
+        return Some(Outcome::Deny);
     }
     let configured = match policy.extras_outcome(&evaluation.write.namespace) {
         Outcome::Allow => return None,
         outcome => outcome,
     };
-    if is_create {
-        return is_sensitive_extra(evaluation, path, difference.new.as_ref()).then_some(configured);
-    }
     // Git leaves the count to an autoscaler; a person who changes it by hand is
     // warned, not stopped.
     if path.is_exactly(&["spec", "replicas"]) || evaluation.write.resource.subresource == "scale" {

@@ -120,6 +120,6 @@ impl<'w, 'a> Evaluation<'w, 'a> {
         let is_disputed = self.context.snapshot.is_disputed(self.key(), &path);
         let max_outcome = if is_disputed { max_outcome.min(Outcome::Warn) } else { max_outcome };
         let is_secret = self.is_kind("", "Secret") && !path.starts_with(&["metadata"]);
-        Finding { path, change, new, declared, location, is_secret, max_outcome }
+        Finding { path, change, new, declared, location, is_secret, max_outcome, may_be_admission: false }
     }
 }

@@ -4,6 +4,7 @@
 mod assessment;
 mod borrowed_identity;
 mod break_glass;
+mod brought;
 mod cascade;
 mod declared;
 mod definition;
@@ -12,7 +13,6 @@ mod drift;
 mod error;
 mod evaluation;
 mod eviction;
-mod extras;
 mod finalizers;
 mod gitops_tools;
 mod lookup;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::diff::{ChangeKind, Difference, Path, PathElement, SchemaRef, differences, object_meta_schema};
+use crate::diff::{Allocations, ChangeKind, Difference, Path, PathElement, SchemaRef, differences, object_meta_schema};
 
 /// How much of an object a write can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +27,20 @@ pub(super) fn object_differences(
     new: &Value,
     schema: SchemaRef<'_>,
     scope: Scope,
+    allocations: Allocations,
 ) -> Vec<Difference> {
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(|object| &object["metadata"]));
     let mut found = Vec::new();
     for name in ["annotations", "labels"] {
         let [git, before, after] = [git, before, after].map(|metadata| Some(or_empty(metadata?.get(name))));
         let path = Path::of(&["metadata", name]);
-        found.extend(differences(git, before, after, object_meta_schema().field(name), &path));
+        found.extend(differences(git, before, after, object_meta_schema().field(name), &path, allocations));
     }
     for name in ["finalizers", "ownerReferences"] {
         let [git, before, after] =
             [git, before, after].map(|metadata| metadata?.get(name).filter(|list| **list != Value::Array(Vec::new())));
         let path = Path::of(&["metadata", name]);
-        let of_items = differences(git, before, after, object_meta_schema().field(name), &path);
+        let of_items = differences(git, before, after, object_meta_schema().field(name), &path, allocations);
         // The list is named instead of its items, whose keys are uids.
         if let Some(change) = of_items.iter().map(|difference| difference.change).max_by_key(|kind| severity(*kind)) {
             found.push(Difference { path, change, new: after.cloned(), declared: git.cloned() });
@@ -49,7 +50,7 @@ pub(super) fn object_differences(
         return found;
     }
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(content));
-    found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default()));
+    found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default(), allocations));
     found
 }
 

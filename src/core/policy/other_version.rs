@@ -7,7 +7,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::changed_content;
 use crate::desired::Declared;
-use crate::diff::{self, ChangeKind, Difference, Path, differences};
+use crate::diff::{self, Allocations, ChangeKind, Difference, Path, differences};
 
 /// Annotations in which the API server keeps those parts of a HorizontalPodAutoscaler's spec that
 /// `autoscaling/v1` has no fields for (`k8s.io/kubernetes/pkg/apis/autoscaling/annotations.go`).
@@ -29,7 +29,8 @@ pub(super) fn content_changes(old: Option<&Value>, new: &Value) -> Vec<Differenc
     let mut found = Vec::new();
     for name in changed_content(old, new) {
         let path = Path::of(&[name]);
-        let inside = differences(None, Some(&old[name]), Some(&new[name]), diff::unknown_schema(), &path);
+        let inside =
+            differences(None, Some(&old[name]), Some(&new[name]), diff::unknown_schema(), &path, Allocations::Writer);
         if inside.is_empty() {
             // What the walk takes for a default may be none in this version.
             found.push(Difference { path, change: ChangeKind::Extra, new: new.get(name).cloned(), declared: None });

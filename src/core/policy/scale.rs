@@ -7,7 +7,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::value_at;
 use crate::desired::Declared;
-use crate::diff::{self, ChangeKind, CustomResource, Difference, Path, differences};
+use crate::diff::{self, Allocations, ChangeKind, CustomResource, Difference, Path, differences};
 
 /// What a `Scale` changes in a declared object.
 pub(super) fn scale_of_declared(
@@ -22,7 +22,8 @@ pub(super) fn scale_of_declared(
         return Err(EvaluationError::UnknownReplicasField(declared.key().to_string()));
     };
     let (old, new) = (old.map(replicas), replicas(new));
-    Ok(differences(value_at(&git, &path), old.as_ref(), Some(&new), diff::unknown_schema(), &path))
+    let schema = diff::unknown_schema();
+    Ok(differences(value_at(&git, &path), old.as_ref(), Some(&new), schema, &path, Allocations::Writer))
 }
 
 /// What a `Scale` changes in an object that a declared one owns.

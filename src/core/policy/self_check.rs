@@ -16,7 +16,8 @@ use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
 use crate::desired::{Declared, DisputedField};
-use crate::diff::{ChangeKind, Path};
+use crate::diff::{Allocations, ChangeKind, Path};
+use crate::ownership::{Evidence, remove_known_additions};
 
 /// A field that a GitOps tool writes with another value than the snapshot has.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,7 @@ pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfChec
     let actor = context.actors.classify(&write.user, &write.resource);
     let Ok(evaluation) = Evaluation::new(write, actor, context) else { return SelfCheck::default() };
     let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return SelfCheck::default() };
-    let Ok(Some(new)) = parse_object("object", write.object) else { return SelfCheck::default() };
+    let Ok(Some(mut new)) = parse_object("object", write.object) else { return SelfCheck::default() };
     if is_being_deleted(&new) || declared.opt_out.is_some() || declared.version != *write.resource.version {
         return SelfCheck::default();
     }
@@ -67,6 +68,8 @@ pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfChec
     if write.operation == Operation::Update && old.is_none() {
         return SelfCheck::default();
     }
+    let kind = (&*write.resource.group, &*evaluation.kind);
+    remove_known_additions(&mut new, old.as_ref(), Some(&declared.object()), kind, Evidence::None);
     let mut found = SelfCheck::default();
     for path in differing_fields(&evaluation, declared, old.as_ref(), &new) {
         if is_runtime_field(&path) || context.policy.ignores(evaluation.key(), &path) {
@@ -104,8 +107,9 @@ fn differing_fields(
     new: &Value,
 ) -> Vec<Path> {
     let git = declared.object();
-    let differences =
-        evaluation.with_schema(|schema, _| object_differences(Some(&git), old, new, schema, Scope::Object));
+    let differences = evaluation.with_schema(|schema, _| {
+        object_differences(Some(&git), old, new, schema, Scope::Object, Allocations::MaybeServer)
+    });
     let mut paths = Vec::new();
     for difference in differences.unwrap_or_default() {
         if matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared) {

@@ -1,9 +1,9 @@
 //! Creates, and updates that restore a whole field: what the API server fills in below it is no extra.
 
-use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, ONE_CONTAINER, SERVICE, case, table};
+use crate::diff::table::{CONFIG_MAP, DEPLOYMENT, ONE_CONTAINER, SERVICE, THING, case, table};
 
 #[test]
-fn a_create_must_have_what_git_declares_and_no_sensitive_extras() {
+fn a_create_must_have_what_git_declares_and_nothing_more() {
     table(
         DEPLOYMENT,
         [
@@ -16,7 +16,26 @@ fn a_create_must_have_what_git_declares_and_no_sensitive_extras() {
             case("an extra value")
                 .git("spec: {replicas: 3}")
                 .create("spec: {replicas: 3, paused: true}")
-                .expect("conforms"),
+                .expect("drift spec.paused | conforms"),
+            case("a count that Git leaves out")
+                .git("spec: {paused: true}")
+                .create("spec: {paused: true, replicas: 5}")
+                .expect("warned spec.replicas | conforms"),
+            case("fields of a container")
+                .git(ONE_CONTAINER)
+                .create(
+                    "spec: {template: {spec: {containers: [{name: a, image: i, command: [x], envFrom: \
+                     [{configMapRef: {name: e}}], securityContext: {runAsUser: 0}}]}}}",
+                )
+                .expect(
+                    "drift spec.template.spec.containers[name=\"a\"].command \
+                     spec.template.spec.containers[name=\"a\"].envFrom \
+                     spec.template.spec.containers[name=\"a\"].securityContext.runAsUser | conforms",
+                ),
+            case("a declared `false` that is left out, and means true then")
+                .git("spec: {template: {spec: {hostUsers: false}}}")
+                .create("spec: {template: {spec: {}}}")
+                .expect("drift spec.template.spec.hostUsers"),
             case("a sidecar")
                 .git(ONE_CONTAINER)
                 .create("spec: {template: {spec: {containers: [{name: a, image: i}, {name: b, image: j}]}}}")
@@ -37,6 +56,16 @@ fn a_create_must_have_what_git_declares_and_no_sensitive_extras() {
             case("a key more").git("data: {a: x}").create("data: {a: x, b: y}").expect("drift data[\"b\"] | conforms"),
             case("keys without values").git("data: {a: x, b: null}").create("data: {a: x, b: ''}").expect("conforms"),
             case("keys without values, dropped").git("data: {a: x, b: null}").create("data: {a: x}").expect("conforms"),
+        ],
+    );
+    table(
+        THING,
+        [
+            case("a field more").git("spec: {a: x}").create("spec: {a: x, b: y}").expect("drift spec.b | conforms"),
+            case("an item more")
+                .git("spec: {list: [{name: a}]}")
+                .create("spec: {list: [{name: a}, {name: b}]}")
+                .expect("drift spec.list[name=\"b\"] | conforms"),
         ],
     );
     table(

@@ -1,6 +1,7 @@
 //! The comparison, from manifest to answer: what one write does to an object,
 //! compared with what Git declares of it. A case is a few lines of YAML.
 
+mod admission_properties;
 mod creates;
 mod empty_or_absent;
 mod equivalent_values;

@@ -195,14 +195,21 @@ fn defaults_of_volume_claims_are_no_drift() {
     );
     table(
         "v1 PersistentVolumeClaim",
-        [case("what a bound claim gets")
-            .git("spec: {accessModes: [ReadWriteOnce]}")
-            .update(
-                "metadata: {annotations: {pv.kubernetes.io/bind-completed: 'yes'}}\nspec: {accessModes: \
-                 [ReadWriteOnce], volumeName: v, storageClassName: s, volumeMode: Filesystem}",
-            )
-            .expect("conforms")
-            .reverse("conforms")],
+        [
+            case("a class and a mode")
+                .git("spec: {accessModes: [ReadWriteOnce]}")
+                .update("spec: {accessModes: [ReadWriteOnce], storageClassName: s, volumeMode: Filesystem}")
+                .expect("conforms")
+                .reverse("conforms"),
+            case("what a bound claim gets")
+                .git("spec: {accessModes: [ReadWriteOnce]}")
+                .update(
+                    "metadata: {annotations: {pv.kubernetes.io/bind-completed: 'yes'}}\nspec: {accessModes: \
+                     [ReadWriteOnce], volumeName: v}",
+                )
+                .expect("drift spec.volumeName | conforms")
+                .reverse("conforms"),
+        ],
     );
 }
 

@@ -71,6 +71,20 @@ pub(crate) fn review_of_yaml(plural: &str, yaml: &str) -> Review {
 }
 
 impl Review {
+    /// A write that makes `new` of `old`, or creates it.
+    pub(crate) fn of(old: Option<&Value>, new: &Value) -> Self {
+        let (api_version, kind) = (new["apiVersion"].as_str().unwrap(), new["kind"].as_str().unwrap());
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let kind_of = json!({"group": group, "version": version, "kind": kind});
+        let resource = json!({"group": group, "version": version, "resource": format!("{}s", kind.to_lowercase())});
+        let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
+        Self(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "8f5c2b0e", "operation": operation, "kind": kind_of, "resource": resource,
+            "name": new["metadata"]["name"], "namespace": new["metadata"]["namespace"],
+            "userInfo": {"username": "alice"}, "object": new, "oldObject": old,
+        }}))
+    }
+
     /// Written by `user`: a name, or `namespace/name` of a service account,
     /// with the groups that such a user has.
     pub(crate) fn by(self, user: &str) -> Self {
@@ -99,9 +113,18 @@ impl Review {
         self
     }
 
-    /// Edits what the write brings.
+    /// Edits what the write brings. What was recorded of the owners of its fields would not tell of the edit.
     pub(crate) fn with_object(self, edit: impl FnOnce(&mut Value)) -> Self {
-        self.with_request(|request| edit(&mut request["object"]))
+        self.with_request(|request| {
+            if request.pointer("/object/metadata/managedFields").is_some() {
+                for side in ["object", "oldObject"] {
+                    if let Some(Value::Object(metadata)) = request[side].get_mut("metadata") {
+                        metadata.remove("managedFields");
+                    }
+                }
+            }
+            edit(&mut request["object"]);
+        })
     }
 
     /// Edits what was there before.
