@@ -147,7 +147,8 @@ impl Index {
             kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
         }
         let is_custom = kinds::is_namespaced(&declared.group, &declared.kind).is_none();
-        self.has_cluster_owners |= is_namespaced != Some(true) && (is_custom || declared.kind == "Node");
+        let is_cluster_scoped = !is_namespaced.unwrap_or(declared.names_namespace);
+        self.has_cluster_owners |= is_cluster_scoped && (is_custom || declared.kind == "Node");
         self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
     }
 

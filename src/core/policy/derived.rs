@@ -19,8 +19,12 @@ use crate::diff::{self, ChangeKind, Difference};
 /// the declared object that owns it, if one does.
 pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let write = evaluation.write;
+    let is_scale = write.resource.subresource == "scale";
+    if is_scale && !evaluation.context.snapshot.may_own_in(evaluation.namespace) {
+        return Ok(evaluation.verdict(Verdict::Unmanaged));
+    }
     // A Scale does not name the owner of what it scales.
-    let (owner, is_being_deleted) = if write.resource.subresource == "scale" {
+    let (owner, is_being_deleted) = if is_scale {
         (evaluation.context.cluster.owner(evaluation.key()).map_err(EvaluationError::from), false)
     } else {
         let metadata = metadata_of(write.old_object.or(write.object))?;

@@ -45,7 +45,9 @@ impl<'w, 'a> Evaluation<'w, 'a> {
             "scale" => match context.snapshot.kind_of(&resource.group, &resource.plural) {
                 Some(kind) => kind.to_owned(),
                 // A person may scale an object of any kind that a declared object owns.
-                None if actor.is_person() || context.snapshot.has_group(&resource.group) => {
+                None if context.snapshot.has_group(&resource.group)
+                    || (actor.is_person() && context.snapshot.may_own_in(&write.namespace)) =>
+                {
                     context.cluster.kind_of(&resource.group, &resource.plural)?.unwrap_or_default()
                 }
                 None => String::new(),

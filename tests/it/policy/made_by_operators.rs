@@ -155,8 +155,8 @@ impl driftwall_core::policy::ClusterLookup for Refusing {
         Ok(None)
     }
 
-    fn kind_of(&self, _: &str, _: &str) -> Result<Option<String>, driftwall_core::policy::LookupError> {
-        Ok(None)
+    fn kind_of(&self, _: &str, plural: &str) -> Result<Option<String>, driftwall_core::policy::LookupError> {
+        Err(driftwall_core::policy::LookupError { what: plural.to_owned(), reason: "forbidden".into() })
     }
 }
 
@@ -179,6 +179,12 @@ fn where_git_declares_nothing_no_look_up_can_fail() {
         (config_map, "elsewhere", Outcome::Allow),
         ("{apiVersion: example.org/v1, kind: Fleet, metadata: {name: all}}", "elsewhere", Outcome::Warn),
         ("{apiVersion: v1, kind: Namespace, metadata: {name: elsewhere}}", "elsewhere", Outcome::Allow),
+        // It says itself that it is in a namespace.
+        (
+            "{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: a, namespace: argocd}}",
+            "elsewhere",
+            Outcome::Allow,
+        ),
     ] {
         let mut evaluator = Evaluator::new("", &[]);
         evaluator.snapshot = driftwall_core::desired::Snapshot::new(vec![crate::harness::evaluator::contents(
@@ -187,5 +193,10 @@ fn where_git_declares_nothing_no_look_up_can_fail() {
         )]);
         evaluator.cluster = Box::new(Refusing);
         assert_eq!(evaluator.evaluate(&in_namespace(namespace)).outcome, expected, "{git} in {namespace}");
+        let scale = in_namespace(namespace).subresource("scale").with_both(|scale| {
+            *scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "made"}, "spec": {"replicas": 1}});
+        });
+        let scale = scale.with_object(|new| set_at(new, "/spec/replicas", 2.into()));
+        assert_eq!(evaluator.evaluate(&scale).outcome, expected, "scaled: {git} in {namespace}");
     }
 }
