@@ -9,6 +9,7 @@
 //! serve      start, reload, wiring of `driftwall serve`
 //! admission  the handler: a review in, an answer, log line and event out
 //! server     TLS, connections, limits, probes, drain
+//! renderer   `driftwall renderer`, which renders for other driftwalls
 //! source     repositories: mirrors, rendering, polling, the snapshot store
 //! cluster    the Kubernetes API: look-ups, events, leader election, certificates, webhook configuration
 //! config     the configuration file
@@ -23,6 +24,7 @@ pub mod cluster;
 pub mod config;
 mod error_chain;
 mod jitter;
+pub mod renderer;
 pub mod serve;
 pub mod server;
 pub mod source;

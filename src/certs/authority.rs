@@ -47,6 +47,20 @@ impl CertificateAuthority {
     ///
     /// A name that reads as an IP address becomes an IP entry.
     pub fn issue(&self, names: &[String], validity: Duration) -> Result<ServingCertificate, CertsError> {
+        self.issue_for(ExtendedKeyUsagePurpose::ServerAuth, names, validity)
+    }
+
+    /// Issues a certificate by which a client shows who it is.
+    pub fn issue_client(&self, name: &str, validity: Duration) -> Result<ServingCertificate, CertsError> {
+        self.issue_for(ExtendedKeyUsagePurpose::ClientAuth, &[name.to_owned()], validity)
+    }
+
+    fn issue_for(
+        &self,
+        usage: ExtendedKeyUsagePurpose,
+        names: &[String],
+        validity: Duration,
+    ) -> Result<ServingCertificate, CertsError> {
         let first = names.first().ok_or(CertsError::NoName)?;
         if let Some(bad) = names.iter().find(|name| !is_dns_name_or_ip(name)) {
             return Err(CertsError::InvalidName(bad.clone()));
@@ -67,7 +81,7 @@ impl CertificateAuthority {
         }
         params.use_authority_key_identifier_extension = true;
         params.key_usages.push(KeyUsagePurpose::DigitalSignature);
-        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        params.extended_key_usages.push(usage);
         let key = KeyPair::generate()?;
         let cert = params.signed_by(&key, &issuer)?;
         Ok(ServingCertificate { ca: self.cert.clone(), cert: cert.pem(), key: key.serialize_pem() })

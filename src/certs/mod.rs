@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use authority::CertificateAuthority;
-pub use client::{TrustError, client_config};
+pub use client::{TrustError, client_config, mutual_client_config};
 pub use inspect::{Certificate, InspectError};
 
 /// Certificates are valid from this long before they are issued: the clocks of a cluster's nodes differ.
@@ -64,13 +64,28 @@ pub enum CertsError {
 /// A name that reads as an IP address becomes an IP entry. Both certificates expire at
 /// the same time, so that one date says it all.
 pub fn generate(names: &[String], valid_days: u32) -> Result<ServingCertificate, CertsError> {
+    with_new_ca(valid_days, |ca, validity| ca.issue(names, validity))
+}
+
+/// The same, and a client certificate of the same CA.
+pub fn generate_with_client(
+    names: &[String],
+    valid_days: u32,
+) -> Result<(ServingCertificate, ServingCertificate), CertsError> {
+    with_new_ca(valid_days, |ca, validity| Ok((ca.issue(names, validity)?, ca.issue_client("driftwall", validity)?)))
+}
+
+fn with_new_ca<T>(
+    valid_days: u32,
+    issue: impl FnOnce(&CertificateAuthority, Duration) -> Result<T, CertsError>,
+) -> Result<T, CertsError> {
     let validity = Duration::from_hours(24) * valid_days;
     let in_days = |error| match error {
         CertsError::InvalidValidity(_) => CertsError::InvalidDays(valid_days),
         other => other,
     };
     let ca = CertificateAuthority::generate(validity).map_err(in_days)?;
-    ca.issue(names, validity).map_err(in_days)
+    issue(&ca, validity).map_err(in_days)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::certs::{ServingCertificate, generate};
+use crate::certs::{ServingCertificate, generate, generate_with_client};
 
 #[derive(Args, Debug)]
 pub(super) struct Certs {
@@ -22,6 +22,9 @@ pub(super) struct Certs {
     /// How many days the certificates are valid
     #[arg(long, value_name = "DAYS", default_value_t = 365)]
     days: u32,
+    /// Create a client certificate too, client.crt and client.key, under the same CA
+    #[arg(long)]
+    client: bool,
     /// Replace existing files
     #[arg(long)]
     force: bool,
@@ -29,10 +32,18 @@ pub(super) struct Certs {
 
 impl Certs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { out, dns, days, force } = self;
-        let ServingCertificate { ca, cert, key } = generate(&dns, days)?;
+        let Self { out, dns, days, client, force } = self;
+        let (ServingCertificate { ca, cert, key }, client) = if client {
+            let (serving, client) = generate_with_client(&dns, days)?;
+            (serving, Some(client))
+        } else {
+            (generate(&dns, days)?, None)
+        };
         std::fs::create_dir_all(&out).with_context(|| format!("failed to create the folder {}", out.display()))?;
-        let files = [("ca.crt", &ca, 0o644), ("tls.crt", &cert, 0o644), ("tls.key", &key, 0o600)];
+        let mut files = vec![("ca.crt", &ca, 0o644), ("tls.crt", &cert, 0o644), ("tls.key", &key, 0o600)];
+        if let Some(ServingCertificate { cert, key, .. }) = &client {
+            files.extend([("client.crt", cert, 0o644), ("client.key", key, 0o600)]);
+        }
         if let Some((name, ..)) = files.iter().find(|(name, ..)| !force && out.join(name).exists()) {
             bail!("failed to write {}: it exists already; --force replaces it", out.join(name).display());
         }

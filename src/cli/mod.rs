@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod input;
 mod render_child;
+mod renderer;
 mod serve;
 mod snapshot;
 mod sources;
@@ -43,6 +44,8 @@ enum Command {
     /// Become a program that renders, with limits; driftwall itself runs this
     #[command(hide = true)]
     RenderChild(render_child::RenderChild),
+    /// Render kustomizations and charts for other driftwalls, apart from everything secret
+    Renderer(renderer::Renderer),
     /// Serve the admission webhook
     Serve(serve::Serve),
     /// Show the status of a running server's sources
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Demo(demo) => demo.run(),
         Command::RenderChild(render_child) => render_child.run(),
+        Command::Renderer(renderer) => renderer.run(),
         Command::Serve(serve) => serve.run(),
         Command::Sources(sources) => sources.run(),
         Command::Webhook(webhook) => webhook.run(),

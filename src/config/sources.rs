@@ -7,7 +7,7 @@ use super::values::KeyProblems;
 use crate::source::charts::{
     ChartAccess, ChartRepository, ChartRequest, ChartStore, RepositoryCredentials, VersionRange, is_chart_name,
 };
-use crate::source::render::{HelmOptions, Limits, Programs, RenderMode, RenderOptions};
+use crate::source::render::{HelmOptions, Limits, Programs, RenderMode, RenderOptions, Renderer};
 use crate::source::{Address, ChartSource, Credentials, FileFilter, RemoteRepository, SourceSpec};
 use driftwall_core::desired::NamespaceScope;
 
@@ -18,6 +18,7 @@ pub(super) struct SourceBuilder<'a> {
     data_dir: PathBuf,
     programs: Programs,
     limits: Limits,
+    renderer: Option<Renderer>,
     charts: ChartAccess,
 }
 
@@ -28,7 +29,12 @@ impl<'a> SourceBuilder<'a> {
         let programs = Programs { kustomize: at(kustomize), kubectl: at(kubectl), helm: at(helm), launcher: None };
         let data_dir = folder.join(data_dir);
         let charts = ChartAccess { store: ChartStore::new(&data_dir), credentials: Vec::new() };
-        Self { folder, data_dir, programs, limits, charts }
+        Self { folder, data_dir, programs, limits, renderer: None, charts }
+    }
+
+    /// With a renderer, if there is one, which renders all of them.
+    pub(super) fn with_renderer(self, renderer: Option<Renderer>) -> Self {
+        Self { renderer, ..self }
     }
 
     /// With the credentials of `repositories`.
@@ -66,6 +72,10 @@ impl<'a> SourceBuilder<'a> {
             let given = if include.is_empty() { "exclude" } else { "include" };
             let message = "include and exclude choose among plain manifests, and this source is rendered; remove them";
             problems.add(format!("{key}.{given}"), message);
+        }
+        if source.allow_remote && self.renderer.is_some() {
+            let message = "the renderer has no network; remove this and copy the bases in, or remove render.renderer";
+            problems.add(format!("{key}.allowRemote"), message);
         }
         if source.chart.is_some() || repo.to_ascii_lowercase().starts_with("oci://") {
             return self.build_chart(key, source, problems);
@@ -200,6 +210,7 @@ impl<'a> SourceBuilder<'a> {
             allow_remote: source.allow_remote,
             programs: self.programs.clone(),
             limits: self.limits,
+            renderer: self.renderer.clone(),
         }
     }
 }

@@ -71,6 +71,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let limits = rendering::limits(&render, problems).unwrap_or_default();
     let builder = SourceBuilder::new(folder, &git.data_dir, programs, limits);
     let builder = builder.with_repositories(&repositories, problems);
+    let builder = builder.with_renderer(rendering::renderer(render.renderer, folder, problems));
     let sources = source_specs(&sources, &builder, problems);
     let rules = each("actors", actors, problems, actor_rule);
     let actors = problems.check_at("presets", ActorRules::new(rules, &presets));

@@ -22,6 +22,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -93,10 +94,25 @@ impl Server {
         health: Arc<dyn Health>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServerError> {
+        let app = app(reviewer, Arc::clone(&metrics), settings.limits);
+        Self::bind_app(settings, app, health, metrics).await
+    }
+
+    /// The same for other routes than the webhook's.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Server::bind`].
+    pub async fn bind_app(
+        settings: ServerSettings,
+        app: Router,
+        health: Arc<dyn Health>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ServerError> {
         if let Some(setting) = settings.zero_setting() {
             return Err(ServerError::Zero(setting));
         }
-        let ServerSettings { listen, admin, certificate, client_ca, limits, max_connections, timeouts } = settings;
+        let ServerSettings { listen, admin, certificate, client_ca, limits: _, max_connections, timeouts } = settings;
         let tls_source = tls::TlsSource { certificate, client_ca };
         let certificate_reloader = CertificateReloader::load(tls_source, Arc::clone(&metrics)).await?;
         let (webhook_socket, webhook_address) = open(listen).await?;
@@ -105,7 +121,7 @@ impl Server {
         let webhook = Listener {
             socket: webhook_socket,
             transport: Transport::Tls(certificate_reloader.current(), Arc::clone(&metrics)),
-            app: app(reviewer, Arc::clone(&metrics), limits),
+            app,
             timeouts,
             max_connections,
         };

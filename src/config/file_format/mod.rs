@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub(crate) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
 pub(crate) use policy::{Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError};
-pub(crate) use source::{Auth, Git, Helm, Programs, Render, Rendering, Repository, Source};
+pub(crate) use source::{Auth, Git, Helm, Programs, Render, Renderer, Rendering, Repository, Source};
 
 /// Configuration of driftwall. Relative paths are relative to the folder of this file.
 #[derive(Deserialize, JsonSchema)]

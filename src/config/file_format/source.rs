@@ -163,12 +163,31 @@ pub(crate) struct Rendering {
     /// How long a program that renders may run: a duration.
     #[schemars(example = &"1m")]
     pub(crate) timeout: String,
+    /// A `driftwall renderer` that renders instead of this process, apart from its keys and credentials.
+    pub(crate) renderer: Option<Renderer>,
 }
 
 impl Default for Rendering {
     fn default() -> Self {
-        Self { parallel: 2, memory: "384Mi".into(), timeout: "1m".into() }
+        Self { parallel: 2, memory: "384Mi".into(), timeout: "1m".into(), renderer: None }
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Renderer {
+    /// Name and port of the renderer. Its certificate must have the name.
+    #[schemars(example = &"driftwall-renderer.driftwall.svc:8444")]
+    pub(crate) address: String,
+    /// PEM file of the CA of the renderer's certificate. It is read again at each use, as are the others.
+    #[schemars(example = &"/renderer/ca.crt")]
+    pub(crate) ca_file: String,
+    /// PEM file of the certificate by which driftwall shows the renderer who it is.
+    #[schemars(example = &"/renderer/client.crt")]
+    pub(crate) cert_file: String,
+    /// PEM file of the key of `certFile`.
+    #[schemars(example = &"/renderer/client.key")]
+    pub(crate) key_file: String,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]

@@ -74,6 +74,12 @@ const TYPES: &[Broken] = &[
 const VALUES: &[Broken] = &[
     broken("render: {memory: 384MB}", 2, "render.memory", "is no number of bytes; write one such as 384Mi or 1Gi"),
     broken("render: {memory: 64Mi}", 2, "render.memory", "kubectl and helm need more to start; write 128Mi or more"),
+    broken(
+        "render: {renderer: {address: https://r, caFile: a, certFile: b, keyFile: c}}",
+        2,
+        "render.renderer.address",
+        "`https://r` is no name and port; write driftwall-renderer.driftwall.svc:8444",
+    ),
     broken("render: {timeout: 0s}", 2, "render.timeout", "it is zero; write a duration such as 1m"),
     broken("render: {parallel: 0}", 2, "render.parallel", "0"),
     broken("listen: everywhere", 2, "listen", NO_ADDRESS),

@@ -118,6 +118,14 @@ pub enum RenderError {
         /// The last lines of what it printed as errors, else its exit status.
         stderr: String,
     },
+    /// The renderer in the cluster cannot be used.
+    #[error("failed to use the renderer {renderer}: {reason}")]
+    Renderer {
+        /// Its name and port.
+        renderer: String,
+        /// Why it failed.
+        reason: String,
+    },
     /// There is no program to render with.
     #[error("failed to find {names} on PATH, which {wanted_by} needs; install it, or name it in {keys}")]
     ProgramNotFound {
@@ -168,7 +176,8 @@ impl RenderError {
             | Self::InvalidProgram { .. }
             | Self::Io { .. }
             | Self::Killed { .. }
-            | Self::ProgramNotFound { .. } => true,
+            | Self::ProgramNotFound { .. }
+            | Self::Renderer { .. } => true,
             Self::Exceeded { limit, .. } => limit.is_transient(),
             Self::FileNotFound { .. }
             | Self::InvalidKustomization { .. }

@@ -45,7 +45,7 @@ pub(super) enum Runs {
 
 /// What a program printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct JobOutput {
+pub struct JobOutput {
     /// The first time.
     pub first: Vec<u8>,
     /// The second time, where that is something else.
@@ -54,7 +54,7 @@ pub(super) struct JobOutput {
 
 /// Why a job has no output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum JobError {
+pub enum JobError {
     /// Nobody wants its output any more.
     Cancelled,
     /// The program exceeded a limit.

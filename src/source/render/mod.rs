@@ -16,6 +16,7 @@
 //! not trusted: no program gets a network, a credential or a file from outside
 //! the commit, unless the configuration allows remote bases.
 
+mod archive;
 mod checkout;
 mod confinement;
 mod dependencies;
@@ -33,7 +34,9 @@ mod output;
 mod programs;
 mod provenance;
 mod queue;
+mod renderer;
 mod selection;
+mod serving;
 mod subprocess;
 mod tree;
 mod usage;
@@ -45,7 +48,7 @@ use std::time::{Duration, Instant};
 use git2::{ObjectType, Oid, Repository};
 
 use dependencies::Dependencies;
-use job::{Job, JobOutput};
+use job::{Job, JobOutput, Tool};
 use kustomization::KustomizationInputs;
 use selection::Selection;
 use tree::{CommitFiles, FileEntry, join};
@@ -54,12 +57,15 @@ use super::charts::Dependency;
 
 use driftwall_core::manifest;
 
+pub use archive::MAX_ARCHIVE_BYTES;
 pub use confinement::{NOT_STARTED, become_program};
 pub use error::RenderError;
 pub(in crate::source) use fetched_chart::FetchedChart;
 pub use helm::HelmOptions;
 pub use output::set_parallel;
 pub use programs::{Program, Programs};
+pub use renderer::{LENGTHS, PROGRAMS_PATH, RENDER_PATH, Renderer};
+pub use serving::JobRunner;
 pub use subprocess::Limits;
 
 /// How a source's path is to be read.
@@ -100,6 +106,8 @@ pub struct RenderOptions {
     pub programs: Programs,
     /// How much a program may use.
     pub limits: Limits,
+    /// Where programs run; here, without one.
+    pub renderer: Option<Renderer>,
 }
 
 impl RenderOptions {
@@ -111,9 +119,19 @@ impl RenderOptions {
     /// There is none, or it cannot be run.
     pub fn program(&self) -> Result<Option<Program>, RenderError> {
         match self.mode {
+            // A renderer may be away for a while.
+            _ if self.renderer.is_some() => Ok(None),
             RenderMode::Auto | RenderMode::Plain => Ok(None),
             RenderMode::Helm => self.programs.for_charts().map(Some),
             RenderMode::Kustomize => self.programs.for_kustomizations().map(Some),
+        }
+    }
+
+    fn tool(&self, tool: Tool) -> Result<Program, RenderError> {
+        match (&self.renderer, tool) {
+            (Some(renderer), tool) => renderer.program(tool),
+            (None, Tool::Helm) => self.programs.for_charts(),
+            (None, Tool::Kustomize) => self.programs.for_kustomizations(),
         }
     }
 }
@@ -241,7 +259,7 @@ pub fn plan<'r, 'o>(
                 selection.add(&files, entry)?;
             }
             let file = inputs.root_file.clone();
-            let program = options.programs.for_kustomizations()?;
+            let program = options.tool(Tool::Kustomize)?;
             let job = kustomize::job(&folder.path, &program);
             (program, file, job, PlanInputs::Kustomization(inputs))
         }
@@ -255,7 +273,7 @@ pub fn plan<'r, 'o>(
             }
             dependencies = dependencies::collect(&files, &folder, &mut selection)?;
             let file = join(&folder.path, helm::CHART_FILE);
-            let program = options.programs.for_charts()?;
+            let program = options.tool(Tool::Helm)?;
             let job = helm::job(&folder.path, &values_files, &options.helm, &program);
             (program, file, job, PlanInputs::Chart)
         }

@@ -14,7 +14,7 @@ use driftwall_core::text;
 
 // One of each for the whole process: its programs share one machine, and what was
 // rendered stays right whatever configuration is loaded.
-static QUEUE: LazyLock<RenderQueue> = LazyLock::new(|| RenderQueue::new(DEFAULT_PLACES));
+pub(super) static QUEUE: LazyLock<RenderQueue> = LazyLock::new(|| RenderQueue::new(DEFAULT_PLACES));
 static KEPT: LazyLock<KeptOutputs> = LazyLock::new(|| KeptOutputs::new(KEPT_BYTES));
 
 /// From now on at most so many renderings run at once in this process.
@@ -47,6 +47,10 @@ impl RenderPlan<'_, '_> {
     }
 
     fn execute(&self, job: &Job, cancel: &AtomicBool) -> Result<JobOutput, RenderError> {
+        if let Some(renderer) = &self.options.renderer {
+            let result = renderer.run(job, &self.selection, &self.files, self.options.limits, cancel)?;
+            return result.map_err(|error| self.failure(error));
+        }
         let io = |action: &str| {
             let action = action.to_owned();
             |reason| RenderError::Io { action, reason }

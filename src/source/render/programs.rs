@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::RenderError;
+use super::job::Tool;
 use super::subprocess::{Completion, Invocation, Limits, run};
 use driftwall_core::text::truncate;
 
@@ -32,6 +35,39 @@ pub struct Program {
     pub path: PathBuf,
     /// The version, as the program prints it.
     pub version: String,
+}
+
+/// The programs that a renderer offers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct OfferedPrograms {
+    helm: Option<OfferedProgram>,
+    kustomize: Option<OfferedProgram>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OfferedProgram {
+    name: String,
+    path: PathBuf,
+    version: String,
+}
+
+impl OfferedPrograms {
+    /// What renders charts, and what renders kustomizations.
+    pub(super) fn new(helm: Option<Program>, kustomize: Option<Program>) -> Self {
+        let offered = |Program { name, path, version }| OfferedProgram { name: str::to_owned(name), path, version };
+        Self { helm: helm.map(offered), kustomize: kustomize.map(offered) }
+    }
+
+    /// What renders with a tool.
+    pub(super) fn program(self, tool: Tool) -> Option<Program> {
+        let offered = match tool {
+            Tool::Helm => self.helm?,
+            Tool::Kustomize => self.kustomize?,
+        };
+        let OfferedProgram { name, path, version } = offered;
+        let name = [KUSTOMIZE.0, KUBECTL.0, HELM.0].into_iter().find(|known| *known == name)?;
+        Some(Program { name, path, version })
+    }
 }
 
 // A program's name, and the key that names its file.

@@ -7,4 +7,5 @@ mod helm;
 mod kept;
 mod kustomize;
 mod limits;
+mod renderer;
 mod subprocess;
