@@ -15,7 +15,7 @@ use super::recent_denials::RecentDenials;
 use crate::cluster::Recorder;
 use crate::server::{ReviewResponse, Reviewer};
 use crate::source::{SnapshotStore, SourcePoller, SourceStatus};
-use crate::telemetry::{Health, ReviewLabels, SourceHealth};
+use crate::telemetry::{Health, ReviewLabels, SkippedHealth, SourceHealth};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status};
 use driftwall_core::decision::{
@@ -277,6 +277,7 @@ impl Health for AdmissionHandler {
 fn source_health(status: SourceStatus) -> SourceHealth {
     let SourceStatus { name, repo, revision, commit, objects, age, polls, error, .. } = status;
     let (disputed_fields, contested_objects) = (status.disputed_fields, status.contested_objects);
+    let skipped = status.skipped.iter().map(|(reason, places)| SkippedHealth::new(reason, places)).collect();
     SourceHealth {
         name,
         repo,
@@ -288,5 +289,6 @@ fn source_health(status: SourceStatus) -> SourceHealth {
         error,
         disputed_fields,
         contested_objects,
+        skipped,
     }
 }

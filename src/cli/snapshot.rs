@@ -16,6 +16,10 @@ pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
         let cancel = Arc::default();
         let loaded = source::latest_commit(spec, &cancel).and_then(|commit| source::load(spec, &commit, None, &cancel));
         let loaded = loaded.with_context(|| format!("failed to read the source {}", spec.name))?;
+        for (reason, places) in loaded.contents.skipped.iter() {
+            let (count, names, advice) = (places.count, places.names().join(", "), reason.message());
+            anstream::eprintln!("driftwall: source {}: {count} skipped: {names}: {advice}", spec.name);
+        }
         contents.push(loaded.contents);
     }
     let snapshot = Snapshot::new(contents);

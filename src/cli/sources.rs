@@ -44,8 +44,17 @@ struct SourceStatus {
     age_seconds: Option<f64>,
     error: Option<String>,
     disputed_fields: Vec<String>,
-    #[serde(default)]
     contested_objects: Vec<String>,
+    skipped: Vec<Skipped>,
+}
+
+/// What of a source is not read, for one reason.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Skipped {
+    message: String,
+    count: usize,
+    places: Vec<String>,
 }
 
 impl Sources {
@@ -97,6 +106,16 @@ fn print_problems(out: &mut impl std::io::Write, source: &SourceStatus) -> std::
     }
     for field in &source.disputed_fields {
         writeln!(out, "  {yellow}disputed{yellow:#}  a GitOps tool writes another value to {field}")?;
+    }
+    for Skipped { message, count, places } in &source.skipped {
+        writeln!(out, "  {yellow}skipped{yellow:#}   {count}: {message}")?;
+        for place in places {
+            writeln!(out, "            {place}")?;
+        }
+        let others = count.saturating_sub(places.len());
+        if others > 0 {
+            writeln!(out, "            and {others} more")?;
+        }
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ pub mod manifest;
 pub mod message;
 mod ownership;
 pub mod policy;
+pub mod skipped;
 pub mod source_state;
 pub mod text;
 pub mod webhook_config;

@@ -30,6 +30,13 @@ impl FileFilter {
         let is_excluded = self.exclude.as_ref().is_some_and(|globs| globs.is_match(file));
         is_included && !is_excluded
     }
+
+    /// Whether files of this folder may be read.
+    pub(super) fn may_match_in(&self, folder: &str) -> bool {
+        let is_excluded = self.exclude.as_ref().is_some_and(|globs| globs.is_match(folder));
+        let below = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        !is_excluded && ["_.yaml", "_.yml", "_.json"].iter().any(|name| self.matches(&below(name)))
+    }
 }
 
 impl PartialEq for FileFilter {

@@ -5,16 +5,19 @@
 //! ```text
 //! poller          polls each source, now and then and on request
 //!   → revision    which commit does the revision name now?       remote (mirrors, HTTPS, SSH)
-//!   → load        what does that commit declare?                 render (kustomize, Helm)
+//!   → load        what does that commit declare?                 manifest_tree (plain manifests),
+//!                                                                render (kustomize, Helm)
 //!   → snapshot_store   all sources, put together into a snapshot
 //! ```
 
 pub mod charts;
 mod error;
 mod file_filter;
+mod lfs;
 mod libgit2;
 mod limits;
 mod load;
+mod manifest_tree;
 mod poller;
 mod remote;
 pub mod render;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::load::LoadedCommit;
 use super::spec::SourceSpec;
 use driftwall_core::desired::{Contest, DisputedField, Snapshot};
+use driftwall_core::skipped::SkippedContent;
 use driftwall_core::source_state::{Reconfiguration, SourceEvent, SourceState, is_ready};
 
 /// The state of all sources, and the current snapshot. Every event assembles it
@@ -49,6 +50,8 @@ pub struct SourceStatus {
     pub disputed_fields: Vec<String>,
     /// Objects that another declaration contradicts, in words.
     pub contested_objects: Vec<String>,
+    /// What of the commit is not read.
+    pub skipped: SkippedContent,
 }
 
 #[derive(Clone, Debug)]
@@ -263,6 +266,7 @@ impl SourceEntry {
             error: state.error().map(str::to_owned),
             disputed_fields: state.disputed.display().into_iter().collect(),
             contested_objects: contests.map(ToString::to_string).collect(),
+            skipped: state.contents.as_ref().map(|contents| contents.skipped.clone()).unwrap_or_default(),
         }
     }
 }

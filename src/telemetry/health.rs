@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use driftwall_core::skipped::{SkipReason, SkippedPlaces};
 use serde::{Serialize, Serializer};
 
 /// What probes and metrics ask of the program.
@@ -39,6 +40,30 @@ pub struct SourceHealth {
     /// Objects that another declaration of the same priority contradicts: drift there
     /// is warned about, never denied.
     pub contested_objects: Vec<String>,
+    /// What of the commit is not read.
+    pub skipped: Vec<SkippedHealth>,
+}
+
+/// What of a source is not read, for one reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct SkippedHealth {
+    /// The reason, as the metric names it.
+    pub reason: &'static str,
+    /// The reason in words, and what to do about it.
+    pub message: &'static str,
+    /// How often.
+    pub count: usize,
+    /// The first files, with their lines.
+    pub places: Vec<String>,
+}
+
+impl SkippedHealth {
+    /// What is not read for a reason.
+    pub fn new(reason: SkipReason, places: &SkippedPlaces) -> Self {
+        let SkippedPlaces { count, first } = places;
+        let places = first.iter().map(ToString::to_string).collect();
+        Self { reason: reason.as_str(), message: reason.message(), count: *count, places }
+    }
 }
 
 #[allow(clippy::ref_option, reason = "serde passes the field by reference")]

@@ -40,6 +40,12 @@ pub(super) struct SourceLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SkippedLabels {
+    pub(super) source: String,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SourceInfoLabels {
     pub(super) source: String,
     pub(super) revision: String,

@@ -12,8 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::health::Health;
-use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, SourceInfoLabels, SourceLabel};
+use super::health::{Health, SkippedHealth};
+use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, SkippedLabels, SourceInfoLabels, SourceLabel};
 use super::registration::RegistrationMetrics;
 
 /// All metrics. Labels only take values from short, fixed lists or names from the
@@ -230,6 +230,7 @@ impl Metrics {
         let objects = Family::<SourceLabel, Gauge>::default();
         let info = Family::<SourceInfoLabels, Gauge>::default();
         let failing = Family::<SourceLabel, Gauge>::default();
+        let skipped = Family::<SkippedLabels, Gauge>::default();
         for source in health.sources() {
             let label = SourceLabel { source: source.name.clone() };
             // An alert on the age must fire for a source that was never synced.
@@ -241,6 +242,10 @@ impl Metrics {
             contested_objects.get_or_create(&label).set(contested);
             objects.get_or_create(&label).set(i64::try_from(source.objects).unwrap_or(i64::MAX));
             failing.get_or_create(&label).set(i64::from(source.error.is_some()));
+            for SkippedHealth { reason, count, .. } in source.skipped {
+                let labels = SkippedLabels { source: source.name.clone(), reason };
+                skipped.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
             let labels = SourceInfoLabels { source: source.name, revision: source.revision, commit: source.commit };
             info.get_or_create(&labels).set(1);
         }
@@ -256,6 +261,7 @@ impl Metrics {
             "Objects that another declaration of the same priority contradicts; drift there is warned about at most",
             contested_objects,
         );
+        registry.register("source_skipped", "Files, folders and documents of the source that are not read", skipped);
         registry.register("source_objects", "Objects that the source declares", objects);
         registry.register("source_info", "The commit in force", info);
         registry.register("source_failing", "1 if the last sync of the source failed", failing);
@@ -312,6 +318,12 @@ mod tests {
             error: Some("gone".into()),
             disputed_fields: vec!["spec.replicas".into()],
             contested_objects: vec!["ConfigMap prod/app".into()],
+            skipped: vec![SkippedHealth {
+                reason: "submodule",
+                message: "in another repository",
+                count: 2,
+                places: vec!["lib".into()],
+            }],
         }]))
     }
 
@@ -341,6 +353,7 @@ mod tests {
             r#"driftwall_source_polls_total{source="prod"} 4"#,
             r#"driftwall_source_disputed_fields{source="prod"} 1"#,
             r#"driftwall_source_contested_objects{source="prod"} 1"#,
+            r#"driftwall_source_skipped{source="prod",reason="submodule"} 2"#,
             r#"driftwall_source_info{source="prod",revision="main",commit="abc"} 1"#,
             r#"driftwall_source_failing{source="prod"} 1"#,
             concat!("driftwall_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use super::declared::Declared;
 use super::error::DesiredError;
-use super::opt_out;
+use super::placeholder;
 use crate::diff::CustomResource;
 use crate::manifest;
+use crate::skipped::{SkipReason, SkippedContent};
 
 /// One source at one commit.
 #[derive(Debug)]
 pub struct SourceContents {
     /// The source and the commit.
     pub source: Source,
+    /// What of it is not read.
+    pub skipped: SkippedContent,
     pub(super) files: Vec<Arc<FileContents>>,
 }
 
@@ -23,6 +26,8 @@ pub struct FileContents {
     pub(super) custom_resources: Vec<Arc<CustomResource>>,
     /// How many objects are not desired state: Helm's and Argo CD's hooks.
     pub hooks: usize,
+    /// What of it is not read.
+    pub skipped: SkippedContent,
 }
 
 /// A source at a commit, as messages name it.
@@ -65,10 +70,15 @@ impl FileContents {
     /// The contents of a file with these objects. `namespace` is the one of
     /// namespaced manifests that name none.
     pub fn new(file: &Arc<str>, namespace: Option<&str>, objects: Vec<manifest::Object>) -> Result<Self, DesiredError> {
-        let mut contents = Self { objects: Vec::with_capacity(objects.len()), custom_resources: Vec::new(), hooks: 0 };
+        let mut contents = Self { objects: Vec::with_capacity(objects.len()), ..Self::default() };
         for object in objects {
-            if opt_out::is_hook(&object.value) {
+            if manifest::is_hook(&object.value) {
                 contents.hooks += 1;
+                continue;
+            }
+            if placeholder::is_in_key(&object) {
+                let line = object.positions.find(&object.value, &[]).map(|position| position.line);
+                contents.skipped.add(SkipReason::PlaceholderInName, file, line);
                 continue;
             }
             if object.kind == "CustomResourceDefinition" {
@@ -83,6 +93,18 @@ impl FileContents {
         }
         Ok(contents)
     }
+
+    /// Whether the file declares nothing.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The same, with what is not read besides.
+    #[must_use]
+    pub fn with_skipped(mut self, skipped: &SkippedContent) -> Self {
+        self.skipped.merge(skipped);
+        self
+    }
 }
 
 // === impl SourceContents ===
@@ -90,13 +112,24 @@ impl FileContents {
 impl SourceContents {
     /// A source with these files.
     pub fn new(source: Source, files: Vec<Arc<FileContents>>) -> Self {
-        Self { source, files }
+        let mut skipped = SkippedContent::default();
+        for file in &files {
+            skipped.merge(&file.skipped);
+        }
+        Self { source, skipped, files }
+    }
+
+    /// The same, with what is not read besides.
+    #[must_use]
+    pub fn with_skipped(mut self, skipped: &SkippedContent) -> Self {
+        self.skipped.merge(skipped);
+        self
     }
 
     /// The same contents at another commit, which does not change them.
     #[must_use]
     pub fn at_commit(&self, source: Source) -> Self {
-        Self { source, files: self.files.clone() }
+        Self { source, skipped: self.skipped.clone(), files: self.files.clone() }
     }
 
     /// The files that declare something.

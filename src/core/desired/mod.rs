@@ -11,6 +11,7 @@ mod kinds;
 mod normalize;
 mod object_key;
 mod opt_out;
+mod placeholder;
 mod snapshot;
 mod snapshot_source;
 

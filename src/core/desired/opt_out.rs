@@ -1,5 +1,4 @@
-//! Opting out: labels and annotations by which an object is not to be compared,
-//! and manifests that are not desired state.
+//! Opting out: labels and annotations by which an object is not to be compared.
 
 use serde_json::Value;
 
@@ -18,8 +17,6 @@ const IN_GIT: &[OptOut] = &[
 const LIVE: &[OptOut] =
     &[("kustomize.toolkit.fluxcd.io/reconcile", &["disabled"]), ("kustomize.toolkit.fluxcd.io/ssa", &["ignore"])];
 
-const HOOK_ANNOTATIONS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
-
 /// The key by which a manifest in Git opts out.
 pub(super) fn git_opt_out(object: &Value) -> Option<&'static str> {
     find(object, IN_GIT)
@@ -29,11 +26,6 @@ pub(super) fn git_opt_out(object: &Value) -> Option<&'static str> {
 /// object: the write would exempt itself.
 pub fn live_opt_out(old_object: &Value) -> Option<&'static str> {
     find(old_object, LIVE)
-}
-
-/// Whether a manifest is a hook: it runs at a sync and is not desired state.
-pub(super) fn is_hook(object: &Value) -> bool {
-    HOOK_ANNOTATIONS.iter().any(|key| object["metadata"]["annotations"].get(key).is_some())
 }
 
 fn find(object: &Value, opt_outs: &[OptOut]) -> Option<&'static str> {

@@ -28,12 +28,15 @@ mod tests;
 use serde_json::Value;
 
 pub use error::{ManifestError, Reason};
+pub use objects::is_hook;
 pub use positions::{Position, Positions, Segment};
 pub use provenance::{RenderInput, at_file_start, trace_to_inputs};
 
 use error::DocumentError;
 use split::Document;
 use tree::Tree;
+
+use crate::skipped::SkippedContent;
 
 /// One Kubernetes object as a manifest has it.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct ParsedFile {
     /// How many documents and list items are not objects of a cluster: values
     /// files, patches, Kustomizations.
     pub skipped: usize,
+    /// Those of them that somebody may have meant as objects.
+    pub reported: SkippedContent,
     /// Documents and list items that cannot be used.
     pub errors: Vec<ManifestError>,
 }
@@ -146,7 +151,7 @@ impl FileParser<'_> {
 
     fn extract(&mut self, tree: &Tree<'_>) -> Result<(), DocumentError> {
         let (value, positions) = expand::expand(tree)?;
-        for error in objects::extract(value, &positions, self.document, &mut self.parsed) {
+        for error in objects::extract(value, &positions, (self.file, self.document), &mut self.parsed) {
             self.report(error);
         }
         Ok(())

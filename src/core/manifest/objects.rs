@@ -7,20 +7,22 @@ use serde_json::Value;
 use super::error::{DocumentError, Reason};
 use super::positions::{Position, Positions, Segment, count, entry_offset};
 use super::{Object, ParsedFile};
+use crate::skipped::SkipReason;
 
 /// Adds the objects of a document to `parsed`; returns what is wrong with others.
 pub(super) fn extract(
     value: Value,
     positions: &[Position],
-    document: usize,
+    (file, document): (&str, usize),
     parsed: &mut ParsedFile,
 ) -> Vec<DocumentError> {
-    let mut extractor = ObjectExtractor { document, parsed, errors: Vec::new() };
+    let mut extractor = ObjectExtractor { file, document, parsed, errors: Vec::new() };
     extractor.value(value, Cow::Borrowed(positions));
     extractor.errors
 }
 
 struct ObjectExtractor<'r> {
+    file: &'r str,
     document: usize,
     parsed: &'r mut ParsedFile,
     errors: Vec<DocumentError>,
@@ -30,6 +32,9 @@ impl ObjectExtractor<'_> {
     fn value(&mut self, value: Value, positions: Cow<'_, [Position]>) {
         let Some(type_meta) = TypeMeta::of(&value) else {
             self.parsed.skipped += 1;
+            if !is_empty(&value) {
+                self.report(SkipReason::NoKind, positions.first());
+            }
             return;
         };
         if type_meta.is_list(&value) {
@@ -72,6 +77,10 @@ impl ObjectExtractor<'_> {
         }
     }
 
+    fn report(&mut self, reason: SkipReason, position: Option<&Position>) {
+        self.parsed.reported.add(reason, self.file, position.map(|position| position.line));
+    }
+
     fn object(&mut self, type_meta: TypeMeta, value: Value, positions: Cow<'_, [Position]>) {
         let positions = Positions::new(positions.into_owned());
         let TypeMeta { api_version, kind } = type_meta;
@@ -87,12 +96,34 @@ impl ObjectExtractor<'_> {
             }),
             // Hooks are often written like this. The server generates a name each time,
             // so no object of a cluster can be found by it.
-            Err((Reason::GeneratedName, _)) => self.parsed.skipped += 1,
+            Err((Reason::GeneratedName, _)) => {
+                self.parsed.skipped += 1;
+                if !is_hook(&value) {
+                    self.report(SkipReason::GeneratedName, positions.find(&value, &[]).as_ref());
+                }
+            }
             Err((reason, path)) => {
                 let position = positions.find(&value, path).or(positions.find(&value, &[]));
                 self.errors.push(DocumentError { position, reason });
             }
         }
+    }
+}
+
+const HOOK_ANNOTATIONS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
+
+/// Whether a manifest is a hook of Helm or Argo CD: it runs at a sync and is not desired state.
+pub fn is_hook(object: &Value) -> bool {
+    HOOK_ANNOTATIONS.iter().any(|key| object["metadata"]["annotations"].get(key).is_some())
+}
+
+/// Whether nothing is written here: templates leave such documents behind.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }
 

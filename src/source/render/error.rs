@@ -82,6 +82,12 @@ pub enum RenderError {
         /// The signal's number.
         signal: i32,
     },
+    /// Symbolic links that lead to each other, or too many of them.
+    #[error("failed to use {file}: it leads through more than 40 symbolic links, or around in a circle")]
+    LinkLoop {
+        /// The link, or the path.
+        file: String,
+    },
     /// A chart's dependencies are not in the repository.
     #[error(
         "failed to render {file}: {missing} missing in its folder charts/; run `helm dependency build` there and commit charts/"
@@ -182,6 +188,7 @@ impl RenderError {
             Self::FileNotFound { .. }
             | Self::InvalidKustomization { .. }
             | Self::InvalidOutput { .. }
+            | Self::LinkLoop { .. }
             | Self::MissingDependencies { .. }
             | Self::OutsideRepository { .. }
             | Self::ProgramFailed { .. }

@@ -38,7 +38,7 @@ mod renderer;
 mod selection;
 mod serving;
 mod subprocess;
-mod tree;
+pub(super) mod tree;
 mod usage;
 
 use std::sync::Arc;
@@ -56,6 +56,7 @@ use tree::{CommitFiles, FileEntry, join};
 use super::charts::Dependency;
 
 use driftwall_core::manifest;
+use driftwall_core::skipped::SkippedContent;
 
 pub use archive::MAX_ARCHIVE_BYTES;
 pub use confinement::{NOT_STARTED, become_program};
@@ -195,6 +196,15 @@ pub fn detect(git: &Repository, root_tree: Oid, path: &str) -> Result<SourceType
     }
 }
 
+/// What a folder with a file of this name holds; `None` where the name says nothing.
+pub(super) fn type_by_file_name(name: &str) -> Option<SourceType> {
+    match name {
+        helm::CHART_FILE => Some(SourceType::Helm),
+        name if kustomization::FILE_NAMES.contains(&name) => Some(SourceType::Kustomize),
+        _ => None,
+    }
+}
+
 fn detect_in(files: &CommitFiles<'_>, folder: &FileEntry) -> Result<SourceType, RenderError> {
     if kustomization::file_in(files, &folder.path)?.is_some() {
         return Ok(SourceType::Kustomize);
@@ -308,6 +318,15 @@ impl RenderPlan<'_, '_> {
             // The text itself identifies it as well.
             Err(_) => text,
         }
+    }
+
+    /// What of the folders that it needs is not there for the program to read.
+    ///
+    /// # Errors
+    ///
+    /// libgit2 cannot read a file.
+    pub fn skipped(&self) -> Result<SkippedContent, RenderError> {
+        self.selection.skipped(&self.files)
     }
 
     /// Renders for a source. Blocks; a running program is stopped soon after `cancel` is set.

@@ -12,8 +12,10 @@ use super::checkout::{FileSink, is_safe_name};
 use super::error::RenderError;
 use super::fetched_chart::FetchedChart;
 use super::tree::{CommitFiles, FileEntry, join};
+use crate::source::lfs;
 use crate::source::libgit2::{FOLDER_MODE, LINK_MODE, SUBMODULE_MODE};
 use crate::source::limits::MAX_FOLDER_DEPTH;
+use driftwall_core::skipped::{SkipReason, SkippedContent};
 
 /// The most files that a rendering may use.
 const MAX_FILES: usize = 20_000;
@@ -29,6 +31,8 @@ pub(super) struct Selection {
     links: BTreeMap<String, Oid>,
     folders: BTreeSet<String>,
     bytes: usize,
+    /// What is in the folders and cannot be written.
+    skipped: SkippedContent,
 }
 
 impl Selection {
@@ -44,8 +48,11 @@ impl Selection {
                 self.add_file(files, path, id)?;
             }
             for link in self.links.keys().filter(|link| !links_before.contains(*link)) {
-                // A dangling link is written as it is: a program that follows it reports it.
-                queue.extend(files.find(link)?);
+                match files.find(link)? {
+                    Some(target) => queue.push(target),
+                    // Written as it is: a program that needs it reports it as well.
+                    None => self.skipped.add(SkipReason::LinkDangling, link, None),
+                }
             }
         }
         Ok(())
@@ -101,7 +108,7 @@ impl Selection {
                     self.links.insert(child, entry.id());
                     self.check_count(path)?;
                 }
-                SUBMODULE_MODE => {}
+                SUBMODULE_MODE => self.skipped.add(SkipReason::Submodule, &child, None),
                 _ => self.add_file(files, child, entry.id())?,
             }
         }
@@ -140,6 +147,17 @@ impl Selection {
             key.extend([chart.digest.as_str(), " ", folder, "\n"]);
         }
         key
+    }
+
+    /// What of the selected folders cannot be written, and files whose content is in Git LFS.
+    pub(super) fn skipped(&self, files: &CommitFiles<'_>) -> Result<SkippedContent, RenderError> {
+        let mut skipped = self.skipped.clone();
+        for (path, id) in self.files() {
+            if files.size(path, id)? < lfs::MAX_POINTER_BYTES && lfs::is_pointer(&files.read(path, id)?) {
+                skipped.add(SkipReason::LfsPointer, path, None);
+            }
+        }
+        Ok(skipped)
     }
 
     /// The files that are selected.

@@ -10,45 +10,45 @@ use crate::source::libgit2::{FOLDER_MODE, LINK_MODE, SUBMODULE_MODE};
 use crate::source::limits::MAX_FILE_BYTES;
 
 /// The files of one commit.
-pub(super) struct CommitFiles<'r> {
+pub(in crate::source) struct CommitFiles<'r> {
     git: &'r Repository,
     root: Tree<'r>,
 }
 
 /// A file or folder, under its real path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileEntry {
+pub(in crate::source) struct FileEntry {
     /// The path, without links and dots; empty for the root.
-    pub(super) path: String,
-    pub(super) id: Oid,
-    pub(super) is_folder: bool,
+    pub(in crate::source) path: String,
+    pub(in crate::source) id: Oid,
+    pub(in crate::source) is_folder: bool,
     /// The symbolic links on the way to it, which a program needs to follow the same way.
-    pub(super) links: Vec<(String, Oid)>,
+    pub(in crate::source) links: Vec<(String, Oid)>,
 }
 
 /// Links on one way beyond which they are taken for a loop; the same as on Linux.
 const MAX_LINKS: usize = 40;
 
 impl<'r> CommitFiles<'r> {
-    pub(super) fn new(git: &'r Repository, root: Oid) -> Result<Self, RenderError> {
+    pub(in crate::source) fn new(git: &'r Repository, root: Oid) -> Result<Self, RenderError> {
         match git.find_tree(root) {
             Ok(root) => Ok(Self { git, root }),
             Err(reason) => Err(RenderError::Git { file: "the commit".into(), reason }),
         }
     }
 
-    pub(super) fn folder(&self, path: &str, id: Oid) -> Result<Tree<'r>, RenderError> {
+    pub(in crate::source) fn folder(&self, path: &str, id: Oid) -> Result<Tree<'r>, RenderError> {
         self.git.find_tree(id).map_err(|reason| RenderError::Git { file: path.to_owned(), reason })
     }
 
     /// What is at a path; `None` where nothing is, and for submodules, whose
     /// content is in another repository.
-    pub(super) fn find(&self, path: &str) -> Result<Option<FileEntry>, RenderError> {
+    pub(in crate::source) fn find(&self, path: &str) -> Result<Option<FileEntry>, RenderError> {
         self.find_from("", path)
     }
 
     /// The same for a path relative to `folder`, which has no links.
-    pub(super) fn find_from(&self, folder: &str, path: &str) -> Result<Option<FileEntry>, RenderError> {
+    pub(in crate::source) fn find_from(&self, folder: &str, path: &str) -> Result<Option<FileEntry>, RenderError> {
         let outside = || RenderError::OutsideRepository { file: join(folder, path) };
         let mut real: Vec<String> = parts(folder).map(str::to_owned).collect();
         let mut remaining: VecDeque<String> = parts(path).map(str::to_owned).collect();
@@ -65,7 +65,10 @@ impl<'r> CommitFiles<'r> {
                     links.push((real.join("/"), id));
                     let target = self.read(&real.join("/"), id)?;
                     let target = std::str::from_utf8(&target).map_err(|_| outside())?;
-                    if links.len() > MAX_LINKS || target.starts_with('/') {
+                    if links.len() > MAX_LINKS {
+                        return Err(RenderError::LinkLoop { file: real.join("/") });
+                    }
+                    if target.starts_with('/') {
                         return Err(RenderError::OutsideRepository { file: real.join("/") });
                     }
                     real.pop();
@@ -98,7 +101,7 @@ impl<'r> CommitFiles<'r> {
     }
 
     /// A file's content.
-    pub(super) fn read(&self, path: &str, id: Oid) -> Result<Vec<u8>, RenderError> {
+    pub(in crate::source) fn read(&self, path: &str, id: Oid) -> Result<Vec<u8>, RenderError> {
         if self.size(path, id)? > MAX_FILE_BYTES {
             let limit = format!("a file may have at most {} MiB", MAX_FILE_BYTES >> 20);
             return Err(RenderError::TooLarge { file: path.to_owned(), limit });
@@ -110,7 +113,7 @@ impl<'r> CommitFiles<'r> {
     }
 
     /// A file's size in bytes, from its header, before the content is decompressed.
-    pub(super) fn size(&self, path: &str, id: Oid) -> Result<usize, RenderError> {
+    pub(in crate::source) fn size(&self, path: &str, id: Oid) -> Result<usize, RenderError> {
         match self.git.odb().and_then(|odb| odb.read_header(id)) {
             Ok((size, _)) => Ok(size),
             Err(reason) => Err(RenderError::Git { file: path.to_owned(), reason }),
@@ -119,7 +122,7 @@ impl<'r> CommitFiles<'r> {
 }
 
 /// A path below a folder; both may be empty.
-pub(super) fn join(folder: &str, path: &str) -> String {
+pub(in crate::source) fn join(folder: &str, path: &str) -> String {
     match (folder, path) {
         ("", path) => path.to_owned(),
         (folder, "") => folder.to_owned(),

@@ -80,6 +80,7 @@ impl Health for StubHealth {
             error: None,
             disputed_fields: Vec::new(),
             contested_objects: Vec::new(),
+            skipped: Vec::new(),
         }]
     }
 }

@@ -2,5 +2,7 @@
 
 mod charts;
 mod hostile_repo;
+mod links;
 mod remote;
 mod render;
+mod skipped;
