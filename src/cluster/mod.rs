@@ -1,6 +1,7 @@
 //! The Kubernetes API: what driftwall looks up in the cluster, and what it keeps
 //! there of its own (Events, leases, its certificate, its webhook configuration).
 
+mod api_discovery;
 mod api_error;
 pub mod break_glass;
 mod certificates;
@@ -13,6 +14,7 @@ mod offline;
 mod testing;
 mod webhook_config;
 
+pub use api_discovery::ApiDiscovery;
 pub use certificates::{CertificateManager, CertificateSpec, RotationTiming};
 pub use context::{ClusterContext, ConnectError};
 pub use events::{EventRecord, InvolvedObject, Recorder};

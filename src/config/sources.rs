@@ -7,7 +7,7 @@ use super::values::KeyProblems;
 use crate::source::charts::{
     ChartAccess, ChartRepository, ChartRequest, ChartStore, RepositoryCredentials, VersionRange, is_chart_name,
 };
-use crate::source::render::{HelmOptions, Limits, Programs, RenderMode, RenderOptions, Renderer};
+use crate::source::render::{Capabilities, HelmOptions, Limits, Programs, RenderMode, RenderOptions, Renderer};
 use crate::source::{Address, ChartSource, Credentials, FileFilter, RemoteRepository, SourceSpec};
 use driftwall_core::desired::NamespaceScope;
 
@@ -206,6 +206,8 @@ impl<'a> SourceBuilder<'a> {
                 values: values.clone(),
                 kube_version: kube_version.clone(),
                 api_versions: api_versions.clone(),
+                // Filled in by whoever has a cluster.
+                cluster: Capabilities::default(),
             },
             allow_remote: source.allow_remote,
             programs: self.programs.clone(),

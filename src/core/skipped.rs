@@ -8,12 +8,16 @@ use std::sync::Arc;
 /// Why something is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SkipReason {
+    /// An API version that a chart asks for, and that is not known to be served.
+    ApiVersionUnknown,
     /// A Helm chart below a path of plain manifests.
     Chart,
     /// A file that only its ending keeps from being read.
     FileExtension,
     /// An object that the API server would name.
     GeneratedName,
+    /// An `include` glob that matches no file.
+    IncludeUnmatched,
     /// A kustomization below a path of plain manifests.
     Kustomization,
     /// The same, where the configuration asks for plain manifests.
@@ -65,10 +69,12 @@ pub const MAX_PLACES: usize = 20;
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
+        Self::ApiVersionUnknown,
         Self::Chart,
         Self::FileExtension,
         Self::GeneratedName,
+        Self::IncludeUnmatched,
         Self::Kustomization,
         Self::KustomizationIgnored,
         Self::LfsPointer,
@@ -85,9 +91,11 @@ impl SkipReason {
     /// The name by which metrics and scripts know it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ApiVersionUnknown => "api_version_unknown",
             Self::Chart => "chart",
             Self::FileExtension => "file_extension",
             Self::GeneratedName => "generated_name",
+            Self::IncludeUnmatched => "include_unmatched",
             Self::Kustomization => "kustomization",
             Self::KustomizationIgnored => "kustomization_ignored",
             Self::LfsPointer => "lfs_pointer",
@@ -105,6 +113,10 @@ impl SkipReason {
     /// What is not read, and what to do about it.
     pub fn message(self) -> &'static str {
         match self {
+            Self::ApiVersionUnknown => {
+                "the chart asks whether the cluster serves an API version, and driftwall answers no; if it does, add it to \
+                 helm.apiVersions"
+            }
             Self::Chart => {
                 "a Helm chart below a path of plain manifests is not rendered, and its folder is not read; give it a \
                  source of its own"
@@ -113,6 +125,7 @@ impl SkipReason {
                 "only .yaml, .yml and .json files are read; rename the file, or commit what is rendered from it"
             }
             Self::GeneratedName => "metadata.generateName gives no name to find the object by; write metadata.name",
+            Self::IncludeUnmatched => "the include glob matches no file that is read; correct or remove it",
             Self::Kustomization => {
                 "a kustomization below a path of plain manifests is not applied, and its folder is not read; give it a \
                  source of its own, or set render: plain to read the manifests as they are"
@@ -136,23 +149,6 @@ impl SkipReason {
                 "a placeholder in kind, namespace or name: which object it becomes is not known; write it out"
             }
             Self::Submodule => "the content of a submodule is in another repository; give that a source of its own",
-        }
-    }
-
-    /// Whether a GitOps tool may deploy objects from there, so that Git may declare
-    /// more than is known.
-    pub fn may_declare(self) -> bool {
-        match self {
-            Self::Chart
-            | Self::FileExtension
-            | Self::Kustomization
-            | Self::KustomizationIgnored
-            | Self::LfsPointer
-            | Self::LinkOutside
-            | Self::NameNotUtf8
-            | Self::PlaceholderInName
-            | Self::Submodule => true,
-            Self::GeneratedName | Self::LinkDangling | Self::LinkLoop | Self::NoKind | Self::NothingDeclared => false,
         }
     }
 }

@@ -20,21 +20,28 @@ use self::break_glass::run_watch;
 use self::identity::ServingIdentity;
 use self::reload::{ConfigReloader, StartupSettings};
 use self::webhook_config::register;
-use crate::cluster::{ApiLookup, ClusterContext};
+use crate::cluster::{ApiDiscovery, ApiLookup, ClusterContext};
 use crate::config::{CertificateSettings, ClusterAccess, TlsSettings};
 use crate::error_chain::error_chain;
 use crate::server::{CertificateSource, Server, ServerSettings, shutdown_signals};
+use crate::source::render::{Capabilities, ServedApis};
 use crate::telemetry::Metrics;
 
 /// How often the configuration file is read. A mounted ConfigMap takes up to a
 /// minute to change anyway.
 const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the API server is asked what it serves: kinds come and go rarely.
+const CAPABILITIES_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Serves until a signal. Everything that can fail at the start fails before the port opens.
 pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<ExitCode> {
     let mut cluster = None;
-    let (mut reloader, startup) = ConfigReloader::start(&file, audit_only, async |access| {
+    let capabilities = Capabilities::default();
+    let (mut reloader, startup) = ConfigReloader::start(&file, audit_only, capabilities.clone(), async |access| {
         cluster = connect(access).await;
+        if let Some(cluster) = &cluster {
+            read_capabilities(cluster, &capabilities).await;
+        }
         cluster_lookup(cluster.as_ref())
     })
     .await?;
@@ -72,6 +79,8 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
         let (is_leader, ca_bundle) = (identity.is_leader(), identity.ca_bundle());
         let registration = register(&cluster, &reloader, is_leader, ca_bundle, Arc::clone(&metrics));
         tasks.spawn(async { match registration.await {} });
+        let following = follow_capabilities(cluster.clone(), capabilities);
+        tasks.spawn(async { match following.await {} });
         tasks.spawn(run_watch(cluster, handler, reloader.cluster_settings()));
     }
 
@@ -104,6 +113,21 @@ async fn connect(access: ClusterAccess) -> Option<ClusterContext> {
     };
     tracing::info!(%reason, "No cluster access: owners and CRDs stay unknown");
     None
+}
+
+/// Tells charts what the cluster serves; nothing changes where it does not say.
+async fn read_capabilities(cluster: &ClusterContext, capabilities: &Capabilities) {
+    if let Some(ApiDiscovery { version, api_versions }) = ApiDiscovery::read(cluster).await {
+        capabilities.set(ServedApis { version, api_versions });
+    }
+}
+
+/// Keeps [`Capabilities`] current. Never ends.
+async fn follow_capabilities(cluster: ClusterContext, capabilities: Capabilities) -> Infallible {
+    loop {
+        tokio::time::sleep(CAPABILITIES_INTERVAL).await;
+        read_capabilities(&cluster, &capabilities).await;
+    }
 }
 
 /// Answers what only the cluster knows, if there is access to one.

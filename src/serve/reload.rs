@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::admission::{AdmissionHandler, ReviewSettings};
 use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, WebhookSettings};
+use crate::source::render::Capabilities;
 use crate::source::render::set_parallel;
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
 use driftwall_core::policy::{ClusterLookup, Mode};
@@ -23,6 +24,8 @@ pub(crate) struct ConfigReloader {
     /// The text that was read last, valid or not.
     text: Vec<u8>,
     sources: Vec<SourceSpec>,
+    /// What charts may ask of the cluster.
+    capabilities: Capabilities,
     poll_interval: Duration,
     is_polling: bool,
     cluster_settings: watch::Sender<ClusterSettings>,
@@ -84,17 +87,19 @@ struct Partition {
 }
 
 impl ConfigReloader {
-    /// Reads the configuration, which must be valid; `lookup` makes what answers
-    /// questions about the cluster.
+    /// Reads the configuration, which must be valid; `capabilities` is what charts may ask
+    /// of the cluster, `lookup` makes what answers questions about it.
     pub(crate) async fn start(
         file: &Path,
         audit_only: bool,
+        capabilities: Capabilities,
         lookup: impl AsyncFnOnce(ClusterAccess) -> Box<dyn ClusterLookup>,
     ) -> anyhow::Result<(Self, StartupSettings)> {
         let config = Config::read(file)?;
         let text = std::fs::read(file)?;
-        let Partition { review, sources, poll_interval, startup, cluster } = partition(config, audit_only);
-        for source in &sources {
+        let Partition { review, mut sources, poll_interval, startup, cluster } = partition(config, audit_only);
+        for source in &mut sources {
+            source.render.helm.cluster = capabilities.clone();
             let renderer = source.render.program();
             let renderer = renderer.with_context(|| format!("failed to prepare the source {}", source.name))?;
             if let Some(renderer) = renderer {
@@ -110,6 +115,7 @@ impl ConfigReloader {
             audit_only,
             text,
             sources,
+            capabilities,
             poll_interval,
             is_polling: false,
             cluster_settings: watch::Sender::new(cluster),
@@ -147,7 +153,10 @@ impl ConfigReloader {
     }
 
     fn apply(&mut self, config: Config) -> StartupSettings {
-        let Partition { review, sources, poll_interval, startup, mut cluster } = partition(config, self.audit_only);
+        let Partition { review, mut sources, poll_interval, startup, mut cluster } = partition(config, self.audit_only);
+        for source in &mut sources {
+            source.render.helm.cluster = self.capabilities.clone();
+        }
         // With new names API servers would call a Service that the certificate does not
         // name, and this replica would compete for another Lease than the others do.
         let names = InstanceNames::of(&self.cluster_settings.borrow().registration);
@@ -237,8 +246,10 @@ mod tests {
             std::fs::write(&file, format!("sources: [{{name: a, repo: /nowhere}}]\n{git}\n{registration}\n")).unwrap();
         };
         write("registration: {manage: true, name: webhook, service: webhook, port: 443}");
-        let started =
-            ConfigReloader::start(&file, false, async |_| Box::new(NoCluster) as Box<dyn ClusterLookup>).await;
+        let started = ConfigReloader::start(&file, false, Capabilities::default(), async |_| {
+            Box::new(NoCluster) as Box<dyn ClusterLookup>
+        })
+        .await;
         let (mut reloader, startup) = started.unwrap();
         let at_start = reloader.cluster_settings().borrow().registration.clone();
         for (changed, keeps_startup_settings) in [

@@ -31,6 +31,19 @@ impl FileFilter {
         is_included && !is_excluded
     }
 
+    /// The `include` globs.
+    pub(super) fn includes(&self) -> &[String] {
+        &self.globs[0]
+    }
+
+    /// Which `include` globs a file matches, by their indices.
+    pub(super) fn matching_includes(&self, file: &str) -> Vec<usize> {
+        match &self.include {
+            Some(globs) => globs.matches(file),
+            None => Vec::new(),
+        }
+    }
+
     /// Whether files of this folder may be read.
     pub(super) fn may_match_in(&self, folder: &str) -> bool {
         let is_excluded = self.exclude.as_ref().is_some_and(|globs| globs.is_match(folder));

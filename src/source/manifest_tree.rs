@@ -7,6 +7,7 @@ use std::sync::Arc;
 use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 
 use super::error::{FileError, SourceError};
+use super::file_filter::FileFilter;
 use super::lfs;
 use super::libgit2::LINK_MODE;
 use super::limits::{MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
@@ -24,7 +25,11 @@ const JSONNET: &str = ".jsonnet";
 
 /// What a source's path holds at one commit.
 #[derive(Clone, Debug)]
-pub(super) struct ManifestTree(Node);
+pub(super) struct ManifestTree {
+    node: Node,
+    /// The `include` globs that match no file.
+    unmatched: Vec<String>,
+}
 
 /// A file or folder that was read.
 #[derive(Clone, Debug)]
@@ -39,6 +44,8 @@ struct FileNode {
     path: Arc<str>,
     /// Whether a symbolic link leads to it.
     is_linked: bool,
+    /// The `include` globs that it matches, by their indices.
+    includes: Vec<usize>,
     contents: Arc<FileContents>,
 }
 
@@ -90,15 +97,17 @@ impl ManifestTree {
             changed: Vec::new(),
             has_previous: previous.is_some(),
         };
-        let previous = previous.map(|tree| &tree.0);
+        let previous = previous.map(|tree| &tree.node);
         let node = if entry.is_folder {
             walk.folder(&Place { path: entry.path, relative: String::new() }, entry.id, previous, 0)?
         } else {
-            walk.file(&entry.path, entry.id, previous)
+            // Globs choose among the files of a folder.
+            walk.file(&Place { path: entry.path, relative: String::new() }, entry.id, previous)
         };
         let Walk { errors, changed, .. } = walk;
         if errors.is_empty() {
-            return Ok(Self(node));
+            let unmatched = if entry.is_folder { unmatched_includes(&source.files, &node) } else { Vec::new() };
+            return Ok(Self { node, unmatched });
         }
         Err(SourceError::InvalidFiles { commit: commit.to_owned(), errors, changed })
     }
@@ -106,7 +115,7 @@ impl ManifestTree {
     /// The files, each once, however many links lead to it.
     pub(super) fn files(&self) -> Vec<Arc<FileContents>> {
         let (mut direct, mut linked) = (Vec::new(), Vec::new());
-        self.0.for_each_file(&mut |file| {
+        self.node.for_each_file(&mut |file| {
             let files = if file.is_linked { &mut linked } else { &mut direct };
             files.push((file.path.clone(), file.contents.clone()));
         });
@@ -117,12 +126,27 @@ impl ManifestTree {
         direct.into_iter().map(|(_, contents)| contents).collect()
     }
 
-    /// What of the folders is not read; files have their own.
+    /// What of the folders is not read, and globs without files; files have their own.
     pub(super) fn skipped(&self) -> SkippedContent {
         let mut skipped = SkippedContent::default();
-        self.0.for_each_folder(&mut |folder| skipped.merge(&folder.skipped));
+        self.node.for_each_folder(&mut |folder| skipped.merge(&folder.skipped));
+        for glob in &self.unmatched {
+            skipped.add(SkipReason::IncludeUnmatched, glob, None);
+        }
         skipped
     }
+}
+
+/// The `include` globs that match none of the files.
+fn unmatched_includes(filter: &FileFilter, node: &Node) -> Vec<String> {
+    let mut is_matched = vec![false; filter.includes().len()];
+    node.for_each_file(&mut |file| {
+        for index in &file.includes {
+            is_matched[*index] = true;
+        }
+    });
+    let globs = filter.includes().iter().zip(is_matched);
+    globs.filter(|(_, is_matched)| !is_matched).map(|(glob, _)| glob.clone()).collect()
 }
 
 impl Node {
@@ -244,7 +268,7 @@ impl<'a> Walk<'a> {
                 Some(ObjectType::Blob) if is_link => self.link(place, name, previous, depth, &mut folder.skipped)?,
                 Some(ObjectType::Blob) if self.is_manifest(&child.relative) => {
                     self.count_file()?;
-                    Some(self.file(&child.path, entry.id(), previous))
+                    Some(self.file(&child, entry.id(), previous))
                 }
                 Some(ObjectType::Blob) => {
                     if is_almost_manifest(name) && self.source.files.matches(&child.relative) {
@@ -359,7 +383,7 @@ impl<'a> Walk<'a> {
             }
             self.count_file()?;
             self.links_followed += 1;
-            let node = self.file(&path, id, previous);
+            let node = self.file(&Place { path, relative: link.relative }, id, previous);
             self.links_followed -= 1;
             return Ok(Some(node));
         }
@@ -387,7 +411,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn file(&mut self, path: &str, id: Oid, previous: Option<&Node>) -> Node {
+    fn file(&mut self, place: &Place, id: Oid, previous: Option<&Node>) -> Node {
+        let path = place.path.as_str();
         let is_linked = self.links_followed > 0;
         if let Some(same @ Node::File(file)) = previous
             && (file.id, &*file.path, file.is_linked) == (id, path, is_linked)
@@ -406,7 +431,8 @@ impl<'a> Walk<'a> {
                 FileContents::default()
             }
         };
-        Node::File(Arc::new(FileNode { id, path, is_linked, contents: Arc::new(contents) }))
+        let includes = self.source.files.matching_includes(&place.relative);
+        Node::File(Arc::new(FileNode { id, path, is_linked, includes, contents: Arc::new(contents) }))
     }
 
     fn contents(&mut self, path: &Arc<str>, id: Oid) -> Result<FileContents, FileError> {

@@ -15,6 +15,7 @@ use crate::cli::client::Client;
 use crate::cluster::OfflineLookup;
 use crate::serve::reload::ConfigReloader;
 use crate::server::{CertificateSource, Server, ServerError, ServerSettings};
+use crate::source::render::Capabilities;
 use crate::telemetry::Metrics;
 use driftwall_core::policy::ClusterLookup;
 
@@ -59,7 +60,8 @@ impl DemoCluster {
         let config = folder.path().join("driftwall.yaml");
         write_config(&config, "enforce")?;
         let lookup: Box<dyn ClusterLookup> = Box::new(pod_owner()?);
-        let (reloader, startup) = ConfigReloader::start(&config, false, async |_| lookup).await?;
+        let (reloader, startup) =
+            ConfigReloader::start(&config, false, Capabilities::default(), async |_| lookup).await?;
         reloader.sync_sources();
 
         let pair = crate::certs::generate(&["localhost".to_owned(), startup.listen.ip().to_string()], 1)?;

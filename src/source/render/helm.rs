@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::capabilities::{self, Capabilities};
 use super::error::RenderError;
 use super::job::{Job, Runs, Tool, path_from, path_to_input};
 use super::nondeterminism::{StableObjects, mask_differences};
@@ -13,6 +14,7 @@ use super::tree::{CommitFiles, FileEntry, join};
 use super::{RenderPlan, Rendered};
 use crate::source::charts::ChartFile;
 use driftwall_core::manifest::{Object, RenderInput, at_file_start, trace_to_inputs};
+use driftwall_core::skipped::{SkipReason, SkippedContent};
 
 /// How a chart is rendered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,10 +27,12 @@ pub struct HelmOptions {
     pub values_files: Vec<String>,
     /// Values as YAML, which override those of the files.
     pub values: Option<String>,
-    /// The Kubernetes version of `.Capabilities` (`--kube-version`).
+    /// The Kubernetes version of `.Capabilities` (`--kube-version`); where there is none, the cluster's.
     pub kube_version: Option<String>,
-    /// API versions of `.Capabilities`, beside the built-in ones (`--api-versions`).
+    /// API versions of `.Capabilities`, beside the built-in ones and the cluster's (`--api-versions`).
     pub api_versions: Vec<String>,
+    /// What the cluster serves, where there is one.
+    pub cluster: Capabilities,
 }
 
 /// The file that makes a folder a chart.
@@ -47,8 +51,15 @@ pub(super) fn job(folder: &str, values_files: &[FileEntry], options: &HelmOption
         arguments.push("--skip-schema-validation".to_owned());
     }
     arguments.push(format!("--namespace={namespace}"));
-    arguments.extend(options.kube_version.iter().map(|version| format!("--kube-version={version}")));
-    arguments.extend(options.api_versions.iter().map(|version| format!("--api-versions={version}")));
+    let served = options.cluster.served();
+    let (served_version, served_apis) = match served.as_deref() {
+        Some(served) => (Some(&served.version), served.api_versions.as_slice()),
+        None => (None, [].as_slice()),
+    };
+    let kube_version = options.kube_version.as_ref().or(served_version);
+    arguments.extend(kube_version.map(|version| format!("--kube-version={version}")));
+    let api_versions = options.api_versions.iter().chain(served_apis);
+    arguments.extend(api_versions.map(|version| format!("--api-versions={version}")));
     arguments.extend(values_files.iter().map(|entry| values_argument(&path_from(folder, &entry.path))));
     let mut inputs = BTreeMap::new();
     if let Some(inline) = &options.values {
@@ -122,6 +133,30 @@ pub(super) fn values_files(
         }
     }
     Ok(found)
+}
+
+/// Adds the API versions that the chart's templates ask for and that nobody told
+/// driftwall of. Where the cluster did, it is the cluster that lacks them.
+pub(super) fn add_unknown_api_versions(
+    plan: &RenderPlan<'_, '_>,
+    skipped: &mut SkippedContent,
+) -> Result<(), RenderError> {
+    let helm = &plan.options.helm;
+    if helm.cluster.served().is_some() {
+        return Ok(());
+    }
+    for (path, id) in plan.selection.files() {
+        if !path.contains("templates/") {
+            continue;
+        }
+        let content = plan.files.read(path, id)?;
+        for (line, version) in capabilities::asked_for(&String::from_utf8_lossy(&content)) {
+            if !helm.api_versions.iter().any(|known| known == version) {
+                skipped.add(SkipReason::ApiVersionUnknown, path, Some(line));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The dependencies that a chart lacks, from Helm's error.

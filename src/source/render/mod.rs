@@ -17,6 +17,7 @@
 //! the commit, unless the configuration allows remote bases.
 
 mod archive;
+mod capabilities;
 mod checkout;
 mod confinement;
 mod dependencies;
@@ -59,6 +60,7 @@ use driftwall_core::manifest;
 use driftwall_core::skipped::SkippedContent;
 
 pub use archive::MAX_ARCHIVE_BYTES;
+pub use capabilities::{Capabilities, ServedApis};
 pub use confinement::{NOT_STARTED, become_program};
 pub use error::RenderError;
 pub(in crate::source) use fetched_chart::FetchedChart;
@@ -320,13 +322,18 @@ impl RenderPlan<'_, '_> {
         }
     }
 
-    /// What of the folders that it needs is not there for the program to read.
+    /// What of the folders that it needs is not there for the program to read, and
+    /// which API versions a chart asks for in vain.
     ///
     /// # Errors
     ///
     /// libgit2 cannot read a file.
     pub fn skipped(&self) -> Result<SkippedContent, RenderError> {
-        self.selection.skipped(&self.files)
+        let mut skipped = self.selection.skipped(&self.files)?;
+        if matches!(self.inputs, PlanInputs::Chart) {
+            helm::add_unknown_api_versions(self, &mut skipped)?;
+        }
+        Ok(skipped)
     }
 
     /// Renders for a source. Blocks; a running program is stopped soon after `cancel` is set.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use driftwall::source::render::{RenderMode, RenderOptions};
+use driftwall::source::render::{RenderMode, RenderOptions, ServedApis};
 use driftwall::source::{FileFilter, LoadedCommit, SourceSpec, load, local_commit};
 use git2::{ObjectType, Oid, Signature};
 
@@ -233,6 +233,77 @@ fn what_a_rendering_leaves_out_is_told() {
     repo.link("nowhere", "dangling");
     let loaded = read(&SourceSpec { folder: repo.root().into(), ..source });
     assert_eq!(skipped(&loaded), ["link_dangling dangling"]);
+}
+
+#[test]
+fn globs_that_match_nothing_are_told() {
+    let repo = Repo::new(&[
+        ("apps/a.yaml", CONFIG_MAP),
+        ("apps/b/c.yaml", &CONFIG_MAP.replace("{name: a}", "{name: c}")),
+        ("apps/b/note.txt", "x"),
+    ]);
+    for (include, exclude, expected) in [
+        (vec!["a.yaml", "b/**"], vec![], vec![]),
+        (vec!["a.yaml", "prod/**"], vec![], vec!["include_unmatched prod/**"]),
+        // What is matched by nothing but excluded files, or by files that hold no manifests.
+        (vec!["a.yaml", "b/*"], vec!["b/c.yaml"], vec!["include_unmatched b/*"]),
+        (vec!["*.txt"], vec![], vec!["include_unmatched *.txt", "nothing_declared apps"]),
+        (vec![], vec!["gone/**"], vec![]),
+    ] {
+        let globs = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
+        let files = FileFilter::new(globs(&include), globs(&exclude)).unwrap();
+        let source = SourceSpec { files, path: "apps".into(), ..SourceSpec::local("prod", repo.root()) };
+        let first = read(&source);
+        assert_eq!(skipped(&first), expected, "{include:?}");
+        // The same after a commit that shares all files.
+        repo.write(&[("other.txt", &format!("{include:?}"))]);
+        let commit = local_commit(&source).unwrap();
+        let second = load(&source, &commit, Some(&first), &Arc::default()).unwrap();
+        assert_eq!(skipped(&second), expected, "{include:?} again");
+    }
+}
+
+#[test]
+fn what_a_chart_asks_for_in_vain_is_told_and_a_cluster_answers_it() {
+    let Some(options) = real_programs() else { return };
+    let template = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: web}
+data: {version: {{ .Capabilities.KubeVersion.Version | quote }}}
+{{- if .Capabilities.APIVersions.Has \"monitoring.coreos.com/v1/ServiceMonitor\" }}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: web}
+{{- end }}
+";
+    let repo =
+        Repo::new(&[("Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"), ("templates/web.yaml", template)]);
+    let source = SourceSpec { render: options, ..SourceSpec::local("prod", repo.root()) };
+    let without = read(&source);
+    assert_eq!(without.contents.len(), 1);
+    assert_eq!(skipped(&without), ["api_version_unknown templates/web.yaml:5"]);
+
+    let mut configured = source.clone();
+    configured.render.helm.api_versions = vec!["monitoring.coreos.com/v1/ServiceMonitor".into()];
+    let configured = read(&configured);
+    assert_eq!((configured.contents.len(), skipped(&configured)), (2, vec![]));
+
+    let served = |api_versions: &[&str]| ServedApis {
+        version: "v1.33.4-gke.1234000".into(),
+        api_versions: api_versions.iter().map(|&version| version.to_owned()).collect(),
+    };
+    source.render.helm.cluster.set(served(&[
+        "v1",
+        "monitoring.coreos.com/v1",
+        "monitoring.coreos.com/v1/ServiceMonitor",
+    ]));
+    let in_cluster = read(&source);
+    assert_eq!((in_cluster.contents.len(), skipped(&in_cluster)), (2, vec![]));
+    // The cluster lacks it: then Git's tools render nothing either.
+    source.render.helm.cluster.set(served(&["v1"]));
+    let lacking = read(&source);
+    assert_eq!((lacking.contents.len(), skipped(&lacking)), (1, vec![]));
 }
 
 #[test]
