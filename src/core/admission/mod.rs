@@ -1,8 +1,11 @@
 //! The wire format: decodes an AdmissionReview (`admission.k8s.io/v1`) to a write,
 //! and encodes the answer. Only the envelope is decoded; the objects stay raw text.
 
+mod head;
 mod request;
 mod response;
+mod shape;
 
-pub use request::{CowStr, Operation, Resource, ReviewError, User, Write, decode};
+pub use request::{CowStr, Operation, Resource, ReviewError, User, Write, decode, decode_head};
 pub use response::{Answer, Cause, Denial, Status, encode};
+pub use shape::JsonShape;

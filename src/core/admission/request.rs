@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::head::{Head, read_head};
 
 /// One write that the API server asks about.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ pub struct Write<'a> {
     pub dry_run: bool,
     /// The options of the request, not parsed.
     pub options: Option<&'a RawValue>,
+    /// Why the objects are not here although the write has some: it was too large
+    /// to be kept, or cannot be read.
+    pub unreadable: Option<String>,
 }
 
 /// An authenticated identity.
@@ -96,7 +100,8 @@ pub enum ReviewError {
 /// The API version of the reviews that are accepted, and of the answers.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
 
-/// Decodes the envelope of an AdmissionReview.
+/// Decodes the envelope of an AdmissionReview. One that cannot be read whole is
+/// decoded as far as it can be, if that says who does what to which object.
 pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
     match serde_json::from_slice::<Envelope<'_>>(body) {
         Ok(Envelope { api_version, kind, request: Some(request) })
@@ -104,18 +109,47 @@ pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
         {
             Ok(request.into())
         }
-        Ok(_) => Err(decode_error(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request")),
-        Err(error) => Err(decode_error(body, &error.to_string())),
+        Ok(_) => from_head(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request"),
+        Err(error) => from_head(body, &error.to_string()),
     }
 }
 
-/// The error for a bad review, with its uid where it has one.
-fn decode_error(body: &[u8], reason: &str) -> ReviewError {
-    let review: Option<Value> = serde_json::from_slice(body).ok();
-    let uid = review.as_ref().and_then(|review| review.pointer("/request/uid")?.as_str());
-    match uid {
-        Some(uid) if !uid.is_empty() => ReviewError::Request { uid: uid.to_owned(), reason: reason.to_owned() },
-        _ => ReviewError::Unreadable(reason.to_owned()),
+/// Decodes what stands before the objects in an AdmissionReview of which only the
+/// first bytes are left: the API server sends user, kind, name and operation first.
+/// `reason` says why there is no more.
+pub fn decode_head<'a>(start: &'a [u8], reason: &str) -> Result<Write<'a>, ReviewError> {
+    from_head(start, reason)
+}
+
+fn from_head<'a>(body: &'a [u8], reason: &str) -> Result<Write<'a>, ReviewError> {
+    match read_head(body) {
+        Head {
+            uid: Some(uid),
+            kind: Some(kind),
+            resource: Some(resource),
+            subresource,
+            name,
+            namespace,
+            operation: Some(operation),
+            user: Some(user),
+            dry_run,
+        } if !uid.is_empty() => Ok(Write {
+            uid,
+            user,
+            operation: operation.into(),
+            resource: Resource::new(kind, resource, subresource),
+            namespace,
+            name,
+            object: None,
+            old_object: None,
+            dry_run,
+            options: None,
+            unreadable: Some(reason.to_owned()),
+        }),
+        Head { uid: Some(uid), .. } if !uid.is_empty() => {
+            Err(ReviewError::Request { uid: uid.into_owned(), reason: reason.to_owned() })
+        }
+        _ => Err(ReviewError::Unreadable(reason.to_owned())),
     }
 }
 
@@ -217,7 +251,7 @@ struct Request<'a> {
 }
 
 #[derive(Deserialize)]
-struct GroupVersionKind<'a> {
+pub(super) struct GroupVersionKind<'a> {
     #[serde(borrow)]
     version: Cow<'a, str>,
     #[serde(borrow)]
@@ -225,7 +259,7 @@ struct GroupVersionKind<'a> {
 }
 
 #[derive(Deserialize)]
-struct GroupVersionResource<'a> {
+pub(super) struct GroupVersionResource<'a> {
     #[serde(borrow, default)]
     group: Cow<'a, str>,
     #[serde(borrow)]
@@ -236,7 +270,7 @@ struct GroupVersionResource<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum WireOperation {
+pub(super) enum WireOperation {
     Connect,
     Create,
     Delete,
@@ -245,40 +279,46 @@ enum WireOperation {
 
 impl<'a> From<Request<'a>> for Write<'a> {
     fn from(wire: Request<'a>) -> Self {
-        let Request { uid, kind, resource, sub_resource, name, namespace, operation, user_info, .. } = wire;
-        // The kind of a subresource can have another version (autoscaling/v1 Scale);
-        // the version of the object is the resource's.
-        let version = if sub_resource.is_empty() { kind.version } else { resource.version };
         let is_present = |raw: &&RawValue| raw.get() != "null";
         Self {
-            uid,
-            user: user_info,
-            operation: match operation {
-                WireOperation::Connect => Operation::Connect,
-                WireOperation::Create => Operation::Create,
-                WireOperation::Delete => Operation::Delete,
-                WireOperation::Update => Operation::Update,
-            },
-            resource: Resource {
-                group: resource.group,
-                version,
-                kind: kind.kind,
-                plural: resource.resource,
-                subresource: sub_resource,
-            },
-            namespace,
-            name,
+            uid: wire.uid,
+            user: wire.user_info,
+            operation: wire.operation.into(),
+            resource: Resource::new(wire.kind, wire.resource, wire.sub_resource),
+            namespace: wire.namespace,
+            name: wire.name,
             object: wire.object.filter(is_present),
             old_object: wire.old_object.filter(is_present),
             dry_run: wire.dry_run.unwrap_or(false),
             options: wire.options.filter(is_present),
+            unreadable: None,
+        }
+    }
+}
+
+impl<'a> Resource<'a> {
+    fn new(kind: GroupVersionKind<'a>, resource: GroupVersionResource<'a>, subresource: Cow<'a, str>) -> Self {
+        // The kind of a subresource can have another version (autoscaling/v1 Scale);
+        // the version of the object is the resource's.
+        let version = if subresource.is_empty() { kind.version } else { resource.version };
+        Self { group: resource.group, version, kind: kind.kind, plural: resource.resource, subresource }
+    }
+}
+
+impl From<WireOperation> for Operation {
+    fn from(wire: WireOperation) -> Self {
+        match wire {
+            WireOperation::Connect => Self::Connect,
+            WireOperation::Create => Self::Create,
+            WireOperation::Delete => Self::Delete,
+            WireOperation::Update => Self::Update,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -308,6 +348,26 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_whole_is_decoded_as_far_as_it_can_be() {
+        let body = review(|_| ());
+        let at = |text: &str| String::from_utf8_lossy(&body).find(text).unwrap();
+        let whole = decode(&body).unwrap();
+        // The maps of a test sort their keys, so that `userInfo` is the last one.
+        let cut = decode_head(&body[..at(r#""userInfo""#)], "x");
+        assert!(matches!(cut, Err(ReviewError::Request { uid, .. }) if uid == "u1"));
+        let mut extra = body.clone();
+        extra.truncate(extra.len() - 2);
+        for (case, start) in [("cut", extra), ("old version", review(|review| review["apiVersion"] = "x/v1".into()))] {
+            let write = decode(&start).unwrap();
+            assert!(write.unreadable.is_some() && write.object.is_none(), "{case}");
+            assert_eq!((&write.uid, &write.name, write.operation), (&whole.uid, &whole.name, whole.operation));
+            assert_eq!(write.resource.kind, whole.resource.kind);
+            assert_eq!(write.user.groups, whole.user.groups);
+        }
+        assert!(decode(&body).unwrap().unreadable.is_none());
+    }
+
+    #[test]
     fn the_error_for_a_bad_review_has_its_uid() {
         for (case, edit) in [
             (
@@ -315,8 +375,6 @@ mod tests {
                 (|review| drop(review["request"].as_object_mut().unwrap().remove("operation"))) as fn(&mut Value),
             ),
             ("unknown operation", |review| review["request"]["operation"] = "MELT".into()),
-            ("old version", |review| review["apiVersion"] = "admission.k8s.io/v1beta1".into()),
-            ("other kind", |review| review["kind"] = "TokenReview".into()),
             ("no user", |review| review["request"]["userInfo"] = Value::Null),
         ] {
             match decode(&review(edit)) {
