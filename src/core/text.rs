@@ -3,7 +3,8 @@
 /// A sanitized line of at most `limit` characters; what is longer ends in `…`.
 pub fn truncate(text: &str, limit: usize) -> String {
     // One character more than fits says whether there is more.
-    let mut line: String = sanitize(text).chars().take(limit + 1).collect();
+    let end = text.char_indices().nth(limit + 1).map_or(text.len(), |(end, _)| end);
+    let mut line = sanitize(&text[..end]);
     if let Some((end, _)) = line.char_indices().nth(limit) {
         line.truncate(end);
         line.pop();

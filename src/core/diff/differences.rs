@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::equal::{is_zero_value, matches_declared, values_equal};
+use super::equal::{KnownUnequal, is_zero_value, matches_declared, values_equal};
 use super::items::ItemKeys;
 use super::opaque::{contains_opaque, is_opaque};
 use super::path::{Path, PathElement};
@@ -59,10 +59,23 @@ pub fn differences(
     path: &Path,
     allocations: Allocations,
 ) -> Vec<Difference> {
-    let mut walk = Walk { creating: old.is_none(), allocations, path: path.clone(), differences: Vec::new() };
+    let mut walk = Walk {
+        creating: old.is_none(),
+        allocations,
+        path: path.clone(),
+        differences: Vec::new(),
+        unequal: KnownUnequal::default(),
+        path_bytes: 0,
+    };
     walk.compare(declared, old, new, schema);
     walk.differences
 }
+
+/// Levels of a path that are named.
+const MAX_LEVELS: usize = 64;
+
+/// Bytes of all paths that are named whole.
+const MAX_PATH_BYTES: usize = 8 * 1024 * 1024;
 
 /// The state of a walk: `path` is where it is.
 pub(super) struct Walk {
@@ -70,6 +83,10 @@ pub(super) struct Walk {
     pub(super) allocations: Allocations,
     pub(super) path: Path,
     pub(super) differences: Vec<Difference>,
+    /// Pairs of `old` and `new`.
+    pub(super) unequal: KnownUnequal,
+    /// What the paths of the differences take.
+    pub(super) path_bytes: usize,
 }
 
 impl Walk {
@@ -89,7 +106,7 @@ impl Walk {
         match (declared, old, new) {
             (None, None, None) => {}
             // The write does not change this field.
-            (_, Some(old), Some(new)) if values_equal(old, new, schema) => {}
+            (_, Some(old), Some(new)) if self.unequal.values_equal(old, new, schema) => {}
             (_, None, None) if !self.creating => {}
             (None, Some(_), None) => self.report(ChangeKind::RemovedExtra, None, None),
             (None, old, Some(new)) => self.compare_undeclared(old, new, schema),
@@ -100,12 +117,15 @@ impl Walk {
 
     /// Reports a difference at the current path.
     pub(super) fn report(&mut self, change: ChangeKind, new: Option<&Value>, declared: Option<&Value>) {
-        self.differences.push(Difference {
-            path: self.path.clone(),
-            change,
-            new: new.cloned(),
-            declared: declared.cloned(),
-        });
+        // The writer chooses depth and names. What is too far down is named by what it is in, once.
+        let max_levels = if self.path_bytes > MAX_PATH_BYTES { 1 } else { MAX_LEVELS };
+        let is_whole = self.path.elements().len() <= max_levels;
+        let path = if is_whole { self.path.clone() } else { self.path.prefix(max_levels) };
+        if !is_whole && self.differences.last().is_some_and(|last| last.path == path && last.change == change) {
+            return;
+        }
+        self.path_bytes += path.size();
+        self.differences.push(Difference { path, change, new: new.cloned(), declared: declared.cloned() });
     }
 
     /// Runs `walk` one path element further down.

@@ -1,6 +1,9 @@
 //! Equality as Kubernetes means it: when two values are the same.
 
-use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::ptr;
+
+use serde_json::Value;
 
 use super::items::{ItemIndex, ItemKeys};
 use super::opaque::is_opaque_value;
@@ -11,30 +14,72 @@ use crate::go_duration;
 /// Whether `a` and `b` are the same value: scalars by value, `null` as absent,
 /// keyed lists and sets in any order.
 pub(super) fn values_equal(a: &Value, b: &Value, schema: SchemaRef<'_>) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let is_within = |one: &Map<_, _>, other: &Map<_, _>| {
-                one.iter().all(|(name, value)| match other.get(name) {
-                    Some(other_value) => values_equal(value, other_value, schema.field(name)),
-                    None => value.is_null(),
-                })
-            };
-            is_within(a, b) && b.iter().all(|(name, value)| value.is_null() || a.contains_key(name))
+    equal(a, b, schema, &mut |_, _| false, &mut |_, _| ())
+}
+
+/// Pairs of objects and lists that are known to differ. A walk asks at every level
+/// whether something differs below it: without these it would walk what is deep
+/// again and again.
+#[derive(Debug, Default)]
+pub(super) struct KnownUnequal(HashSet<(usize, usize)>);
+
+impl KnownUnequal {
+    /// The same as [`values_equal`], of values that live as long as the walk.
+    pub(super) fn values_equal(&mut self, a: &Value, b: &Value, schema: SchemaRef<'_>) -> bool {
+        let address = |a: &Value, b: &Value| (ptr::from_ref(a).addr(), ptr::from_ref(b).addr());
+        if self.0.contains(&address(a, b)) {
+            return false;
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && items_equal(a, b, schema),
-        _ => scalars_equal(a, b, schema.scalar()),
+        let mut found = Vec::new();
+        let is_equal = equal(a, b, schema, &mut |a, b| self.0.contains(&address(a, b)), &mut |a, b| {
+            found.push(address(a, b));
+        });
+        self.0.extend(found);
+        is_equal
     }
+}
+
+/// `is_unequal` says of two objects or lists whether they are known to differ, and
+/// `note` is told of those that do.
+fn equal(
+    a: &Value,
+    b: &Value,
+    schema: SchemaRef<'_>,
+    is_unequal: &mut dyn FnMut(&Value, &Value) -> bool,
+    note: &mut dyn FnMut(&Value, &Value),
+) -> bool {
+    let is_equal = match (a, b) {
+        (Value::Object(_), Value::Object(_)) | (Value::Array(_), Value::Array(_)) if is_unequal(a, b) => return false,
+        (Value::Object(a), Value::Object(b)) => {
+            a.iter().all(|(name, value)| match b.get(name) {
+                Some(other) => equal(value, other, schema.field(name), is_unequal, note),
+                None => value.is_null(),
+            }) && b.iter().all(|(name, value)| value.is_null() || a.contains_key(name))
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && items_equal(a, b, schema, is_unequal, note),
+        _ => return scalars_equal(a, b, schema.scalar()),
+    };
+    if !is_equal {
+        note(a, b);
+    }
+    is_equal
 }
 
 /// Looks into each item only once: a second look at every level of nested
 /// lists would double the work level by level.
-fn items_equal(a: &[Value], b: &[Value], schema: SchemaRef<'_>) -> bool {
+fn items_equal(
+    a: &[Value],
+    b: &[Value],
+    schema: SchemaRef<'_>,
+    is_unequal: &mut dyn FnMut(&Value, &Value) -> bool,
+    note: &mut dyn FnMut(&Value, &Value),
+) -> bool {
     let Some(keys) = ItemKeys::of(schema, &[a, b]) else {
-        return a.iter().zip(b).all(|(a, b)| values_equal(a, b, schema.items()));
+        return a.iter().zip(b).all(|(a, b)| equal(a, b, schema.items(), is_unequal, note));
     };
     let (a, b) = (ItemIndex::of(a, &keys), ItemIndex::of(b, &keys));
     a.iter().all(|(id, item)| match (b.get(id), &keys) {
-        (Some(other), ItemKeys::Fields(_)) => values_equal(item, other, schema.items()),
+        (Some(other), ItemKeys::Fields(_)) => equal(item, other, schema.items(), is_unequal, note),
         // Members of a set are scalars: the same identity is the same value.
         (Some(_), ItemKeys::WholeItem) => true,
         (None, _) => false,

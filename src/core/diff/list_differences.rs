@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::differences::{ChangeKind, Walk};
-use super::equal::values_equal;
+use super::equal::{KnownUnequal, values_equal};
 use super::items::{ItemIndex, ItemKeys};
 use super::opaque::contains_opaque;
 use super::schema::SchemaRef;
@@ -79,8 +79,14 @@ impl Walk {
     ) -> Option<ChangeKind> {
         let old_by_index = old.filter(|old| old.len() == new.len());
         let old_items: HashSet<_> = old.unwrap_or_default().iter().map(Value::to_string).collect();
-        let mut inside =
-            Self { creating: false, allocations: self.allocations, path: self.path.clone(), differences: Vec::new() };
+        let mut inside = Self {
+            creating: false,
+            allocations: self.allocations,
+            path: self.path.clone(),
+            differences: Vec::new(),
+            unequal: KnownUnequal::default(),
+            path_bytes: 0,
+        };
         for (index, (declared_item, new_item)) in declared.iter().zip(new).enumerate() {
             // An item that only moves up because another one was removed is not changed by this write.
             if old_items.contains(&new_item.to_string()) {

@@ -65,6 +65,23 @@ impl Path {
         &self.0
     }
 
+    /// The path of what this is in: its first `levels` elements.
+    #[must_use]
+    pub fn prefix(&self, levels: usize) -> Self {
+        Self(self.0.iter().take(levels).cloned().collect())
+    }
+
+    /// Bytes of memory that the path takes, about.
+    pub fn size(&self) -> usize {
+        let of_value = |value: &Value| value.as_str().map_or(0, str::len);
+        let of_element = |element: &PathElement| match element {
+            PathElement::Field(name) => name.len(),
+            PathElement::Index(_) => 0,
+            PathElement::Item(keys) => keys.iter().map(|(name, value)| name.len() + of_value(value) + 64).sum(),
+        };
+        self.0.iter().map(|element| size_of::<PathElement>() + of_element(element)).sum()
+    }
+
     /// Adds an element at the end: one level down.
     pub fn push(&mut self, element: PathElement) {
         self.0.push(element);

@@ -1,6 +1,8 @@
 //! Values as people can read them: short, on one line, and of two values the
 //! part in which they differ.
 
+use std::fmt::{self, Write as _};
+
 use serde_json::Value;
 
 use crate::text::{sanitize, truncate, truncate_start};
@@ -29,7 +31,7 @@ pub(super) fn show_pair(new: Option<&Value>, declared: Option<&Value>, limit: us
     let (mut new, mut declared) = (new, declared);
     let mut at = String::new();
     // Longer lists or maps cannot be compared at a glance.
-    let is_short = |value: &Value| value.to_string().chars().count() <= limit / 2;
+    let is_short = |value: &Value| start_of(value, limit / 2 + 1).chars().count() <= limit / 2;
     while let (Some(new_value), Some(declared_value)) = (new, declared) {
         // Once inside, go on to the field that differs; a short list stays whole.
         let may_stop = at.is_empty() || !(new_value.is_object() && declared_value.is_object());
@@ -54,9 +56,29 @@ pub(super) fn show_pair(new: Option<&Value>, declared: Option<&Value>, limit: us
 /// Shows one value in at most `limit` characters.
 pub(super) fn show_value(value: Option<&Value>, limit: usize) -> String {
     match value {
-        Some(value) => truncate(&value.to_string(), limit),
+        Some(value) => truncate(&start_of(value, limit + 1), limit),
         None => "nothing".into(),
     }
+}
+
+/// The first `limit` characters of a value as JSON: a large one is not printed whole.
+fn start_of(value: &Value, limit: usize) -> String {
+    struct Start {
+        text: String,
+        characters_left: usize,
+    }
+    impl fmt::Write for Start {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let end = part.char_indices().nth(self.characters_left).map_or(part.len(), |(end, _)| end);
+            self.text.push_str(&part[..end]);
+            self.characters_left = self.characters_left.saturating_sub(part[..end].chars().count());
+            if end < part.len() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut start = Start { text: String::new(), characters_left: limit };
+    // An error says only that there is more.
+    let _ = write!(start, "{value}");
+    start.text
 }
 
 /// The first part of two maps or two lists that is not as Git says. What Git
