@@ -146,7 +146,7 @@ impl Report {
 fn line<'a>(write: &'a Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Line<'a> {
     let message = match (&decision.answer.denial, &assessment.violation) {
         (Some(denial), _) => denial.message.clone(),
-        (None, Violation::NotEvaluated(reason)) => reason.clone(),
+        (None, Violation::NotEvaluated(reason) | Violation::NotReadable(reason)) => reason.clone(),
         (None, _) => decision.answer.warnings.join("\n"),
     };
     Line {
@@ -175,7 +175,7 @@ fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decisio
     };
     let fields: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
     let reason = match &assessment.violation {
-        Violation::NotEvaluated(reason) => reason.clone(),
+        Violation::NotEvaluated(reason) | Violation::NotReadable(reason) => reason.clone(),
         _ => fields.join(", "),
     };
     let _ = writeln!(

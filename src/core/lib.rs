@@ -20,6 +20,7 @@
 pub mod actor;
 pub mod admission;
 pub mod decision;
+mod deep_stack;
 pub mod desired;
 pub mod diff;
 pub mod glob;

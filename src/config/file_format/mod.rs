@@ -80,7 +80,8 @@ pub(crate) struct Config {
     #[schemars(extend("default" = "deny"), example = &"warn")]
     #[serde(default)]
     pub(crate) extras: AnswerOrRules,
-    /// The answer to a write that cannot be evaluated: `allow` fails open with a warning, `deny` fails closed.
+    /// The answer to a write that cannot be evaluated because something could not be asked: `allow` fails open with a
+    /// warning, `deny` fails closed. A write that itself cannot be read is denied in any case.
     #[schemars(example = &"allow")]
     #[serde(default)]
     pub(crate) on_error: OnError,

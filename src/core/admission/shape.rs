@@ -6,8 +6,6 @@
 pub struct JsonShape {
     /// Objects and lists inside each other.
     pub depth: usize,
-    /// Objects and lists altogether.
-    pub containers: usize,
     /// Bytes of memory that its [`serde_json::Value`] takes, at most about.
     pub memory: usize,
 }
@@ -39,7 +37,6 @@ impl JsonShape {
             match byte {
                 b'{' | b'[' => {
                     depth += 1;
-                    shape.containers += 1;
                     shape.depth = shape.depth.max(depth);
                 }
                 b'}' | b']' => depth = depth.saturating_sub(1),
@@ -83,16 +80,15 @@ mod tests {
 
     #[test]
     fn depth_is_counted_outside_of_strings() {
-        for (json, depth, containers) in [
-            ("1", 0, 0),
-            ("{}", 1, 1),
-            (r#"{"a":[{},[1]]}"#, 3, 4),
-            (r#"{"[[[":"{{{\"[["}"#, 1, 1),
-            ("[[],[],[[]]]", 3, 5),
-            ("]]]][", 1, 1),
+        for (json, depth) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[{},[1]]}"#, 3),
+            (r#"{"[[[":"{{{\"[["}"#, 1),
+            ("[[],[],[[]]]", 3),
+            ("]]]][", 1),
         ] {
-            let shape = JsonShape::of(json);
-            assert_eq!((shape.depth, shape.containers), (depth, containers), "{json}");
+            assert_eq!(JsonShape::of(json).depth, depth, "{json}");
         }
     }
 

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use super::Decision;
 use crate::admission::{Answer, Cause, Denial, Operation, Write};
+use crate::deep_stack::with_stack_for;
 use crate::policy::{
-    BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BreakGlass, BreakGlassError, Outcome, Policy, parse_object,
+    BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BreakGlass, BreakGlassError, MAX_DEPTH, Outcome, Policy, parse_object,
 };
 use crate::text::sanitize;
 
@@ -26,11 +27,11 @@ pub fn validate_break_glass(
     {
         return None;
     }
-    let validated = match write.operation {
+    let validated = with_stack_for(write, MAX_DEPTH, || match write.operation {
         Operation::Create => validate_create(write, now, max_duration),
         Operation::Update => validate_update(write),
         Operation::Connect | Operation::Delete => Ok(()),
-    };
+    });
     let (outcome, denial) = match validated {
         Ok(()) => (Outcome::Allow, None),
         Err(error) => (Outcome::Deny, Some(denial(write, &error))),

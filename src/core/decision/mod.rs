@@ -85,6 +85,8 @@ fn deserved_outcome(assessment: &Assessment<'_>, policy: &Policy, namespace: &st
     let limit = if is_certain { Outcome::Deny } else { Outcome::Warn };
     match assessment.verdict {
         Verdict::Drift => assessment.max_outcome().min(limit),
+        // Whoever may not write something must not be let past for writing it unreadably.
+        Verdict::Error if matches!(assessment.violation, Violation::NotReadable(_)) => limit,
         // Whether the write is right, nobody can say; it is warned about at least.
         Verdict::Error => policy.on_error.max(Outcome::Warn),
         Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => {

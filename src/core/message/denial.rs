@@ -10,8 +10,8 @@ use crate::text::{sanitize, truncate_start};
 
 /// Fields that the message names; `details.causes` carries more.
 const MAX_FIELDS: usize = 10;
-/// Fields that `details.causes` carries: more would make an answer of many megabytes.
-const MAX_CAUSES: usize = 1000;
+/// Bytes of `details.causes`: a client reads some of them, and none reads megabytes.
+const MAX_CAUSES_BYTES: usize = 256 * 1024;
 /// Characters of a path that are shown: Kubernetes' own fields and keys fit.
 const MAX_PATH_CHARS: usize = 400;
 /// Characters of a value that are shown.
@@ -27,8 +27,9 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_n
         let description = describe(finding, &assessment.violation, MAX_VALUE_CHARS);
         lines.push(format!("  {path}: {description}{}", location_suffix(finding)));
     }
-    if findings.len() > MAX_FIELDS {
-        lines.push(format!("  … and {} more", findings.len() - MAX_FIELDS));
+    let more = findings.len().saturating_sub(MAX_FIELDS) + assessment.more_findings;
+    if more > 0 {
+        lines.push(format!("  … and {more} more"));
     }
     lines.extend(admission_hint(findings));
     lines.push(remedy(write, assessment));
@@ -41,7 +42,7 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_n
         name: assessment.name.clone(),
         group: write.resource.group.to_string(),
         kind: kind_name(write, assessment),
-        causes: findings.iter().take(MAX_CAUSES).map(|finding| cause(finding, &assessment.violation)).collect(),
+        causes: causes(assessment),
     }
 }
 
@@ -97,6 +98,7 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
             "Declare it in Git, or let it run as an account of its own. This object was not changed.".into()
         }
         Violation::SteerTool { .. } => "Declare it in Git. Nothing was changed.".into(),
+        Violation::NotReadable(_) => "What cannot be compared with Git is denied. Nothing was changed.".into(),
         Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Violation::TargetDeclared { .. } if write.operation == Operation::Create => {
             format!("Declare it in {git}{at}. Nothing was created.")
@@ -136,10 +138,25 @@ fn break_glass_hint(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_na
     }
 }
 
+/// The drifting fields, as many as fit.
+fn causes(assessment: &Assessment<'_>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let mut bytes = 0;
+    for finding in &assessment.findings {
+        let cause = cause(finding, &assessment.violation);
+        bytes += cause.message.len() + cause.field.len();
+        if bytes > MAX_CAUSES_BYTES {
+            break;
+        }
+        causes.push(cause);
+    }
+    causes
+}
+
 fn cause(finding: &Finding, violation: &Violation) -> Cause {
     let mut message = describe(finding, violation, MAX_VALUE_CHARS);
     if let Some(location) = &finding.location {
         message.push_str(&sanitize(&format!(" ({location})")));
     }
-    Cause { reason: "Drift", message, field: sanitize(&finding.path.to_string()) }
+    Cause { reason: "Drift", message, field: truncate_start(&finding.path.to_string(), MAX_PATH_CHARS) }
 }

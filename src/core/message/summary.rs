@@ -73,7 +73,9 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::UnknownRevision => {
             format!("{object} would be synced to a commit that driftwall does not know:")
         }
-        Violation::NotEvaluated(reason) => format!("{object} could not be compared with Git: {reason}"),
+        Violation::NotEvaluated(reason) | Violation::NotReadable(reason) => {
+            format!("{object} could not be compared with Git: {reason}")
+        }
         Violation::OtherVersion { declared } => {
             let sent = &write.resource.version;
             format!(

@@ -46,7 +46,7 @@ pub(crate) fn warnings(
     let object = object_name(write, assessment);
     match &assessment.violation {
         _ if !assessment.findings.is_empty() => {}
-        Violation::NotEvaluated(reason) => {
+        Violation::NotEvaluated(reason) | Violation::NotReadable(reason) => {
             let object = truncate(&object, MAX_NAME_CHARS_IF_LONG);
             lines.push(format!("driftwall: {object} could not be compared with Git:"));
             lines.push(format!("driftwall: {reason}"));
@@ -70,8 +70,9 @@ pub(crate) fn warnings(
         warnings.push(line);
     }
     let named = warnings.len().min(MAX_FIELDS).min(assessment.findings.len());
-    if named < assessment.findings.len() {
-        warnings.push(format!("driftwall: … and {} more fields", assessment.findings.len() - named));
+    let more = assessment.findings.len() - named + assessment.more_findings;
+    if more > 0 {
+        warnings.push(format!("driftwall: … and {more} more fields"));
     }
     warnings
 }

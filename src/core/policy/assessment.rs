@@ -1,6 +1,7 @@
 //! What the evaluation of a write comes to: a verdict, and what is needed to
 //! explain it.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde_json::Value;
@@ -28,6 +29,9 @@ pub enum Verdict {
     Unmanaged,
 }
 
+/// The most fields that are named: a write can change a hundred thousand.
+const MAX_FINDINGS: usize = 1000;
+
 /// A verdict, and what is needed to explain it.
 #[derive(Debug)]
 pub struct Assessment<'a> {
@@ -37,8 +41,10 @@ pub struct Assessment<'a> {
     pub class: Class,
     /// What the write does.
     pub violation: Violation,
-    /// The fields that drift.
+    /// The fields that drift: a bounded number, with the strictest among them.
     pub findings: Vec<Finding>,
+    /// How many more fields drift.
+    pub more_findings: usize,
     /// The strictest answer that the drift may get, whatever its fields may get.
     pub limit: Outcome,
     /// The source that declares what the write drifts from.
@@ -100,8 +106,10 @@ pub enum Violation {
     },
     /// It asks Argo CD to deploy something else than its Application says.
     ForeignOperation,
-    /// It could not be evaluated, and why.
+    /// It could not be evaluated, and why: what the evaluation depends on could not be asked.
     NotEvaluated(String),
+    /// It cannot be read or compared, and why: no person or workload gets past by that.
+    NotReadable(String),
     /// It changes a declared object in another version than Git's, and the two cannot be compared.
     OtherVersion {
         /// Git's group and version, as in `apiVersion`.
@@ -184,6 +192,7 @@ impl<'a> Assessment<'a> {
             class,
             violation: Violation::default(),
             findings: Vec::new(),
+            more_findings: 0,
             limit: Outcome::Deny,
             source: None,
             uncertainty: None,
@@ -193,7 +202,13 @@ impl<'a> Assessment<'a> {
     }
 
     pub(super) fn error(class: Class, error: &EvaluationError) -> Self {
-        Self::new(Verdict::Error, class).with_violation(Violation::NotEvaluated(error.to_string()))
+        let reason = error.to_string();
+        // A controller writes for itself, not to get past: in doubt it is not denied.
+        let violation = match class {
+            Class::Person | Class::Workload if error.is_of_write() => Violation::NotReadable(reason),
+            _ => Violation::NotEvaluated(reason),
+        };
+        Self::new(Verdict::Error, class).with_violation(violation)
     }
 
     pub(super) fn with_violation(mut self, violation: Violation) -> Self {
@@ -201,7 +216,13 @@ impl<'a> Assessment<'a> {
         self
     }
 
-    pub(super) fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+    pub(super) fn with_findings(mut self, mut findings: Vec<Finding>) -> Self {
+        self.more_findings = findings.len().saturating_sub(MAX_FINDINGS);
+        if self.more_findings > 0 {
+            // What is not named must not make the answer softer.
+            findings.sort_by_key(|finding| Reverse(finding.max_outcome));
+            findings.truncate(MAX_FINDINGS);
+        }
         self.findings = findings;
         self
     }
@@ -230,7 +251,7 @@ impl<'a> Assessment<'a> {
     /// Why the write could not be evaluated.
     pub fn error_reason(&self) -> Option<&str> {
         match &self.violation {
-            Violation::NotEvaluated(reason) => Some(reason),
+            Violation::NotEvaluated(reason) | Violation::NotReadable(reason) => Some(reason),
             _ => None,
         }
     }

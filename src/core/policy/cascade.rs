@@ -8,7 +8,7 @@ use super::definition::changes_of_definition;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::{Scope, object_differences};
-use super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
 use super::settings::Outcome;
 use crate::desired::Source;
 use crate::diff::{self, Allocations, ChangeKind, Difference};
@@ -41,7 +41,7 @@ pub(super) fn declared_objects_in<'a>(evaluation: &Evaluation<'_, 'a>, old: &Val
 
 /// The verdict on the deletion of an object that Git does not declare and that may hold declared ones.
 pub(super) fn evaluate_deletion<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
-    let old = parse_old(evaluation.write)?.unwrap_or_default();
+    let old = parse_deleted(evaluation.write)?;
     match declared_objects_in(evaluation, &old) {
         Some((objects, source)) if !is_being_deleted(&old) => {
             let violation = Violation::CascadingDelete { objects };

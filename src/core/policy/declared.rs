@@ -10,7 +10,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::{Scope, changed_content, object_differences};
 use super::other_version::{content_changes, is_comparable};
-use super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::admission::Operation;
 use crate::desired::{Declared, live_opt_out};
@@ -25,21 +25,24 @@ pub(super) fn evaluate_declared<'a>(
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     }
     let write = evaluation.write;
-    let old = parse_old(write)?;
-    if let Some(old) = &old {
-        if is_being_deleted(old) {
-            return Ok(evaluation.verdict(Verdict::Conforms));
-        }
-        if live_opt_out(old).is_some() {
-            return Ok(evaluation.verdict(Verdict::Unmanaged));
-        }
-    }
     if write.operation == Operation::Delete {
-        let old = old.ok_or(EvaluationError::MissingObject("oldObject"))?;
-        return Ok(delete(evaluation, declared, &old));
+        let old = parse_deleted(write)?;
+        return Ok(passes_as_it_is(evaluation, &old).unwrap_or_else(|| delete(evaluation, declared, &old)));
+    }
+    let old = match parse_old(write) {
+        Ok(old) => old,
+        // What was stored unreadable must not keep Git's state from coming back: `object` is held against Git whole.
+        Err(error) if error.is_of_write() && write.unreadable.is_none() => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(assessment) = old.as_ref().and_then(|old| passes_as_it_is(evaluation, old)) {
+        return Ok(assessment);
     }
     let mut new = parse_new(write)?;
-    if write.operation == Operation::Update && old.is_none() {
+    if old.is_none() && is_being_deleted(&new) {
+        return Ok(evaluation.verdict(Verdict::Conforms));
+    }
+    if write.operation == Operation::Update && write.old_object.is_none() {
         return Err(EvaluationError::MissingObject("oldObject"));
     }
     let allocations = keep_what_the_writer_brought(evaluation, &mut new, old.as_ref(), Some(&declared.object()))?;
@@ -114,6 +117,14 @@ fn job_status_changes(evaluation: &Evaluation<'_, '_>, old: Option<&Value>, new:
     let (before, after) = (old.map(status).unwrap_or_default(), status(new));
     let path = Path::of(&["status"]);
     differences(None, Some(&before), Some(&after), diff::unknown_schema(), &path, Allocations::Writer)
+}
+
+/// The verdict that the stored object has settled already: it is being deleted, or opts out.
+fn passes_as_it_is<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<Assessment<'a>> {
+    if is_being_deleted(old) {
+        return Some(evaluation.verdict(Verdict::Conforms));
+    }
+    live_opt_out(old).map(|_| evaluation.verdict(Verdict::Unmanaged))
 }
 
 fn delete<'a>(evaluation: &Evaluation<'_, 'a>, declared: &Declared, old: &Value) -> Assessment<'a> {

@@ -23,8 +23,8 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
     if is_scale && !evaluation.context.snapshot.may_own_in(evaluation.namespace) {
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     }
-    // A Scale does not name the owner of what it scales.
-    let (owner, is_being_deleted) = if is_scale {
+    // A Scale does not name the owner of what it scales, nor does what cannot be read.
+    let (owner, is_being_deleted) = if is_scale || write.unreadable.is_some() {
         (evaluation.context.cluster.owner(evaluation.key()).map_err(EvaluationError::from), false)
     } else {
         let metadata = metadata_of(write.old_object.or(write.object))?;

@@ -1,5 +1,7 @@
 //! One write on its way to a verdict, with all that the verdict depends on.
 
+use serde_json::Value;
+
 use super::assessment::{Assessment, Finding, Verdict};
 use super::error::EvaluationError;
 use super::lookup::ClusterLookup;
@@ -117,11 +119,26 @@ impl<'w, 'a> Evaluation<'w, 'a> {
         max_outcome: Outcome,
     ) -> Finding {
         let Difference { path, change, new, declared } = difference;
+        // It is shown and dropped where there is no room for depth.
+        let [new, declared] = [new, declared].map(|value| value.map(|value| cut(value, MAX_LEVELS)));
         // A GitOps tool wrote something else than the snapshot says: nobody is
         // denied by a field that is in dispute.
         let is_disputed = self.context.snapshot.is_disputed(self.key(), &path);
         let max_outcome = if is_disputed { max_outcome.min(Outcome::Warn) } else { max_outcome };
         let is_secret = self.is_kind("", "Secret") && !path.starts_with(&["metadata"]);
         Finding { path, change, new, declared, location, is_secret, max_outcome, may_be_admission: false }
+    }
+}
+
+/// Levels of a value that are kept: what is deeper cannot be shown in a line.
+const MAX_LEVELS: usize = 32;
+
+/// The value without what is deeper than `levels`.
+fn cut(value: Value, levels: usize) -> Value {
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => Value::Null,
+        Value::Array(items) => items.into_iter().map(|item| cut(item, levels - 1)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, cut(value, levels - 1))).collect(),
+        scalar => scalar,
     }
 }

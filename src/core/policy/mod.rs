@@ -29,7 +29,10 @@ mod settings;
 mod target;
 mod undeclared;
 
+use crate::actor::Actor;
 use crate::admission::{Operation, Write};
+use crate::deep_stack::with_stack_for;
+use crate::diff;
 use declared::evaluate_declared;
 use evaluation::Evaluation;
 use undeclared::evaluate_undeclared;
@@ -41,9 +44,17 @@ pub use break_glass::{
 };
 pub use evaluation::EvaluationContext;
 pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};
-pub(crate) use review_object::parse_object;
+pub(crate) use review_object::{MAX_DEPTH, parse_object};
 pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
 pub use settings::{IgnoreRule, Mode, ModeRule, NamespaceRule, Outcome, Policy, PolicyError};
+
+/// Whether an object of this kind, not declared in Git, may run as an exempt account or
+/// tell a GitOps tool what to do, as far as the kind says.
+fn may_borrow_or_steer(evaluation: &Evaluation<'_, '_>) -> bool {
+    let (group, version) = (&*evaluation.write.resource.group, &*evaluation.write.resource.version);
+    let is_builtin = diff::builtin_schema(group, version, &evaluation.kind).is_some();
+    is_builtin || group == "argoproj.io" || group.ends_with(".fluxcd.io")
+}
 
 /// Whether a write asks for something instead of changing an object: it opens a stream, or posts to
 /// a subresource (an eviction, a binding, a token). An UPDATE of a subresource brings the object.
@@ -62,6 +73,10 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
     if actor.is_exempt(&write.resource) {
         return Assessment::new(Verdict::Exempt, actor.class);
     }
+    with_stack_for(write, MAX_DEPTH, || evaluate_by_objects(write, actor, context))
+}
+
+fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: EvaluationContext<'a>) -> Assessment<'a> {
     if is_runtime(write) {
         if let Some(assessment) = borrowed_identity::evaluate_token_request(write, actor, context) {
             return assessment.with_object("ServiceAccount".to_owned(), write.name.to_string());
@@ -75,6 +90,8 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
         Ok(evaluation) => evaluation,
         Err(error) => return Assessment::error(actor.class, &error).with_object(String::new(), write.name.to_string()),
     };
+    // What Git says of an object that it does not seem to declare may not have been read yet.
+    let of_undeclared = || context.snapshot.uncertainty_of_undeclared(evaluation.namespace);
     let assessment = match context.snapshot.get(evaluation.key()) {
         Some((declared, source)) => match evaluate_declared(&evaluation, declared) {
             Ok(assessment) => {
@@ -82,13 +99,25 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
             }
             // An error gets the source too, so that the mode of the source applies to
             // it: it must not be answered more strictly than drift.
-            Err(error) => Assessment::error(actor.class, &error).with_source(source),
+            Err(error) => Assessment::error(actor.class, &error)
+                .with_uncertainty(context.snapshot.uncertainty(source, declared))
+                .with_source(source),
         },
-        None => evaluate_undeclared(&evaluation).unwrap_or_else(|error| Assessment::error(actor.class, &error)),
+        None => evaluate_undeclared(&evaluation)
+            .unwrap_or_else(|error| Assessment::error(actor.class, &error).with_uncertainty(of_undeclared())),
     };
-    let source = assessment.source;
+    let (source, verdict, uncertainty) = (assessment.source, assessment.verdict, assessment.uncertainty.clone());
     let assessment = gitops_tools::refine(&evaluation, assessment)
         .and_then(|assessment| borrowed_identity::refine(&evaluation, assessment))
-        .unwrap_or_else(|error| Assessment { source, ..Assessment::error(actor.class, &error) });
+        .unwrap_or_else(|error| match verdict {
+            // Git says nothing of it, and nothing says that it matters to Git.
+            Verdict::Unmanaged if error.is_of_write() && !may_borrow_or_steer(&evaluation) => {
+                Assessment::new(Verdict::Unmanaged, actor.class)
+            }
+            _ => {
+                let uncertainty = if source.is_some() { uncertainty } else { of_undeclared() };
+                Assessment { source, uncertainty, ..Assessment::error(actor.class, &error) }
+            }
+        });
     if assessment.is_reportable() { assessment.with_object(evaluation.kind, evaluation.name) } else { assessment }
 }

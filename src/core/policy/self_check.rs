@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::evaluation::{Evaluation, EvaluationContext};
 use super::object_diff::{Scope, object_differences};
-use super::review_object::{is_being_deleted, parse_object};
+use super::review_object::{MAX_DEPTH, is_being_deleted, parse_object};
 use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
+use crate::deep_stack::with_stack_for;
 use crate::desired::{Declared, DisputedField};
 use crate::diff::{Allocations, ChangeKind, Path};
 use crate::ownership::{Evidence, remove_known_additions};
@@ -57,6 +58,10 @@ pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationCont
 /// Compares a GitOps tool's write with the snapshot: a CREATE whole, an UPDATE in
 /// the fields that it changes. A write that cannot be compared says nothing.
 pub fn self_check(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfCheck {
+    with_stack_for(write, MAX_DEPTH, || compare(write, context))
+}
+
+fn compare(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfCheck {
     let actor = context.actors.classify(&write.user, &write.resource);
     let Ok(evaluation) = Evaluation::new(write, actor, context) else { return SelfCheck::default() };
     let Some((declared, source)) = context.snapshot.get(evaluation.key()) else { return SelfCheck::default() };

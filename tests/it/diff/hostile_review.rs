@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::diff::properties::{json, named};
 use crate::diff::table::{DeclaredState, ObjectWrite, Person, Workload};
 
+/// As many fields of a write are named.
+const MAX_NAMED: usize = 1000;
+
 const KINDS: [&str; 6] =
     ["v1 Secret", "v1 Service", "apps/v1 Deployment", "example.org/v1 Thing", "batch/v1 Job", "v1 Namespace"];
 
@@ -96,7 +99,7 @@ fn a_wide_list_costs_no_more_than_its_width() {
     let atomic = |n: usize, value: &str| json!({"id": n, "value": value});
     let twins = |_: usize, value: &str| json!({"name": "same", "value": value});
     for (what, of, fields) in [
-        ("keyed", &keyed as &dyn Fn(usize, &str) -> Value, WIDTH),
+        ("keyed", &keyed as &dyn Fn(usize, &str) -> Value, MAX_NAMED),
         ("atomic", &atomic, 1),
         ("all of one name", &twins, 1),
     ] {
@@ -126,7 +129,7 @@ fn duplicates_and_many_members_cost_no_more_than_their_number() {
     };
     let git = DeclaredState::parse(&env("1").to_string());
     assert!(git.update(Workload, &env("2"), &env("1")).conforms());
-    assert_eq!(git.update(Workload, &env("1"), &env("2")).fields.len(), WIDTH);
+    assert_eq!(git.update(Workload, &env("1"), &env("2")).fields.len(), MAX_NAMED);
     let held = |from: usize| {
         let names: Vec<_> = (from..from + WIDTH).map(|n| format!("x/n{n}")).collect();
         named("v1 ConfigMap", [("metadata".to_owned(), json!({"finalizers": names}))].into_iter().collect())
@@ -135,4 +138,18 @@ fn duplicates_and_many_members_cost_no_more_than_their_number() {
         DeclaredState::parse(&held(0).to_string()).update(Workload, &held(0), &held(1)).summary(),
         "drift metadata.finalizers"
     );
+}
+
+#[test]
+fn what_is_not_named_still_makes_the_answer_as_strict() {
+    // A thousand warnings come first; the denial is the last of the walk.
+    let with = |labels: usize, image: &str| {
+        let labels: Map<_, _> = (0..labels).map(|n| (format!("app.kubernetes.io/x{n}"), json!("x"))).collect();
+        let mut object = thing(json!({"zz": image}));
+        object["metadata"]["labels"] = labels.into();
+        object
+    };
+    let git = DeclaredState::parse(&with(0, "a").to_string());
+    let seen = git.update(Person, &with(0, "a"), &with(5000, "b"));
+    assert_eq!(seen.summary(), "drift spec.zz");
 }

@@ -21,4 +21,5 @@ mod self_check;
 mod steering;
 mod strict_namespaces;
 mod uncertainty;
+mod unreadable;
 mod versions;

@@ -62,14 +62,14 @@ async fn audit_only_overrides_the_configured_mode() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_review_that_cannot_be_judged_is_answered_as_on_error_says() {
+async fn a_write_that_cannot_be_read_is_denied_and_a_review_of_nobody_as_on_error_says() {
     let drift = recorded_review("patch-replicas-7", "alice");
     let edited = |edit: fn(&mut Value)| {
         let mut review = drift.clone();
         edit(&mut review);
         review
     };
-    let cases = [
+    let unreadable = [
         (
             "without objects",
             edited(|review| {
@@ -78,13 +78,18 @@ async fn a_review_that_cannot_be_judged_is_answered_as_on_error_says() {
             }),
         ),
         ("with an object that is none", edited(|review| review["request"]["object"] = json!([1, 2]))),
-        ("without a user", edited(|review| review["request"]["userInfo"] = Value::Null)),
         ("of an old version", edited(|review| review["apiVersion"] = "admission.k8s.io/v1beta1".into())),
+    ];
+    let of_nobody = [
+        ("without a user", edited(|review| review["request"]["userInfo"] = Value::Null)),
         ("of an unknown operation", edited(|review| review["request"]["operation"] = "MELT".into())),
     ];
     let allowing = ServeProcess::with_config(PROD_SOURCE).until_ready().await;
     let denying = ServeProcess::with_config(&format!("onError: deny\n{PROD_SOURCE}")).until_ready().await;
-    for (case, review) in &cases {
+    for (case, review) in &unreadable {
+        assert_eq!(allowing.review(review).await["allowed"], false, "{case}");
+    }
+    for (case, review) in &of_nobody {
         let response = allowing.review(review).await;
         assert_eq!(response["allowed"], true, "{case}");
         assert!(response["warnings"][0].as_str().unwrap().starts_with("driftwall"), "{case}");

@@ -7,7 +7,7 @@ use crate::admission::Operation;
 use super::super::assessment::{Assessment, Verdict, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
-use super::super::review_object::{is_being_deleted, parse_old};
+use super::super::review_object::{is_being_deleted, parse_deleted};
 
 /// Drift, where a definition that Git does not need is one that a tool needs;
 /// `None` for any other write.
@@ -20,7 +20,7 @@ pub(super) fn evaluate_deletion<'a>(
     if !is_deletion || assessment.verdict != Verdict::Unmanaged {
         return Ok(None);
     }
-    let old = parse_old(evaluation.write)?.unwrap_or_default();
+    let old = parse_deleted(evaluation.write)?;
     let (group, kind) = (&old["spec"]["group"], &old["spec"]["names"]["kind"]);
     let Some(tool) = GitopsTool::of_kind(group.as_str().unwrap_or_default(), kind.as_str().unwrap_or_default()) else {
         return Ok(None);

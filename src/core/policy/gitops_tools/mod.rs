@@ -54,7 +54,8 @@ fn without_runtime_findings<'a>(evaluation: &Evaluation<'_, 'a>, mut assessment:
         let is_own = evaluation.actor.is_intermediary() && is_own_field_of_intermediary(finding);
         !is_operation(&finding.path) && !is_own
     });
-    if assessment.findings.is_empty() {
+    // What is not named may be anything.
+    if assessment.findings.is_empty() && assessment.more_findings == 0 {
         let verdict = if has_operation { Verdict::Runtime } else { Verdict::Conforms };
         assessment = Assessment { verdict, violation: Violation::default(), ..assessment };
     }
