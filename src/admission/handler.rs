@@ -14,8 +14,8 @@ use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
 use crate::cluster::Recorder;
 use crate::server::{ReviewResponse, Reviewer};
-use crate::source::{SnapshotStore, SourcePoller, SourceStatus};
-use crate::telemetry::{Health, ReviewLabels, SkippedHealth, SourceHealth};
+use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
+use crate::telemetry::{Health, MirrorHealth, ReviewLabels, SkippedHealth, SourceHealth};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status};
 use driftwall_core::decision::{
@@ -30,7 +30,7 @@ use driftwall_core::policy::{
 /// Answers reviews.
 pub(crate) struct AdmissionHandler {
     pub(crate) store: Arc<SnapshotStore>,
-    poller: ArcSwap<SourcePoller>,
+    poller: SourcePoller,
     settings: ArcSwap<ReviewSettings>,
     lookup: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<BreakGlasses>,
@@ -86,7 +86,7 @@ impl AdmissionHandler {
         let (self_checks, queued) = mpsc::channel(SELF_CHECK_QUEUE);
         Self {
             store,
-            poller: ArcSwap::from_pointee(poller),
+            poller,
             settings: ArcSwap::from_pointee(settings),
             lookup,
             break_glasses: ArcSwapOption::empty(),
@@ -97,13 +97,8 @@ impl AdmissionHandler {
         }
     }
 
-    pub(crate) fn poller(&self) -> Arc<SourcePoller> {
-        self.poller.load_full()
-    }
-
-    /// Replaces the sources that are polled.
-    pub(crate) fn set_poller(&self, poller: SourcePoller) {
-        self.poller.store(Arc::new(poller));
+    pub(crate) fn poller(&self) -> &SourcePoller {
+        &self.poller
     }
 
     pub(crate) fn set_settings(&self, settings: ReviewSettings) {
@@ -162,7 +157,7 @@ impl AdmissionHandler {
         // A commit that is being read may settle what is uncertain now.
         let is_loading = matches!(assessment.uncertainty, Some(Uncertainty::NewerCommitLoading(_)));
         let mut refresh_first = None;
-        if !is_final && (is_denied_by_git || is_loading) && !self.recent_denials.contains(&write, &assessment) {
+        if !is_final && (is_denied_by_git || is_loading) && self.recent_denials.needs_sync(&write, &assessment) {
             refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
         } else {
             if is_denied_by_git && is_final {
@@ -271,6 +266,11 @@ impl Health for AdmissionHandler {
 
     fn sources(&self) -> Vec<SourceHealth> {
         self.store.statuses().into_iter().map(source_health).collect()
+    }
+
+    fn mirrors(&self) -> Vec<MirrorHealth> {
+        let mirrors = self.poller.mirrors().into_iter();
+        mirrors.map(|MirrorStatus { repo, bytes }| MirrorHealth { repo, bytes }).collect()
     }
 }
 

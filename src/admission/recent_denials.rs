@@ -16,46 +16,47 @@ pub(super) struct RecentDenials {
     denials: Mutex<HashMap<u64, Denial>>,
 }
 
+/// A change that was denied, by the commit by which it was.
 #[derive(Clone, Copy, Debug)]
 struct Denial {
-    at: Instant,
-    /// For so long the same change by the same writer needs no new sync.
-    pause: Duration,
+    /// When a sync last went before its denial.
+    synced: Instant,
+    /// When it was last tried.
+    tried: Instant,
+    /// Whether a repetition that came at once has had a sync of its own.
+    has_repeated: bool,
 }
 
-/// The first repetition is likely a person who has pushed meanwhile: it has a sync at once.
-const FIRST_PAUSE: Duration = Duration::ZERO;
-/// Each further one pauses twice as long, from here…
-const SECOND_PAUSE: Duration = Duration::from_secs(4);
-/// …to here: a loop costs one sync in that time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Denials of one change that come within this time waited for the same sync.
-const SAME_SYNC: Duration = Duration::from_secs(1);
+/// Who tries again only after this time has likely changed something meanwhile: that has a sync.
+const UNHURRIED: Duration = Duration::from_secs(3);
+/// A change that is tried again and again faster than that costs one sync in this time.
+const LOOP_INTERVAL: Duration = Duration::from_secs(30);
 /// The most denials that are remembered. With more of them, some cost a sync again.
 const MAX_DENIALS: usize = 4096;
 
 impl RecentDenials {
-    /// Whether the same writer's same change was denied a moment ago.
-    pub(super) fn contains(&self, write: &Write<'_>, assessment: &Assessment<'_>) -> bool {
-        let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        denials.get(&self.key(write, assessment)).is_some_and(|denial| denial.at.elapsed() < denial.pause)
+    /// Whether a sync is to go before the denial of this change: always, but where it is tried in a loop.
+    pub(super) fn needs_sync(&self, write: &Write<'_>, assessment: &Assessment<'_>) -> bool {
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        match denials.get_mut(&self.key(write, assessment)) {
+            Some(denial) => denial.is_tried(Instant::now()),
+            None => true,
+        }
     }
 
     /// Remembers a denial that a sync went before.
     pub(super) fn insert(&self, write: &Write<'_>, assessment: &Assessment<'_>) {
-        let key = self.key(write, assessment);
+        let (key, now) = (self.key(write, assessment), Instant::now());
         let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        if denials.len() >= MAX_DENIALS {
-            denials.retain(|_, denial| denial.at.elapsed() < LONGEST_PAUSE);
+        if let Some(denial) = denials.get_mut(&key) {
+            denial.synced = now;
+            return;
         }
-        let pause = match denials.get(&key) {
-            // Those that waited for the same sync are one denial.
-            Some(before) if before.at.elapsed() < SAME_SYNC => return,
-            Some(before) if before.at.elapsed() < 2 * LONGEST_PAUSE => next_pause(before.pause),
-            _ => FIRST_PAUSE,
-        };
-        if denials.len() < MAX_DENIALS || denials.contains_key(&key) {
-            denials.insert(key, Denial { at: Instant::now(), pause });
+        if denials.len() >= MAX_DENIALS {
+            denials.retain(|_, denial| now.duration_since(denial.tried) < LOOP_INTERVAL);
+        }
+        if denials.len() < MAX_DENIALS {
+            denials.insert(key, Denial { synced: now, tried: now, has_repeated: false });
         }
     }
 
@@ -64,6 +65,8 @@ impl RecentDenials {
         let resource = &write.resource;
         (&*write.user.name, &*resource.group, &*resource.plural, &*resource.subresource).hash(&mut hasher);
         (&*write.namespace, &assessment.name, write.operation.as_str()).hash(&mut hasher);
+        // Of another commit a denial says nothing.
+        assessment.source.map(|source| &source.commit).hash(&mut hasher);
         for finding in &assessment.findings {
             let value = finding.new.as_ref().map(ToString::to_string);
             (finding.path.to_string(), value).hash(&mut hasher);
@@ -72,20 +75,46 @@ impl RecentDenials {
     }
 }
 
-fn next_pause(pause: Duration) -> Duration {
-    (2 * pause).clamp(SECOND_PAUSE, LONGEST_PAUSE)
+impl Denial {
+    /// Counts another try; whether that one needs a sync.
+    fn is_tried(&mut self, now: Instant) -> bool {
+        let is_unhurried = now.duration_since(self.tried) >= UNHURRIED;
+        self.tried = now;
+        if is_unhurried {
+            self.has_repeated = false;
+        } else if self.has_repeated && now.duration_since(self.synced) < LOOP_INTERVAL {
+            return false;
+        } else {
+            // The first may be a script that has pushed between two tries.
+            self.has_repeated = true;
+        }
+        self.synced = now;
+        true
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// At which of these times, in milliseconds after a denial, a repetition has a sync.
+    fn synced(times: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let start = Instant::now();
+        let mut denial = Denial { synced: start, tried: start, has_repeated: false };
+        times.into_iter().filter(|time| denial.is_tried(start + Duration::from_millis(*time))).collect()
+    }
+
     #[test]
-    fn a_repeated_change_pauses_longer_each_time_up_to_a_bound() {
-        let mut pauses = vec![FIRST_PAUSE];
-        for _ in 0..5 {
-            pauses.push(next_pause(pauses[pauses.len() - 1]));
-        }
-        assert_eq!(pauses.iter().map(Duration::as_secs).collect::<Vec<_>>(), [0, 4, 8, 16, 30, 30]);
+    fn a_loop_costs_one_sync_in_thirty_seconds_after_its_first_repetition() {
+        let fifty_a_second = (1..=5_000).map(|number| number * 20);
+        assert_eq!(synced(fifty_a_second), [20, 30_020, 60_020, 90_020]);
+    }
+
+    #[test]
+    fn who_takes_a_moment_has_a_sync_each_time() {
+        assert_eq!(synced([5_000, 10_000, 60_000, 63_000]), [5_000, 10_000, 60_000, 63_000]);
+        // And so has a script that pushes between two tries, then or later.
+        assert_eq!(synced([50, 5_000, 5_050]), [50, 5_000, 5_050]);
+        assert_eq!(synced([50, 100, 150, 4_000, 4_050, 4_100]), [50, 4_000, 4_050]);
     }
 }

@@ -1,5 +1,6 @@
 //! Sources: where their repositories are, which credentials their servers take, how they are rendered.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::file_format;
@@ -8,7 +9,7 @@ use crate::source::charts::{
     ChartAccess, ChartRepository, ChartRequest, ChartStore, RepositoryCredentials, VersionRange, is_chart_name,
 };
 use crate::source::render::{Capabilities, HelmOptions, Limits, Programs, RenderMode, RenderOptions, Renderer};
-use crate::source::{Address, ChartSource, Credentials, FileFilter, RemoteRepository, SourceSpec};
+use crate::source::{Address, ChartSource, Credentials, FileFilter, RemoteRepository, RemoteUrl, SourceSpec};
 use driftwall_core::desired::NamespaceScope;
 
 /// Makes sources, with what they all share.
@@ -16,20 +17,30 @@ pub(super) struct SourceBuilder<'a> {
     /// The configuration's folder: what relative paths are relative to.
     folder: &'a Path,
     data_dir: PathBuf,
+    max_mirror_bytes: u64,
     programs: Programs,
     limits: Limits,
     renderer: Option<Renderer>,
     charts: ChartAccess,
+    /// The repositories on servers so far, each once.
+    repositories: RefCell<Vec<RemoteRepository>>,
 }
 
 impl<'a> SourceBuilder<'a> {
-    pub(super) fn new(folder: &'a Path, data_dir: &str, programs: file_format::Programs, limits: Limits) -> Self {
+    pub(super) fn new(
+        folder: &'a Path,
+        data_dir: &str,
+        max_mirror_bytes: u64,
+        programs: file_format::Programs,
+        limits: Limits,
+    ) -> Self {
         let file_format::Programs { kustomize, kubectl, helm } = programs;
         let at = |file: Option<String>| file.map(|file| folder.join(file));
         let programs = Programs { kustomize: at(kustomize), kubectl: at(kubectl), helm: at(helm), launcher: None };
         let data_dir = folder.join(data_dir);
         let charts = ChartAccess { store: ChartStore::new(&data_dir), credentials: Vec::new() };
-        Self { folder, data_dir, programs, limits, renderer: None, charts }
+        let repositories = RefCell::default();
+        Self { folder, data_dir, max_mirror_bytes, programs, limits, renderer: None, charts, repositories }
     }
 
     /// With a renderer, if there is one, which renders all of them.
@@ -111,7 +122,7 @@ impl<'a> SourceBuilder<'a> {
             }
             Address::Remote(url) => {
                 problems.check_at(&auth, credentials.check(&url));
-                Some(local.mirrored(RemoteRepository { url, credentials, data_dir: self.data_dir.clone() }))
+                Some(local.mirrored(self.repository(url, credentials)))
             }
         }
     }
@@ -173,6 +184,26 @@ impl<'a> SourceBuilder<'a> {
             ..SourceSpec::local(name, self.folder)
         };
         Some(spec.of_chart(ChartSource { request, store: self.charts.store.clone() }))
+    }
+
+    /// The repository at an address, one for all sources with the same credentials.
+    fn repository(&self, url: RemoteUrl, credentials: Credentials) -> RemoteRepository {
+        let mut repositories = self.repositories.borrow_mut();
+        let address = url.to_string();
+        let mut number = 0;
+        for known in repositories.iter().filter(|known| known.url.to_string() == address) {
+            if (&known.url, &known.credentials) == (&url, &credentials) {
+                return known.clone();
+            }
+            number += 1;
+        }
+        let new = RemoteRepository {
+            max_bytes: self.max_mirror_bytes,
+            number,
+            ..RemoteRepository::new(url, credentials, &self.data_dir)
+        };
+        repositories.push(new.clone());
+        new
     }
 
     fn credentials(&self, auth: &file_format::Auth) -> Credentials {

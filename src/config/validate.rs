@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::sources::SourceBuilder;
-use super::values::{KeyProblem, KeyProblems, address, duration, positive_duration};
+use super::values::{KeyProblem, KeyProblems, address, bytes, duration, positive_duration};
 use super::{ClusterAccess, Config, cluster, file_format, rendering};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
@@ -68,8 +68,12 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
             policy.source_modes.insert(source.name.clone(), Mode::from(mode));
         }
     }
-    let limits = rendering::limits(&render, problems).unwrap_or_default();
-    let builder = SourceBuilder::new(folder, &git.data_dir, programs, limits);
+    let limits = rendering::limits(&render, problems);
+    let max_mirror_bytes = problems.check(bytes("git.maxMirrorSize", &git.max_mirror_size)).unwrap_or_default();
+    if max_mirror_bytes == 0 && problems.count() == 0 {
+        problems.add("git.maxMirrorSize", "it is zero; write a number of bytes such as 4Gi");
+    }
+    let builder = SourceBuilder::new(folder, &git.data_dir, max_mirror_bytes, programs, limits.unwrap_or_default());
     let builder = builder.with_repositories(&repositories, problems);
     let builder = builder.with_renderer(rendering::renderer(render.renderer, folder, problems));
     let sources = source_specs(&sources, &builder, problems);

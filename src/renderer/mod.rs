@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::server::{Server, ServerSettings, shutdown_signals};
 use crate::source::render::{JobRunner, LENGTHS, MAX_ARCHIVE_BYTES, PROGRAMS_PATH, RENDER_PATH};
-use crate::telemetry::{Health, Metrics, SourceHealth};
+use crate::telemetry::{Health, Metrics, MirrorHealth, SourceHealth};
 
 /// Jobs that are there at once, running or waiting; each has its files on the disk.
 const MAX_JOBS: usize = 16;
@@ -49,6 +49,10 @@ impl Health for NoSources {
     }
 
     fn sources(&self) -> Vec<SourceHealth> {
+        Vec::new()
+    }
+
+    fn mirrors(&self) -> Vec<MirrorHealth> {
         Vec::new()
     }
 }

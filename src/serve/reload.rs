@@ -164,12 +164,12 @@ impl ConfigReloader {
 
         let sources_changed = sources != self.sources;
         if sources_changed {
-            self.handler.set_poller(SourcePoller::new(&self.handler.store, &sources));
+            self.handler.poller().set_sources(&sources);
             self.sources = sources;
         }
         let interval_changed = poll_interval != self.poll_interval;
         self.poll_interval = poll_interval;
-        if self.is_polling && (sources_changed || interval_changed) {
+        if self.is_polling && interval_changed {
             self.start_polling();
         }
         self.handler.set_settings(review);

@@ -149,7 +149,7 @@ impl Observer for RegistrationReporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Health, SourceHealth};
+    use crate::telemetry::{Health, MirrorHealth, SourceHealth};
 
     struct NoSources;
 
@@ -159,6 +159,10 @@ mod tests {
         }
 
         fn sources(&self) -> Vec<SourceHealth> {
+            Vec::new()
+        }
+
+        fn mirrors(&self) -> Vec<MirrorHealth> {
             Vec::new()
         }
     }

@@ -54,7 +54,7 @@ pub fn load(
     let (git, tree) = if let Some(chart) = &chart {
         (&chart.git, chart.git.find_tree(chart.tree).map_err(failed)?)
     } else {
-        repository = revision::open(source)?;
+        repository = revision::open(&source.folder)?;
         let id = Oid::from_str(commit).map_err(failed)?;
         (&repository, repository.find_commit(id).and_then(|commit| commit.tree()).map_err(failed)?)
     };

@@ -3,16 +3,19 @@
 //! working tree.
 //!
 //! ```text
-//! poller          polls each source, now and then and on request
-//!   → revision    which commit does the revision name now?       remote (mirrors, HTTPS, SSH)
-//!   → load        what does that commit declare?                 manifest_tree (plain manifests),
-//!                                                                render (kustomize, Helm)
-//!   → snapshot_store   all sources, put together into a snapshot
+//! poller                 which repositories there are, and who follows them
+//!   → repository_worker  looks at one repository, now and then and on request
+//!     → repository       which commits do the revisions name now?   remote (mirrors, HTTPS, SSH)
+//!   → follower           follows the looks for one source
+//!     → load             what does a commit declare?                manifest_tree (plain manifests),
+//!                                                                   render (kustomize, Helm)
+//!     → snapshot_store   all sources, put together into a snapshot
 //! ```
 
 pub mod charts;
 mod error;
 mod file_filter;
+mod follower;
 mod lfs;
 mod libgit2;
 mod limits;
@@ -21,6 +24,8 @@ mod manifest_tree;
 mod poller;
 mod remote;
 pub mod render;
+mod repository;
+mod repository_worker;
 mod revision;
 mod snapshot_store;
 mod spec;
@@ -28,9 +33,10 @@ mod spec;
 pub use error::{FileError, SourceError};
 pub use file_filter::FileFilter;
 pub use load::{LoadedCommit, load};
-pub use poller::SourcePoller;
+pub use poller::{MirrorStatus, SourcePoller};
 pub use remote::{
     Address, AddressError, Credentials, FetchError, FetchLimits, HttpUrl, Mirror, RemoteUrl, Scheme, Secret,
+    SyncedCommits,
 };
 pub use revision::{latest_commit, local_commit};
 pub use snapshot_store::{SnapshotStore, SourceStatus};

@@ -1,223 +1,167 @@
-//! Polls the sources: each at its own interval, and at once when a write is
-//! about to be denied by what was read earlier.
+//! Polls the repositories: one look at each, however many sources are read of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::error::SourceError;
-use super::load::{LoadedCommit, load};
-use super::revision::{latest_commit, mirrored_commit, record_good_commit};
-use super::snapshot_store::{Restored, SnapshotStore};
+use super::follower::SourceFollower;
+use super::remote::remove_unused;
+use super::repository::SourceRepository;
+use super::repository_worker::RepositoryWorker;
+use super::snapshot_store::SnapshotStore;
 use super::spec::SourceSpec;
-use crate::jitter;
-use driftwall_core::desired::Affected;
-use driftwall_core::source_state::{SourceEvent, UnreadableCommit};
 
 /// Keeps a [`SnapshotStore`] in step with its sources. Dropping it ends that.
 #[derive(Debug)]
 pub struct SourcePoller {
-    workers: Vec<Arc<Worker>>,
-    tasks: Mutex<JoinSet<()>>,
-}
-
-/// Polls one source.
-#[derive(Debug)]
-struct Worker {
-    source: SourceSpec,
     store: Arc<SnapshotStore>,
-    /// The newest commit that was read, good or broken.
-    last_attempted: Mutex<Option<String>>,
-    /// When the last sync that has ended began.
-    last_sync: watch::Sender<Option<Instant>>,
-    wake: Notify,
-    /// Ends fetches and renderings that are under way.
-    cancel: Arc<AtomicBool>,
+    repositories: Mutex<Vec<PolledRepository>>,
+    /// How often each repository is polled; `None` until that is started.
+    interval: Mutex<Option<watch::Sender<Duration>>>,
 }
 
-/// A server is asked at most this often, however many denials wait for it.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
+#[derive(Debug)]
+struct PolledRepository {
+    worker: Arc<RepositoryWorker>,
+    task: Option<AbortHandle>,
+}
 
-/// A source that fails is tried at least this often.
-const MAX_BACKOFF: Duration = Duration::from_mins(5);
+/// What the mirror of a repository takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorStatus {
+    /// The repository as messages name it, without credentials.
+    pub repo: String,
+    /// The bytes of its mirror on the disk.
+    pub bytes: u64,
+}
 
 impl SourcePoller {
     /// A poller of these sources, which become those of the store. Nothing is polled yet.
     pub fn new(store: &Arc<SnapshotStore>, sources: &[SourceSpec]) -> Self {
-        store.set_sources(sources);
-        let mut workers = Vec::new();
+        let poller = Self { store: Arc::clone(store), repositories: Mutex::default(), interval: Mutex::default() };
+        poller.set_sources(sources);
+        poller
+    }
+
+    /// Polls these sources from now on, which become those of the store. What is
+    /// under way for a repository or source that was there before goes on. Must be
+    /// called on a runtime after [`Self::start`].
+    pub fn set_sources(&self, sources: &[SourceSpec]) {
+        self.store.set_sources(sources);
+        let mut repositories = self.repositories();
+        let mut before = std::mem::take(&mut *repositories);
         for source in sources {
-            let loaded = store.loaded(source);
-            workers.push(Arc::new(Worker {
-                source: source.clone(),
-                store: Arc::clone(store),
-                last_attempted: Mutex::new(loaded.map(|loaded| loaded.contents.source.commit.clone())),
-                last_sync: watch::Sender::default(),
-                wake: Notify::new(),
-                cancel: Arc::default(),
-            }));
+            if repositories.iter().any(|polled| polled.worker.repository.is_of(source)) {
+                continue;
+            }
+            let known = before.iter().position(|polled| polled.worker.repository.is_of(source));
+            let polled = match known {
+                Some(index) => before.swap_remove(index),
+                None => PolledRepository {
+                    worker: Arc::new(RepositoryWorker::new(SourceRepository::of(source), &self.store)),
+                    task: None,
+                },
+            };
+            self.set_followers(&polled.worker, sources);
+            repositories.push(polled);
         }
-        Self { workers, tasks: Mutex::default() }
+        // Those that are left have no source any more; dropping them ends their work.
+        drop(before);
+        self.start_tasks(&mut repositories);
+    }
+
+    /// Gives a repository those of all sources that are its own.
+    fn set_followers(&self, worker: &RepositoryWorker, sources: &[SourceSpec]) {
+        let before = worker.followers();
+        let mut followers = Vec::new();
+        for source in sources.iter().filter(|source| worker.repository.is_of(source)) {
+            let known = before.iter().find(|follower| follower.source == *source);
+            let new = || Arc::new(SourceFollower::new(source, &self.store));
+            followers.push(known.cloned().unwrap_or_else(new));
+        }
+        for gone in before.iter().filter(|before| !followers.iter().any(|follower| Arc::ptr_eq(follower, before))) {
+            gone.stop();
+        }
+        worker.set_followers(followers);
     }
 
     /// Syncs every source once. Blocks.
     pub fn sync_all(&self) {
-        for worker in &self.workers {
+        let workers: Vec<_> = self.repositories().iter().map(|polled| Arc::clone(&polled.worker)).collect();
+        for worker in workers {
             worker.sync();
         }
     }
 
-    /// Polls every source at this interval from now on. Must be called on a runtime.
+    /// Polls every repository at this interval from now on. Must be called on a runtime.
     pub fn start(&self, interval: Duration) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.abort_all();
-        for worker in &self.workers {
-            tasks.spawn(Arc::clone(worker).run(interval));
+        {
+            let mut current = self.interval.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*current {
+                Some(current) => drop(current.send_replace(interval)),
+                None => *current = Some(watch::Sender::new(interval)),
+            }
+        }
+        self.start_tasks(&mut self.repositories());
+        let mut used = Vec::new();
+        for PolledRepository { worker, .. } in &*self.repositories() {
+            used.extend(worker.repository.mirror().map(|mirror| mirror.folder().to_owned()));
+        }
+        tokio::task::spawn_blocking(move || remove_unused(&used));
+    }
+
+    fn start_tasks(&self, repositories: &mut [PolledRepository]) {
+        let interval = self.interval.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(interval) = &*interval else { return };
+        for PolledRepository { worker, task } in repositories {
+            for follower in worker.followers() {
+                follower.start(worker);
+            }
+            if task.is_none() {
+                *task = Some(tokio::spawn(Arc::clone(worker).run(interval.subscribe())).abort_handle());
+            }
         }
     }
 
-    /// Waits, at most `timeout`, for a sync of a source (all, for `None`) that began
-    /// after `since`. All that wait share one.
+    /// Waits, at most `timeout`, for a look at the repository of a source (at all, for
+    /// `None`) that began after `since`, and until the source has followed it. All that wait share one.
     pub async fn refresh(&self, source: Option<&str>, since: Instant, timeout: Duration) {
-        if self.tasks.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            // Nobody polls (the demo syncs by itself): there is no sync to wait for.
+        if self.interval.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            // Nobody polls (the demo syncs by itself): there is no look to wait for.
             return;
         }
         let mut waits = JoinSet::new();
-        for worker in &self.workers {
-            if source.is_none_or(|name| worker.source.name == name) {
-                waits.spawn(Arc::clone(worker).wait_for_sync(since));
-            }
-        }
-        // After the time-out nobody waits any more; the sync itself goes on.
-        let _ = tokio::time::timeout(timeout, waits.join_all()).await;
-    }
-}
-
-impl Drop for SourcePoller {
-    fn drop(&mut self) {
-        for worker in &self.workers {
-            worker.cancel.store(true, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Worker {
-    async fn run(self: Arc<Self>, interval: Duration) {
-        let mut failures = 0;
-        loop {
-            let began = Instant::now();
-            let worker = Arc::clone(&self);
-            let has_succeeded = tokio::task::spawn_blocking(move || worker.sync()).await;
-            self.last_sync.send_replace(Some(began));
-            failures = if matches!(has_succeeded, Ok(true)) { 0 } else { failures + 1 };
-            let wait = interval.saturating_mul(1 << failures.min(8)).min(MAX_BACKOFF.max(interval));
-            tokio::select! {
-                // Up to a tenth more or less, so that the replicas do not all ask the server at once.
-                () = tokio::time::sleep(jitter::between(wait.mul_f64(0.9), wait.mul_f64(1.1))) => {}
-                () = self.wake.notified() => tokio::time::sleep_until((began + MIN_INTERVAL).into()).await,
-            }
-        }
-    }
-
-    /// Waits for the end of a sync that began after `since`.
-    async fn wait_for_sync(self: Arc<Self>, since: Instant) {
-        let mut last_sync = self.last_sync.subscribe();
-        loop {
-            if last_sync.borrow_and_update().is_some_and(|began| began > since) {
-                return;
-            }
-            // A sync that is under way began before: another follows it. Where one began
-            // after `since`, this asks for one more than is needed.
-            self.wake.notify_one();
-            // An error would mean that the sender is gone, and `self` holds it.
-            let _ = last_sync.changed().await;
-        }
-    }
-
-    /// Loads the commit that the revision names, if it is another than before;
-    /// whether the source is in step afterwards.
-    fn sync(&self) -> bool {
-        let mut last_attempted = self.last_attempted.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(state) = self.store.state(&self.source) else { return true };
-        if last_attempted.is_none() && state.contents.is_none() {
-            self.restore(&mut last_attempted);
-        }
-        let is_known = |commit: &String| last_attempted.as_ref() == Some(commit) && !state.is_to_retry();
-        let event = match latest_commit(&self.source, &self.cancel) {
-            Err(error) => SourceEvent::Unreachable(error.to_string()),
-            Ok(commit) if is_known(&commit) => SourceEvent::Unchanged,
-            Ok(commit) => {
-                self.store.record(&self.source, SourceEvent::Loading(commit.clone()));
-                let loaded = self.load(&commit);
-                *last_attempted = Some(commit.clone());
-                match loaded {
-                    Ok(loaded) => {
-                        let (source, objects) = (&self.source.name, loaded.contents.len());
-                        tracing::info!(%source, %commit, objects, "Commit read");
-                        record_good_commit(&self.source, &commit);
-                        self.store.set_loaded(&self.source, Arc::new(loaded), None);
-                        self.log_change(state.error());
-                        return true;
-                    }
-                    Err(error) => SourceEvent::Unreadable(unreadable(commit, &error)),
+        for PolledRepository { worker, .. } in &*self.repositories() {
+            for follower in worker.followers() {
+                if source.is_none_or(|name| follower.source.name == name) {
+                    worker.request_look(since);
+                    waits.spawn(follower.wait_for_look(since));
                 }
             }
-        };
-        if self.cancel.load(Ordering::SeqCst) {
-            // The configuration has changed: what was cut short says nothing of the source.
-            return true;
         }
-        let is_in_step = match &event {
-            SourceEvent::Unreachable(_) => false,
-            SourceEvent::Unreadable(commit) => !commit.is_transient,
-            _ => true,
-        };
-        self.store.record(&self.source, event);
-        self.log_change(state.error());
-        is_in_step
+        // After the time-out nobody waits any more; the look itself goes on.
+        let _ = tokio::time::timeout(timeout, waits.join_all()).await;
     }
 
-    fn load(&self, commit: &str) -> Result<LoadedCommit, SourceError> {
-        load(&self.source, commit, self.store.loaded(&self.source).as_deref(), &self.cancel)
+    /// What each repository's mirror takes on the disk. Repositories on this machine have none.
+    pub fn mirrors(&self) -> Vec<MirrorStatus> {
+        let repositories = self.repositories();
+        let mirrors = repositories.iter().filter_map(|polled| polled.worker.repository.mirror());
+        mirrors.map(|mirror| MirrorStatus { repo: mirror.url().to_string(), bytes: mirror.bytes() }).collect()
     }
 
-    /// Begins with what the mirror holds, before the server is asked: it may be
-    /// away, or its newest commit broken.
-    fn restore(&self, last_attempted: &mut Option<String>) {
-        let Some((commit, age)) = mirrored_commit(&self.source) else { return };
-        // A mirror that cannot be read is no news: the sync that follows will say what is wrong.
-        let Ok(loaded) = self.load(&commit) else { return };
-        tracing::info!(source = %self.source.name, %commit, ?age, "Commit read from the mirror");
-        *last_attempted = Some(commit);
-        // The store's clock begins with the program, and so does the age.
-        let age = age.map(|age| age.saturating_sub(self.store.now()));
-        self.store.set_loaded(&self.source, Arc::new(loaded), Some(Restored { age }));
-    }
-
-    /// Logs an error when it appears or changes, not at every poll.
-    fn log_change(&self, before: Option<&str>) {
-        let source = &self.source.name;
-        match self.error() {
-            Some(error) if before != Some(error.as_str()) => tracing::error!(%source, %error, "Source not updated"),
-            None if before.is_some() => tracing::info!(%source, "Source recovered"),
-            _ => {}
-        }
-    }
-
-    fn error(&self) -> Option<String> {
-        self.store.state(&self.source)?.error().map(str::to_owned)
+    fn repositories(&self) -> MutexGuard<'_, Vec<PolledRepository>> {
+        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn unreadable(commit: String, error: &SourceError) -> UnreadableCommit {
-    let affects = match error {
-        SourceError::InvalidFiles { changed, .. } if !changed.is_empty() => Affected::Files(changed.clone()),
-        // What the commit changes is not known: it may be any file.
-        _ => Affected::All,
-    };
-    UnreadableCommit { commit, error: error.to_string(), affects, is_transient: error.is_transient() }
+impl Drop for PolledRepository {
+    fn drop(&mut self) {
+        self.worker.stop();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
 }

@@ -143,24 +143,24 @@ impl SnapshotStore {
         Some(self.entries().iter().find(|entry| entry.source == *source)?.state.clone())
     }
 
-    /// A commit was loaded: the newest, or, with `restored`, the one with which
-    /// a restart begins.
-    pub(super) fn set_loaded(&self, source: &SourceSpec, loaded: Arc<LoadedCommit>, restored: Option<Restored>) {
+    /// A commit was loaded.
+    pub(super) fn set_loaded(&self, source: &SourceSpec, loaded: Arc<LoadedCommit>, from: ReadFrom) {
         let contents = loaded.contents.clone();
-        let event = match restored {
-            None => SourceEvent::Loaded(contents),
-            Some(Restored { age }) => SourceEvent::Restored { contents, age },
+        let (event, at) = match from {
+            ReadFrom::Look { at } => (SourceEvent::Loaded(contents), at),
+            ReadFrom::Mirror { age } => (SourceEvent::Restored { contents, age }, self.now()),
         };
         let mut entries = self.entries();
         if let Some(entry) = entries.iter_mut().find(|entry| entry.source == *source) {
             entry.loaded = Some(loaded);
         }
-        self.apply(&mut entries, |entry| entry.source == *source, event);
+        self.apply(&mut entries, |entry| entry.source == *source, event, at);
     }
 
-    /// Something happened to a source.
-    pub(super) fn record(&self, source: &SourceSpec, event: SourceEvent) {
-        self.apply(&mut self.entries(), |entry| entry.source == *source, event);
+    /// Something happened to a source. `at`, by this store's clock, is when the look began that found it: nothing
+    /// is younger than that.
+    pub(super) fn record(&self, source: &SourceSpec, event: SourceEvent, at: Duration) {
+        self.apply(&mut self.entries(), |entry| entry.source == *source, event, at);
     }
 
     /// A GitOps tool wrote another value than the source has at this commit; returns
@@ -183,14 +183,20 @@ impl SnapshotStore {
             entry.map(|entry| entry.state.disputed.len())
         };
         let before = count(&entries);
-        self.apply(&mut entries, |entry| entry.source.name == source, event);
+        self.apply(&mut entries, |entry| entry.source.name == source, event, self.now());
         count(&entries) != before
     }
 
-    fn apply(&self, entries: &mut [SourceEntry], is_it: impl Fn(&SourceEntry) -> bool, event: SourceEvent) {
+    fn apply(
+        &self,
+        entries: &mut [SourceEntry],
+        is_it: impl Fn(&SourceEntry) -> bool,
+        event: SourceEvent,
+        at: Duration,
+    ) {
         // Without an entry the configuration has changed meanwhile: the event is of no use any more.
         if let Some(entry) = entries.iter_mut().find(|entry| is_it(entry)) {
-            entry.state = std::mem::take(&mut entry.state).after(event, self.now());
+            entry.state = std::mem::take(&mut entry.state).after(event, at);
             self.assemble(entries);
         }
     }
@@ -228,11 +234,19 @@ fn log_new_contests(snapshot: &Snapshot, before: &Snapshot) {
     }
 }
 
-/// What is known of a commit that a mirror held before the start of the program.
+/// Why a commit was loaded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Restored {
-    /// How long before the start the mirror was last in step; `None` where that is not known.
-    pub(super) age: Option<Duration>,
+pub(super) enum ReadFrom {
+    /// A look named it.
+    Look {
+        /// When the look began, by the store's clock.
+        at: Duration,
+    },
+    /// A mirror held it before the start of the program, which begins with it.
+    Mirror {
+        /// How long before the start the server was last asked; `None` where that is not known.
+        age: Option<Duration>,
+    },
 }
 
 impl SourceEntry {

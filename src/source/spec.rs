@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::charts::{ChartAccess, ChartRequest, ChartStore};
 use super::file_filter::FileFilter;
-use super::remote::{Address, Credentials, Mirror, RemoteUrl};
+use super::remote::{Credentials, FetchLimits, Mirror, RemoteUrl};
 use super::render::{RenderMode, RenderOptions};
 use driftwall_core::desired::{self, NamespaceScope};
 
@@ -57,6 +57,11 @@ pub struct RemoteRepository {
     pub credentials: Credentials,
     /// The folder of all mirrors.
     pub data_dir: PathBuf,
+    /// The most bytes that the mirror may take on the disk.
+    pub max_bytes: u64,
+    /// Tells repositories of the same address apart that are read with different
+    /// credentials: 0 for the first, 1 for the next.
+    pub number: usize,
 }
 
 impl SourceSpec {
@@ -102,7 +107,7 @@ impl SourceSpec {
             Some((request.repository.clone(), request.name.clone(), request.range.clone()))
         };
         let url = |source: &Self| source.remote.as_ref().map(|remote| remote.url.clone());
-        // A mirror's folder is named after the source; one on this machine is the repository itself.
+        // A mirror is the repository's, wherever it is; a folder on this machine is the repository itself.
         let local = |source: &Self| if source.remote.is_none() { Some(source.folder.clone()) } else { None };
         (url(self), local(self)) == (url(other), local(other))
             && (display_url, revision, path) == (&other.display_url, &other.revision, &other.path)
@@ -114,7 +119,7 @@ impl SourceSpec {
     /// The same, mirrored from a server.
     #[must_use]
     pub fn mirrored(self, remote: RemoteRepository) -> Self {
-        let folder = remote.mirror(&self.name, &self.revision).folder().to_owned();
+        let folder = remote.mirror().folder().to_owned();
         Self { folder, display_url: remote.url.to_string(), remote: Some(remote), ..self }
     }
 
@@ -125,11 +130,6 @@ impl SourceSpec {
         let (display_url, revision) = (repository.to_string(), range.to_string());
         let render = RenderOptions { mode: RenderMode::Helm, ..self.render };
         Self { display_url, revision, render, chart: Some(chart), ..self }
-    }
-
-    /// The mirror of a repository on a server; `None` for one on this machine.
-    pub(super) fn mirror(&self) -> Option<Mirror> {
-        self.remote.as_ref().map(|remote| remote.mirror(&self.name, &self.revision))
     }
 
     /// The source at a commit, as messages name it.
@@ -146,8 +146,15 @@ impl SourceSpec {
 }
 
 impl RemoteRepository {
-    fn mirror(&self, source: &str, revision: &str) -> Mirror {
-        let Self { url, credentials, data_dir } = self;
-        Mirror::new(data_dir, source, Address::Remote(url.clone()), revision, credentials.clone())
+    /// A repository on a server, with the limits that hold where nobody sets others.
+    pub fn new(url: RemoteUrl, credentials: Credentials, data_dir: impl Into<PathBuf>) -> Self {
+        Self { url, credentials, data_dir: data_dir.into(), max_bytes: FetchLimits::default().bytes, number: 0 }
+    }
+
+    /// Its mirror, which all its sources share.
+    pub(super) fn mirror(&self) -> Mirror {
+        let Self { url, credentials, data_dir, max_bytes, number } = self;
+        let limits = FetchLimits { bytes: *max_bytes, ..FetchLimits::default() };
+        Mirror::new(data_dir, url.clone(), credentials.clone(), *number).with_limits(limits)
     }
 }

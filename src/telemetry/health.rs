@@ -11,6 +11,17 @@ pub trait Health: Send + Sync + 'static {
     fn waiting_sources(&self) -> Vec<String>;
     /// The health of every source.
     fn sources(&self) -> Vec<SourceHealth>;
+    /// What the mirror of each repository on a server takes on the disk.
+    fn mirrors(&self) -> Vec<MirrorHealth>;
+}
+
+/// What the mirror of one repository takes on the disk.
+#[derive(Clone, Debug)]
+pub struct MirrorHealth {
+    /// The repository, without credentials.
+    pub repo: String,
+    /// Bytes on the disk.
+    pub bytes: u64,
 }
 
 /// The health of one source, as the metrics and the admin port show it.

@@ -13,7 +13,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::health::{Health, SkippedHealth};
-use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, SkippedLabels, SourceInfoLabels, SourceLabel};
+use super::labels::{
+    ReasonLabel, RepositoryLabel, ResultLabel, ReviewLabels, SkippedLabels, SourceInfoLabels, SourceLabel,
+};
 use super::registration::RegistrationMetrics;
 
 /// All metrics. Labels only take values from short, fixed lists or names from the
@@ -265,6 +267,13 @@ impl Metrics {
         registry.register("source_objects", "Objects that the source declares", objects);
         registry.register("source_info", "The commit in force", info);
         registry.register("source_failing", "1 if the last sync of the source failed", failing);
+        let mirrors = Family::<RepositoryLabel, Gauge>::default();
+        for mirror in health.mirrors() {
+            // Fetched with different credentials, a repository has several.
+            let bytes = i64::try_from(mirror.bytes).unwrap_or(i64::MAX);
+            mirrors.get_or_create(&RepositoryLabel { repo: mirror.repo }).inc_by(bytes);
+        }
+        registry.register("mirror_bytes", "Bytes that the mirror of a repository takes on the disk", mirrors);
         registry
     }
 }
@@ -281,7 +290,7 @@ pub(crate) fn unix_now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::SourceHealth;
+    use crate::telemetry::{MirrorHealth, SourceHealth};
 
     struct StubHealth(Vec<SourceHealth>);
 
@@ -292,6 +301,11 @@ mod tests {
 
         fn sources(&self) -> Vec<SourceHealth> {
             self.0.clone()
+        }
+
+        fn mirrors(&self) -> Vec<MirrorHealth> {
+            let mirror = MirrorHealth { repo: "https://example.org/acme/gitops".into(), bytes: 4096 };
+            vec![mirror.clone(), mirror]
         }
     }
 
@@ -356,6 +370,7 @@ mod tests {
             r#"driftwall_source_skipped{source="prod",reason="submodule"} 2"#,
             r#"driftwall_source_info{source="prod",revision="main",commit="abc"} 1"#,
             r#"driftwall_source_failing{source="prod"} 1"#,
+            r#"driftwall_mirror_bytes{repo="https://example.org/acme/gitops"} 8192"#,
             concat!("driftwall_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

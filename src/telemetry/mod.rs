@@ -7,7 +7,7 @@ mod logging;
 mod metrics;
 mod registration;
 
-pub use health::{Health, SkippedHealth, SourceHealth};
+pub use health::{Health, MirrorHealth, SkippedHealth, SourceHealth};
 pub use labels::ReviewLabels;
 pub(crate) use log_limit::{LogChanges, LogLimiter};
 pub use logging::{LogError, LogFormat, init_logging};

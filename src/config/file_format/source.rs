@@ -211,7 +211,7 @@ fn head() -> String {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Git {
-    /// How often each source is polled: a duration.
+    /// How often each repository is polled, for all its sources at once: a duration.
     #[schemars(example = &"30s")]
     pub(crate) poll: String,
     /// Without effect, and still accepted: before every denial the source is polled, so that nobody is denied for what
@@ -226,6 +226,11 @@ pub(crate) struct Git {
     /// replacement of the pod.
     #[schemars(extend("x-old-name" = "data"), example = &"/var/lib/driftwall")]
     pub(crate) data_dir: String,
+    /// The most bytes that the mirror of one repository may take in `dataDir`: a number with `Ki`, `Mi` or `Gi`. A
+    /// mirror has the newest commit of each revision, without its history; for moments, as it is joined or cloned
+    /// again, there are two of it. A commit that would exceed this is not read, and the source reports it.
+    #[schemars(example = &"4Gi")]
+    pub(crate) max_mirror_size: String,
 }
 
 impl Default for Git {
@@ -235,6 +240,7 @@ impl Default for Git {
             refresh_after: None,
             refresh_timeout: "2500ms".into(),
             data_dir: "/var/lib/driftwall".into(),
+            max_mirror_size: "4Gi".into(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct FetchLimits {
     pub idle: Duration,
     /// For the whole fetch, also for a first clone.
     pub total: Duration,
-    /// The most bytes that are received.
+    /// The most bytes that a mirror may keep on the disk, and the most that one fetch receives.
     pub bytes: u64,
 }
 
@@ -40,14 +40,22 @@ pub(super) struct FetchBudget {
     cancel: Arc<AtomicBool>,
     begun: Instant,
     received: AtomicU64,
+    /// How many bytes the mirror has on the disk already.
+    kept: AtomicU64,
     /// Why the fetch failed: libgit2 hands on a text at most.
     error: Mutex<Option<FetchError>>,
 }
 
 impl FetchBudget {
     pub(super) fn new(limits: FetchLimits, cancel: Arc<AtomicBool>) -> Arc<Self> {
-        let (begun, received, error) = (Instant::now(), AtomicU64::new(0), Mutex::new(None));
-        Arc::new(Self { limits, cancel, begun, received, error })
+        let (begun, received, kept) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { limits, cancel, begun, received, kept, error: Mutex::new(None) })
+    }
+
+    /// From now on a fetch adds to a mirror of so many bytes, and has received nothing yet.
+    pub(super) fn begin_fetch(&self, kept: u64) {
+        self.kept.store(kept, Ordering::Relaxed);
+        self.received.store(0, Ordering::Relaxed);
     }
 
     /// Whether the fetch may go on.
@@ -66,6 +74,15 @@ impl FetchBudget {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let before = self.received.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > self.limits.bytes {
+            return Err(FetchError::TooLarge { limit: self.limits.bytes });
+        }
+        self.check()
+    }
+
+    /// Whether the fetch may go on when it has received so many bytes of a pack, which stay on the disk.
+    pub(super) fn check_pack(&self, bytes: usize) -> Result<(), FetchError> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if bytes.saturating_add(self.kept.load(Ordering::Relaxed)) > self.limits.bytes {
             return Err(FetchError::TooLarge { limit: self.limits.bytes });
         }
         self.check()

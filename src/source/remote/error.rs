@@ -43,6 +43,20 @@ pub enum FetchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The mirror is damaged, and could not be cloned again.
+    #[error("failed to clone the damaged mirror {} again: {reason}", .folder.display())]
+    Damaged {
+        /// The mirror.
+        folder: PathBuf,
+        /// Why it could not be cloned.
+        reason: Box<FetchError>,
+    },
+    /// The disk of the mirrors is full.
+    #[error("failed to write the mirror {}: its disk is full; free or add space there", .folder.display())]
+    DiskFull {
+        /// The mirror.
+        folder: PathBuf,
+    },
     /// libgit2 failed.
     #[error("failed to {action}: {reason}")]
     Git {
@@ -149,8 +163,16 @@ pub enum FetchError {
         activity: &'static str,
     },
     /// The repository is too large.
-    #[error("failed to receive the repository: the server sent more than {} MiB", .limit >> 20)]
+    #[error(
+        "failed to receive the repository: its mirror would take more than the {} MiB of git.maxMirrorSize", .limit >> 20
+    )]
     TooLarge {
+        /// The most bytes that a mirror may take.
+        limit: u64,
+    },
+    /// An answer over HTTP, of which no mirror is made, is too large.
+    #[error("failed to receive the answer: the server sent more than {} MiB", .limit >> 20)]
+    AnswerTooLarge {
         /// The limit in bytes.
         limit: u64,
     },

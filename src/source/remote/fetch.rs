@@ -1,14 +1,16 @@
-//! Finds out which commit a revision names on a server, and fetches it into a
-//! repository.
+//! Finds out which commits revisions name on a server, and fetches them into a
+//! repository: each commit with its files, without what came before it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use git2::{
-    AutotagOption, Direction, FetchOptions, ObjectType, Oid, ProxyOptions, Remote, RemoteCallbacks, RemoteConnection,
-    Repository,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, ObjectType, Oid, ProxyOptions, Remote,
+    RemoteCallbacks, RemoteConnection, Repository,
 };
 
 use super::budget::FetchBudget;
+use super::context::TRANSPORT_URL;
 use super::error::FetchError;
 
 /// A reference that the server lists.
@@ -22,69 +24,108 @@ struct RemoteRef {
 enum RevisionTarget {
     /// A commit that no reference names.
     Commit(Oid),
-    /// A reference, and its commit where the server lists that too.
-    Ref { name: String, id: Oid, commit: Option<Oid> },
+    /// A reference and its commit.
+    Ref { name: String, commit: Oid },
 }
 
-/// Asks the server at `address` for `revision`, fetches its commit into `git` if it is not there yet, and returns it.
-pub(super) fn fetch_revision(
+/// What became of a revision.
+pub(super) enum Fetched {
+    /// Its commit is in the repository.
+    Commit(Oid),
+    /// There is no such revision.
+    Missing(FetchError),
+    /// The server does not send this commit alone. It is behind the reference `name`, or, for `None`, behind any.
+    OnlyWithHistory { commit: Oid, name: Option<String> },
+}
+
+/// Asks the server for `revisions`, fetches the commits that are not in `git` yet,
+/// and returns what became of each, in their order.
+pub(super) fn fetch_revisions(
     git: &Repository,
-    address: &str,
-    revision: &str,
+    revisions: &[String],
     budget: &Arc<FetchBudget>,
-) -> Result<Oid, FetchError> {
+) -> Result<Vec<Fetched>, FetchError> {
     // A commit never changes: one that is here needs no server.
-    if let Some(id) = parse_commit_id(revision).filter(|id| git.find_commit(*id).is_ok()) {
-        return Ok(id);
+    let here = |revision: &String| parse_commit_id(revision).filter(|id| git.find_commit(*id).is_ok());
+    if let Some(commits) = revisions.iter().map(here).collect::<Option<Vec<_>>>() {
+        return Ok(commits.into_iter().map(Fetched::Commit).collect());
     }
-    let mut remote = anonymous_remote(git, address)?;
+    let mut remote = anonymous_remote(git)?;
     let mut connection = connect(&mut remote, budget)?;
     let refs = connection.list().map_err(|error| failure(budget, "list the references", error))?;
     let refs: Vec<_> = refs.iter().map(|entry| RemoteRef { name: entry.name().to_owned(), id: entry.oid() }).collect();
-    match resolve(&refs, revision)? {
-        RevisionTarget::Ref { commit: Some(commit), .. } if git.find_commit(commit).is_ok() => Ok(commit),
-        RevisionTarget::Ref { name, id, .. } => {
-            let refspec = format!("{name}:{FETCHED_REF}");
-            download(&mut connection, &[&refspec], budget).map_err(|error| failure(budget, "fetch", error))?;
-            peel_to_commit(git, id, revision)
+    let mut targets = Vec::new();
+    let mut refspecs = BTreeSet::new();
+    for revision in revisions {
+        let target = resolve(&refs, revision);
+        if let Ok(RevisionTarget::Ref { name, commit }) = &target
+            && git.find_commit(*commit).is_err()
+        {
+            refspecs.insert(format!("{name}:{FETCHED_REFS}{name}"));
         }
-        RevisionTarget::Commit(id) => {
-            let refspec = format!("{id}:{FETCHED_REF}");
-            let downloaded = download(&mut connection, &[&refspec], budget);
-            // Not every server sends a commit that no reference names; it may still be behind one.
-            if downloaded.is_err() || git.find_commit(id).is_err() {
-                return Err(match budget.take_error() {
-                    Some(FetchError::Server { .. }) | None => {
-                        budget.check()?;
-                        FetchError::Revision { reason: format!("the server does not send the commit {id} by its id") }
-                    }
-                    Some(error) => error,
-                });
+        targets.push(target);
+    }
+    let mut is_shallow_refused = false;
+    if !refspecs.is_empty() {
+        let refspecs: Vec<_> = refspecs.iter().map(String::as_str).collect();
+        match download(&mut connection, &refspecs, Depth::One, budget) {
+            Ok(()) => {}
+            Err(error) if is_about_shallow(&error) => is_shallow_refused = true,
+            Err(error) => return Err(failure(budget, "fetch", error)),
+        }
+    }
+    // One connection sends one pack.
+    drop(connection);
+    let mut fetched = Vec::new();
+    for (target, revision) in targets.into_iter().zip(revisions) {
+        fetched.push(match target {
+            Err(error) => Fetched::Missing(error),
+            Ok(RevisionTarget::Commit(id)) => fetch_by_id(git, id, revision, budget)?,
+            Ok(RevisionTarget::Ref { name, commit }) if is_shallow_refused && git.find_commit(commit).is_err() => {
+                Fetched::OnlyWithHistory { commit, name: Some(name) }
             }
-            peel_to_commit(git, id, revision)
+            Ok(RevisionTarget::Ref { commit, .. }) => peel_to_commit(git, commit, revision)?,
+        });
+    }
+    Ok(fetched)
+}
+
+/// Fetches a commit that no reference names. Not every server sends one.
+fn fetch_by_id(git: &Repository, id: Oid, revision: &str, budget: &Arc<FetchBudget>) -> Result<Fetched, FetchError> {
+    if git.find_commit(id).is_err() {
+        let mut remote = anonymous_remote(git)?;
+        let mut connection = connect(&mut remote, budget)?;
+        let refspec = format!("{id}:{FETCHED_REFS}{id}");
+        let downloaded = download(&mut connection, &[&refspec], Depth::One, budget);
+        if downloaded.is_err() || git.find_commit(id).is_err() {
+            return match budget.take_error() {
+                // The server refuses, or libgit2 sees from what it offers that it would.
+                Some(FetchError::Server { .. }) | None => {
+                    budget.check()?;
+                    Ok(Fetched::OnlyWithHistory { commit: id, name: None })
+                }
+                Some(error) => Err(error),
+            };
         }
     }
+    peel_to_commit(git, id, revision)
 }
 
-/// Fetches all branches and tags, and finds a commit among what they hold.
-pub(super) fn fetch_all_refs(
-    git: &Repository,
-    address: &str,
-    id: Oid,
-    budget: &Arc<FetchBudget>,
-) -> Result<Oid, FetchError> {
-    let mut remote = anonymous_remote(git, address)?;
+/// Fetches the whole history of a reference, or of all branches and tags, into a repository that is used for
+/// nothing else.
+pub(super) fn fetch_history(git: &Repository, name: Option<&str>, budget: &Arc<FetchBudget>) -> Result<(), FetchError> {
+    let mut remote = anonymous_remote(git)?;
     let mut connection = connect(&mut remote, budget)?;
-    let refspecs = ["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"];
-    download(&mut connection, &refspecs, budget).map_err(|error| failure(budget, "fetch", error))?;
-    match git.find_commit(id) {
-        Ok(_) => Ok(id),
-        Err(_) => Err(FetchError::Revision { reason: format!("there is no commit {id} in any branch or tag") }),
-    }
+    let refspecs = match name {
+        Some(name) => vec![format!("{name}:{FETCHED_REFS}{name}")],
+        None => ["heads", "tags"].map(|kind| format!("refs/{kind}/*:{FETCHED_REFS}{kind}/*")).to_vec(),
+    };
+    let refspecs: Vec<_> = refspecs.iter().map(String::as_str).collect();
+    download(&mut connection, &refspecs, Depth::Whole, budget).map_err(|error| failure(budget, "fetch", error))
 }
 
-fn anonymous_remote<'r>(git: &'r Repository, address: &str) -> Result<Remote<'r>, FetchError> {
-    git.remote_anonymous(address).map_err(|reason| FetchError::Git { action: "prepare a connection", reason })
+fn anonymous_remote(git: &Repository) -> Result<Remote<'_>, FetchError> {
+    git.remote_anonymous(TRANSPORT_URL).map_err(|reason| FetchError::Git { action: "prepare a connection", reason })
 }
 
 fn connect<'r, 'b>(
@@ -97,14 +138,32 @@ fn connect<'r, 'b>(
     connected.map_err(|error| failure(budget, "connect", error))
 }
 
+/// How much of the history is fetched.
+#[derive(Clone, Copy)]
+enum Depth {
+    One,
+    Whole,
+}
+
 fn download(
     connection: &mut RemoteConnection<'_, '_, '_>,
     refspecs: &[&str],
+    depth: Depth,
     budget: &Arc<FetchBudget>,
 ) -> Result<(), git2::Error> {
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks(budget)).download_tags(AutotagOption::None).update_fetchhead(false);
+    options.depth(match depth {
+        Depth::One => 1,
+        // libgit2's word for no limit.
+        Depth::Whole => 0,
+    });
     connection.remote().download(refspecs, Some(&mut options))
+}
+
+/// Whether libgit2 fails because the server cannot send a commit without its history.
+fn is_about_shallow(error: &git2::Error) -> bool {
+    error.class() == ErrorClass::Net && error.code() == ErrorCode::Invalid
 }
 
 /// A commit's id written in full.
@@ -119,7 +178,7 @@ fn resolve(refs: &[RemoteRef], revision: &str) -> Result<RevisionTarget, FetchEr
     if let Some(id) = parse_commit_id(revision) {
         let by_id = refs.iter().find(|entry| entry.id == id && !entry.name.ends_with(PEELED_SUFFIX));
         return Ok(match by_id {
-            Some(entry) => RevisionTarget::Ref { name: entry.name.clone(), id, commit: None },
+            Some(entry) => target_of(refs, entry),
             None => RevisionTarget::Commit(id),
         });
     }
@@ -142,18 +201,26 @@ fn resolve(refs: &[RemoteRef], revision: &str) -> Result<RevisionTarget, FetchEr
         };
         return Err(FetchError::Revision { reason });
     };
-    // A branch is its commit; a tag may be an object of its own, whose commit the server lists beside it.
-    let peeled = by_name(&format!("{}{PEELED_SUFFIX}", found.name)).unwrap_or(found);
-    Ok(RevisionTarget::Ref { name: found.name.clone(), id: found.id, commit: Some(peeled.id) })
+    Ok(target_of(refs, found))
 }
 
-fn peel_to_commit(git: &Repository, id: Oid, revision: &str) -> Result<Oid, FetchError> {
+/// A reference and its commit: a branch is its commit; a tag may be an object of
+/// its own, whose commit the server lists beside it.
+fn target_of(refs: &[RemoteRef], entry: &RemoteRef) -> RevisionTarget {
+    let peeled = format!("{}{PEELED_SUFFIX}", entry.name);
+    let commit = refs.iter().find(|other| other.name == peeled).unwrap_or(entry).id;
+    RevisionTarget::Ref { name: entry.name.clone(), commit }
+}
+
+fn peel_to_commit(git: &Repository, id: Oid, revision: &str) -> Result<Fetched, FetchError> {
     let object =
         git.find_object(id, None).map_err(|reason| FetchError::Git { action: "find what was fetched", reason })?;
-    match object.peel(ObjectType::Commit) {
-        Ok(commit) => Ok(commit.id()),
-        Err(_) => Err(FetchError::Revision { reason: format!("`{revision}` is no commit and leads to none") }),
-    }
+    Ok(match object.peel(ObjectType::Commit) {
+        Ok(commit) => Fetched::Commit(commit.id()),
+        Err(_) => {
+            Fetched::Missing(FetchError::Revision { reason: format!("`{revision}` is no commit and leads to none") })
+        }
+    })
 }
 
 /// Callbacks by which libgit2 stops soon after the budget is spent.
@@ -161,12 +228,7 @@ fn callbacks(budget: &Arc<FetchBudget>) -> RemoteCallbacks<'static> {
     let mut callbacks = RemoteCallbacks::new();
     let progress = budget.clone();
     callbacks.transfer_progress(move |done| {
-        let limit = progress.limits.bytes;
-        let checked = match u64::try_from(done.received_bytes()) {
-            Ok(bytes) if bytes <= limit => progress.check(),
-            _ => Err(FetchError::TooLarge { limit }),
-        };
-        checked.map_err(|error| progress.record_error(error)).is_ok()
+        progress.check_pack(done.received_bytes()).map_err(|error| progress.record_error(error)).is_ok()
     });
     let sideband = budget.clone();
     callbacks.sideband_progress(move |_| sideband.check().map_err(|error| sideband.record_error(error)).is_ok());
@@ -178,8 +240,8 @@ fn failure(budget: &FetchBudget, action: &'static str, reason: git2::Error) -> F
     budget.take_error().unwrap_or(FetchError::Git { action, reason })
 }
 
-/// The refspec's target; `download` does not write it: the mirror keeps references of its own.
-const FETCHED_REF: &str = "refs/driftwall/fetched";
+/// The refspecs' targets; `download` does not write them: the mirror keeps references of its own.
+const FETCHED_REFS: &str = "refs/driftwall/fetched/";
 const COMMIT_ID_LENGTH: usize = 40;
 /// What the server puts behind a tag's name for the commit of that tag.
 const PEELED_SUFFIX: &str = "^{}";
@@ -196,8 +258,8 @@ mod tests {
         names.iter().map(|(name, digit)| RemoteRef { name: (*name).to_owned(), id: id(*digit) }).collect()
     }
 
-    fn target(name: &str, id: Oid, commit: Option<Oid>) -> RevisionTarget {
-        RevisionTarget::Ref { name: name.to_owned(), id, commit }
+    fn target(name: &str, commit: Oid) -> RevisionTarget {
+        RevisionTarget::Ref { name: name.to_owned(), commit }
     }
 
     #[test]
@@ -212,20 +274,22 @@ mod tests {
             ("refs/tags/v2", 'e'),
             ("refs/tags/v2^{}", 'f'),
         ]);
-        for (revision, name, object, commit) in [
-            ("HEAD", "HEAD", 'a', 'a'),
-            ("main", "refs/heads/main", 'a', 'a'),
-            ("refs/heads/main", "refs/heads/main", 'a', 'a'),
-            ("heads/main", "refs/heads/main", 'a', 'a'),
-            ("team/x", "refs/heads/team/x", 'c', 'c'),
-            ("v1", "refs/heads/v1", 'b', 'b'),
-            ("tags/v1", "refs/tags/v1", 'e', 'e'),
-            ("v2", "refs/tags/v2", 'e', 'f'),
-            ("refs/pull/7/head", "refs/pull/7/head", 'd', 'd'),
+        for (revision, name, commit) in [
+            ("HEAD", "HEAD", 'a'),
+            ("main", "refs/heads/main", 'a'),
+            ("refs/heads/main", "refs/heads/main", 'a'),
+            ("heads/main", "refs/heads/main", 'a'),
+            ("team/x", "refs/heads/team/x", 'c'),
+            ("v1", "refs/heads/v1", 'b'),
+            ("tags/v1", "refs/tags/v1", 'e'),
+            ("v2", "refs/tags/v2", 'f'),
+            ("refs/pull/7/head", "refs/pull/7/head", 'd'),
         ] {
-            assert_eq!(resolve(&refs, revision).unwrap(), target(name, id(object), Some(id(commit))), "{revision}");
+            assert_eq!(resolve(&refs, revision).unwrap(), target(name, id(commit)), "{revision}");
         }
-        assert_eq!(resolve(&refs, &"b".repeat(40)).unwrap(), target("refs/heads/v1", id('b'), None));
+        assert_eq!(resolve(&refs, &"b".repeat(40)).unwrap(), target("refs/heads/v1", id('b')));
+        // The first of the references that are the tag's own object.
+        assert_eq!(resolve(&refs, &"e".repeat(40)).unwrap(), target("refs/tags/v1", id('e')));
         assert_eq!(resolve(&refs, &"9".repeat(40)).unwrap(), RevisionTarget::Commit(id('9')));
         for revision in ["gone", "refs/heads/gone", "abc1234", ""] {
             assert!(matches!(resolve(&refs, revision), Err(FetchError::Revision { .. })), "{revision}");

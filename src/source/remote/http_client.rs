@@ -148,10 +148,14 @@ impl HttpClient {
                 Some(Err(error)) => return Err(connection_error(url.server(), &error)),
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };
-            budget.count_received(data.len())?;
+            // What is received here is no part of a mirror, of whose limit the budget speaks.
+            budget.count_received(data.len()).map_err(|error| match error {
+                FetchError::TooLarge { limit } => FetchError::AnswerTooLarge { limit },
+                error => error,
+            })?;
             received += data.len() as u64;
             if received > max_bytes {
-                return Err(FetchError::TooLarge { limit: max_bytes });
+                return Err(FetchError::AnswerTooLarge { limit: max_bytes });
             }
             sink.write_all(&data).map_err(|reason| FetchError::Mirror {
                 action: "write what was received to",

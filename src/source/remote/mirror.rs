@@ -1,55 +1,77 @@
-//! A source's repository on a server, kept as a bare one on this disk: what is
-//! read is always the mirror, so an unreachable server takes nothing away.
+//! A repository on a server, kept as a bare one on this disk: what is read is
+//! always the mirror, so an unreachable server takes nothing away.
 //!
-//! The mirror belongs to driftwall alone. It holds one reference, that of the
-//! revision, `refs/driftwall/…`, which only moves to a commit that is there with
-//! all its files; the newest stays when the server or the branch is gone. A
+//! The mirror belongs to driftwall alone, and all sources of a repository share
+//! it. It holds the newest commit of each revision, `refs/driftwall/…`, and the
+//! last that each source could read, `refs/driftwall/good/…`, each with all its
+//! files and without what came before it. A reference only moves to a commit that is there
+//! with all its files; the newest stays when the server or the branch is gone. A
 //! mirror that is damaged is cloned again into another folder, which then
 //! replaces it.
 
-use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest;
-use git2::{ObjectType, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, Tree};
-use tempfile::TempDir;
+use git2::{Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags};
 
 use super::super::libgit2;
-use super::super::limits::MAX_FOLDER_DEPTH;
-use super::budget::{CHECK_INTERVAL, FetchBudget, FetchLimits};
-use super::context::{ContextGuard, FetchContext, TRANSPORT_URL};
+use super::budget::{FetchBudget, FetchLimits};
+use super::context::{ContextGuard, FetchContext};
 use super::credentials::Credentials;
 use super::error::FetchError;
-use super::fetch::{fetch_all_refs, fetch_revision, parse_commit_id};
-use super::url::Address;
+use super::fetch::{Fetched, fetch_history, fetch_revisions};
+use super::mirror_folder::{MirrorFolder, io_error, remove_pack, short_hash};
+use super::objects::{ReadError, copy_commits, pack_of, verify_complete, write_shallow};
+use super::url::RemoteUrl;
 
-/// A source's mirror. All its functions block; none may run on a thread of an asynchronous runtime.
+/// A repository's mirror. All its functions block; none may run on a thread of an asynchronous runtime.
 #[derive(Debug)]
 pub struct Mirror {
-    folder: PathBuf,
-    address: Address,
-    revision: String,
+    folder: MirrorFolder,
+    url: RemoteUrl,
     credentials: Credentials,
     limits: FetchLimits,
-    /// Whether this process has verified that the recorded commit is there with all its files.
+    /// Whether this process has verified that the recorded commits are there with all their files.
     is_verified: AtomicBool,
+    /// The bytes on the disk, as they were last counted.
+    bytes: AtomicU64,
+    /// With so many packs they are joined.
+    max_packs: AtomicUsize,
+    /// Whether a fetch has failed for want of room.
+    needs_room: AtomicBool,
+    /// Held where a source's last good commit is recorded, and where old packs are removed.
+    recording: Mutex<()>,
+    /// Commits that no branch or tag had, and when that was found.
+    searched_in_vain: Mutex<HashMap<Oid, Instant>>,
 }
 
+/// The commit of each revision that was asked for, in their order.
+pub type SyncedCommits = Vec<Result<Oid, FetchError>>;
+
 impl Mirror {
-    /// The mirror of a source under the folder `data_dir`. Nothing is read or written before the first sync.
+    /// The mirror of a repository under the folder `data_dir`. Nothing is read or written before the first sync.
     ///
-    /// Its own folder is named after the source and a hash of the address: sources
-    /// never share one, and a new address never meets the objects of the old one.
-    pub fn new(data_dir: &Path, source: &str, address: Address, revision: &str, credentials: Credentials) -> Self {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let name: String = source.chars().take(40).map(plain).collect();
-        let folder = data_dir.join(format!("{name}-{}.git", short_hash(&format!("{source}\0{address}"))));
-        let (revision, limits) = (revision.to_owned(), FetchLimits::default());
-        Self { folder, address, revision, credentials, limits, is_verified: AtomicBool::new(false) }
+    /// Its own folder is named after the address: a new address never meets the
+    /// objects of the old one. `number` tells mirrors of the same address apart
+    /// that are fetched with different credentials.
+    pub fn new(data_dir: &Path, url: RemoteUrl, credentials: Credentials, number: usize) -> Self {
+        let folder = MirrorFolder::new(data_dir, &url, number);
+        let bytes = AtomicU64::new(folder.bytes());
+        Self {
+            folder,
+            url,
+            credentials,
+            limits: FetchLimits::default(),
+            is_verified: AtomicBool::new(false),
+            bytes,
+            max_packs: AtomicUsize::new(MAX_PACKS),
+            needs_room: AtomicBool::new(false),
+            recording: Mutex::default(),
+            searched_in_vain: Mutex::default(),
+        }
     }
 
     /// The same with other limits than the default ones.
@@ -61,331 +83,437 @@ impl Mirror {
 
     /// The bare repository; it exists after the first successful sync.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// The repository that is mirrored.
-    pub fn address(&self) -> &Address {
-        &self.address
+    pub fn url(&self) -> &RemoteUrl {
+        &self.url
     }
 
-    /// The commit of the last successful sync of any process, without asking the
-    /// server; `None` before the first.
-    pub fn mirrored_commit(&self) -> Option<Oid> {
+    /// How many bytes the mirror takes on the disk, as of the last sync.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The newest commit of a revision that any process has fetched, without asking
+    /// the server; `None` before the first.
+    pub fn mirrored_commit(&self, revision: &str) -> Option<Oid> {
         libgit2::init();
-        let git = self.open().ok()?;
-        self.recorded_commit(&git)
+        self.open().ok()?.refname_to_id(&newest_reference(revision)).ok()
     }
 
-    /// The newest commit that could be read, of any process; `None` before the first.
-    pub fn good_commit(&self) -> Option<Oid> {
+    /// The newest commit that a source could read, in any process; `None` before the first.
+    pub fn good_commit(&self, source: &str, revision: &str) -> Option<Oid> {
         libgit2::init();
-        self.open().ok()?.refname_to_id(&self.good_reference()).ok()
+        self.open().ok()?.refname_to_id(&good_reference(source, revision)).ok()
     }
 
-    /// Remembers that this commit could be read: a restart begins with it. Without
-    /// that (a disk that is full or read-only) a restart begins with nothing.
-    pub fn record_good_commit(&self, commit: Oid) {
-        let record = || self.open()?.reference(&self.good_reference(), commit, true, "").map(drop);
+    /// Remembers that a source could read this commit: a restart begins with it. Without
+    /// that (a disk that is full or read-only) a restart begins with an older one, or none.
+    pub fn record_good_commit(&self, source: &str, revision: &str, commit: Oid) {
+        let name = good_reference(source, revision);
+        let _recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = || -> Result<(), git2::Error> {
+            let git = self.open()?;
+            // A newer one may have come meanwhile, and this one gone.
+            git.find_commit(commit)?;
+            if git.refname_to_id(&name).ok() != Some(commit) {
+                git.reference(&name, commit, true, "")?;
+            }
+            Ok(())
+        };
         if let Err(error) = record() {
-            tracing::warn!(mirror = %self.folder.display(), %error, "Good commit not recorded");
+            tracing::warn!(mirror = %self.folder().display(), %error, "Good commit not recorded");
         }
     }
 
-    /// How long ago any process was last in step with the server; `None` where that is not known.
-    pub fn age(&self) -> Option<Duration> {
-        fs::metadata(self.folder.join(SYNC_MARK)).and_then(|mark| mark.modified()).ok()?.elapsed().ok()
+    /// How long ago the server last named a revision's commit to any process; `None` where that is not known.
+    pub fn age(&self, revision: &str) -> Option<Duration> {
+        self.folder.age(revision)
     }
 
-    /// Asks the server for the revision's commit, fetches it into the mirror if it is not there, and returns it.
+    /// Somebody found an object unreadable: the next sync verifies all of them.
+    pub fn suspect(&self) {
+        self.is_verified.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks the server once for the commits of all `revisions`, and fetches those that are not there.
     ///
     /// Where nothing has changed, this lists the server's references and no more.
     ///
     /// # Errors
     ///
-    /// The fetch failed, or `cancel` was set, which ends it within a moment.
-    pub fn sync(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
-        self.with_lock(cancel, |budget| {
-            let synced = if self.folder.exists() { self.update(budget) } else { Ok(self.clone_anew(budget)?) };
-            let commit = match synced {
-                Ok(commit) => commit,
-                Err(UpdateError::Fetch(error)) => return Err(error),
-                Err(UpdateError::Damaged(reason)) => {
-                    tracing::warn!(mirror = %self.folder.display(), %reason, "Mirror is damaged, cloning it again");
-                    self.clone_anew(budget)?
+    /// The server did not answer, the fetch failed, or `cancel` was set, which ends
+    /// it within a moment. A revision that the server does not have is an error of its own.
+    pub fn sync(&self, revisions: &[String], cancel: &Arc<AtomicBool>) -> Result<SyncedCommits, FetchError> {
+        libgit2::init();
+        let budget = FetchBudget::new(self.limits, cancel.clone());
+        let _lock = self.folder.lock(&budget)?;
+        self.folder.remove_leftovers();
+        let synced = if self.folder().exists() {
+            match self.update(revisions, &budget) {
+                Ok(commits) => Ok(commits),
+                Err(ReadError::Stopped(error)) => Err(error),
+                Err(ReadError::Damaged(reason)) => {
+                    tracing::warn!(mirror = %self.folder().display(), %reason, "Mirror is damaged, cloning it again");
+                    self.clone_anew(revisions, &budget).map_err(|error| self.not_replaced(error))
                 }
-            };
-            // Its age is of use after a restart only: a disk that takes no more must not end the sync.
-            if let Err(error) = fs::write(self.folder.join(SYNC_MARK), "") {
-                tracing::debug!(mirror = %self.folder.display(), %error, "Time of the sync not recorded");
             }
-            Ok(commit)
-        })
+        } else {
+            self.clone_anew(revisions, &budget)
+        };
+        self.bytes.store(self.folder.bytes(), Ordering::Relaxed);
+        self.needs_room.store(matches!(synced, Err(FetchError::TooLarge { .. })), Ordering::Relaxed);
+        let commits = synced.map_err(|error| self.in_our_words(error))?;
+        for (revision, _) in revisions.iter().zip(&commits).filter(|(_, commit)| commit.is_ok()) {
+            self.folder.record_look(revision);
+        }
+        Ok(commits)
     }
 
-    /// Clones the mirror again, whatever its state: for callers that find an object unreadable.
+    /// Whether packs have come together, of which most is of no use any more: each fetch adds one.
+    pub fn is_untidy(&self) -> bool {
+        let packs = self.folder.packs().len();
+        let is_large = self.bytes() > self.limits.bytes / 4 * 3;
+        packs > self.max_packs.load(Ordering::Relaxed)
+            || (is_large && packs > MAX_PACKS_OF_LARGE)
+            || (packs > 1 && self.needs_room.load(Ordering::Relaxed))
+    }
+
+    /// Joins the packs into one of what is of use: the newest commits of revisions that are followed, and the
+    /// last that each source could read. `followed` has the name and revision of each source.
+    ///
+    /// Syncs and reads go on meanwhile: the old packs go when the new one is there.
     ///
     /// # Errors
     ///
-    /// As for [`Self::sync`].
-    pub fn reclone(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
-        self.with_lock(cancel, |budget| self.clone_anew(budget))
-    }
-
-    /// Runs `work` while no other thread or process uses the mirror: the sync of
-    /// an old configuration may still be under way when that of a new one begins.
-    fn with_lock(
-        &self,
-        cancel: &Arc<AtomicBool>,
-        work: impl FnOnce(&Arc<FetchBudget>) -> Result<Oid, FetchError>,
-    ) -> Result<Oid, FetchError> {
+    /// A commit cannot be read, or the disk takes no more; nothing is lost then.
+    pub fn tidy(&self, followed: &[(String, String)], cancel: &Arc<AtomicBool>) -> Result<(), FetchError> {
         libgit2::init();
         let budget = FetchBudget::new(self.limits, cancel.clone());
-        let _lock = self.lock(&budget)?;
-        self.remove_leftovers();
-        work(&budget)
+        // After a failure, not at once again.
+        let old_packs = self.folder.packs();
+        self.max_packs.store(old_packs.len() + MAX_PACKS, Ordering::Relaxed);
+        self.join_packs(&old_packs, followed, &budget).map_err(|error| match error {
+            ReadError::Stopped(error) => error,
+            ReadError::Damaged(reason) => {
+                self.suspect();
+                self.in_our_words(FetchError::Git { action: "join the packs of the mirror", reason })
+            }
+        })?;
+        self.max_packs.store(MAX_PACKS, Ordering::Relaxed);
+        self.bytes.store(self.folder.bytes(), Ordering::Relaxed);
+        Ok(())
     }
 
-    fn lock(&self, budget: &FetchBudget) -> Result<File, FetchError> {
-        let data_dir = self.data_dir();
-        fs::create_dir_all(data_dir).map_err(io_error("create the data folder", data_dir))?;
-        let path = self.folder.with_extension("lock");
-        let file = File::create(&path).map_err(io_error("create the lock", &path))?;
-        loop {
-            budget.check()?;
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(CHECK_INTERVAL),
-                Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
+    fn join_packs(
+        &self,
+        old_packs: &[PathBuf],
+        followed: &[(String, String)],
+        budget: &FetchBudget,
+    ) -> Result<(), ReadError> {
+        let git = self.open().map_err(ReadError::Damaged)?;
+        let mut kept_names = HashSet::new();
+        for (source, revision) in followed {
+            kept_names.extend([newest_reference(revision), good_reference(source, revision)]);
+        }
+        let kept = |mut references: HashMap<String, Oid>| {
+            references.retain(|name, _| kept_names.contains(name));
+            references.into_values().collect::<HashSet<_>>()
+        };
+        let commits = kept(references(&git).map_err(ReadError::Damaged)?);
+        let mut pack = pack_of(&git, &commits.iter().copied().collect::<Vec<_>>(), budget)?;
+        pack.write(&self.folder.packs_folder(), 0o444).map_err(ReadError::Damaged)?;
+        let new_pack = pack.name().map_err(ReadError::Damaged)?.map(|name| format!("pack-{name}"));
+        drop(pack);
+
+        let _lock = self.folder.lock(budget)?;
+        let _recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        let references = references(&git).map_err(ReadError::Damaged)?;
+        if kept(references.clone()) != commits {
+            // What was fetched meanwhile may build on what is in the old packs: the next time, then.
+            return Ok(());
+        }
+        for name in references.keys().filter(|name| !kept_names.contains(*name)) {
+            git.find_reference(name).and_then(|mut found| found.delete()).map_err(ReadError::Damaged)?;
+        }
+        self.record(&git, &[])?;
+        for pack in old_packs {
+            let is_new = pack.file_name().and_then(|name| name.to_str()) == new_pack.as_deref();
+            if !is_new {
+                remove_pack(pack)?;
             }
         }
-    }
-
-    /// Removes what a process that was killed has left half done.
-    fn remove_leftovers(&self) {
-        let mut leftovers = entries_with_prefix(self.data_dir(), &self.temp_prefix());
-        leftovers.extend(entries_with_prefix(&self.folder.join("objects/pack"), "pack_git2_"));
-        for path in leftovers {
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            if let Err(error) = removed {
-                tracing::warn!(path = %path.display(), %error, "Temporary files of an earlier process not removed");
-            }
-        }
-    }
-
-    fn data_dir(&self) -> &Path {
-        self.folder.parent().unwrap_or(Path::new("."))
-    }
-
-    /// What the names of this mirror's temporary folders begin with.
-    fn temp_prefix(&self) -> String {
-        format!(".{}.", self.folder.file_stem().and_then(|name| name.to_str()).unwrap_or("mirror"))
-    }
-
-    /// A folder beside the mirror, on the same file system, so that it can be renamed.
-    fn temp_folder(&self, purpose: &str) -> Result<TempDir, FetchError> {
-        let prefix = format!("{}{purpose}.", self.temp_prefix());
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(self.data_dir());
-        folder.map_err(io_error("create a folder in", self.data_dir()))
+        Ok(())
     }
 
     /// Brings a mirror up to date.
-    fn update(&self, budget: &Arc<FetchBudget>) -> Result<Oid, UpdateError> {
-        let git = self.open().map_err(UpdateError::Damaged)?;
-        let recorded = self.recorded_commit(&git);
-        let commit = match self.fetch(&git, budget) {
-            Ok(commit) => commit,
+    fn update(&self, revisions: &[String], budget: &Arc<FetchBudget>) -> Result<SyncedCommits, ReadError> {
+        let git = self.open_or_repair().map_err(ReadError::Damaged)?;
+        let recorded = references(&git).map_err(ReadError::Damaged)?;
+        if self.is_verified.load(Ordering::Relaxed) {
+            for commit in recorded.values() {
+                git.find_commit(*commit).map_err(ReadError::Damaged)?;
+            }
+        } else {
+            verify_all(&git, &recorded, budget)?;
+            self.is_verified.store(true, Ordering::Relaxed);
+        }
+        // Without it libgit2 looks for what came before the commits that are here.
+        self.record(&git, &[])?;
+        budget.begin_fetch(self.folder.bytes());
+        let commits = match self.fetch(&git, revisions, budget) {
+            Ok(commits) => commits,
             Err(FetchError::Git { action, reason }) => {
                 // libgit2's error may be about the server or about the disk.
-                verify_history(&git, budget)?;
-                return Err(UpdateError::Fetch(FetchError::Git { action, reason }));
+                verify_all(&git, &recorded, budget)?;
+                return Err(ReadError::Stopped(FetchError::Git { action, reason }));
             }
-            Err(error) => return Err(UpdateError::Fetch(error)),
+            Err(error) => return Err(ReadError::Stopped(error)),
         };
-        let is_same = recorded == Some(commit);
-        if !is_same || !self.is_verified.load(Ordering::Relaxed) {
-            verify_complete(&git, commit, budget)?;
-        }
-        if !is_same {
-            self.record_commit(&git, commit)?;
-        }
-        self.is_verified.store(true, Ordering::Relaxed);
-        if !is_same && entries_with_prefix(&self.folder.join("objects/pack"), "pack-").len() > 2 * MAX_PACKS {
-            // Each fetch adds a pack, and libgit2 joins none; a new clone has one.
-            tracing::info!(mirror = %self.folder.display(), "Mirror has too many packs, cloning it again");
-            return Ok(self.clone_anew(budget)?);
-        }
-        Ok(commit)
-    }
-
-    /// Clones into a temporary folder, which replaces the mirror when it is complete.
-    fn clone_anew(&self, budget: &Arc<FetchBudget>) -> Result<Oid, FetchError> {
-        let new = self.temp_folder("new")?;
-        let options = &mut RepositoryInitOptions::new();
-        let git = Repository::init_opts(new.path(), options.bare(true).external_template(false))
-            .map_err(|reason| FetchError::Git { action: "create the mirror", reason })?;
-        let commit = self.fetch(&git, budget)?;
-        match verify_complete(&git, commit, budget) {
-            Ok(()) => {}
-            Err(UpdateError::Damaged(reason)) => {
-                return Err(FetchError::Git { action: "read what was fetched", reason });
-            }
-            Err(UpdateError::Fetch(error)) => return Err(error),
-        }
-        self.record_commit(&git, commit)?;
-        if let Some(good) = self.good_commit()
-            && git.find_commit(good).is_ok()
-        {
-            let kept = git.reference(&self.good_reference(), good, true, "");
-            kept.map_err(|reason| FetchError::Git { action: "record the commit in the mirror", reason })?;
-        }
-        drop(git);
-        if self.folder.exists() {
-            let old = self.temp_folder("old")?;
-            fs::rename(&self.folder, old.path().join("mirror")).map_err(io_error("move away", &self.folder))?;
-        }
-        fs::rename(new.path(), &self.folder).map_err(io_error("move the mirror to", &self.folder))?;
-        self.is_verified.store(true, Ordering::Relaxed);
-        Ok(commit)
-    }
-
-    fn fetch(&self, git: &Repository, budget: &Arc<FetchBudget>) -> Result<Oid, FetchError> {
-        let (address, _guard) = match &self.address {
-            Address::Local(folder) => (folder.to_string_lossy().into_owned(), None),
-            Address::Remote(url) => {
-                let (url, credentials, budget) = (url.clone(), self.credentials.clone(), budget.clone());
-                (TRANSPORT_URL.to_owned(), Some(ContextGuard::new(FetchContext { url, credentials, budget })))
-            }
-        };
-        match (fetch_revision(git, &address, &self.revision, budget), parse_commit_id(&self.revision)) {
-            (Err(FetchError::Revision { .. }), Some(id)) => fetch_all_refs(git, &address, id, budget),
-            (fetched, _) => fetched,
-        }
-    }
-
-    fn open(&self) -> Result<Repository, git2::Error> {
-        Repository::open_ext(&self.folder, RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::BARE, [] as [&str; 0])
-    }
-
-    /// The name of the reference that records the revision's commit.
-    fn reference(&self) -> String {
-        format!("{REFERENCE_PREFIX}{}", short_hash(&self.revision))
-    }
-
-    /// The name of the reference that records the revision's newest good commit.
-    fn good_reference(&self) -> String {
-        format!("{REFERENCE_PREFIX}good/{}", short_hash(&self.revision))
-    }
-
-    fn recorded_commit(&self, git: &Repository) -> Option<Oid> {
-        git.refname_to_id(&self.reference()).ok()
-    }
-
-    /// Records the commit of the revision, and removes the references of other revisions.
-    fn record_commit(&self, git: &Repository, commit: Oid) -> Result<(), FetchError> {
-        let name = self.reference();
-        let record = || -> Result<(), git2::Error> {
-            git.reference(&name, commit, true, "")?;
-            // For people who look into the mirror with Git.
-            git.set_head_detached(commit)?;
-            let good = self.good_reference();
-            for other in git.references()? {
-                let mut other = other?;
-                if other.name().is_ok_and(|other| other != name && other != good) {
-                    other.delete()?;
-                }
-            }
-            Ok(())
-        };
-        record().map_err(|reason| FetchError::Git { action: "record the commit in the mirror", reason })
-    }
-}
-
-/// Why a mirror was not brought up to date.
-enum UpdateError {
-    /// It cannot be read.
-    Damaged(git2::Error),
-    /// The fetch failed; the mirror is as good as it was.
-    Fetch(FetchError),
-}
-
-impl From<FetchError> for UpdateError {
-    fn from(error: FetchError) -> Self {
-        Self::Fetch(error)
-    }
-}
-
-/// Whether a commit is there with all its files. Reads the headers of objects
-/// only, which is enough to find a pack that is gone, truncated or does not fit its index.
-fn verify_complete(git: &Repository, commit: Oid, budget: &FetchBudget) -> Result<(), UpdateError> {
-    let tree = git.find_commit(commit).and_then(|commit| commit.tree()).map_err(UpdateError::Damaged)?;
-    let odb = git.odb().map_err(UpdateError::Damaged)?;
-    let mut trees: Vec<(Tree<'_>, usize)> = vec![(tree, 0)];
-    // A small commit can have the same tree in ten billion places.
-    let mut seen = HashSet::new();
-    while let Some((tree, depth)) = trees.pop() {
-        budget.check()?;
-        for entry in &tree {
-            match entry.kind() {
-                // A deeper tree is refused when it is loaded.
-                Some(ObjectType::Tree) if depth < MAX_FOLDER_DEPTH && seen.insert(entry.id()) => {
-                    trees.push((git.find_tree(entry.id()).map_err(UpdateError::Damaged)?, depth + 1));
-                }
-                Some(ObjectType::Blob) => {
-                    odb.read_header(entry.id()).map_err(UpdateError::Damaged)?;
+        let mut moved = Vec::new();
+        for (revision, commit) in revisions.iter().zip(&commits) {
+            let name = newest_reference(revision);
+            let before = recorded.get(&name).copied();
+            match commit {
+                Ok(commit) if before != Some(*commit) => {
+                    verify_complete(&git, *commit, before, budget)?;
+                    moved.push((name, *commit));
                 }
                 _ => {}
             }
         }
+        if !moved.is_empty() {
+            self.record(&git, &moved)?;
+        }
+        Ok(commits)
+    }
+
+    /// Clones into a temporary folder, which replaces the mirror when it is complete.
+    fn clone_anew(&self, revisions: &[String], budget: &Arc<FetchBudget>) -> Result<SyncedCommits, FetchError> {
+        budget.begin_fetch(0);
+        let new = self.folder.temp_folder("new")?;
+        let git = init(new.path())?;
+        let commits = self.fetch(&git, revisions, budget)?;
+        let mut fetched = Vec::new();
+        for (revision, commit) in revisions.iter().zip(&commits) {
+            if let Ok(commit) = commit {
+                verify_complete(&git, *commit, None, budget).map_err(unreadable("read what was fetched"))?;
+                fetched.push((newest_reference(revision), *commit));
+            }
+        }
+        if fetched.is_empty() {
+            // A mirror appears when there is something in it, and what is left of an old one may still be of use.
+            return Ok(commits);
+        }
+        self.save_from_damaged(&git, &mut fetched, budget)?;
+        record_in(new.path(), &git, &fetched).map_err(unreadable("record the commits in the mirror"))?;
+        drop(git);
+        self.folder.replace_by(new.path())?;
+        self.is_verified.store(true, Ordering::Relaxed);
+        Ok(commits)
+    }
+
+    /// Copies from the mirror what a new clone does not have, where it can be read:
+    /// the last good commits, and those of revisions that the server has no more.
+    fn save_from_damaged(
+        &self,
+        new: &Repository,
+        fetched: &mut Vec<(String, Oid)>,
+        budget: &FetchBudget,
+    ) -> Result<(), FetchError> {
+        if !self.folder().exists() {
+            return Ok(());
+        }
+        // By files and objects alone, for anything else of it may be what is damaged.
+        let folder = self.folder.temp_folder("read")?;
+        let old = init(folder.path())?;
+        let objects = self.folder().join("objects");
+        let added = old.odb().and_then(|odb| odb.add_disk_alternate(&objects.to_string_lossy()));
+        added.map_err(|reason| FetchError::Git { action: "read the damaged mirror", reason })?;
+        for (name, commit) in self.folder.references() {
+            if fetched.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            if new.find_commit(commit).is_err() {
+                match verify_complete(&old, commit, None, budget) {
+                    Ok(()) => copy_commits(&old, new, &[commit], budget).map_err(unreadable("save a commit"))?,
+                    Err(ReadError::Damaged(_)) => continue,
+                    Err(ReadError::Stopped(error)) => return Err(error),
+                }
+            }
+            fetched.push((name, commit));
+        }
+        Ok(())
+    }
+
+    fn fetch(
+        &self,
+        git: &Repository,
+        revisions: &[String],
+        budget: &Arc<FetchBudget>,
+    ) -> Result<SyncedCommits, FetchError> {
+        let (url, credentials) = (self.url.clone(), self.credentials.clone());
+        let _guard = ContextGuard::new(FetchContext { url, credentials, budget: budget.clone() });
+        let mut commits = Vec::new();
+        for fetched in fetch_revisions(git, revisions, budget)? {
+            commits.push(match fetched {
+                Fetched::Commit(commit) => Ok(commit),
+                Fetched::Missing(error) => Err(error),
+                Fetched::OnlyWithHistory { commit, name } => {
+                    self.fetch_from_history(git, commit, name.as_deref(), budget)?
+                }
+            });
+        }
+        Ok(commits)
+    }
+
+    /// Fetches a commit that the server sends with its history only: into a
+    /// repository that is removed afterwards, for the mirror keeps no history.
+    fn fetch_from_history(
+        &self,
+        git: &Repository,
+        commit: Oid,
+        name: Option<&str>,
+        budget: &Arc<FetchBudget>,
+    ) -> Result<Result<Oid, FetchError>, FetchError> {
+        let mut in_vain = self.searched_in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_vain.get(&commit).is_none_or(|searched| searched.elapsed() > SEARCH_AGAIN_AFTER) {
+            let folder = self.folder.temp_folder("history")?;
+            let history = init(folder.path())?;
+            fetch_history(&history, name, budget)?;
+            if history.find_commit(commit).is_ok() {
+                copy_commits(&history, git, &[commit], budget).map_err(unreadable("copy what was fetched"))?;
+                in_vain.remove(&commit);
+                return Ok(Ok(commit));
+            }
+            in_vain.insert(commit, Instant::now());
+        }
+        let reason = format!(
+            "there is no commit {commit} in any branch or tag, and the server does not send it by its id; it is \
+             looked for again every {} minutes",
+            SEARCH_AGAIN_AFTER.as_secs() / 60
+        );
+        Ok(Err(FetchError::Revision { reason }))
+    }
+
+    /// Makes the mirror readable without the server, where no more than a small file
+    /// of it is damaged. Objects are not looked at.
+    pub(in crate::source) fn repair(&self) {
+        libgit2::init();
+        if self.folder().exists() && self.open().is_err() {
+            let budget = FetchBudget::new(self.limits, Arc::default());
+            if let Ok(_lock) = self.folder.lock(&budget) {
+                // The sync that follows says what is wrong.
+                let _ = self.open_or_repair();
+            }
+        }
+    }
+
+    /// Opens the mirror; what Git needs beside references and objects is made anew where it is damaged.
+    fn open_or_repair(&self) -> Result<Repository, git2::Error> {
+        self.open().or_else(|reason| {
+            tracing::warn!(mirror = %self.folder().display(), %reason, "Mirror is damaged, repairing it");
+            self.suspect();
+            self.folder.remove_settings();
+            init_in(self.folder())
+        })
+    }
+
+    fn open(&self) -> Result<Repository, git2::Error> {
+        let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::BARE;
+        Repository::open_ext(self.folder(), flags, [] as [&str; 0])
+    }
+
+    fn record(&self, git: &Repository, moved: &[(String, Oid)]) -> Result<(), FetchError> {
+        record_in(self.folder(), git, moved).map_err(unreadable("record the commits in the mirror"))
+    }
+
+    fn not_replaced(&self, error: FetchError) -> FetchError {
+        match error {
+            FetchError::Cancelled => FetchError::Cancelled,
+            reason => FetchError::Damaged { folder: self.folder().to_owned(), reason: Box::new(reason) },
+        }
+    }
+
+    /// An error of the disk as libgit2 has it, in our words.
+    fn in_our_words(&self, error: FetchError) -> FetchError {
+        match &error {
+            FetchError::Git { reason, .. } if reason.message().contains(NO_SPACE) => {
+                FetchError::DiskFull { folder: self.folder().to_owned() }
+            }
+            _ => error,
+        }
+    }
+}
+
+fn init(folder: &Path) -> Result<Repository, FetchError> {
+    init_in(folder).map_err(|reason| FetchError::Git { action: "create the mirror", reason })
+}
+
+fn init_in(folder: &Path) -> Result<Repository, git2::Error> {
+    Repository::init_opts(folder, RepositoryInitOptions::new().bare(true).external_template(false))
+}
+
+/// The mirror's own references and their commits.
+fn references(git: &Repository) -> Result<HashMap<String, Oid>, git2::Error> {
+    let mut found = HashMap::new();
+    for reference in git.references_glob(&format!("{REFERENCE_PREFIX}*"))? {
+        let reference = reference?;
+        if let (Ok(name), Some(commit)) = (reference.name(), reference.target()) {
+            found.insert(name.to_owned(), commit);
+        }
+    }
+    Ok(found)
+}
+
+fn verify_all(git: &Repository, recorded: &HashMap<String, Oid>, budget: &FetchBudget) -> Result<(), ReadError> {
+    let mut verified = None;
+    for commit in recorded.values() {
+        verify_complete(git, *commit, verified, budget)?;
+        verified = Some(*commit);
     }
     Ok(())
 }
 
-/// Whether the whole history can be walked that a fetch builds on.
-fn verify_history(git: &Repository, budget: &FetchBudget) -> Result<(), UpdateError> {
-    let mut walk = git.revwalk().map_err(UpdateError::Damaged)?;
-    walk.push_glob("refs/*").map_err(UpdateError::Damaged)?;
-    for id in walk {
-        budget.check()?;
-        id.map_err(UpdateError::Damaged)?;
+/// Moves references to commits that are there with all their files.
+fn record_in(folder: &Path, git: &Repository, moved: &[(String, Oid)]) -> Result<(), ReadError> {
+    let mut commits: HashSet<Oid> = references(git).map_err(ReadError::Damaged)?.into_values().collect();
+    commits.extend(moved.iter().map(|(_, commit)| commit));
+    // First, so that nobody ever looks for the parents of a commit that a reference names.
+    write_shallow(folder, &commits).map_err(io_error("write", &folder.join("shallow")))?;
+    for (name, commit) in moved {
+        git.reference(name, *commit, true, "").map_err(ReadError::Damaged)?;
     }
-    match git.head().and_then(|head| head.peel_to_commit()) {
-        Ok(commit) => verify_complete(git, commit.id(), budget),
-        Err(error) => Err(UpdateError::Damaged(error)),
+    Ok(())
+}
+
+fn unreadable(action: &'static str) -> impl FnOnce(ReadError) -> FetchError {
+    move |error| match error {
+        ReadError::Stopped(error) => error,
+        ReadError::Damaged(reason) => FetchError::Git { action, reason },
     }
 }
 
-fn io_error(action: &'static str, file: &Path) -> impl FnOnce(std::io::Error) -> FetchError {
-    let file = file.to_owned();
-    move |reason| FetchError::Mirror { action, file, reason }
+/// The name of the reference that records a revision's newest commit.
+fn newest_reference(revision: &str) -> String {
+    format!("{REFERENCE_PREFIX}{}", short_hash(revision))
 }
 
-/// The entries of a folder whose names begin with `prefix`; none where it cannot be read.
-fn entries_with_prefix(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
-            found.push(entry.path());
-        }
-    }
-    found
-}
-
-/// The first sixteen hexadecimal digits of a text's SHA-256.
-fn short_hash(text: &str) -> String {
-    use std::fmt::Write as _;
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let mut hex = String::new();
-    for byte in digest.as_ref().iter().take(8) {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+/// The name of the reference that records the last commit that a source could read.
+fn good_reference(source: &str, revision: &str) -> String {
+    format!("{REFERENCE_PREFIX}good/{}", short_hash(&format!("{source}\0{revision}")))
 }
 
 /// Where driftwall's own references are.
-/// The file in a mirror that is written at each sync: its time is the age of the mirror.
-const SYNC_MARK: &str = "driftwall-synced";
 const REFERENCE_PREFIX: &str = "refs/driftwall/";
-/// About so many fetches until a mirror is cloned again: a pack is a file and its index.
-const MAX_PACKS: usize = 500;
+/// With more packs than this they are joined: a pack is a file and its index, and most of what an old one has is
+/// of no use any more.
+const MAX_PACKS: usize = 50;
+/// The same for a mirror that has nearly reached its limit.
+const MAX_PACKS_OF_LARGE: usize = 10;
+/// What the system says of a full disk; libgit2 hands on its words.
+const NO_SPACE: &str = "No space left on device";
+/// A commit that no branch or tag had is not looked for at every poll: that fetches the whole history.
+const SEARCH_AGAIN_AFTER: Duration = Duration::from_mins(10);

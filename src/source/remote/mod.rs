@@ -8,6 +8,7 @@
 //! ```text
 //! mirror → fetch → (libgit2) → transport → https → http_client → connect
 //!                                          → ssh                → connect
+//!        → objects, mirror_folder: what is on the disk
 //! ```
 
 mod budget;
@@ -21,6 +22,8 @@ mod http_url;
 mod https;
 mod known_hosts;
 mod mirror;
+mod mirror_folder;
+mod objects;
 mod secret;
 mod ssh;
 mod tls;
@@ -31,10 +34,11 @@ pub use budget::FetchLimits;
 pub use credentials::Credentials;
 pub use error::FetchError;
 pub use http_url::HttpUrl;
-pub use mirror::Mirror;
+pub use mirror::{Mirror, SyncedCommits};
 pub use secret::Secret;
 pub use url::{Address, AddressError, RemoteUrl, Scheme};
 
 pub(super) use http_client::{HttpClient, HttpRequest};
+pub(super) use mirror_folder::remove_unused;
 pub(super) use transport::register as register_transport;
 pub(super) use url::redacted;

@@ -91,6 +91,16 @@ impl fmt::Display for Address {
     }
 }
 
+impl Scheme {
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Ssh => 22,
+        }
+    }
+}
+
 impl RemoteUrl {
     fn parse(scheme: Scheme, rest: &str) -> Result<Self, &'static str> {
         let (authority, path) = rest.split_once('/').ok_or(NO_PATH)?;
@@ -106,6 +116,9 @@ impl RemoteUrl {
             None => (None, None),
         };
         let (host, port) = host_and_port(host)?;
+        // One repository has one address, so that its sources share a mirror.
+        let port = port.filter(|port| *port != scheme.default_port());
+        let path = if scheme == Scheme::Ssh { path.trim_end_matches('/') } else { path };
         let path = match scheme {
             Scheme::Ssh if password.is_some() => return Err("an ssh address cannot have a password; set sshKeyFile"),
             // `ssh://host/~/gitops` is in the user's home.
@@ -126,6 +139,7 @@ impl RemoteUrl {
             None => (None, host),
         };
         let host = is_host(host).then(|| host.to_ascii_lowercase()).ok_or(INVALID_HOST)?;
+        let path = path.trim_end_matches('/');
         if path.is_empty() {
             return Err(NO_PATH);
         }
@@ -148,11 +162,7 @@ impl RemoteUrl {
 
     /// The server's port.
     pub fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.scheme {
-            Scheme::Http => 80,
-            Scheme::Https => 443,
-            Scheme::Ssh => 22,
-        })
+        self.port.unwrap_or(self.scheme.default_port())
     }
 
     /// The user in the address.
@@ -322,6 +332,30 @@ mod tests {
             assert_eq!((url.scheme(), url.user(), url.host()), (scheme, user, host), "{text}");
             assert_eq!((url.port(), url.path()), (port, path), "{text}");
             assert_eq!(url.to_string(), display, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_the_same_repository_are_equal() {
+        for (one, other) in [
+            ("https://git.example/a", "HTTPS://Git.Example:443/a/"),
+            ("http://git.example:80/a", "http://git.example/a"),
+            ("ssh://git@host:22/srv/a/", "ssh://git@host/srv/a"),
+            ("git@host:a/", "git@host:a"),
+        ] {
+            assert_eq!(remote(one), remote(other));
+        }
+        for (one, other) in [
+            ("https://git.example/a", "http://git.example/a"),
+            ("https://git.example/a", "https://git.example:8443/a"),
+            ("https://git.example/a", "https://git.example/A"),
+            // Servers may have both.
+            ("https://git.example/a", "https://git.example/a.git"),
+            ("git@host:a", "ssh://git@host/a"),
+            ("git@host:a", "other@host:a"),
+            ("https://bot:a@git.example/a", "https://bot:b@git.example/a"),
+        ] {
+            assert_ne!(remote(one), remote(other));
         }
     }
 

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::ServingCertificate;
 use driftwall::server::{CertificateSource, ReviewResponse, Reviewer, Server, ServerError, ServerSettings};
-use driftwall::telemetry::{Health, Metrics, ReviewLabels, SourceHealth};
+use driftwall::telemetry::{Health, Metrics, MirrorHealth, ReviewLabels, SourceHealth};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -82,6 +82,10 @@ impl Health for StubHealth {
             contested_objects: Vec::new(),
             skipped: Vec::new(),
         }]
+    }
+
+    fn mirrors(&self) -> Vec<MirrorHealth> {
+        Vec::new()
     }
 }
 

@@ -7,10 +7,10 @@ use driftwall::source::{Credentials, Mirror};
 use git2::Oid;
 
 use crate::source::remote::repository::{TestRepository, file_content};
-use crate::source::remote::transports::{RemoteSetup, mirror, objects, sync, with_each_transport};
+use crate::source::remote::transports::{RemoteSetup, RevisionMirror, objects, remote_url, sync, with_each_transport};
 
 /// What may have happened to a mirror.
-fn harm(mirror: &Mirror, kind: &str) {
+fn harm(mirror: &RevisionMirror, kind: &str) {
     match kind {
         "pack cut" | "pack gone" => {
             for file in objects(mirror).iter().filter(|file| file.extension().is_some_and(|ending| ending == "pack")) {
@@ -25,6 +25,22 @@ fn harm(mirror: &Mirror, kind: &str) {
         "objects gone" => fs::remove_dir_all(mirror.folder().join("objects")).unwrap(),
         "files gone" => objects(mirror).iter().for_each(|file| fs::remove_file(file).unwrap()),
         "head gone" => fs::remove_file(mirror.folder().join("HEAD")).unwrap(),
+        "head garbage" => fs::write(mirror.folder().join("HEAD"), "[[[\0").unwrap(),
+        "references garbage" => {
+            for entry in fs::read_dir(mirror.folder().join("refs/driftwall")).unwrap() {
+                fs::write(entry.unwrap().path(), "garbage").unwrap();
+            }
+        }
+        "shallow garbage" => fs::write(mirror.folder().join("shallow"), "[[[\0").unwrap(),
+        "shallow gone" => fs::remove_file(mirror.folder().join("shallow")).unwrap(),
+        "stale locks" => {
+            for name in ["HEAD", "config", "shallow", "packed-refs"] {
+                fs::write(mirror.folder().join(format!("{name}.lock")), "").unwrap();
+            }
+            for entry in fs::read_dir(mirror.folder().join("refs/driftwall")).unwrap() {
+                fs::write(entry.unwrap().path().with_extension("lock"), "").unwrap();
+            }
+        }
         "config garbage" => fs::write(mirror.folder().join("config"), "[[[\0").unwrap(),
         "all gone" => {
             fs::remove_dir_all(mirror.folder()).unwrap();
@@ -34,10 +50,22 @@ fn harm(mirror: &Mirror, kind: &str) {
     }
 }
 
-const KINDS: [&str; 7] =
-    ["pack cut", "pack gone", "objects gone", "files gone", "head gone", "config garbage", "all gone"];
+const KINDS: [&str; 12] = [
+    "pack cut",
+    "pack gone",
+    "objects gone",
+    "files gone",
+    "head gone",
+    "head garbage",
+    "references garbage",
+    "shallow garbage",
+    "shallow gone",
+    "stale locks",
+    "config garbage",
+    "all gone",
+];
 
-fn is_good(mirror: &Mirror, commit: Oid, content: &str) -> bool {
+fn is_good(mirror: &RevisionMirror, commit: Oid, content: &str) -> bool {
     sync(mirror).unwrap() == commit
         && file_content(mirror.folder(), commit) == content
         && mirror.mirrored_commit() == Some(commit)
@@ -67,7 +95,7 @@ fn a_damaged_mirror_is_cloned_again() {
 fn a_single_missing_object_is_noticed() {
     // Objects one by one, as folders may hold them.
     let (repository, first) = TestRepository::new();
-    let remote = RemoteSetup::folder(repository);
+    let remote = RemoteSetup::web(repository);
     let first_mirror = remote.mirror("main");
     assert!(is_good(&first_mirror, first, "replicas: 1"));
     let git = git2::Repository::open_bare(first_mirror.folder()).unwrap();
@@ -87,8 +115,10 @@ fn a_single_missing_object_is_noticed() {
     }
     assert!(git.find_blob(blob).is_err());
     assert!(is_good(&remote.mirror("main"), first, "replicas: 1"));
-    // Whoever finds it later may ask for a new one.
-    assert_eq!(first_mirror.reclone(&std::sync::Arc::default()).unwrap(), first);
+    // While it is in use, whoever finds it has it verified.
+    harm(&first_mirror, "files gone");
+    first_mirror.mirror.suspect();
+    assert!(is_good(&first_mirror, first, "replicas: 1"));
 }
 
 #[test]
@@ -123,33 +153,26 @@ fn leftovers_of_a_killed_process_are_removed() {
 }
 
 #[test]
-fn every_source_and_address_has_its_own_mirror_folder() {
-    let folder = |source: &str, url: &str| {
-        let address = driftwall::source::Address::parse(url, Path::new("/")).unwrap();
-        let mirror = Mirror::new(Path::new("/data"), source, address, "main", Credentials::default());
+fn every_address_has_its_own_mirror_folder() {
+    let folder = |url: &str, number: usize| {
+        let mirror = Mirror::new(Path::new("/data"), remote_url(url), Credentials::default(), number);
         mirror.folder().to_owned()
     };
-    let one = folder("prod", "https://git.example/a");
+    let one = folder("https://git.example/acme/prod.git", 0);
     assert!(one.to_str().unwrap().starts_with("/data/prod-") && one.extension().is_some(), "{one:?}");
-    assert_eq!(one, folder("prod", "https://bot:t0ken@git.example/a"));
-    for (source, url) in [
-        ("prod", "https://git.example/b"),
-        ("prod2", "https://git.example/a"),
-        ("prod", "ssh://git@git.example/a"),
-        ("../prod", "https://git.example/a"),
-        ("pr/od", "https://git.example/a"),
-        ("pr.od", "https://git.example/a"),
+    // No login, nor what could be guessed of it, is in a name.
+    assert_eq!(one, folder("https://bot:t0ken@git.example/acme/prod.git", 0));
+    let mut all = vec![one.clone()];
+    for (url, number) in [
+        ("https://git.example/acme/prod.git", 1),
+        ("https://git.example/acme/prod", 0),
+        ("https://git.example/other/prod.git", 0),
+        ("ssh://git@git.example/acme/prod.git", 0),
+        ("ssh://git@git.example/..", 0),
+        ("git@git.example:a b", 0),
     ] {
-        let other = folder(source, url);
-        assert!(other != one && other.parent() == one.parent(), "{other:?}");
+        let other = folder(url, number);
+        assert!(!all.contains(&other) && other.parent() == one.parent(), "{other:?}");
+        all.push(other);
     }
-    assert_ne!(folder("a/b", "https://git.example/a"), folder("a.b", "https://git.example/a"));
-    // Another address is another mirror, and both stay readable.
-    let (repository, first) = TestRepository::new();
-    let remote = RemoteSetup::folder(repository);
-    let (other, second) = TestRepository::new();
-    let url = format!("file://{}", other.path().display());
-    let moved = mirror(remote.data.path(), &url, "main", Credentials::default());
-    assert!(is_good(&remote.mirror("main"), first, "replicas: 1"));
-    assert!(is_good(&moved, second, "replicas: 1"));
 }

@@ -99,6 +99,11 @@ impl GitHttpServer {
         format!("{scheme}://127.0.0.1:{}/gitops.git", self.port)
     }
 
+    /// How often the server was asked for its references.
+    pub(crate) fn looks(&self) -> usize {
+        self.state.requests.lock().unwrap().iter().filter(|request| request.starts_with("GET")).count()
+    }
+
     /// Requests for objects so far.
     pub(crate) fn fetches(&self) -> usize {
         self.state.requests.lock().unwrap().iter().filter(|request| request.starts_with("POST")).count()

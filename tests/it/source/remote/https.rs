@@ -9,7 +9,7 @@ use driftwall::source::{Credentials, FetchError, FetchLimits};
 
 use crate::source::remote::git_http_server::GitHttpServer;
 use crate::source::remote::repository::{TestRepository, file_content};
-use crate::source::remote::transports::{LIMITS, RemoteSetup, Transport, mirror, sync};
+use crate::source::remote::transports::{LIMITS, ONE_FETCH, RemoteSetup, Transport, mirror, sync};
 
 /// A file beside the place's own.
 fn file(remote: &RemoteSetup, name: &str, text: &str) -> PathBuf {
@@ -168,5 +168,5 @@ fn concurrent_syncs_fetch_once() {
     for thread in threads {
         assert_eq!(thread.join().unwrap(), first);
     }
-    assert_eq!(remote.server().fetches(), 1);
+    assert_eq!(remote.server().fetches(), ONE_FETCH);
 }

@@ -6,10 +6,12 @@
 mod damaged_mirror;
 mod git_http_server;
 mod https;
+mod mirror_size;
 mod polling;
 mod repository;
 mod revisions;
 mod secrets;
+mod shared_repository;
 mod ssh;
 mod sshd;
 mod transports;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use driftwall::source::{Address, RemoteRepository, SnapshotStore, SourcePoller, SourceSpec, SourceStatus};
 use driftwall_core::desired::ObjectKey;
+use git2::Oid;
 
 use crate::source::remote::repository::TestRepository;
 use crate::source::remote::transports::{RemoteSetup, with_each_transport};
@@ -16,7 +17,7 @@ fn source(remote: &RemoteSetup) -> SourceSpec {
     let Ok(Address::Remote(url)) = Address::parse(&remote.url(), std::path::Path::new("/")) else {
         return SourceSpec { namespace: Some("prod".into()), ..SourceSpec::local("prod", remote.repository.path()) };
     };
-    let remote = RemoteRepository { url, credentials: remote.credentials(), data_dir: remote.data.path().to_owned() };
+    let remote = RemoteRepository::new(url, remote.credentials(), remote.data.path());
     SourceSpec { revision: "main".into(), namespace: Some("prod".into()), ..SourceSpec::local("prod", "") }
         .mirrored(remote)
 }
@@ -40,9 +41,16 @@ fn status(store: &SnapshotStore) -> SourceStatus {
     store.statuses().remove(0)
 }
 
+/// Runs a test on a repository on this machine, and on each kind of server.
+fn with_each_place(test: impl Fn(RemoteSetup, Oid)) {
+    let (repository, first) = TestRepository::new();
+    test(RemoteSetup::folder(repository), first);
+    with_each_transport(test);
+}
+
 #[test]
 fn the_snapshot_has_what_was_pushed_or_force_pushed_last() {
-    with_each_transport(|remote, _| {
+    with_each_place(|remote, _| {
         remote.repository.push("main", &manifest("one"));
         let (store, poller) = start(&remote);
         assert_eq!(mode(&store).as_deref(), Some("one"), "{:?}", status(&store));
@@ -94,7 +102,7 @@ fn without_a_mirror_an_unreachable_server_leaves_no_snapshot() {
 
 #[test]
 fn a_restart_begins_with_the_last_good_commit_where_the_newest_is_broken() {
-    with_each_transport(|remote, _| {
+    with_each_place(|remote, _| {
         remote.repository.push("main", &manifest("one"));
         let (store, poller) = start(&remote);
         let good = status(&store).commit;

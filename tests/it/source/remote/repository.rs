@@ -56,7 +56,7 @@ impl TestRepository {
 
     /// As many bytes as `size` that no compression makes fewer.
     pub(crate) fn push_noise(&self, branch: &str, size: usize) -> Oid {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ size as u64;
         let noise: String = std::iter::repeat_with(|| {
             state ^= state << 13;
             state ^= state >> 7;

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use driftwall::source::{Credentials, Mirror};
+use driftwall::source::Credentials;
 
 use crate::source::remote::repository::TestRepository;
-use crate::source::remote::transports::{RemoteSetup, Transport, mirror, objects};
+use crate::source::remote::transports::{RemoteSetup, RevisionMirror, Transport, mirror, objects};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -24,7 +24,7 @@ impl Write for Log {
 }
 
 /// Everything that syncs of these mirrors print or write.
-fn seen(mirrors: &[Mirror]) -> String {
+fn seen(mirrors: &[RevisionMirror]) -> String {
     let log = Log::default();
     let writer = log.clone();
     let subscriber =

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use driftwall::certs;
-use driftwall::source::{Address, Credentials, FetchError, FetchLimits, Mirror};
+use driftwall::source::{Address, Credentials, FetchError, FetchLimits, Mirror, RemoteUrl};
 use git2::Oid;
 use tempfile::TempDir;
 
@@ -27,6 +28,7 @@ pub(crate) enum Transport {
 }
 
 impl RemoteSetup {
+    /// A repository on this machine, which is read where it is.
     pub(crate) fn folder(repository: TestRepository) -> Self {
         Self { repository, server: Transport::Folder, data: tempfile::tempdir().unwrap() }
     }
@@ -63,7 +65,7 @@ impl RemoteSetup {
         }
     }
 
-    pub(crate) fn mirror(&self, revision: &str) -> Mirror {
+    pub(crate) fn mirror(&self, revision: &str) -> RevisionMirror {
         mirror(self.data.path(), &self.url(), revision, self.credentials())
     }
 
@@ -91,10 +93,8 @@ impl RemoteSetup {
     }
 }
 
-/// Runs a test on a fresh repository for each way to reach one.
+/// Runs a test on a fresh repository for each kind of server.
 pub(crate) fn with_each_transport(test: impl Fn(RemoteSetup, Oid)) {
-    let (repository, first) = TestRepository::new();
-    test(RemoteSetup::folder(repository), first);
     let (repository, first) = TestRepository::new();
     test(RemoteSetup::web(repository), first);
     let (repository, first) = TestRepository::new();
@@ -111,17 +111,52 @@ pub(crate) const LIMITS: FetchLimits = FetchLimits {
     bytes: 64 << 20,
 };
 
-pub(crate) fn mirror(data: &Path, url: &str, revision: &str, credentials: Credentials) -> Mirror {
-    let address = Address::parse(url, Path::new("/")).unwrap();
-    Mirror::new(data, "prod", address, revision, credentials).with_limits(LIMITS)
+/// The requests of one fetch over HTTP beside the one for the references: how deep, and for what.
+pub(crate) const ONE_FETCH: usize = 2;
+
+/// A mirror, and the one revision that a test is about.
+#[derive(Debug)]
+pub(crate) struct RevisionMirror {
+    pub(crate) mirror: Mirror,
+    revision: String,
 }
 
-pub(crate) fn sync(mirror: &Mirror) -> Result<Oid, FetchError> {
+impl RevisionMirror {
+    pub(crate) fn with_limits(self, limits: FetchLimits) -> Self {
+        Self { mirror: self.mirror.with_limits(limits), ..self }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.mirror.folder()
+    }
+
+    pub(crate) fn mirrored_commit(&self) -> Option<Oid> {
+        self.mirror.mirrored_commit(&self.revision)
+    }
+
+    pub(crate) fn sync(&self, cancel: &Arc<AtomicBool>) -> Result<Oid, FetchError> {
+        self.mirror.sync(std::slice::from_ref(&self.revision), cancel)?.remove(0)
+    }
+}
+
+pub(crate) fn mirror(data: &Path, url: &str, revision: &str, credentials: Credentials) -> RevisionMirror {
+    let mirror = Mirror::new(data, remote_url(url), credentials, 0).with_limits(LIMITS);
+    RevisionMirror { mirror, revision: revision.to_owned() }
+}
+
+pub(crate) fn remote_url(url: &str) -> RemoteUrl {
+    match Address::parse(url, Path::new("/")) {
+        Ok(Address::Remote(url)) => url,
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
+pub(crate) fn sync(mirror: &RevisionMirror) -> Result<Oid, FetchError> {
     mirror.sync(&Arc::default())
 }
 
 /// Files of a mirror below `objects`.
-pub(crate) fn objects(mirror: &Mirror) -> Vec<PathBuf> {
+pub(crate) fn objects(mirror: &RevisionMirror) -> Vec<PathBuf> {
     let mut folders = vec![mirror.folder().join("objects")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

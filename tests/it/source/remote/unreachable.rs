@@ -19,9 +19,6 @@ const HANG: Duration = Duration::from_secs(30);
 #[test]
 fn a_server_that_comes_back_is_fetched_from_again() {
     with_each_transport(|mut remote, first| {
-        if remote.url().starts_with("file") {
-            return;
-        }
         let mirror = remote.mirror("main");
         assert_eq!(sync(&mirror).unwrap(), first);
         remote.stop();
