@@ -10,6 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::deadline_lookup::DeadlineLookup;
 use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
 use crate::cluster::Recorder;
@@ -118,7 +119,7 @@ impl AdmissionHandler {
     /// Evaluates a review by the current snapshot. Unless this is the final attempt,
     /// a denial by an outdated snapshot is neither logged nor recorded as an Event:
     /// the refresh may turn it into another answer.
-    fn evaluate(&self, body: &Bytes, is_final: bool) -> Attempt {
+    fn evaluate(&self, body: &Bytes, deadline: Instant, is_final: bool) -> Attempt {
         let settings = self.settings.load();
         let snapshot = self.store.snapshot();
         let policy = &settings.policy;
@@ -134,8 +135,8 @@ impl AdmissionHandler {
             return Attempt { response, refresh_first: None };
         }
 
-        let lookup = &*self.lookup;
-        let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: lookup };
+        let lookup = DeadlineLookup { cluster: &*self.lookup, deadline };
+        let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: &lookup };
         let assessment = evaluate(&write, context);
         if needs_self_check(&write, assessment.class, context) && self.self_checks.try_send(body.clone()).is_err() {
             tracing::debug!("Self-check queue full, write skipped");
@@ -217,13 +218,13 @@ impl AdmissionHandler {
 impl Reviewer for AdmissionHandler {
     async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
         let arrived = Instant::now();
-        let first = self.evaluate(&body, false);
+        let first = self.evaluate(&body, deadline, false);
         let Some(RefreshFirst { source }) = first.refresh_first else { return first.response };
         // Nobody is denied for a change that they pushed a moment ago.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_MARGIN);
         let timeout = self.settings.load().refresh_timeout.min(left);
         self.poller().refresh(source.as_deref(), arrived, timeout).await;
-        self.evaluate(&body, true).response
+        self.evaluate(&body, deadline, true).response
     }
 
     fn overdue(&self, body: &Bytes) -> ReviewResponse {

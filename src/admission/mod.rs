@@ -1,5 +1,6 @@
 //! The admission handler: a review in, an answer, a log line and an Event out.
 
+mod deadline_lookup;
 mod events;
 mod handler;
 mod recent_denials;

@@ -5,14 +5,14 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
 
 use super::error::LookupFailure;
+use super::shares::{LookupPlace, LookupShares};
 use super::ttl_cache::TtlCache;
 use crate::cluster::api_error::ApiError;
 
-/// Look-ups under way at once; a cluster that needs more is in trouble.
-const MAX_CONCURRENT: usize = 64;
+/// How long a look-up waits for others to end.
+const PLACE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long an API group that did not answer is not asked again.
 const GROUP_PAUSE: Duration = Duration::from_secs(2);
@@ -29,15 +29,19 @@ const MAX_PAUSED_GROUPS: usize = 256;
 pub(super) struct BlockingLookup {
     runtime: Handle,
     wait_timeout: Duration,
-    permits: Arc<Semaphore>,
+    shares: Arc<LookupShares>,
     /// By group, so that a slow server of one group does not affect look-ups in the others.
     paused_groups: TtlCache<String, ()>,
 }
 
 impl BlockingLookup {
     pub(super) fn new(runtime: Handle, wait_timeout: Duration) -> Self {
-        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
-        Self { runtime, wait_timeout, permits, paused_groups: TtlCache::new(MAX_PAUSED_GROUPS) }
+        Self {
+            runtime,
+            wait_timeout,
+            shares: Arc::new(LookupShares::new()),
+            paused_groups: TtlCache::new(MAX_PAUSED_GROUPS),
+        }
     }
 
     /// Looks something up in `group`. It may be called from a task of a multi-threaded
@@ -50,14 +54,14 @@ impl BlockingLookup {
         if self.paused_groups.get(&group.to_owned()).is_some_and(|(age, ())| age < GROUP_PAUSE) {
             return Err(LookupFailure::Paused);
         }
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| LookupFailure::Busy)?;
+        let place = self.place(group)?;
         let (sender, receiver) = sync_channel(1);
         let task = async move {
             let answer = match tokio::time::timeout(TASK_TIMEOUT, lookup).await {
                 Ok(answer) => answer,
                 Err(_) => Err(ApiError::Timeout.into()),
             };
-            drop(permit);
+            drop(place);
             // The receiver is gone where nobody waits any more.
             let _ = sender.send(answer);
         };
@@ -72,8 +76,26 @@ impl BlockingLookup {
         };
         if answer.as_ref().is_err_and(LookupFailure::is_unresponsive) {
             self.paused_groups.insert(group.to_owned(), ());
+        } else if !matches!(answer, Err(LookupFailure::Cancelled)) {
+            self.shares.has_answered(group);
         }
         answer
+    }
+
+    /// Waits a moment for a place: many may look up the same at once.
+    fn place(&self, group: &str) -> Result<LookupPlace, LookupFailure> {
+        let (sender, receiver) = sync_channel(1);
+        let (shares, group) = (Arc::clone(&self.shares), group.to_owned());
+        let task = async move {
+            if let Ok(Ok(place)) = tokio::time::timeout(PLACE_TIMEOUT, shares.place(&group)).await {
+                let _ = sender.send(place);
+            }
+        };
+        let place = block(|| {
+            self.runtime.spawn(task);
+            receiver.recv()
+        });
+        place.map_err(|_| LookupFailure::Busy)
     }
 }
 

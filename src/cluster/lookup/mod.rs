@@ -10,6 +10,7 @@ mod definition;
 pub(in crate::cluster) mod discovery;
 mod error;
 mod openapi;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod ttl_cache;

@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 use super::error::EvaluationError;
 use super::lookup::{Owner, OwnerReference};
 
+/// Owners of an object that are looked for: nothing has more, but anybody can write thousands.
+const MAX_OWNERS: usize = 16;
+
 /// Metadata of an object in a review.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -40,8 +43,29 @@ impl Metadata {
         Owner::controller(self.owner_references.unwrap_or_default())
     }
 
-    /// All owners.
+    /// The owners, as many as are worth looking for: each may cost a look-up. The one
+    /// that manages the object is first.
     pub(super) fn owners(self) -> impl Iterator<Item = Owner> {
-        self.owner_references.unwrap_or_default().into_iter().map(Owner::from)
+        let mut references = self.owner_references.unwrap_or_default();
+        references.sort_by_key(|reference| reference.controller != Some(true));
+        references.into_iter().take(MAX_OWNERS).map(Owner::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn of_many_owners_the_controller_and_a_few_are_looked_for() {
+        let mut references: Vec<_> =
+            (0..8000).map(|n| json!({"apiVersion": "v1", "kind": "Pod", "name": format!("p{n}")})).collect();
+        references.push(json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "controller": true}));
+        let object = to_raw_value(&json!({"metadata": {"ownerReferences": references}})).unwrap();
+        let names: Vec<_> = metadata_of(Some(&object)).unwrap().owners().map(|owner| owner.name).collect();
+        assert_eq!((names.len(), &*names[0], &*names[1]), (MAX_OWNERS, "web", "p0"));
     }
 }

@@ -134,12 +134,14 @@ async fn the_number_of_concurrent_look_ups_is_limited() {
         let lookups = Arc::clone(&lookups);
         tokio::spawn(async move { reason(lookups.owner(key("apps", "ReplicaSet", &format!("web-{n}")))) })
     };
-    let mut busy = 0;
     for asked in (0..100).map(ask).collect::<Vec<_>>() {
-        busy += usize::from(asked.await.unwrap().ends_with("too many look-ups are under way"));
+        let reason = asked.await.unwrap();
+        let is_told = ["too many look-ups are under way", "did not answer a moment ago", "does not answer in time"]
+            .iter()
+            .any(|told| reason.ends_with(told));
+        assert!(is_told, "{reason}");
     }
-    assert!(server.count_requests("/apis/apps") <= 64);
-    assert!(busy <= 36, "{busy}");
+    assert!(server.count_requests("/apis/apps") <= 16);
 }
 
 #[tokio::test(flavor = "multi_thread")]
