@@ -8,9 +8,11 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 
 use super::deadline_lookup::DeadlineLookup;
+use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
 use crate::cluster::Recorder;
@@ -18,7 +20,7 @@ use crate::server::{ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
 use crate::telemetry::{Health, MirrorHealth, ReviewLabels, SkippedHealth, SourceHealth};
 use driftwall_core::actor::ActorRules;
-use driftwall_core::admission::{self, ReviewError, Status};
+use driftwall_core::admission::{self, ReviewError, Status, Write};
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
 };
@@ -37,6 +39,7 @@ pub(crate) struct AdmissionHandler {
     break_glasses: ArcSwapOption<BreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
     recent_denials: RecentDenials,
+    budget: EvaluationBudget,
     /// Writes of GitOps tools, compared with the snapshot after they were answered.
     self_checks: mpsc::Sender<Bytes>,
     /// The other end, until [`AdmissionHandler::run_self_checks`] takes it.
@@ -47,9 +50,20 @@ pub(crate) struct AdmissionHandler {
 /// GitOps tool's next sync writes the same again.
 const SELF_CHECK_QUEUE: usize = 256;
 
+/// How long a queued self-check may wait for its turn.
+const SELF_CHECK_WAIT: Duration = Duration::from_mins(1);
+
+/// A large review that does not get its turn until so long before its deadline is
+/// answered by its head.
+const TURN_MARGIN: Duration = Duration::from_millis(500);
+
 /// How much of the deadline is kept for the answer itself when a source is refreshed
 /// first: a denial that comes too late lets the write in.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
+
+/// Why a review is answered by its head.
+const TOO_LARGE: &str = "the write is too large to be compared";
+const NO_TURN: &str = "the write is large, and too many large ones came at once; try again";
 
 /// How reviews are answered; it can change between two of them.
 #[derive(Debug)]
@@ -93,6 +107,7 @@ impl AdmissionHandler {
             break_glasses: ArcSwapOption::empty(),
             recorder: ArcSwapOption::empty(),
             recent_denials: RecentDenials::default(),
+            budget: EvaluationBudget::new(),
             self_checks,
             queued_self_checks: Mutex::new(Some(queued)),
         }
@@ -116,14 +131,32 @@ impl AdmissionHandler {
         self.recorder.store(recorder.map(Arc::new));
     }
 
+    /// Evaluates a review when it has its turn, before its deadline.
+    async fn attempt(&self, body: &Bytes, deadline: Instant, is_final: bool) -> Attempt {
+        let latest = deadline.checked_sub(TURN_MARGIN).unwrap_or(deadline);
+        match self.budget.turn(body, latest).await {
+            Some(Turn::Small) => self.evaluate(admission::decode(body), Some(body), deadline, is_final),
+            Some(Turn::Large(_permit)) => {
+                aside(|| self.evaluate(admission::decode(body), Some(body), deadline, is_final))
+            }
+            None => self.evaluate(admission::decode_head(body, NO_TURN), None, deadline, true),
+        }
+    }
+
     /// Evaluates a review by the current snapshot. Unless this is the final attempt,
     /// a denial by an outdated snapshot is neither logged nor recorded as an Event:
-    /// the refresh may turn it into another answer.
-    fn evaluate(&self, body: &Bytes, deadline: Instant, is_final: bool) -> Attempt {
+    /// the refresh may turn it into another answer. `body` is its body, where it is here whole.
+    fn evaluate(
+        &self,
+        decoded: Result<Write<'_>, ReviewError>,
+        body: Option<&Bytes>,
+        deadline: Instant,
+        is_final: bool,
+    ) -> Attempt {
         let settings = self.settings.load();
         let snapshot = self.store.snapshot();
         let policy = &settings.policy;
-        let write = match admission::decode(body) {
+        let write = match decoded {
             Ok(write) => write,
             Err(error) => return Attempt { response: error_response(&error, policy), refresh_first: None },
         };
@@ -138,7 +171,9 @@ impl AdmissionHandler {
         let lookup = DeadlineLookup { cluster: &*self.lookup, deadline };
         let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: &lookup };
         let assessment = evaluate(&write, context);
-        if needs_self_check(&write, assessment.class, context) && self.self_checks.try_send(body.clone()).is_err() {
+        if needs_self_check(&write, assessment.class, context)
+            && body.is_some_and(|body| self.self_checks.try_send(body.clone()).is_err())
+        {
             tracing::debug!("Self-check queue full, write skipped");
         }
 
@@ -183,9 +218,14 @@ impl AdmissionHandler {
         let queued = self.queued_self_checks.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut queued) = queued else { return };
         while let Some(body) = queued.recv().await {
+            let Some(turn) = self.budget.turn(&body, Instant::now() + SELF_CHECK_WAIT).await else { continue };
             let handler = Arc::clone(&self);
             // An object can be large, and no deadline waits for this.
-            let done = tokio::task::spawn_blocking(move || handler.run_self_check(&body)).await;
+            let checked = tokio::task::spawn_blocking(move || {
+                handler.run_self_check(&body);
+                drop((body, turn));
+            });
+            let done = checked.await;
             if done.is_err() {
                 tracing::error!("Self-check panicked");
             }
@@ -218,13 +258,17 @@ impl AdmissionHandler {
 impl Reviewer for AdmissionHandler {
     async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
         let arrived = Instant::now();
-        let first = self.evaluate(&body, deadline, false);
+        let first = self.attempt(&body, deadline, false).await;
         let Some(RefreshFirst { source }) = first.refresh_first else { return first.response };
         // Nobody is denied for a change that they pushed a moment ago.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_MARGIN);
         let timeout = self.settings.load().refresh_timeout.min(left);
         self.poller().refresh(source.as_deref(), arrived, timeout).await;
-        self.evaluate(&body, deadline, true).response
+        self.attempt(&body, deadline, true).await.response
+    }
+
+    fn review_head(&self, start: &[u8], deadline: Instant) -> ReviewResponse {
+        self.evaluate(admission::decode_head(start, TOO_LARGE), None, deadline, true).response
     }
 
     fn overdue(&self, body: &Bytes) -> ReviewResponse {
@@ -236,6 +280,14 @@ impl Reviewer for AdmissionHandler {
             }
             Err(error) => error_response(&error, policy),
         }
+    }
+}
+
+/// Runs what keeps a thread busy without keeping other tasks waiting.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -18,10 +18,11 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
+use super::body::{self, BodyBudget, BodyPermits, Received};
 use super::rejection::{Rejection, json_response};
 use super::reviewer::{ReviewResponse, Reviewer};
 use super::settings::RequestLimits;
-use super::{body, timeout};
+use super::timeout;
 use crate::telemetry::{LogLimiter, Metrics};
 
 /// The webhook's routes, independent of any connection.
@@ -29,6 +30,7 @@ pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: Request
     let state = Arc::new(HandlerState {
         reviewer,
         metrics,
+        bodies: BodyBudget::new(limits),
         body_limit: limits.body_bytes,
         permits: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
         overload_log: LogLimiter::every(Duration::from_secs(5)),
@@ -39,6 +41,7 @@ pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: Request
 struct HandlerState<R> {
     reviewer: Arc<R>,
     metrics: Arc<Metrics>,
+    bodies: BodyBudget,
     body_limit: usize,
     permits: Arc<Semaphore>,
     overload_log: LogLimiter,
@@ -50,6 +53,13 @@ async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, reques
     if !is_json(request.headers()) {
         return state.reject(Rejection::WrongContentType, request, deadline).await;
     }
+    // A body takes its place among the reviews when it has arrived: whoever only begins to send one takes none.
+    let (parts, mut unread) = request.into_parts();
+    let (body, body_permits) = match state.bodies.read(&mut unread, deadline).await {
+        Ok((Received::Whole(body), permits)) => (body, permits),
+        Ok((Received::Head(start), _)) => return state.review_head(&start, deadline),
+        Err(rejection) => return state.reject(rejection, Request::from_parts(parts, unread), deadline).await,
+    };
     // Waiting for a permit would only use up the time-out: rejected at once, the API
     // server can sooner ask another replica or apply its failurePolicy.
     let Some(permit) = InFlightPermit::acquire(&state) else {
@@ -57,18 +67,9 @@ async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, reques
         if state.overload_log.allows() {
             tracing::warn!("Too many reviews in flight, some rejected");
         }
-        return state.reject(Rejection::Overload, request, deadline).await;
+        return state.reject(Rejection::Overload, Request::from_parts(parts, unread), deadline).await;
     };
-    let (parts, mut unread) = request.into_parts();
-    let body = match body::read(&mut unread, state.body_limit, deadline).await {
-        Ok(body) => body,
-        Err(rejection) => {
-            drop(permit);
-            let request = Request::from_parts(parts, unread);
-            return state.reject(rejection, request, deadline).await;
-        }
-    };
-    let response = state.review(body, deadline, permit).await;
+    let response = state.review(body, deadline, (permit, body_permits)).await;
     state.metrics.observe_latency(arrived.elapsed());
     response
 }
@@ -85,14 +86,14 @@ async fn unknown_path<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, re
 
 impl<R: Reviewer> HandlerState<R> {
     /// Answers a review whose body is complete.
-    async fn review(&self, body: Bytes, deadline: Instant, permit: InFlightPermit) -> Response {
+    async fn review(&self, body: Bytes, deadline: Instant, permits: (InFlightPermit, BodyPermits)) -> Response {
         let reviewer = Arc::clone(&self.reviewer);
         let review_body = body.clone();
         // A task of its own: a panic costs this review only, and a review that keeps its
-        // thread busy cannot delay the answer at the deadline. The permit moves into it,
+        // thread busy cannot delay the answer at the deadline. The permits move into it,
         // since the work may go on after that answer.
         let task = async move {
-            let _permit = permit;
+            let _permits = permits;
             reviewer.review(review_body, deadline).await
         };
         let mut task = AbortOnDrop(tokio::spawn(task.in_current_span()));
@@ -107,11 +108,20 @@ impl<R: Reviewer> HandlerState<R> {
             Err(_) => {
                 self.metrics.count_rejection("deadline_exceeded");
                 tracing::warn!("Review deadline exceeded");
-                match catch_unwind(AssertUnwindSafe(|| self.reviewer.overdue(&body))) {
-                    Ok(answer) => self.answer(answer),
-                    Err(payload) => self.panicked(&panic_message(payload.as_ref())),
-                }
+                self.answer_of(|| self.reviewer.overdue(&body))
             }
+        }
+    }
+
+    /// Answers a review of which only the beginning was kept.
+    fn review_head(&self, start: &[u8], deadline: Instant) -> Response {
+        self.answer_of(|| self.reviewer.review_head(start, deadline))
+    }
+
+    fn answer_of(&self, answer: impl FnOnce() -> ReviewResponse) -> Response {
+        match catch_unwind(AssertUnwindSafe(answer)) {
+            Ok(answer) => self.answer(answer),
+            Err(payload) => self.panicked(&panic_message(payload.as_ref())),
         }
     }
 
@@ -215,6 +225,10 @@ mod tests {
             }
         }
 
+        fn review_head(&self, start: &[u8], _: Instant) -> ReviewResponse {
+            response(format!("\"head of {}\"", start.len()).into_bytes())
+        }
+
         fn overdue(&self, body: &Bytes) -> ReviewResponse {
             assert_ne!(body.as_ref(), b"\"hang, then panic\"");
             response(b"\"overdue\"".to_vec())
@@ -226,7 +240,8 @@ mod tests {
     }
 
     fn echo() -> Router {
-        let limits = RequestLimits { body_bytes: 100, in_flight: 1 };
+        let limits =
+            RequestLimits { body_bytes: 200, kept_body: 100, small_bodies: 1000, large_bodies: 100, in_flight: 1 };
         app(Arc::new(Echo), Arc::new(Metrics::new()), limits)
     }
 
@@ -274,12 +289,10 @@ mod tests {
         *get.method_mut() = Method::GET;
         let mut text = post_json("/validate", "1");
         text.headers_mut().remove(CONTENT_TYPE);
-        let long = "1".repeat(101);
         for (request, code, reason) in [
             (get, 405, "MethodNotAllowed"),
             (text, 415, "UnsupportedMediaType"),
             (post_json("/", "1"), 404, "NotFound"),
-            (post_json("/validate", &long), 413, "RequestEntityTooLarge"),
             (post_json("/validate", r#""panic""#), 500, "InternalError"),
             (post_json("/validate?timeout=10ms", r#""hang, then panic""#), 500, "InternalError"),
         ] {
@@ -296,9 +309,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_exactly_the_limit_is_accepted() {
-        let body = format!("\"{}\"", "1".repeat(98));
-        assert_eq!(send(post_json("/validate", &body)).await.0, StatusCode::OK);
+    async fn a_body_that_is_too_large_to_be_kept_is_answered_by_its_head() {
+        for (length, kept_whole) in [(98, true), (99, false), (500, false)] {
+            let body = format!("\"{}\"", "1".repeat(length));
+            let (status, _, answer) = send(post_json("/validate", &body)).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(answer.as_str().unwrap().starts_with("head of "), !kept_whole, "{length}: {answer}");
+        }
     }
 
     #[tokio::test]

@@ -1,44 +1,180 @@
-//! Reads a request's body within a limit of size and time.
+//! Reads a request's body within bounds of size and time. Bodies take places of a
+//! budget as they arrive, so that neither many of them nor large ones exhaust memory.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use super::rejection::Rejection;
+use super::settings::RequestLimits;
 
-/// Up to this many times the limit is read of a rejected body and thrown away. A
-/// client that sends even more loses its connection, and perhaps the response with it.
-const DISCARD_FACTOR: u64 = 8;
-/// What is allocated before the first byte has arrived: a `Content-Length` header
-/// alone must not make the server reserve the whole limit.
-const INITIAL_CAPACITY: usize = 64 * 1024;
+/// Bodies up to this size are read side by side.
+const SMALL: usize = 1024 * 1024;
+/// What is kept of a body that is too large: the API server sends what the review is
+/// about first. A user can be in a thousand groups.
+const HEAD: usize = 256 * 1024;
+/// What is reserved at once for a small body.
+const STEP: usize = 16 * 1024;
+/// A body must go on arriving: so long may it pause.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// So long may a large body wait for its turn; then only its head is kept.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Reads the whole body.
-///
-/// The rest of a rejected body stays in `body`, for [`discard`].
-pub(super) async fn read(body: &mut Body, limit: usize, deadline: Instant) -> Result<Bytes, Rejection> {
-    let declared = body.size_hint().lower();
-    if declared > limit as u64 {
-        return Err(Rejection::TooLarge(limit));
+/// The memory that bodies may take together.
+pub(super) struct BodyBudget {
+    /// In bytes.
+    small: Arc<Semaphore>,
+    /// In bytes; who waits longest is served first.
+    large: Arc<Semaphore>,
+    limits: RequestLimits,
+}
+
+/// A body that has arrived.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// All of it.
+    Whole(Bytes),
+    /// The beginning of one that is too large to be kept.
+    Head(Bytes),
+}
+
+/// What a body takes of the budget; given back when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct BodyPermits(Vec<OwnedSemaphorePermit>);
+
+/// A body on its way.
+struct Incoming<'b> {
+    body: &'b mut Body,
+    deadline: Instant,
+}
+
+impl BodyBudget {
+    pub(super) fn new(limits: RequestLimits) -> Self {
+        let semaphore = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+        Self { small: semaphore(limits.small_bodies), large: semaphore(limits.large_bodies), limits }
     }
-    let declared = usize::try_from(declared).unwrap_or(limit);
-    let mut received = BytesMut::with_capacity(declared.min(INITIAL_CAPACITY));
-    loop {
-        let frame = timeout_at(deadline.into(), body.frame()).await.map_err(|_| Rejection::SlowBody)?;
-        let Some(frame) = frame else {
-            return Ok(received.freeze());
-        };
-        // Trailers are ignored.
-        let Ok(data) = frame.map_err(|_| Rejection::IncompleteBody)?.into_data() else {
-            continue;
-        };
-        if received.len() + data.len() > limit {
-            return Err(Rejection::TooLarge(limit));
+
+    /// Reads the whole body, to its end in any case unless it fails.
+    ///
+    /// The rest of a rejected body stays in `body`, for [`discard`].
+    pub(super) async fn read(&self, body: &mut Body, deadline: Instant) -> Result<(Received, BodyPermits), Rejection> {
+        let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut incoming = Incoming { body, deadline };
+        let mut received = BytesMut::new();
+        // What has arrived of a body keeps its place until there is room for the whole.
+        let mut small = BodyPermits::default();
+        if declared <= SMALL.min(self.limits.kept_body)
+            && self.read_small(&mut incoming, &mut received, &mut small).await?
+        {
+            return Ok((Received::Whole(received.freeze()), small));
         }
+        let expected = declared.max(received.len());
+        let room = if expected <= self.limits.kept_body { self.room_for(declared, deadline).await } else { None };
+        if let Some(permit) = room
+            && read_up_to(&mut incoming, &mut received, permit.num_permits()).await?
+        {
+            return Ok((Received::Whole(received.freeze()), BodyPermits(vec![permit])));
+        }
+        received.truncate(HEAD);
+        let start = BytesMut::from(&received[..]);
+        drop(received);
+        if small.0.is_empty() {
+            small.0.push(self.small_place(HEAD, deadline).await?);
+        }
+        let head = self.read_head(&mut incoming, start).await?;
+        Ok((Received::Head(head), small))
+    }
+
+    /// Reads a body to its end; `false` where it turns out not to be a small one.
+    async fn read_small(
+        &self,
+        incoming: &mut Incoming<'_>,
+        received: &mut BytesMut,
+        permits: &mut BodyPermits,
+    ) -> Result<bool, Rejection> {
+        let mut reserved = 0;
+        while let Some(data) = incoming.next().await? {
+            let length = received.len() + data.len();
+            let is_small = length <= SMALL.min(self.limits.kept_body);
+            if is_small && length > reserved {
+                let more = (length - reserved).max(STEP);
+                permits.0.push(self.small_place(more, incoming.deadline).await?);
+                reserved += more;
+            }
+            received.extend_from_slice(&data);
+            if !is_small {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A place among the small bodies.
+    async fn small_place(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, Rejection> {
+        acquire(&self.small, bytes.min(self.limits.small_bodies), deadline).await.ok_or(Rejection::Overload)
+    }
+
+    /// Room for a large body; `None` where there is none in time.
+    async fn room_for(&self, declared: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        // A body of unknown length may get as large as one can be.
+        let bytes = if declared == 0 { self.limits.kept_body } else { declared };
+        // The head must still be read and answered in time.
+        let now = Instant::now();
+        let until = now + MAX_WAIT.min(deadline.saturating_duration_since(now) / 2);
+        acquire(&self.large, bytes.min(self.limits.large_bodies), until).await
+    }
+
+    /// Reads the rest of a body, and keeps the beginning.
+    async fn read_head(&self, incoming: &mut Incoming<'_>, mut head: BytesMut) -> Result<Bytes, Rejection> {
+        let mut length = head.len();
+        while let Some(data) = incoming.next().await? {
+            length += data.len();
+            // No API server sends more; it gets its answer all the same, and loses its connection.
+            if length > self.limits.body_bytes {
+                break;
+            }
+            let room = HEAD.saturating_sub(head.len());
+            head.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        Ok(head.freeze())
+    }
+}
+
+/// Reads to the end; `false` where there are more than `limit` bytes.
+async fn read_up_to(incoming: &mut Incoming<'_>, received: &mut BytesMut, limit: usize) -> Result<bool, Rejection> {
+    // Memory that is not written to yet costs nothing, and growing would copy.
+    received.reserve(limit.saturating_sub(received.len()));
+    while let Some(data) = incoming.next().await? {
         received.extend_from_slice(&data);
+        if received.len() > limit {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>, bytes: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
+    let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+    timeout_at(until.into(), Arc::clone(semaphore).acquire_many_owned(permits)).await.ok()?.ok()
+}
+
+impl Incoming<'_> {
+    /// The next part; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        loop {
+            let until = self.deadline.min(Instant::now() + MAX_PAUSE);
+            let frame = timeout_at(until.into(), self.body.frame()).await.map_err(|_| Rejection::SlowBody)?;
+            let Some(frame) = frame else { return Ok(None) };
+            // Trailers are ignored.
+            if let Ok(data) = frame.map_err(|_| Rejection::IncompleteBody)?.into_data() {
+                return Ok(Some(data));
+            }
+        }
     }
 }
 
@@ -47,7 +183,7 @@ pub(super) async fn read(body: &mut Body, limit: usize, deadline: Instant) -> Re
 /// A connection that is closed while its client still writes is reset, and the reset
 /// may overtake the response. After a body that was read to its end it can be used again.
 pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
-    let max_discarded = DISCARD_FACTOR * limit as u64;
+    let max_discarded = limit as u64;
     if body.size_hint().lower() > max_discarded {
         return;
     }
@@ -60,5 +196,50 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
             }
         }
     };
-    let _ = timeout_at(deadline.into(), read_to_end).await;
+    let until = deadline.min(Instant::now() + MAX_PAUSE);
+    let _ = timeout_at(until.into(), read_to_end).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_body_gives_its_places_back() {
+        let limits = RequestLimits {
+            body_bytes: 4 * SMALL,
+            kept_body: 2 * SMALL,
+            small_bodies: SMALL,
+            large_bodies: 2 * SMALL,
+            in_flight: 1,
+        };
+        let budget = BodyBudget::new(limits);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        for (length, is_kept) in [(0, true), (10, true), (SMALL, true), (2 * SMALL, true), (2 * SMALL + 1, false)] {
+            let mut body = Body::from(vec![b' '; length]);
+            let (received, permits) = budget.read(&mut body, deadline).await.unwrap();
+            match &received {
+                Received::Whole(bytes) => assert_eq!((bytes.len(), true), (length, is_kept)),
+                Received::Head(bytes) => assert_eq!((bytes.len(), false), (HEAD, is_kept)),
+            }
+            let taken = 3 * SMALL - budget.small.available_permits() - budget.large.available_permits();
+            assert!(taken >= length.min(HEAD), "{length}: {taken}");
+            drop(permits);
+            assert_eq!(budget.small.available_permits(), SMALL, "{length}");
+            assert_eq!(budget.large.available_permits(), 2 * SMALL, "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_without_room_is_kept_by_its_head() {
+        let budget = BodyBudget::new(RequestLimits::default());
+        let all = u32::try_from(RequestLimits::default().large_bodies).unwrap();
+        let held = budget.large.acquire_many(all).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), deadline).await.unwrap();
+        assert!(matches!(read, (Received::Head(_), _)));
+        drop(held);
+        let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), deadline).await.unwrap();
+        assert!(matches!(read, (Received::Whole(_), _)));
+    }
 }

@@ -16,8 +16,6 @@ pub(super) enum Rejection {
     Overload,
     /// The body did not arrive within the time-out.
     SlowBody,
-    /// The body is larger than this many bytes.
-    TooLarge(usize),
     /// There is no such path.
     UnknownPath,
     /// The body is not declared as JSON.
@@ -34,7 +32,6 @@ impl Rejection {
             Self::Panicked => "panic",
             Self::Overload => "shed",
             Self::SlowBody => "slow_body",
-            Self::TooLarge(_) => "too_large",
             Self::UnknownPath => "unknown_path",
             Self::WrongContentType => "wrong_content_type",
             Self::WrongMethod => "wrong_method",
@@ -47,7 +44,6 @@ impl Rejection {
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overload => StatusCode::TOO_MANY_REQUESTS,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::WrongContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -61,7 +57,6 @@ impl Rejection {
             Self::Panicked => "InternalError",
             Self::Overload => "TooManyRequests",
             Self::SlowBody => "Timeout",
-            Self::TooLarge(_) => "RequestEntityTooLarge",
             Self::UnknownPath => "NotFound",
             Self::WrongContentType => "UnsupportedMediaType",
             Self::WrongMethod => "MethodNotAllowed",
@@ -74,7 +69,6 @@ impl Rejection {
             Self::Panicked => "the review failed inside driftwall; its log says why".into(),
             Self::Overload => "too many reviews are in flight; try again".into(),
             Self::SlowBody => "the request's body did not arrive within the time-out".into(),
-            Self::TooLarge(limit) => format!("the request's body is larger than {limit} bytes"),
             Self::UnknownPath => "no such path; reviews go to /validate".into(),
             Self::WrongContentType => "the content type must be application/json".into(),
             Self::WrongMethod => "reviews must be sent with POST".into(),

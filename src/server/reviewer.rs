@@ -11,6 +11,8 @@ use crate::telemetry::ReviewLabels;
 pub trait Reviewer: Send + Sync + 'static {
     /// Answers the review in `body` before the deadline.
     fn review(&self, body: Bytes, deadline: Instant) -> impl Future<Output = ReviewResponse> + Send;
+    /// Answers a review that is too large to be kept, by its first bytes.
+    fn review_head(&self, start: &[u8], deadline: Instant) -> ReviewResponse;
     /// The answer if `review` did not finish before the deadline.
     fn overdue(&self, body: &Bytes) -> ReviewResponse;
 }

@@ -54,7 +54,8 @@ impl ServerSettings {
             certificate_poll,
         } = timeouts;
         let checks = [
-            ("the body limit", limits.body_bytes == 0),
+            ("the body limit", limits.body_bytes == 0 || limits.kept_body == 0),
+            ("the memory of bodies", limits.small_bodies == 0 || limits.large_bodies == 0),
             ("the number of reviews in flight", limits.in_flight == 0),
             ("the number of connections", *max_connections == 0),
             ("the handshake time-out", handshake.is_zero()),
@@ -70,15 +71,29 @@ impl ServerSettings {
 /// Limits for requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
-    /// The largest body in bytes. An update carries two copies of an object.
+    /// Bytes of a body that are read. An update carries two copies of an object, and
+    /// `<` is escaped sixfold.
     pub body_bytes: usize,
+    /// Bytes of a body that are kept; of a larger one only the beginning is.
+    pub kept_body: usize,
+    /// Bytes that bodies of up to a mebibyte may take together.
+    pub small_bodies: usize,
+    /// Bytes that larger ones may take together; they wait for each other.
+    pub large_bodies: usize,
     /// How many reviews may be in flight; further ones are rejected at once.
     pub in_flight: usize,
 }
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self { body_bytes: 8 * 1024 * 1024, in_flight: 256 }
+        const MIB: usize = 1024 * 1024;
+        Self {
+            body_bytes: 40 * MIB,
+            kept_body: 20 * MIB,
+            small_bodies: 16 * MIB,
+            large_bodies: 40 * MIB,
+            in_flight: 256,
+        }
     }
 }
 

@@ -314,7 +314,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.count_review(&ReviewLabels { verdict: "drift", actor: "person", answer: "deny", mode: "enforce" });
         metrics.observe_latency(Duration::from_micros(70));
-        metrics.count_rejection("too_large");
+        metrics.count_rejection("slow_body");
         metrics.count_config_reload(false);
         metrics.set_registration_state("changed", Some("Fail"));
         metrics.count_registration_write(false);
@@ -349,7 +349,7 @@ mod tests {
             r#"driftwall_review_duration_seconds_bucket{le="0.00005"} 0"#,
             r#"driftwall_review_duration_seconds_bucket{le="0.0001"} 1"#,
             r#"driftwall_review_duration_seconds_bucket{le="10.0"} 1"#,
-            r#"driftwall_requests_rejected_total{reason="too_large"} 1"#,
+            r#"driftwall_requests_rejected_total{reason="slow_body"} 1"#,
             r#"driftwall_config_reloads_total{result="failed"} 1"#,
             r#"driftwall_config_reloads_total{result="ok"} 0"#,
             r#"driftwall_registration{state="changed"} 1"#,

@@ -110,8 +110,8 @@ async fn a_body_that_is_no_review_is_rejected_and_the_connection_stays_usable() 
     request.headers_mut().insert("content-type", "text/yaml".parse().unwrap());
     client.expect_answer(request).await.assert_status(415, "UnsupportedMediaType");
     let mut request = review_request("", &Value::Null);
-    *request.body_mut() = ChunkedBody(9 << 20).boxed();
-    client.expect_answer(request).await.assert_status(413, "RequestEntityTooLarge");
+    *request.body_mut() = ChunkedBody(30 << 20).boxed();
+    client.expect_answer(request).await.assert_status(400, "BadRequest");
     let review = recorded_review("patch-replicas-7", "alice");
     assert_eq!(server.review(&review).await["allowed"], false);
 }

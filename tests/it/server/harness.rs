@@ -48,6 +48,10 @@ impl Reviewer for StubReviewer {
         reviewed(&json!({"uid": body["uid"], "left": left}), labels)
     }
 
+    fn review_head(&self, start: &[u8], _: Instant) -> ReviewResponse {
+        reviewed(&json!({"uid": "head", "kept": start.len()}), Some(LABELS))
+    }
+
     fn overdue(&self, body: &Bytes) -> ReviewResponse {
         let body: Value = serde_json::from_slice(body).unwrap();
         reviewed(&json!({"uid": body["uid"], "overdue": true}), Some(LABELS))

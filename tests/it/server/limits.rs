@@ -73,6 +73,26 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unfinished_bodies_take_no_place_from_others() {
+    let server = start_server_with(|settings, _| settings.limits.in_flight = 2).await;
+    let mut unfinished = Vec::new();
+    for length in [1000, 1000, 1000, 8_000_000] {
+        let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
+        let head = format!(
+            "POST /validate?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        unfinished.push(stream);
+    }
+    server.http1().await.expect_answer(simple_review("a")).await.assert_answers("a");
+    for mut stream in unfinished {
+        let mut answer = vec![0; 64];
+        let read = in_time(stream.read(&mut answer)).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 408"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_wait_for_one_to_end() {
     let server = start_server_with(|settings, _| settings.max_connections = 1).await;
     let mut first = server.http1().await;
