@@ -43,12 +43,12 @@ pub(super) async fn serve<S>(
     stream: S,
     protocol: Protocol,
     app: Router,
+    activity: Arc<ConnectionActivity>,
     phase: watch::Receiver<ServingPhase>,
     timeouts: Timeouts,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = ConnectionActivity::new();
     let io = TokioIo::new(TrackedStream::new(stream, Arc::clone(&activity)));
     let request_activity = Arc::clone(&activity);
     let service = service_fn(move |request| answer(app.clone(), request, Arc::clone(&request_activity)));

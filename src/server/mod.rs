@@ -21,6 +21,7 @@ mod tls;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -81,6 +82,8 @@ pub struct Server {
 
 /// Probes and scrapes need few.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// So long may a connection to the admin port have nothing to do.
+const MAX_ADMIN_IDLE: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Checks everything that can be checked, and opens the ports.
@@ -129,7 +132,7 @@ impl Server {
             socket: admin_socket,
             transport: Transport::Plain,
             app: admin::app(admin::AdminState { health, metrics, phase: phase_receiver }),
-            timeouts,
+            timeouts: admin_timeouts(timeouts),
             max_connections: MAX_ADMIN_CONNECTIONS,
         };
         Ok(Self { webhook, admin, webhook_address, admin_address, certificate_reloader, phase, timeouts })
@@ -193,6 +196,12 @@ impl Server {
             ended = helpers.join_next() => Err(ended_early("admin port or certificate reload", ended)),
         }
     }
+}
+
+/// Whoever probes or scrapes asks at once, and connects again for the next time.
+fn admin_timeouts(timeouts: Timeouts) -> Timeouts {
+    let Timeouts { headers, idle, .. } = timeouts;
+    Timeouts { headers: headers.min(MAX_ADMIN_IDLE), idle: idle.min(MAX_ADMIN_IDLE), ..timeouts }
 }
 
 fn ended_early(task: &'static str, ended: Option<Result<(), JoinError>>) -> ServerError {

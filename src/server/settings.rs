@@ -20,7 +20,8 @@ pub struct ServerSettings {
     pub client_ca: Option<PathBuf>,
     /// Limits for requests.
     pub limits: RequestLimits,
-    /// How many connections to the webhook may be open; further ones wait.
+    /// How many connections to the webhook may be open; beyond that, idle ones make
+    /// room for new ones.
     pub max_connections: usize,
     /// How long things may take.
     pub timeouts: Timeouts,
