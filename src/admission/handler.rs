@@ -1,7 +1,7 @@
 //! The admission handler: a review's bytes in, an answer's bytes out, by the
 //! current snapshot and the current settings.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::mpsc;
 
 use super::deadline_lookup::DeadlineLookup;
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
+use super::self_check_queue::SelfCheckQueue;
 use crate::cluster::Recorder;
 use crate::server::{ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
@@ -41,14 +41,8 @@ pub(crate) struct AdmissionHandler {
     recent_denials: RecentDenials,
     budget: EvaluationBudget,
     /// Writes of GitOps tools, compared with the snapshot after they were answered.
-    self_checks: mpsc::Sender<Bytes>,
-    /// The other end, until [`AdmissionHandler::run_self_checks`] takes it.
-    queued_self_checks: Mutex<Option<mpsc::Receiver<Bytes>>>,
+    self_checks: SelfCheckQueue,
 }
-
-/// How many writes may wait for the self-check. Further ones are skipped: the
-/// GitOps tool's next sync writes the same again.
-const SELF_CHECK_QUEUE: usize = 256;
 
 /// How long a queued self-check may wait for its turn.
 const SELF_CHECK_WAIT: Duration = Duration::from_mins(1);
@@ -98,7 +92,6 @@ impl AdmissionHandler {
         settings: ReviewSettings,
         lookup: Box<dyn ClusterLookup>,
     ) -> Self {
-        let (self_checks, queued) = mpsc::channel(SELF_CHECK_QUEUE);
         Self {
             store,
             poller,
@@ -108,8 +101,7 @@ impl AdmissionHandler {
             recorder: ArcSwapOption::empty(),
             recent_denials: RecentDenials::default(),
             budget: EvaluationBudget::new(),
-            self_checks,
-            queued_self_checks: Mutex::new(Some(queued)),
+            self_checks: SelfCheckQueue::new(),
         }
     }
 
@@ -171,8 +163,7 @@ impl AdmissionHandler {
         let lookup = DeadlineLookup { cluster: &*self.lookup, deadline };
         let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: &lookup };
         let assessment = evaluate(&write, context);
-        if needs_self_check(&write, assessment.class, context)
-            && body.is_some_and(|body| self.self_checks.try_send(body.clone()).is_err())
+        if needs_self_check(&write, assessment.class, context) && body.is_some_and(|body| !self.self_checks.push(body))
         {
             tracing::debug!("Self-check queue full, write skipped");
         }
@@ -215,15 +206,14 @@ impl AdmissionHandler {
     /// Compares writes of GitOps tools with the snapshot, one after another, for as
     /// long as it is polled. Where they differ, driftwall reads Git wrongly.
     pub(crate) async fn run_self_checks(self: Arc<Self>) {
-        let queued = self.queued_self_checks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut queued) = queued else { return };
-        while let Some(body) = queued.recv().await {
-            let Some(turn) = self.budget.turn(&body, Instant::now() + SELF_CHECK_WAIT).await else { continue };
+        let Some(mut queued) = self.self_checks.take_receiver() else { return };
+        while let Some(review) = queued.recv().await {
+            let Some(turn) = self.budget.turn(&review.body, Instant::now() + SELF_CHECK_WAIT).await else { continue };
             let handler = Arc::clone(&self);
             // An object can be large, and no deadline waits for this.
             let checked = tokio::task::spawn_blocking(move || {
-                handler.run_self_check(&body);
-                drop((body, turn));
+                handler.run_self_check(&review.body);
+                drop((review, turn));
             });
             let done = checked.await;
             if done.is_err() {

@@ -5,5 +5,6 @@ mod evaluation_budget;
 mod events;
 mod handler;
 mod recent_denials;
+mod self_check_queue;
 
 pub(crate) use handler::{AdmissionHandler, ReviewSettings};
