@@ -64,20 +64,28 @@ pub(super) fn collect_inputs(
 ) -> Result<KustomizationInputs, RenderError> {
     let mut collector = Collector { files, allow_remote, inputs: KustomizationInputs::default() };
     let mut seen = BTreeSet::new();
-    let mut queue = VecDeque::from([folder.clone()]);
-    while let Some(folder) = queue.pop_front() {
-        if !seen.insert(folder.path.clone()) {
+    let mut queue = VecDeque::from([Base { folder: folder.clone(), is_of_plugins: false }]);
+    while let Some(base) = queue.pop_front() {
+        let Base { folder, is_of_plugins } = &base;
+        if !seen.insert((folder.path.clone(), *is_of_plugins)) {
             continue;
         }
         if seen.len() > MAX_KUSTOMIZATIONS {
             let limit = format!("at most {MAX_KUSTOMIZATIONS} kustomizations are followed");
-            return Err(RenderError::TooLarge { file: folder.path, limit });
+            return Err(RenderError::TooLarge { file: folder.path.clone(), limit });
         }
-        collector.kustomization(&folder, &mut queue)?;
+        collector.kustomization(&base, &mut queue)?;
     }
     // The outermost patch is applied last.
     collector.inputs.patches.reverse();
     Ok(collector.inputs)
+}
+
+/// A folder with a kustomization.
+struct Base {
+    folder: FileEntry,
+    /// Whether its objects configure generators and transformers of another kustomization.
+    is_of_plugins: bool,
 }
 
 struct Collector<'a, 'r> {
@@ -87,7 +95,9 @@ struct Collector<'a, 'r> {
 }
 
 /// Fields that list other kustomizations, files of objects, or URLs of either.
-const BASE_FIELDS: [&str; 6] = ["bases", "components", "generators", "resources", "transformers", "validators"];
+const BASE_FIELDS: [&str; 3] = ["bases", "components", "resources"];
+/// The same for objects that configure generators and transformers, which may also be written in place.
+const PLUGIN_FIELDS: [&str; 3] = ["generators", "transformers", "validators"];
 /// Fields that list files or URLs of files.
 const FILE_FIELDS: [&str; 3] = ["configurations", "crds", "patchesStrategicMerge"];
 /// Fields whose entries name a file or its URL in `path`.
@@ -95,9 +105,15 @@ const PATH_FIELDS: [&str; 3] = ["patches", "patchesJson6902", "replacements"];
 /// Fields of generators, and the kind that each makes.
 const GENERATOR_FIELDS: [(&str, &str); 2] = [("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")];
 
+/// Fields in which objects that configure kustomize's own generators and transformers name files or their URLs
+/// (`plugin/builtin` of kustomize: `ConfigMapGenerator`, `SecretGenerator`, the patch transformers,
+/// `HelmChartInflationGenerator`; `ReplacementTransformer` has `replacements`).
+const PLUGIN_FILE_FIELDS: [&str; 7] = ["additionalValuesFiles", "env", "envs", "files", "path", "paths", "valuesFile"];
+
 impl Collector<'_, '_> {
     /// Collects what one kustomization names; further kustomizations go into the queue.
-    fn kustomization(&mut self, folder: &FileEntry, queue: &mut VecDeque<FileEntry>) -> Result<(), RenderError> {
+    fn kustomization(&mut self, base: &Base, queue: &mut VecDeque<Base>) -> Result<(), RenderError> {
+        let Base { folder, is_of_plugins } = base;
         // A folder without one is left to kustomize to report.
         let Some(entry) = file_in(self.files, &folder.path)? else { return Ok(()) };
         self.inputs.folders.push(folder.clone());
@@ -114,9 +130,32 @@ impl Collector<'_, '_> {
             for path in texts(&value[field]) {
                 self.refuse_remote_base(&file, field, path)?;
                 match self.find(&folder.path, path)? {
-                    Some(entry) if entry.is_folder => queue.push_back(entry),
-                    Some(entry) if field == "resources" => self.inputs.resources.push(entry),
+                    Some(folder) if folder.is_folder => {
+                        queue.push_back(Base { folder, is_of_plugins: *is_of_plugins });
+                    }
+                    Some(entry) if field == "resources" => {
+                        if *is_of_plugins {
+                            self.refuse_urls_of_plugins(&entry.path, &read_objects(self.files, &entry)?)?;
+                        }
+                        self.inputs.resources.push(entry);
+                    }
                     _ => {}
+                }
+            }
+        }
+        for field in PLUGIN_FIELDS {
+            for path in texts(&value[field]) {
+                // As kustomize does: what can be read as objects is no path.
+                let written_here = manifest::parse(&file, path.as_bytes()).objects;
+                if !written_here.is_empty() {
+                    self.refuse_urls_of_plugins(&file, &written_here)?;
+                    continue;
+                }
+                self.refuse_remote_base(&file, field, path)?;
+                match self.find(&folder.path, path)? {
+                    Some(folder) if folder.is_folder => queue.push_back(Base { folder, is_of_plugins: true }),
+                    Some(entry) => self.refuse_urls_of_plugins(&entry.path, &read_objects(self.files, &entry)?)?,
+                    None => {}
                 }
             }
         }
@@ -169,6 +208,23 @@ impl Collector<'_, '_> {
 
     fn find(&self, folder: &str, path: &str) -> Result<Option<FileEntry>, RenderError> {
         if is_inline(path) || is_remote(path) { Ok(None) } else { self.files.find_from(folder, path) }
+    }
+
+    /// Refuses generators and transformers for which kustomize would fetch a file.
+    fn refuse_urls_of_plugins(&self, file: &str, objects: &[manifest::Object]) -> Result<(), RenderError> {
+        for manifest::Object { value, .. } in objects {
+            for field in PLUGIN_FILE_FIELDS {
+                for path in texts(&value[field]).chain(value[field].as_str()) {
+                    // `files` may be `key=path`.
+                    self.refuse_url(file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
+                    self.refuse_url(file, field, path)?;
+                }
+            }
+            for path in entries(&value["replacements"]).filter_map(|entry| entry["path"].as_str()) {
+                self.refuse_url(file, "replacements", path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what kustomize would fetch a repository or a file for.

@@ -116,12 +116,103 @@ fn remote_references_are_refused_by_name() {
 #[test]
 fn kustomize_cannot_reach_the_network() {
     let Some(options) = real_programs() else { return };
-    // A generator's own file is not looked through, so only the environment stops it.
-    let generator =
-        "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: a}\nfiles: ['a=http://192.0.2.1/f']\n";
-    let repo = Repo::new(&[("kustomization.yaml", "generators: [g.yaml]\n"), ("g.yaml", generator)]);
+    // What a patch makes of a generator is not looked through, so only the environment stops it.
+    let generator = "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: a}\nfiles: [a=f]\n";
+    let patch = "patches:\n- target: {kind: ConfigMapGenerator}\n  patch: |\n    - {op: replace, path: /files/0, value: \"a=http://192.0.2.1/f\"}\n";
+    let repo = Repo::new(&[
+        ("kustomization.yaml", "generators: [g]\n"),
+        ("g/kustomization.yaml", &format!("resources: [g.yaml]\n{patch}")),
+        ("g/g.yaml", generator),
+    ]);
     let refusal = repo.refusal("", &options);
     assert!(refusal.contains("proxyconnect"), "{refusal}");
+}
+
+#[test]
+fn urls_of_generators_and_transformers_are_refused() {
+    let Some(options) = real_programs() else { return };
+    let plugin = |kind: &str, rest: &str| format!("apiVersion: builtin\nkind: {kind}\nmetadata: {{name: a}}\n{rest}\n");
+    let url = "https://example.org/f";
+    for (field, name, plugin) in [
+        ("generators", "files", plugin("ConfigMapGenerator", &format!("files: ['a={url}']"))),
+        ("generators", "files", plugin("SecretGenerator", &format!("files: ['{url}?a=b']"))),
+        ("generators", "envs", plugin("SecretGenerator", &format!("envs: ['{url}']"))),
+        ("generators", "env", plugin("ConfigMapGenerator", &format!("env: '{url}'"))),
+        ("generators", "valuesFile", plugin("HelmChartInflationGenerator", &format!("valuesFile: '{url}'"))),
+        ("transformers", "path", plugin("PatchTransformer", &format!("path: '{url}'"))),
+        ("transformers", "path", plugin("PatchJson6902Transformer", &format!("path: '{url}'"))),
+        ("transformers", "paths", plugin("PatchStrategicMergeTransformer", &format!("paths: ['{url}']"))),
+        (
+            "transformers",
+            "replacements",
+            plugin("ReplacementTransformer", &format!("replacements: [{{path: '{url}'}}]")),
+        ),
+        ("validators", "path", plugin("PatchTransformer", &format!("path: '{url}'"))),
+    ] {
+        let words = format!("{name} names https://example.org/f");
+        let of_file = |file: &str| format!("{file}: {words}");
+        let indented = plugin.replace('\n', "\n    ");
+        let in_json = serde_json::to_string(&serde_saphyr::from_str::<serde_json::Value>(&plugin).unwrap()).unwrap();
+        let second = format!("{}---\n{plugin}", plugin.replace(url, "f"));
+        let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}\n", plugin.trim_end().replace('\n', "\n  "));
+        for (way, repo, file) in [
+            (
+                "a file",
+                Repo::new(&[("kustomization.yaml", &format!("{field}: [p.yaml]\n")), ("p.yaml", &plugin)]),
+                "p.yaml",
+            ),
+            (
+                "another document",
+                Repo::new(&[("kustomization.yaml", &format!("{field}: [p.yaml]\n")), ("p.yaml", &second)]),
+                "p.yaml",
+            ),
+            (
+                "a list",
+                Repo::new(&[("kustomization.yaml", &format!("{field}: [p.yaml]\n")), ("p.yaml", &list)]),
+                "p.yaml",
+            ),
+            (
+                "a folder",
+                Repo::new(&[
+                    ("kustomization.yaml", &format!("{field}: [p]\n")),
+                    ("p/kustomization.yaml", "resources: [q]\n"),
+                    ("p/q/kustomization.yaml", "resources: [p.yaml]\n"),
+                    ("p/q/p.yaml", &plugin),
+                ]),
+                "p/q/p.yaml",
+            ),
+            (
+                "in place",
+                Repo::new(&[("kustomization.yaml", &format!("{field}:\n- |\n    {indented}\n"))]),
+                "kustomization.yaml",
+            ),
+            (
+                "in place, as JSON",
+                Repo::new(&[("kustomization.yaml", &format!("{field}: ['{in_json}']\n"))]),
+                "kustomization.yaml",
+            ),
+        ] {
+            let refusal = repo.refusal("", &options);
+            assert!(refusal.contains(&of_file(file)), "{way}: {refusal}: {plugin}");
+        }
+    }
+    // A URL that is only text is none that anybody would fetch.
+    let text = "annotations: {a: 'https://example.org/f'}\nfieldSpecs: [{path: metadata/annotations, create: true}]";
+    let transformer = plugin("AnnotationsTransformer", text);
+    let in_json = serde_json::to_string(&serde_saphyr::from_str::<serde_json::Value>(&transformer).unwrap()).unwrap();
+    let generator = plugin("ConfigMapGenerator", "literals: ['a=https://example.org/f']");
+    let repo = Repo::new(&[
+        ("kustomization.yaml", &format!("resources: [a.yaml]\ngenerators: [g.yaml]\ntransformers: ['{in_json}']\n")),
+        ("a.yaml", CONFIG_MAP),
+        ("g.yaml", &generator.replace("{name: a}", "{name: generated}")),
+    ]);
+    let rendered = repo.render("", &options).unwrap();
+    assert!(
+        objects(&rendered)
+            .iter()
+            .all(|(_, object)| object.value["metadata"]["annotations"]["a"] == "https://example.org/f")
+    );
+    assert_eq!(objects(&rendered).len(), 2);
 }
 
 #[test]
