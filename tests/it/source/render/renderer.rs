@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use driftwall::certs::{CertificateAuthority, ServingCertificate};
-use driftwall::source::render::{HelmOptions, RenderOptions, Renderer};
+use driftwall::source::render::{HelmOptions, RenderOptions, Rendered, Renderer};
+use serde_json::Value;
 
 use crate::source::render::fixtures::{CONFIG_MAP, Repo, objects, real_programs};
 
@@ -179,4 +180,63 @@ fn a_renderer_that_was_killed_is_used_again_when_it_is_back() {
     let helm = HelmOptions { values_files: vec!["/values.yaml".into()], ..HelmOptions::default() };
     let options = RenderOptions { helm, ..renderer.options.clone() };
     assert!(repo.render("c", &options).is_ok());
+}
+
+/// A process that renders for this one: its id.
+fn rendering_child(parent: u32) -> Option<u32> {
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(id) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let is_child = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(&parent.to_string());
+        let arguments = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        if is_child && stat.contains("(helm)") && arguments.contains("template") {
+            return Some(id);
+        }
+    }
+    None
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_mins(1), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn values(rendered: &Rendered) -> Vec<Value> {
+    objects(rendered).iter().map(|(_, object)| object.value.clone()).collect()
+}
+
+#[test]
+fn a_renderer_that_is_killed_while_it_renders_loses_nothing() {
+    let Some(here) = real_programs() else { return };
+    let mut renderer = RendererProcess::start(&here);
+    let repo = repo("midway");
+    let counts = "{{ range until 5000 }}{{ range until 4000 }}{{ end }}{{ end }}\n";
+    repo.write(&[("slow/Chart.yaml", CHART), ("slow/templates/a.yaml", &format!("{CONFIG_MAP}{counts}"))]);
+    let before = values(&repo.render("k", &renderer.options).unwrap());
+
+    let parent = renderer.child.id();
+    let killer = std::thread::spawn(move || {
+        let mut found = None;
+        wait_until("nothing renders", || {
+            found = rendering_child(parent);
+            found.is_some()
+        });
+        assert!(Command::new("kill").args(["-9", &parent.to_string()]).status().unwrap().success());
+        found.unwrap()
+    });
+    let refusal = repo.refusal("slow", &renderer.options);
+    let child = killer.join().unwrap();
+    assert!(refusal.contains("failed to use the renderer localhost:"), "{refusal}");
+    renderer.child.wait().unwrap();
+    wait_until("its program did not end with it", || {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        !stat.contains("(helm)") || stat.contains(") Z ")
+    });
+
+    assert_eq!(values(&repo.render("k", &renderer.options).unwrap()), before, "what was rendered is kept");
+    renderer.child = RendererProcess::spawn(&renderer.folder, renderer.address, &here);
+    assert_eq!(values(&repo.render("slow", &renderer.options).unwrap()).len(), 1);
 }
