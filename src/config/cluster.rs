@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+
 use super::file_format;
 use super::values::{KeyProblem, duration, positive_duration};
 
@@ -13,6 +15,8 @@ pub struct TlsSettings {
     pub certificate: CertificateSettings,
     /// The CA of the clients that are answered; all are, where there is none.
     pub client_ca: Option<PathBuf>,
+    /// The name of the renderer whose certificates driftwall creates too.
+    pub renderer: Option<String>,
 }
 
 /// Where the serving certificate comes from.
@@ -95,8 +99,26 @@ impl FailurePolicy {
 const MIN_VALIDITY: Duration = Duration::from_secs(10);
 
 pub(super) fn tls(written: file_format::Tls, folder: &Path) -> Result<TlsSettings, KeyProblem> {
-    let file_format::Tls { cert_file, key_file, client_ca_file, self_managed, ca_validity, certificate_validity } =
-        written;
+    let file_format::Tls {
+        cert_file,
+        key_file,
+        client_ca_file,
+        self_managed,
+        ca_validity,
+        certificate_validity,
+        renderer,
+    } = written;
+    if let Some(name) = &renderer {
+        if !self_managed {
+            let message = "driftwall creates the certificates of a renderer only with selfManaged: true; remove this, \
+                 and put them into their Secrets yourself";
+            return Err(KeyProblem::new("tls.renderer", message));
+        }
+        if ServerName::try_from(name.as_str()).is_err() {
+            let message = format!("`{name}` is no DNS name; write driftwall-renderer.driftwall.svc");
+            return Err(KeyProblem::new("tls.renderer", message));
+        }
+    }
     let certificate = match (self_managed, cert_file, key_file) {
         (false, Some(cert), Some(key)) => CertificateSettings::Files { cert: folder.join(cert), key: folder.join(key) },
         (false, None, _) => {
@@ -116,7 +138,7 @@ pub(super) fn tls(written: file_format::Tls, folder: &Path) -> Result<TlsSetting
             ));
         }
     };
-    Ok(TlsSettings { certificate, client_ca: client_ca_file.map(|file| folder.join(file)) })
+    Ok(TlsSettings { certificate, client_ca: client_ca_file.map(|file| folder.join(file)), renderer })
 }
 
 fn validity(ca: &str, certificate: &str) -> Result<CertificateValidity, KeyProblem> {

@@ -17,7 +17,7 @@ use crate::cluster::{
     CertificateManager, CertificateSpec, ClusterContext, ElectionTiming, LeaderElector, RegisteredCa, RotationTiming,
     poll_registered_ca,
 };
-use crate::config::{CertificateSettings, WebhookSettings};
+use crate::config::{CertificateSettings, TlsSettings, WebhookSettings};
 use crate::error_chain::error_chain;
 use crate::server::probe;
 use crate::telemetry::{LogChanges, Metrics};
@@ -51,14 +51,14 @@ impl ServingIdentity {
     /// Nothing happens before [`ServingIdentity::run`].
     pub(crate) fn new(
         cluster: Option<ClusterContext>,
-        certificate: &CertificateSettings,
+        tls: &TlsSettings,
         settings: &ClusterSettings,
     ) -> anyhow::Result<Self> {
         let registration = &settings.registration;
         let namespace = cluster.as_ref().map(|cluster| cluster.namespace().to_owned()).unwrap_or_default();
         let dns_names = dns_names(registration, &namespace)?;
         let server_name = dns_names.last().cloned().unwrap_or_default();
-        let certificates = match (certificate, &cluster) {
+        let certificates = match (&tls.certificate, &cluster) {
             (CertificateSettings::Files { .. }, _) => None,
             (CertificateSettings::SelfManaged(_), None) => bail!(
                 "failed to use tls.selfManaged: it keeps the certificate in a Secret, but driftwall has no access \
@@ -70,6 +70,7 @@ impl ServingIdentity {
                     names: dns_names,
                     ca_validity: validity.ca,
                     certificate_validity: validity.certificate,
+                    renderer: tls.renderer.clone(),
                 };
                 let certificates = CertificateManager::new(cluster, spec, RotationTiming::default());
                 if !registration.manage {

@@ -50,7 +50,7 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
     let (shutdown, at_once) = shutdown_signals()?;
     let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
     let cluster_settings = reloader.cluster_settings().borrow().clone();
-    let identity = Arc::new(ServingIdentity::new(cluster.clone(), &tls.certificate, &cluster_settings)?);
+    let identity = Arc::new(ServingIdentity::new(cluster.clone(), &tls, &cluster_settings)?);
     // Tasks that run as long as the server; dropping the set ends them.
     let mut tasks = JoinSet::new();
     let run_identity = Box::pin(Arc::clone(&identity).run(Arc::clone(&metrics)));

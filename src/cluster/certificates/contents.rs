@@ -84,6 +84,11 @@ impl SecretContents {
         self.leaf.as_ref().map(|leaf| leaf.certificate.expires_at)
     }
 
+    /// The CAs to be trusted, the newest first.
+    pub(super) fn cas(&self) -> &[Certificate] {
+        &self.cas
+    }
+
     /// The fingerprint of the newest CA.
     pub(super) fn newest_ca(&self) -> Option<&str> {
         self.cas.first().map(|newest| newest.fingerprint.as_str())

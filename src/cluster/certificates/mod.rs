@@ -5,6 +5,7 @@
 
 mod contents;
 mod leader;
+mod renderer;
 mod replica_reports;
 mod rotation;
 mod secret;
@@ -19,6 +20,7 @@ use super::context::ClusterContext;
 use super::webhook_config::RegisteredCa;
 use crate::certs::ServingCertificate;
 
+use renderer::RendererSecrets;
 use replica_reports::ReplicaReports;
 pub use rotation::RotationTiming;
 use secret::SecretStore;
@@ -34,6 +36,8 @@ pub struct CertificateSpec {
     pub ca_validity: Duration,
     /// How long a serving certificate is valid.
     pub certificate_validity: Duration,
+    /// The name by which driftwall reaches its renderer, if that has certificates of this CA.
+    pub renderer: Option<String>,
 }
 
 /// Manages the certificates of an installation, as one of its replicas.
@@ -42,6 +46,7 @@ pub struct CertificateManager {
     timing: RotationTiming,
     store: SecretStore,
     reports: ReplicaReports,
+    renderer: Option<RendererSecrets>,
     serving: watch::Sender<Option<Arc<ServingCertificate>>>,
     ca_bundle: watch::Sender<Option<String>>,
     /// What is missing while there is nothing to serve with.
@@ -55,6 +60,7 @@ impl CertificateManager {
             timing,
             store: SecretStore::new(context, format!("{}-certificates", spec.service)),
             reports: ReplicaReports::new(context, &spec.service, timing),
+            renderer: RendererSecrets::new(context, &spec),
             spec,
             serving: watch::Sender::new(None),
             ca_bundle: watch::Sender::new(None),
@@ -89,6 +95,7 @@ impl CertificateManager {
             never = self.store.watch(&self.waiting_reason) => never,
             never = self.publish() => never,
             never = self.reports.report(self.serving_certificate()) => never,
+            never = self.keep_renderer_secrets(is_leader.clone()) => never,
             never = self.run_as_leader(is_leader, registered) => never,
         }
     }

@@ -39,6 +39,7 @@ fn replica(server: &ApiServer, identity: &str, is_leader: bool, registered: &wat
         names: vec!["wall.ops.svc".into()],
         ca_validity: Duration::from_hours(48),
         certificate_validity: Duration::from_hours(24),
+        renderer: None,
     };
     let certificates = Arc::new(CertificateManager::new(&server.context(identity), spec, fast_timing()));
     let (is_leader, is_leader_receiver) = watch::channel(is_leader);

@@ -28,6 +28,11 @@ pub(crate) struct Tls {
     /// PEM file of a CA: only clients with a certificate of this CA are answered. Without it, all clients are.
     #[schemars(example = &"/clients/ca.crt")]
     pub(crate) client_ca_file: Option<String>,
+    /// Name by which `render.renderer` is reached: driftwall then creates and renews its certificate, and the one by
+    /// which driftwall shows it who it is, in the Secrets `<registration.service>-renderer` and
+    /// `<registration.service>-renderer-client`. Requires `selfManaged`.
+    #[schemars(example = &"driftwall-renderer.driftwall.svc")]
+    pub(crate) renderer: Option<String>,
 }
 
 /// A year.

@@ -112,6 +112,13 @@ const VALUES: &[Broken] = &[
         "tls.caValidity",
         "it is shorter than certificateValidity; write as much, or more",
     ),
+    broken(
+        "tls: {certFile: a, keyFile: b, renderer: c}",
+        2,
+        "tls.renderer",
+        "only with selfManaged: true; remove this",
+    ),
+    broken("tls: {selfManaged: true, renderer: 'c:8444'}", 2, "tls.renderer", "`c:8444` is no DNS name; write "),
     broken("registration: {url: 'http://a'}", 2, "registration.url", "by https:// only; write such a URL"),
     broken("actors:\n  - class: gitops", 3, "actors[0]", "it names nobody; give users or groups"),
     broken("actors: [{class: person, users: [a, 'b[']}]", 2, "actors[0].users[1]", "its `[` is not closed"),
