@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftwall::config::{CertificateSettings, FailurePolicy};
+use driftwall_core::actor::GitopsTool;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers, build};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
@@ -16,24 +17,28 @@ const CONFIGURATION: &str = "ValidatingWebhookConfiguration";
 /// The chart registers driftwall, with the CA that it is given.
 const BY_HAND: [&str; 2] = ["--set", "registration.manage=false,tls.mode=secret"];
 
-/// The webhook for writes that driftwall registers itself, where Git declares nothing.
-fn registered(name: &str) -> serde_json::Value {
-    let settings = WebhookParameters {
+/// What driftwall registers itself, where Git declares nothing.
+fn parameters(name: &str) -> WebhookParameters {
+    WebhookParameters {
         name: name.into(),
         labels: BTreeMap::new(),
         ca_bundle: None,
-        endpoint: Endpoint::Url("https://localhost".into()),
+        endpoint: Endpoint::Service { namespace: "ops".into(), name: name.into(), port: 443 },
         failure_policy: "Ignore",
         timeout_seconds: 5,
-        own_namespace: "wall".into(),
-        excluded_namespaces: Vec::new(),
+        own_namespace: "ops".into(),
+        excluded_namespaces: vec!["ops".into(), "kube-system".into()],
         strict_namespaces: Some(Vec::new()),
-        break_glass: false,
+        break_glass: true,
         match_conditions: true,
         writers: Writers::default(),
         plurals: Plurals::new(),
-    };
-    build(&Snapshot::default(), &settings)["webhooks"][0].take()
+    }
+}
+
+/// The webhook for writes that driftwall registers itself, where Git declares nothing.
+fn registered(name: &str) -> serde_json::Value {
+    build(&Snapshot::default(), &parameters(name))["webhooks"][0].take()
 }
 
 fn webhooks(text: &str) -> Vec<ValidatingWebhook> {
@@ -66,7 +71,13 @@ fn driftwall_registers_itself_as_the_values_say() {
 fn the_charts_webhook_configuration_has_what_the_values_say() {
     let Some(helm) = Program::find("helm") else { return };
     let text = template(&helm, "wall", "ops", &["--values", VALUES[0]]);
-    let [writes, glass] = webhooks(&text).try_into().unwrap();
+    let mut all = webhooks(&text).into_iter();
+    let (writes, glass) = (all.next().unwrap(), all.next().unwrap());
+    for webhook in all {
+        let condition = webhook.match_conditions.iter().flatten().find(|condition| condition.name == "not-a-lease");
+        assert!(condition.is_some(), "{} is sent what the values leave out", webhook.name);
+        assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"), "{}", webhook.name);
+    }
     assert_eq!(writes.name, "writes.driftwall.io");
     assert_eq!((writes.failure_policy.as_deref(), writes.timeout_seconds), (Some("Fail"), Some(3)));
     assert_eq!(writes.client_config.ca_bundle.clone().unwrap().0, b"-----BEGIN");
@@ -110,6 +121,47 @@ fn the_charts_webhook_configuration_cannot_lock_a_cluster_out() {
     let writes = webhooks(&text).swap_remove(0);
     let selector = writes.namespace_selector.unwrap().match_expressions.unwrap().pop().unwrap();
     assert_eq!(selector.values.unwrap(), ["driftwall", "kube-system"]);
+}
+
+/// With the rules that driftwall would register, the chart's webhooks are those that it would register.
+#[test]
+fn the_charts_webhooks_are_those_that_driftwall_registers() {
+    let Some(helm) = Program::find("helm") else { return };
+    let defaulted = |webhook: ValidatingWebhook| {
+        let mut webhook = serde_json::to_value(webhook).unwrap();
+        for (field, default) in [("namespaceSelector", "{}"), ("objectSelector", "{}")] {
+            if webhook.get(field).is_none() {
+                webhook[field] = default.parse().unwrap();
+            }
+        }
+        for rule in webhook["rules"].as_array_mut().unwrap() {
+            if rule.get("scope").is_none() {
+                rule["scope"] = "*".into();
+            }
+        }
+        webhook
+    };
+    let (argocd, flux) = (GitopsTool::ArgoCd, GitopsTool::Flux);
+    let person = r#"[{"class":"person","users":["system:serviceaccount:ops:deployer"]}]"#;
+    for (presets, actors, tools) in [
+        ("[]", "[]", Vec::new()),
+        (r#"["flux"]"#, "[]", vec![flux]),
+        (r#"["keda","flux","argocd"]"#, person, vec![argocd, flux]),
+    ] {
+        let writers = Writers { tools: tools.into_iter().collect(), may_be_accounts: actors != "[]" };
+        let mut expected = build(&Snapshot::default(), &WebhookParameters { writers, ..parameters("wall-driftwall") });
+        let rules = format!("webhook.rules={}", expected["webhooks"][0]["rules"]);
+        let (presets, actors) = (format!("presets={presets}"), format!("config.actors={actors}"));
+        let values = ["--set-json", &rules, "--set-json", &presets, "--set-json", &actors];
+        let text = template(&helm, "wall", "ops", &[&BY_HAND[..], &values].concat());
+        let expected: Vec<ValidatingWebhook> = serde_json::from_value(expected["webhooks"].take()).unwrap();
+        let expected: BTreeMap<_, _> = expected.into_iter().map(|it| (it.name.clone(), defaulted(it))).collect();
+        let there: BTreeMap<_, _> = webhooks(&text).into_iter().map(|it| (it.name.clone(), defaulted(it))).collect();
+        assert_eq!(there.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{presets}");
+        for (name, webhook) in there {
+            assert_eq!(webhook, expected[&name], "{presets}: {name}");
+        }
+    }
 }
 
 #[test]
