@@ -14,6 +14,28 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{- define "driftwall.rendererLabels" -}}
+app.kubernetes.io/name: {{ include "driftwall.name" . }}-renderer
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- /* The Secrets of the renderer and of its client. */ -}}
+{{- define "driftwall.rendererSecret" -}}
+{{- .Values.renderer.secretName | default (printf "%s-renderer" (include "driftwall.name" .)) -}}
+{{- end }}
+{{- define "driftwall.rendererClientSecret" -}}
+{{- .Values.renderer.clientSecretName | default (printf "%s-renderer-client" (include "driftwall.name" .)) -}}
+{{- end }}
+
+{{- /* Not empty where driftwall itself creates both. */ -}}
+{{- define "driftwall.rendererSelfManaged" -}}
+{{- with .Values.renderer -}}
+{{- if and .enabled (eq $.Values.tls.mode "selfManaged") (not .secretName) (not .clientSecretName) -}}true{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "driftwall.image" -}}
 {{- with .Values.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
@@ -31,6 +53,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- if and .Values.registration.manage (or .Values.webhook.caBundle .Values.webhook.matchConditions .Values.webhook.extraRules .Values.webhook.rules .Values.webhook.annotations) -}}
 {{- fail "webhook.caBundle, matchConditions, extraRules, rules and annotations take registration.manage=false: driftwall writes its webhook configuration itself" -}}
+{{- end -}}
+{{- $render := .Values.config.render | default dict -}}
+{{- if and .Values.renderer.enabled $render.renderer -}}
+{{- fail "renderer.enabled=true takes no config.render.renderer: this chart sets it" -}}
+{{- end -}}
+{{- if and .Values.renderer.enabled .Values.hostNetwork .Values.networkPolicy.enabled -}}
+{{- fail "renderer.enabled=true with hostNetwork=true takes networkPolicy.enabled=false, and a policy of yours that lets the nodes in: a policy cannot name pods on the network of their node" -}}
 {{- end -}}
 {{- end }}
 
@@ -52,6 +81,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if eq .Values.tls.mode "selfManaged" -}}
 {{- $tls = dict "selfManaged" true "caValidity" (.Values.tls.authorityLife | default .Values.tls.caValidity) "certificateValidity" (.Values.tls.certificateLife | default .Values.tls.certificateValidity) -}}
 {{- end -}}
+{{- if include "driftwall.rendererSelfManaged" . }}
+{{- $_ := set $tls "renderer" (printf "%s-renderer.%s.svc" (include "driftwall.name" .) .Release.Namespace) -}}
+{{- end -}}
 {{- with .Values.tls.clientCaFile }}{{ $_ := set $tls "clientCaFile" . }}{{ end -}}
 {{- $name := include "driftwall.name" . -}}
 {{- $own := dict
@@ -67,5 +99,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   "git" (dict "dataDir" "/data")
   "drain" (printf "%ds" (int .Values.drainSeconds))
 -}}
+{{- if .Values.renderer.enabled -}}
+{{- $renderer := dict "address" (printf "%s-renderer.%s.svc:8444" $name .Release.Namespace) "caFile" "/renderer/ca.crt" "certFile" "/renderer/tls.crt" "keyFile" "/renderer/tls.key" -}}
+{{- $_ := set $own "render" (dict "renderer" $renderer) -}}
+{{- end -}}
 {{- merge $own (deepCopy .Values.config) | toYaml -}}
 {{- end }}

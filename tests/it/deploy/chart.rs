@@ -21,7 +21,7 @@ pub(crate) fn template(helm: &Program, release: &str, namespace: &str, more: &[&
 }
 
 /// Objects by kind and name, without what only Helm writes, and with texts that are data as data.
-fn compared(objects: Vec<Object>) -> BTreeMap<(String, String), Value> {
+pub(crate) fn compared(objects: Vec<Object>) -> BTreeMap<(String, String), Value> {
     let mut compared = BTreeMap::new();
     for Object { kind, name, mut value, .. } in objects {
         let labels = value["metadata"]["labels"].as_object_mut().unwrap();

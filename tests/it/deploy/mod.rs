@@ -5,4 +5,5 @@ mod kustomization;
 mod manifests;
 mod monitoring;
 mod rbac;
+mod renderer;
 mod webhook_config;
