@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::default_table;
-use super::schema::{DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN};
+use super::schema::{
+    DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN, order_by_name,
+};
 
 /// What is known of a built-in kind; `None` for a kind that is not built in.
 pub fn builtin_schema(group: &str, version: &str, kind: &str) -> Option<SchemaRef<'static>> {
@@ -88,15 +90,17 @@ impl BuiltinBuilder {
             // What is said of the type itself stands under the empty name.
             self.schema.node_mut(owner).owned_whole = fields.get("").is_some_and(|fact| fact.map.is_some());
             for (field, fact) in fields.iter().filter(|(field, _)| !field.is_empty()) {
-                let node = self.field(fact, facts);
+                let node = self.field(field, fact, facts);
                 let default = fact.default.clone().map(DefaultValue::Value);
                 self.schema.node_mut(owner).fields.insert(field.as_str().into(), Field { node, default });
             }
         }
-        // A Secret's values are bytes; the facts say so of fields only, not of a map's values.
-        let secret = self.type_named("core.v1.Secret");
-        let data = self.schema.add(Node { values: Some(self.base64), ..Node::default() });
-        self.schema.node_mut(secret).fields.insert("data".into(), Field { node: data, default: None });
+        // The facts say of fields only that they are bytes, not of a map's values.
+        for (name, field) in [("core.v1.ConfigMap", "binaryData"), ("core.v1.Secret", "data")] {
+            let owner = self.type_named(name);
+            let node = self.schema.add(Node { values: Some(self.base64), ..Node::default() });
+            self.schema.node_mut(owner).fields.insert(field.into(), Field { node, default: None });
+        }
         for (name, defaults) in default_table::DEFAULTS {
             let owner = self.type_named(name);
             for (field, default) in *defaults {
@@ -146,7 +150,7 @@ impl BuiltinBuilder {
     }
 
     /// The node of a field's type.
-    fn field(&mut self, fact: &Fact, facts: &Facts) -> NodeId {
+    fn field(&mut self, name: &str, fact: &Fact, facts: &Facts) -> NodeId {
         if let Some(name) = &fact.reference {
             return self.type_named(name);
         }
@@ -165,9 +169,10 @@ impl BuiltinBuilder {
             Some(_) => ListKind::Atomic,
             None => ListKind::Infer,
         };
+        let order = order_by_name(name, true);
         let values = fact.values.as_ref().map(|name| self.type_named(name));
         let atomic = fact.map.as_deref() == Some("atomic");
-        self.schema.add(Node { values, list, items, atomic, ..Node::default() })
+        self.schema.add(Node { values, list, order, items, atomic, ..Node::default() })
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::path::{Path, PathError};
 use super::schema::{
-    DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN, is_duration_field,
+    DefaultValue, Field, ListKey, ListKind, Node, NodeId, ScalarKind, Schema, SchemaRef, UNKNOWN, order_by_name,
+    scalar_by_name,
 };
 
 /// A kind that a CustomResourceDefinition defines.
@@ -112,8 +113,12 @@ fn add_type(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
     };
     for (name, wire) in &wire.properties {
         let id = add_type(schema, wire, depth + 1);
-        if id != UNKNOWN && is_duration_field(name) && schema.node_mut(id).scalar == ScalarKind::Plain {
-            schema.node_mut(id).scalar = ScalarKind::Duration;
+        if id != UNKNOWN {
+            let field = schema.node_mut(id);
+            if field.scalar == ScalarKind::Plain {
+                field.scalar = scalar_by_name(name);
+            }
+            field.order = order_by_name(name, matches!(field.list, ListKind::Map(_) | ListKind::Set));
         }
         let default = wire.default.clone().map(DefaultValue::Value);
         node.fields.insert(name.as_str().into(), Field { node: id, default });

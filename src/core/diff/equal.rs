@@ -5,7 +5,7 @@ use std::ptr;
 
 use serde_json::Value;
 
-use super::items::{ItemIndex, ItemKeys};
+use super::items::{ItemIndex, ItemKeys, order_counts};
 use super::opaque::is_opaque_value;
 use super::quantity::Quantity;
 use super::schema::{ScalarKind, SchemaRef};
@@ -74,7 +74,11 @@ fn items_equal(
     is_unequal: &mut dyn FnMut(&Value, &Value) -> bool,
     note: &mut dyn FnMut(&Value, &Value),
 ) -> bool {
-    let Some(keys) = ItemKeys::of(schema, &[a, b]) else {
+    let keys = ItemKeys::of(schema, &[a, b]).filter(|keys| match keys {
+        ItemKeys::Fields(_) => !order_counts(schema, a) && !order_counts(schema, b),
+        ItemKeys::WholeItem => true,
+    });
+    let Some(keys) = keys else {
         return a.iter().zip(b).all(|(a, b)| equal(a, b, schema.items(), is_unequal, note));
     };
     let (a, b) = (ItemIndex::of(a, &keys), ItemIndex::of(b, &keys));
@@ -103,10 +107,11 @@ pub(super) fn matches_declared(declared: &Value, new: &Value, schema: SchemaRef<
         (Value::Array(declared), Value::Array(new)) => match ItemKeys::of(schema, &[declared, new]) {
             Some(keys) if keys.are_opaque_in(declared) => true,
             Some(keys) => {
-                let new = ItemIndex::of(new, &keys);
+                let has_order = matches!(keys, ItemKeys::Fields(_)) && order_counts(schema, declared);
+                let [declared, new] = [declared, new].map(|list| ItemIndex::of(list, &keys));
                 let is_matched =
                     |id, item| new.get(id).is_some_and(|new_item| matches_declared(item, new_item, schema.items()));
-                ItemIndex::of(declared, &keys).iter().all(|(id, item)| is_matched(id, item))
+                declared.iter().all(|(id, item)| is_matched(id, item)) && (!has_order || new.is_in_order_of(&declared))
             }
             None => {
                 declared.len() == new.len()

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::opaque::is_opaque_value;
 use super::path::PathElement;
-use super::schema::{ListKey, ListKind, SchemaRef};
+use super::schema::{ListKey, ListKind, ListOrder, SchemaRef};
 
 /// What identifies the items of a list.
 pub(crate) enum ItemKeys<'s> {
@@ -142,6 +142,37 @@ impl<'v> ItemIndex<'v> {
         if duplicates.len() > 1 { duplicates } else { Vec::new() }
     }
 
+    /// Of each key that several items have, the last one, which counts where only one can.
+    pub(super) fn last_of_duplicates(&self) -> HashMap<&str, &'v Value> {
+        if !self.has_duplicates {
+            return HashMap::new();
+        }
+        let twice: HashSet<_> = self.order.iter().filter(|(id, _)| id.1 > 0).map(|(id, _)| id.keys()).collect();
+        self.last_of(&twice)
+    }
+
+    /// The last item of each of these keys.
+    pub(super) fn last_of<'a>(&'a self, keys: &HashSet<&str>) -> HashMap<&'a str, &'v Value> {
+        let wanted = self.order.iter().filter(|(id, _)| keys.contains(id.keys()));
+        wanted.map(|(id, item)| (id.keys(), *item)).collect()
+    }
+
+    /// Whether those items of `declared` that are here stand in the order that they have there.
+    pub(super) fn is_in_order_of(&self, declared: &Self) -> bool {
+        self.ids_of(declared).eq(declared.ids_of(self))
+    }
+
+    /// Whether this and `old` have the items of `declared` that are here in the same order.
+    pub(super) fn has_order_of(&self, old: &Self, declared: &Self) -> bool {
+        let here = self.ids_of(declared);
+        here.eq(old.ids_of(declared).filter(|id| self.get(id).is_some()))
+    }
+
+    /// The identities of the items here that `other` has too, in the order of this list.
+    fn ids_of<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a ItemId> {
+        self.order.iter().map(|(id, _)| id).filter(|id| other.get(id).is_some())
+    }
+
     /// The first item with the same keys as `id`.
     pub(super) fn first(&self, id: &ItemId) -> Option<&'v Value> {
         self.get(&ItemId(id.0.clone(), 0))
@@ -152,6 +183,24 @@ impl<'v> ItemIndex<'v> {
         let mut seen = HashSet::new();
         lists.iter().flat_map(|list| list.order.iter().map(|(id, _)| id)).filter(|id| seen.insert(*id)).collect()
     }
+}
+
+/// Whether the order of these items means something.
+pub(super) fn order_counts(schema: SchemaRef<'_>, items: &[Value]) -> bool {
+    match schema.order() {
+        ListOrder::Free => false,
+        ListOrder::Counts => true,
+        ListOrder::CountsForReferences => {
+            items.iter().any(|item| item.get("value").and_then(Value::as_str).is_some_and(has_reference))
+        }
+    }
+}
+
+/// Whether a variable's value refers to another one: `$(NAME)`, but not `$$(NAME)`
+/// (<https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/>).
+fn has_reference(value: &str) -> bool {
+    // What is left between pairs of `$` is no escape.
+    value.split("$$").any(|part| part.contains("$("))
 }
 
 /// Whether every item has a `name` that no other item has.

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::differences::{ChangeKind, Walk};
-use super::equal::{KnownUnequal, values_equal};
-use super::items::{ItemIndex, ItemKeys};
+use super::equal::{KnownUnequal, matches_declared, values_equal};
+use super::items::{ItemIndex, ItemKeys, order_counts};
 use super::opaque::contains_opaque;
-use super::schema::SchemaRef;
+use super::schema::{ListOrder, SchemaRef};
 
 impl Walk {
     /// Compares lists whose items have keys: item with item.
@@ -21,6 +21,7 @@ impl Walk {
         new: &[Value],
         schema: SchemaRef<'_>,
     ) {
+        let (git, written, found_before) = (declared, new, self.differences.len());
         let [declared, old, new] = [declared, old.unwrap_or_default(), new].map(|list| ItemIndex::of(list, keys));
         for id in ItemIndex::union(&[&declared, &new, &old]) {
             let (declared_item, old_item, new_item) = (declared.get(id), old.get(id), new.get(id));
@@ -39,6 +40,34 @@ impl Walk {
             };
             self.descend(element, |walk| walk.compare(declared_item, old_item, new_item, schema.items()));
         }
+        let is_turned_round =
+            order_counts(schema, git) && !new.is_in_order_of(&declared) && !new.has_order_of(&old, &declared);
+        // Where an item itself differs, that is named.
+        let is_as_written = self.differences.len() == found_before;
+        if is_turned_round || (is_as_written && Self::overrides_another(&declared, &old, &new, schema)) {
+            self.report(ChangeKind::Changed, Some(&written.into()), Some(&git.into()));
+        }
+    }
+
+    /// Whether the write makes another one of several items with the same keys the last one,
+    /// in a list where the last one counts.
+    fn overrides_another(
+        declared: &ItemIndex<'_>,
+        old: &ItemIndex<'_>,
+        new: &ItemIndex<'_>,
+        schema: SchemaRef<'_>,
+    ) -> bool {
+        if schema.order() != ListOrder::CountsForReferences {
+            return false;
+        }
+        let last_in_git = declared.last_of_duplicates();
+        let keys = last_in_git.keys().copied().collect();
+        let [old, new] = [old, new].map(|items| items.last_of(&keys));
+        let is_as_before =
+            |key: &str, last: &Value| old.get(key).is_some_and(|before| values_equal(last, before, schema.items()));
+        last_in_git.iter().any(|(key, item)| {
+            new.get(key).is_some_and(|last| !matches_declared(item, last, schema.items()) && !is_as_before(key, last))
+        })
     }
 
     /// Compares sets: one value, whatever the order of its members.

@@ -20,6 +20,19 @@ pub enum ListKind {
     Set,
 }
 
+/// When the order of the items of a keyed list is a part of its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListOrder {
+    /// Always: to the API server the list is one value, or its items are run one by one.
+    Counts,
+    /// Where one item refers to another, as `$(NAME)` does in `env`; of several items with
+    /// the same keys the last one counts
+    /// (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables>).
+    CountsForReferences,
+    /// Never.
+    Free,
+}
+
 /// A field that keys the items of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListKey {
@@ -89,6 +102,7 @@ pub(super) struct Node {
     pub(super) values: Option<NodeId>,
     pub(super) scalar: ScalarKind,
     pub(super) list: ListKind,
+    pub(super) order: ListOrder,
     pub(super) items: NodeId,
     /// A map that is replaced as a whole.
     pub(super) atomic: bool,
@@ -113,10 +127,33 @@ pub(super) type NodeId = usize;
 pub(super) const UNKNOWN: NodeId = 0;
 /// The node of Go durations: the second one of every schema.
 const DURATION: NodeId = 1;
+/// The node of bytes in base64.
+const BYTES: NodeId = 2;
+/// The node of a list whose items have names, in any order.
+const UNORDERED: NodeId = 3;
+/// The node of the variables of a container.
+const VARIABLES: NodeId = 4;
+/// The last node of fixed index: below, nothing is known of a type but its field's name.
+const LAST_FIXED: NodeId = VARIABLES;
 
 /// Fields of custom resources that are known to be Go durations, whatever their
 /// schema says (cert-manager's and Flux's own types declare them as plain strings).
 const DURATION_FIELDS: [&str; 6] = ["duration", "interval", "renewBefore", "requeueAfter", "retryInterval", "timeout"];
+
+/// Lists of a Pod's spec that custom resources have too, often as one value: to the
+/// kubelet the order of their items means nothing
+/// (<https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/>).
+const UNORDERED_LISTS: [&str; 9] = [
+    "containers",
+    "ephemeralContainers",
+    "imagePullSecrets",
+    "ports",
+    "resourceClaims",
+    "secrets",
+    "volumeDevices",
+    "volumeMounts",
+    "volumes",
+];
 
 /// A reference to one type of a schema: what is known of a value.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +168,10 @@ impl Schema {
     /// A schema without types, except for the two of fixed index.
     pub(super) fn new() -> Self {
         let duration = Node { scalar: ScalarKind::Duration, ..Node::default() };
-        Self { nodes: vec![Node::default(), duration], unlisted: UNKNOWN }
+        let bytes = Node { scalar: ScalarKind::Base64, ..Node::default() };
+        let unordered = Node { order: ListOrder::Free, ..Node::default() };
+        let variables = Node { order: ListOrder::CountsForReferences, ..Node::default() };
+        Self { nodes: vec![Node::default(), duration, bytes, unordered, variables], unlisted: UNKNOWN }
     }
 
     /// Says that a field that is not listed is a scalar, or a struct or map that is
@@ -161,6 +201,7 @@ impl Default for Node {
             values: None,
             scalar: ScalarKind::Plain,
             list: ListKind::Infer,
+            order: ListOrder::Counts,
             items: UNKNOWN,
             atomic: false,
             owned_whole: false,
@@ -170,9 +211,37 @@ impl Default for Node {
     }
 }
 
-/// Whether fields of this name are known to be Go durations.
-pub(super) fn is_duration_field(name: &str) -> bool {
-    DURATION_FIELDS.contains(&name)
+/// How the scalars in fields of this name are known to be compared, where their type is a plain text.
+pub(super) fn scalar_by_name(name: &str) -> ScalarKind {
+    match name {
+        // Certificates: `[]byte` in every API, though not every schema says so.
+        "caBundle" => ScalarKind::Base64,
+        name if DURATION_FIELDS.contains(&name) => ScalarKind::Duration,
+        _ => ScalarKind::Plain,
+    }
+}
+
+/// Whether the order of the items in a list of this name means something.
+/// `is_keyed_by_server`: the API server itself knows them apart.
+pub(super) fn order_by_name(name: &str, is_keyed_by_server: bool) -> ListOrder {
+    match name {
+        "env" => ListOrder::CountsForReferences,
+        // The kubelet runs them one after the other.
+        "initContainers" => ListOrder::Counts,
+        _ if is_keyed_by_server || UNORDERED_LISTS.contains(&name) => ListOrder::Free,
+        _ => ListOrder::Counts,
+    }
+}
+
+/// What is known of a field by its name alone.
+fn node_by_name(name: &str) -> NodeId {
+    match (scalar_by_name(name), order_by_name(name, false)) {
+        (ScalarKind::Base64, _) => BYTES,
+        (ScalarKind::Duration, _) => DURATION,
+        (_, ListOrder::CountsForReferences) => VARIABLES,
+        (_, ListOrder::Free) => UNORDERED,
+        (_, ListOrder::Counts) => UNKNOWN,
+    }
 }
 
 // === impl SchemaRef ===
@@ -192,8 +261,7 @@ impl<'s> SchemaRef<'s> {
         match (self.node().fields.get(name), self.node().values) {
             (Some(field), _) => self.at(field.node),
             (None, Some(values)) => self.at(values),
-            (None, None) if self.node == UNKNOWN && is_duration_field(name) => self.at(DURATION),
-            (None, None) if self.node == UNKNOWN => self.at(UNKNOWN),
+            (None, None) if self.node == UNKNOWN || self.schema.unlisted == UNKNOWN => self.at(node_by_name(name)),
             (None, None) => self.at(self.schema.unlisted),
         }
     }
@@ -207,6 +275,11 @@ impl<'s> SchemaRef<'s> {
     /// How the items of a list are compared.
     pub fn list(self) -> &'s ListKind {
         &self.node().list
+    }
+
+    /// When the order of a keyed list's items means something.
+    pub(super) fn order(self) -> ListOrder {
+        self.node().order
     }
 
     /// Whether the API server knows the items of a list apart, so that each has owners.
@@ -234,7 +307,7 @@ impl<'s> SchemaRef<'s> {
         let node = self.node();
         if node.atomic || node.owned_whole {
             StructOwnership::Whole
-        } else if self.node == UNKNOWN {
+        } else if self.node <= LAST_FIXED {
             StructOwnership::Unknown
         } else if !node.fields.is_empty() || node.values.is_some() || self.schema.unlisted != UNKNOWN {
             StructOwnership::ByField

@@ -8,6 +8,7 @@ mod equivalent_values;
 mod hostile_review;
 mod lists;
 mod metadata;
+mod order;
 mod properties;
 mod schema_lists;
 mod server_defaults;

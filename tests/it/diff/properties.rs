@@ -359,10 +359,9 @@ fn pointer(object: &Value, path: &Path) -> Option<String> {
 }
 
 /// The keyed lists of the manifests above, each with the first of its keys.
-const KEYED: [(&str, &[&str]); 6] = [
+const KEYED: [(&str, &[&str]); 5] = [
     ("containers", &["name"]),
     ("env", &["name"]),
-    ("parts", &["name"]),
     ("ports", &["containerPort", "port"]),
     ("volumeMounts", &["mountPath"]),
     ("volumes", &["name"]),

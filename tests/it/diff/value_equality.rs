@@ -114,7 +114,8 @@ fn lists_and_maps_are_compared_by_content() {
         &[
             ("{x: 1, y: 2}", "{y: 2, x: 1.0}", true),
             ("{x: 1, y: null}", "{x: 1}", true),
-            ("[{name: a, x: 1}, {name: b}]", "[{name: b}, {name: a, x: 1}]", true),
+            ("[{name: a, x: 1}, {name: b}]", "[{name: a, x: 1.0}, {name: b}]", true),
+            ("[{name: a, x: 1}, {name: b}]", "[{name: b}, {name: a, x: 1}]", false),
             ("[a, b]", "[b, a]", false),
             ("[{id: a}, {id: b}]", "[{id: b}, {id: a}]", false),
             ("[1, 2]", "[1.0, 2]", true),
