@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::ptr;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 use super::items::{ItemIndex, ItemKeys, order_counts};
@@ -145,10 +148,10 @@ fn scalars_equal(a: &Value, b: &Value, scalar: ScalarKind) -> bool {
             (Some(a), Some(b)) => a.is_equal(b),
             _ => false,
         },
-        (Value::String(a), Value::String(b), ScalarKind::Base64) => {
-            let digits = |text: &str| text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>();
-            digits(a) == digits(b)
-        }
+        (Value::String(a), Value::String(b), ScalarKind::Base64) => match (bytes(a), bytes(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => false,
+        },
         (Value::String(a), Value::String(b), ScalarKind::Duration) => {
             match (go_duration::nanoseconds(a), go_duration::nanoseconds(b)) {
                 (Some(a), Some(b)) => a == b,
@@ -157,6 +160,14 @@ fn scalars_equal(a: &Value, b: &Value, scalar: ScalarKind) -> bool {
         }
         _ => false,
     }
+}
+
+/// The bytes of a text in base64, read as the API server reads it (Go's `encoding/base64`):
+/// line breaks do not count, nor do the bits after the last byte.
+pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let engine = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+    let digits: Vec<_> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    engine.decode(digits).ok()
 }
 
 fn numbers_equal(a: &serde_json::Number, b: &serde_json::Number) -> bool {

@@ -45,7 +45,7 @@ pub struct ListKey {
 /// How scalars are compared: when two spellings are the same value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScalarKind {
-    /// Bytes in base64; white space does not count.
+    /// Bytes in base64: compared by the bytes.
     Base64,
     /// A Go duration: `90m` is `1h30m0s`.
     Duration,

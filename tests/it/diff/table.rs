@@ -115,7 +115,9 @@ impl DeclaredState {
 }
 
 fn is_cluster_scoped(kind: &str) -> bool {
-    kind.ends_with("WebhookConfiguration") || kind.starts_with("Cluster") || kind == "CustomResourceDefinition"
+    kind.ends_with("WebhookConfiguration")
+        || kind.starts_with("Cluster")
+        || matches!(kind, "APIService" | "CertificateSigningRequest" | "CustomResourceDefinition")
 }
 
 impl WriteResult {

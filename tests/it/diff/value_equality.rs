@@ -5,7 +5,9 @@ use driftwall_core::diff::Quantity;
 use kube_quantity::ParsedQuantity;
 use proptest::prelude::*;
 
-use crate::diff::table::{DEPLOYMENT, DeclaredState, Person, SECRET, THING, Workload, manifest_text, parse_object};
+use crate::diff::table::{
+    CONFIG_MAP, DEPLOYMENT, DeclaredState, Person, SECRET, THING, Workload, case, manifest_text, parse_object, table,
+};
 
 /// Writes `b` where Git says `a`, and `a` where Git says `b`, over something
 /// else: no drift where they are the same, drift for everyone where not.
@@ -98,11 +100,44 @@ fn durations_are_compared_by_value_in_fields_that_hold_durations() {
 }
 
 #[test]
-fn base64_is_compared_without_line_breaks() {
-    check_equality(
-        SECRET,
-        "data: {k: @}",
-        &[("dmFsdWU=", "\"dmFs\\ndWU=\\n\"", true), ("dmFsdWU=", "dmFsdWV=", false), ("QQ==", "Qg==", false)],
+fn bytes_are_compared_as_bytes() {
+    let webhook = "webhooks: [{name: a.b.c, clientConfig: {url: u, caBundle: @}}]";
+    for (kind, around) in [
+        (SECRET, "data: {k: @}"),
+        (CONFIG_MAP, "binaryData: {k: @}"),
+        ("admissionregistration.k8s.io/v1 MutatingWebhookConfiguration", webhook),
+        ("apiregistration.k8s.io/v1 APIService", "spec: {caBundle: @}"),
+        ("certificates.k8s.io/v1 CertificateSigningRequest", "spec: {request: @}"),
+        ("cert-manager.io/v1 Issuer", "spec: {vault: {caBundle: @}}"),
+    ] {
+        let cases = [
+            ("dmFsdWU=", "\"dmFs\\ndWU=\\n\"", true),
+            ("dmFsdWU=", "\"dmFs\\r\\ndWU=\"", true),
+            // The bits after the last byte are none of it.
+            ("dmFsdWU=", "dmFsdWV=", true),
+        ];
+        check_equality(kind, around, &cases);
+    }
+    for (kind, around) in [(SECRET, "data: {k: @}"), (CONFIG_MAP, "binaryData: {k: @}")] {
+        let cases = [("dmFsdWU=", "dmFsdWY=", false), ("QQ==", "Qg==", false), ("dmFsdWU=", "value", false)];
+        check_equality(kind, around, &cases);
+    }
+    // Anywhere else it is a text.
+    check_equality(CONFIG_MAP, "data: {k: @}", &[("dmFsdWU=", "\"dmFs\\ndWU=\"", false)]);
+}
+
+#[test]
+fn bytes_may_be_created_as_git_writes_them() {
+    let (lines, one_line) = ("binaryData:\n  k: |\n    dmFs\n    dWU=\n", "binaryData: {k: dmFsdWU=}");
+    table(
+        CONFIG_MAP,
+        [
+            case("from Git").git(lines).create(one_line).expect("conforms").reverse("drift"),
+            case("other bytes")
+                .git(lines)
+                .create("binaryData: {k: dmFsdWY=}")
+                .expect("drift binaryData[\"k\"]"),
+        ],
     );
 }
 
