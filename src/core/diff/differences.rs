@@ -10,7 +10,8 @@ use super::items::ItemKeys;
 use super::opaque::{contains_opaque, is_opaque};
 use super::path::{Path, PathElement};
 use super::schema::{DefaultValue, SchemaRef};
-use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default, is_true_by_default};
+use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default};
+use super::zero_values::{is_back_to_zero, is_true_by_default, is_value_when_empty};
 
 /// How a write changes one field, seen from what Git declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +184,9 @@ impl Walk {
     /// Git declares the field, and the write gives it a value.
     fn compare_present(&mut self, declared: &Value, old: Option<&Value>, new: &Value, schema: SchemaRef<'_>) {
         match (declared, new) {
+            (_, Value::Object(_)) if self.is_value_when_empty(declared) && !is_zero_value(new) => {
+                self.report(ChangeKind::Changed, Some(new), Some(declared));
+            }
             (Value::Object(_), Value::Object(_)) if schema.is_atomic_map() => {
                 self.compare_atomic_map(declared, old, new, schema);
             }
@@ -218,6 +222,7 @@ impl Walk {
     /// Reports a declared field that gets another value.
     fn report_changed(&mut self, declared: &Value, new: &Value) {
         let is_empty = match declared {
+            _ if self.is_value_when_empty(declared) => false,
             Value::String(text) => text.is_empty(),
             Value::Array(items) => items.is_empty(),
             Value::Object(fields) => fields.is_empty(),
@@ -227,6 +232,11 @@ impl Walk {
         let is_injected = self.path.last_field() == Some("caBundle");
         let change = if is_empty || is_injected { ChangeKind::Filled } else { ChangeKind::Changed };
         self.report(change, Some(new), Some(declared));
+    }
+
+    /// Whether Git's value at the current path is empty, and is meant so.
+    fn is_value_when_empty(&self, declared: &Value) -> bool {
+        self.path.last_field().is_some_and(|name| is_value_when_empty(name, declared))
     }
 
     fn compare_fields(
@@ -251,7 +261,7 @@ impl Walk {
             let default = schema.default_of(name);
             let is_open = match declared_value {
                 None | Some(Value::Null) => true,
-                Some(value) => is_left_to_server(value, default),
+                Some(value) => is_left_to_server(name, value, default),
             };
             if is_alias(name)
                 || (is_open && is_server_default(name, old_value, new_value, new, schema, self.allocations))
@@ -263,6 +273,11 @@ impl Walk {
                 declared_value.is_none() && default == Some(&DefaultValue::PolicyTypes) && old_value != new_value;
             self.descend(PathElement::Field(name.as_str().into()), |walk| match new_value {
                 Some(value) if has_other_policy_types => walk.report(ChangeKind::Extra, Some(value), None),
+                Some(value) if !in_git(name) && is_back_to_zero(name, old_value, value, default, schema) => {
+                    if old_value != Some(value) {
+                        walk.report(ChangeKind::RemovedExtra, Some(value), None);
+                    }
+                }
                 _ => walk.compare(declared_value, old_value, new_value, schema.field(name)),
             });
         }

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::items::{ItemIndex, ItemKeys, order_counts};
 use super::opaque::is_opaque_value;
 use super::quantity::Quantity;
-use super::schema::{ScalarKind, SchemaRef};
+use super::schema::{DefaultValue, ScalarKind, SchemaRef};
+use super::server_defaults::is_left_to_server;
+use super::zero_values::is_value_when_empty;
 use crate::go_duration;
 
 /// Whether `a` and `b` are the same value: scalars by value, `null` as absent,
@@ -104,6 +106,11 @@ pub(super) fn matches_declared(declared: &Value, new: &Value, schema: SchemaRef<
         // The declared value is opaque, so any value counts as equal.
         _ if is_opaque_value(declared) => true,
         (Value::Object(declared), Value::Object(new)) => declared.iter().all(|(name, value)| match new.get(name) {
+            Some(new_value) if is_value_when_empty(name, value) => {
+                let default = schema.default_of(name).filter(|default| is_left_to_server(name, value, Some(default)));
+                is_zero_value(new_value)
+                    || default.is_some_and(|default| *default == DefaultValue::Value(new_value.clone()))
+            }
             Some(new_value) => matches_declared(value, new_value, schema.field(name)),
             None => is_zero_value(value),
         }),
@@ -118,10 +125,19 @@ pub(super) fn matches_declared(declared: &Value, new: &Value, schema: SchemaRef<
             }
             None => {
                 declared.len() == new.len()
-                    && declared.iter().zip(new).all(|(declared, new)| matches_declared(declared, new, schema.items()))
+                    && declared.iter().zip(new).all(|(declared, new)| item_matches(declared, new, schema.items()))
             }
         },
         _ => scalars_equal(declared, new, schema.scalar()),
+    }
+}
+
+/// Whether an item of a list has all that Git says of it. An empty text is a member like any
+/// other, as in RBAC's `apiGroups: [""]`.
+fn item_matches(declared: &Value, new: &Value, schema: SchemaRef<'_>) -> bool {
+    match declared {
+        Value::String(text) if text.is_empty() => declared == new,
+        _ => matches_declared(declared, new, schema),
     }
 }
 

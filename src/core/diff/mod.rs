@@ -14,6 +14,7 @@ mod path;
 mod quantity;
 mod schema;
 mod server_defaults;
+mod zero_values;
 
 pub use builtin::{builtin_schema, object_meta_schema, unknown_schema};
 pub use crd::{CrdError, CustomResource};

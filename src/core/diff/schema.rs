@@ -302,6 +302,11 @@ impl<'s> SchemaRef<'s> {
         self.node == UNKNOWN
     }
 
+    /// Whether this is a type of a kind that is built into the API server.
+    pub(super) fn is_of_builtin_kind(self) -> bool {
+        self.node > LAST_FIXED && self.schema.unlisted != UNKNOWN
+    }
+
     /// Who owns a struct or map in `managedFields`.
     pub fn ownership(self) -> StructOwnership {
         let node = self.node();

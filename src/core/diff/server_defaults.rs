@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::equal::{is_zero_value, values_equal};
 use super::schema::{DefaultValue, SchemaRef};
+use super::zero_values::is_text_when_empty;
 
 /// Whose a value may be where the server has none of its own to compare with, but
 /// allocates one: a cluster IP, a node port.
@@ -35,7 +36,7 @@ pub(super) fn is_server_default(
         Some(DefaultValue::WithList(other)) => {
             new.as_str().and_then(|new| new.strip_suffix("List")) == Some(sibling(other))
         }
-        Some(DefaultValue::Allocated) => old.is_none_or(|old| is_left_to_server(old, Some(&DefaultValue::Allocated))),
+        Some(DefaultValue::Allocated) => old.is_none_or(|old| is_left_to_server(name, old, Some(&DefaultValue::Allocated))),
         Some(DefaultValue::PolicyTypes) => values_equal(&policy_types(parent), new, schema.field(name)),
         Some(DefaultValue::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(DefaultValue::Sibling(other)) => parent.get(*other) == Some(new),
@@ -48,15 +49,16 @@ pub(super) fn is_server_default(
 /// Whether the declared value of the field `name` says that the server is to allocate one.
 pub(crate) fn is_allocated_by_server(name: &str, declared: &Value, schema: SchemaRef<'_>) -> bool {
     let default = schema.default_of(name);
-    default == Some(&DefaultValue::Allocated) && is_left_to_server(declared, default)
+    default == Some(&DefaultValue::Allocated) && is_left_to_server(name, declared, default)
 }
 
 /// Whether a field is written, but empty so that the server chooses its value:
 /// `clusterIP: ""`, `nodePort: 0`, `roleRef.apiGroup: ""`. Where the default is a
 /// fixed value, a zero is meant as a zero.
-pub(super) fn is_left_to_server(value: &Value, default: Option<&DefaultValue>) -> bool {
+pub(super) fn is_left_to_server(name: &str, value: &Value, default: Option<&DefaultValue>) -> bool {
     match value {
-        Value::String(text) => text.is_empty(),
+        // That of a role's or a subject's kind is filled in.
+        Value::String(text) => text.is_empty() && (name == "apiGroup" || !is_text_when_empty(name)),
         Value::Array(items) => items.is_empty(),
         Value::Number(_) => {
             is_zero_value(value) && matches!(default, Some(DefaultValue::Allocated | DefaultValue::Sibling(_)))
@@ -79,19 +81,6 @@ pub(super) fn is_all_defaults(value: &Value, schema: SchemaRef<'_>, allocations:
 fn policy_types(policy: &Map<String, Value>) -> Value {
     let has_egress = policy.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
     if has_egress { serde_json::json!(["Ingress", "Egress"]) } else { serde_json::json!(["Ingress"]) }
-}
-
-/// Whether a field means `true` where it is left out, so that leaving a declared
-/// `false` out changes it.
-pub(super) fn is_true_by_default(name: Option<&str>) -> bool {
-    let fields = [
-        "allocateLoadBalancerNodePorts",
-        "allowPrivilegeEscalation",
-        "automountServiceAccountToken",
-        "enableServiceLinks",
-        "hostUsers",
-    ];
-    name.is_some_and(|name| fields.contains(&name))
 }
 
 /// The pull policy of a container that names none: `Always` for an image without

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::assessment::Finding;
 use super::evaluation::Evaluation;
+use super::exact_fields::adds_to_what_is_exact;
 use super::finalizers::max_outcome_for_removal;
 use super::other_version::is_content_annotation;
 use super::protected_keys::{is_protected, is_tracking};
@@ -105,6 +106,7 @@ fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference, dec
         ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
         ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
         ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
+        _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
         // What Git leaves open belongs to the controllers; what a person wants belongs in Git.
         _ if !is_person => None,
         // Whether a first apply brings the value that is opaque in Git cannot be known.
@@ -159,6 +161,10 @@ fn is_machine_addition(difference: &Difference) -> bool {
     match (declared, new) {
         (Some(Value::Array(declared)), Some(Value::Array(new))) => {
             allows_appended_items(path) && has_all_items(new, declared)
+        }
+        // A provider keeps webhooks away from its own namespaces (AKS).
+        (Some(Value::Object(declared)), Some(Value::Object(new))) => {
+            path.starts_with(&["webhooks"]) && declared.is_empty() && new.keys().eq(["matchExpressions"])
         }
         _ => is_label_or_annotation(path) && path.last_field().is_some_and(is_tracking),
     }

@@ -13,6 +13,7 @@ mod drift;
 mod error;
 mod evaluation;
 mod eviction;
+mod exact_fields;
 mod finalizers;
 mod gitops_tools;
 mod lookup;

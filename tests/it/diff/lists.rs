@@ -229,6 +229,12 @@ impl ListCheck<'_> {
         };
         let named = || vec![self.list.path().to_string()];
         let right = || Some(vec![filled("1", "x"), item("2")]);
+        // Who may reach what, and who may do what: no machine adds to it.
+        let is_exact = match self.kind {
+            "NetworkPolicy" => self.list.path().starts_with(&["spec"]),
+            "Role" => self.list.path().starts_with(&["rules"]),
+            _ => false,
+        };
         let mut changes = vec![
             Change {
                 name: "changed",
@@ -279,7 +285,7 @@ impl ListCheck<'_> {
                 old: right(),
                 new: Some(vec![filled("1", "x"), filled("2", "y")]),
                 person: named(),
-                workload: vec![],
+                workload: if is_exact { named() } else { vec![] },
             });
         }
         self.evaluate(&[item("1"), item("2")], changes)

@@ -15,3 +15,4 @@ mod server_defaults;
 mod table;
 mod value_equality;
 mod verdicts;
+mod way_back;

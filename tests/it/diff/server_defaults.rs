@@ -299,7 +299,7 @@ fn defaults_of_a_custom_resource_and_duplicate_variables_are_no_drift() {
             case("a variable twice, turned round")
                 .git(&twice)
                 .update(&env("{name: A, value: '2'}, {name: A, value: '1'}"))
-                .expect("conforms")
+                .expect("drift spec.template.spec.containers[name=\"a\"].env")
                 .reverse("conforms"),
             case("a variable twice, once left")
                 .git(&twice)
