@@ -108,6 +108,7 @@ impl<'a> SourceBuilder<'a> {
             path: path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"),
             namespace: namespace.clone(),
             priority: *priority,
+            substitute: source.substitute,
             chart_access: Some(self.charts.clone()),
             ..SourceSpec::local(name, self.folder)
         };
@@ -180,6 +181,7 @@ impl<'a> SourceBuilder<'a> {
             render: self.render(source, false),
             namespace: namespace.clone(),
             priority: *priority,
+            substitute: source.substitute,
             chart_access: Some(self.charts.clone()),
             ..SourceSpec::local(name, self.folder)
         };

@@ -158,7 +158,7 @@ fn load_rendered(
     log_rendered(&source.name, commit, &rendered);
     let mut files = Vec::new();
     for (file, objects) in rendered.files {
-        match FileContents::new(&file, source.namespace.as_deref(), objects) {
+        match source.file_contents(&file, objects) {
             Ok(contents) => files.push(Arc::new(contents)),
             Err(error) => {
                 let (errors, changed) = (vec![error.into()], Vec::new());

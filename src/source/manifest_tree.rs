@@ -444,7 +444,7 @@ impl<'a> Walk<'a> {
         }
         let manifest::ParsedFile { objects, errors, reported, .. } = manifest::parse(path, blob.content());
         self.errors.extend(errors.into_iter().map(FileError::from));
-        Ok(FileContents::new(path, self.source.namespace.as_deref(), objects)?.with_skipped(&reported))
+        Ok(self.source.file_contents(path, objects)?.with_skipped(&reported))
     }
 
     fn blob(&self, file: &str, id: Oid) -> Result<git2::Blob<'a>, FileError> {

@@ -1,12 +1,14 @@
 //! A source as it is configured: where its repository is, and what of it is read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::charts::{ChartAccess, ChartRequest, ChartStore};
 use super::file_filter::FileFilter;
 use super::remote::{Credentials, FetchLimits, Mirror, RemoteUrl};
 use super::render::{RenderMode, RenderOptions};
-use driftwall_core::desired::{self, NamespaceScope};
+use driftwall_core::desired::{self, DesiredError, FileContents, NamespaceScope, hide_variables};
+use driftwall_core::manifest;
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub struct SourceSpec {
     pub files: FileFilter,
     /// What the path holds, and how it is rendered.
     pub render: RenderOptions,
+    /// Whether Flux substitutes the variables in what it says.
+    pub substitute: bool,
     /// The chart in a chart repository or registry that it is instead of a Git repository.
     pub chart: Option<ChartSource>,
     /// How charts are had that a chart in it depends on; `None` where none are to be fetched.
@@ -79,9 +83,22 @@ impl SourceSpec {
             scope: NamespaceScope::default(),
             files: FileFilter::default(),
             render: RenderOptions::default(),
+            substitute: false,
             chart: None,
             chart_access: None,
         }
+    }
+
+    /// What a file of the source declares with these objects.
+    pub(super) fn file_contents(
+        &self,
+        file: &Arc<str>,
+        mut objects: Vec<manifest::Object>,
+    ) -> Result<FileContents, DesiredError> {
+        if self.substitute {
+            objects.iter_mut().for_each(|object| hide_variables(&mut object.value));
+        }
+        FileContents::new(file, self.namespace.as_deref(), objects)
     }
 
     /// Whether both read the same files of the same repository in the same way, by
@@ -99,6 +116,7 @@ impl SourceSpec {
             priority,
             files,
             render,
+            substitute,
             chart: _,
             chart_access: _,
         } = self;
@@ -112,7 +130,7 @@ impl SourceSpec {
         (url(self), local(self)) == (url(other), local(other))
             && (display_url, revision, path) == (&other.display_url, &other.revision, &other.path)
             && (namespace, priority) == (&other.namespace, &other.priority)
-            && (files, render) == (&other.files, &other.render)
+            && (files, render, substitute) == (&other.files, &other.render, &other.substitute)
             && chart(self) == chart(other)
     }
 

@@ -48,6 +48,11 @@ pub(crate) struct Source {
     /// Values and options for a Helm chart.
     #[serde(default)]
     pub(crate) helm: Helm,
+    /// Whether Flux substitutes `${VAR}` in these manifests: its Kustomization has `spec.postBuild`. What a variable
+    /// stands for is then hidden, and the text around it is compared. Otherwise `${VAR}` is a text like any other.
+    #[schemars(example = true)]
+    #[serde(default)]
+    pub(crate) substitute: bool,
     /// Globs of the files to read, relative to `path`. Without any, all are read. For plain manifests only.
     #[schemars(example = ["**/*.yaml"])]
     #[serde(default)]

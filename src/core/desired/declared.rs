@@ -8,7 +8,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::object_key::ObjectKey;
-use super::{normalize, opt_out};
+use super::{normalize, opt_out, placeholders};
 use crate::diff::{Path, PathElement};
 use crate::manifest::{self, Position, Positions};
 
@@ -48,7 +48,8 @@ const DEFAULT_NAMESPACE: &str = "default";
 
 impl Declared {
     pub(super) fn new(file: Arc<str>, namespace: Option<&str>, object: manifest::Object) -> Self {
-        let manifest::Object { api_version, kind, namespace: own_namespace, name, value, positions, .. } = object;
+        let manifest::Object { api_version, kind, namespace: own_namespace, name, mut value, positions, .. } = object;
+        placeholders::hide_vault_values(&mut value);
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         Self {
             group: group.to_owned(),

@@ -12,6 +12,7 @@ mod normalize;
 mod object_key;
 mod opt_out;
 mod placeholder;
+mod placeholders;
 mod snapshot;
 mod snapshot_source;
 
@@ -22,5 +23,6 @@ pub use error::DesiredError;
 pub use index::{Contest, DeclaredResource};
 pub use object_key::ObjectKey;
 pub use opt_out::live_opt_out;
+pub use placeholders::hide_variables;
 pub use snapshot::{Snapshot, Uncertainty};
 pub use snapshot_source::{Affected, NamespaceScope, SnapshotSource, SyncTime};

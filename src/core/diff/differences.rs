@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::equal::{KnownUnequal, is_zero_value, matches_declared, values_equal};
 use super::items::ItemKeys;
-use super::opaque::{contains_opaque, is_opaque};
+use super::opaque::{contains_opaque, fits_opaque, is_opaque};
 use super::path::{Path, PathElement};
 use super::schema::{DefaultValue, SchemaRef};
 use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default};
@@ -214,8 +214,17 @@ impl Walk {
                 }
             }
             _ if values_equal(declared, new, schema) => {}
-            (Value::String(text), _) if is_opaque(text) => self.report(ChangeKind::Opaque, Some(new), None),
+            (Value::String(text), _) if is_opaque(text) => self.compare_opaque(text, old, new, schema),
             _ => self.report_changed(declared, new),
+        }
+    }
+
+    /// Git hides the value, or a part of it.
+    fn compare_opaque(&mut self, text: &str, old: Option<&Value>, new: &Value, schema: SchemaRef<'_>) {
+        if !fits_opaque(text, new, schema) {
+            self.report(ChangeKind::Changed, Some(new), Some(&text.into()));
+        } else if old.is_none_or(|old| fits_opaque(text, old, schema)) {
+            self.report(ChangeKind::Opaque, Some(new), None);
         }
     }
 
@@ -350,7 +359,7 @@ fn is_flat(fields: &Map<String, Value>) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::unknown_schema;
+    use super::super::{OPAQUE, unknown_schema};
     use super::*;
 
     #[allow(clippy::needless_pass_by_value, reason = "cases are written as `json!` values")]
@@ -374,8 +383,8 @@ mod tests {
             (json!({}), json!({"a": 1}), json!({}), "a", ChangeKind::RemovedExtra),
             (json!({}), json!({}), json!({"a": 1}), "a", ChangeKind::Extra),
             (json!({"a": ""}), json!({}), json!({"a": "b"}), "a", ChangeKind::Filled),
-            (json!({"a": "${A}"}), json!({"a": "b"}), json!({"a": "c"}), "a", ChangeKind::Opaque),
-            (json!({"a": ["${A}"]}), json!({"a": ["b"]}), json!({"a": ["c"]}), "a", ChangeKind::Opaque),
+            (json!({"a": OPAQUE}), json!({"a": "b"}), json!({"a": "c"}), "a", ChangeKind::Opaque),
+            (json!({"a": [OPAQUE]}), json!({"a": ["b"]}), json!({"a": ["c"]}), "a", ChangeKind::Opaque),
             (json!({"a": {"b": 1}}), json!({"a": {"b": 1}}), json!({"a": {}}), "a.b", ChangeKind::RemovedDeclared),
         ] {
             let expected = vec![(path.to_owned(), change)];

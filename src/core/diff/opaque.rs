@@ -1,18 +1,83 @@
-//! Opaque values: Git holds a value encrypted, or a placeholder for it. It cannot
-//! be compared; that a write changes it can be seen.
+//! Opaque values: Git holds a value, or a part of a text, encrypted, or a placeholder for
+//! it. What is hidden cannot be compared; that a write changes it can be seen, and the text
+//! around it is compared.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// Stands in for a value that differs from rendering to rendering. Its first
-/// character is for private use: no manifest has it by accident.
+use super::schema::{ScalarKind, SchemaRef};
+
+/// Stands in, alone or within a text, for what a later substitution puts there, or what differs
+/// from rendering to rendering. Its first character is for private use: no manifest has it by accident.
 pub const OPAQUE: &str = "\u{10fffd}opaque";
 
-/// Whether a text is an opaque value: encrypted (SOPS), a placeholder for a later
-/// substitution (Flux's `${VAR}`, argocd-vault-plugin's `<path:…>`), or different
-/// in every rendering ([`OPAQUE`]).
+/// Stands in for what is hidden where people read it.
+const SHOWN: &str = "…";
+
+/// Whether a text is encrypted (SOPS), or has an [`OPAQUE`] part.
 pub fn is_opaque(text: &str) -> bool {
-    let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
-    text.starts_with("ENC[") || between("${", "}") || between("<path:", ">") || text == OPAQUE
+    is_encrypted(text) || text.contains(OPAQUE)
+}
+
+/// Whether nothing of a text is known.
+pub fn is_wholly_opaque(text: &str) -> bool {
+    is_encrypted(text) || text == OPAQUE
+}
+
+fn is_encrypted(text: &str) -> bool {
+    text.starts_with("ENC[")
+}
+
+/// Whether a value may be what an opaque text becomes: it has all that is known of the
+/// text, in its order, and anything in between.
+pub(super) fn fits_opaque(text: &str, value: &Value, schema: SchemaRef<'_>) -> bool {
+    if is_wholly_opaque(text) {
+        return true;
+    }
+    let written: Cow<'_, str> = match value {
+        Value::String(written) => written.into(),
+        Value::Bool(_) | Value::Number(_) => value.to_string().into(),
+        _ => return false,
+    };
+    // A Secret's `stringData` is stored in base64.
+    let is_in_bytes = || {
+        let bytes = if schema.scalar() == ScalarKind::Base64 { STANDARD.decode(&*written).ok() } else { None };
+        bytes.is_some_and(|bytes| has_parts(text, &String::from_utf8_lossy(&bytes)))
+    };
+    has_parts(text, &written) || is_in_bytes()
+}
+
+fn has_parts(text: &str, written: &str) -> bool {
+    let Some((first, after_first)) = text.split_once(OPAQUE) else { return text == written };
+    let (between, last) = after_first.rsplit_once(OPAQUE).unwrap_or(("", after_first));
+    let Some(inside) = written.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    let mut rest = inside;
+    between.split(OPAQUE).all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
+
+/// The value as people may see it: without what is hidden.
+pub(crate) fn without_opaque(value: &Value) -> Value {
+    match value {
+        Value::String(text) if is_encrypted(text) => SHOWN.into(),
+        Value::String(text) => text.replace(OPAQUE, SHOWN).into(),
+        Value::Array(items) => items.iter().map(without_opaque).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), without_opaque(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What stands for a value of which a part is hidden in Git.
+pub(crate) fn hidden() -> Value {
+    SHOWN.into()
 }
 
 /// Whether a value is a text that [is opaque](is_opaque).
@@ -21,7 +86,7 @@ pub(super) fn is_opaque_value(value: &Value) -> bool {
 }
 
 /// Whether a value is opaque or has something opaque inside.
-pub(super) fn contains_opaque(value: &Value) -> bool {
+pub(crate) fn contains_opaque(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(contains_opaque),
         Value::Object(fields) => fields.values().any(contains_opaque),
@@ -55,7 +120,7 @@ mod tests {
         for (declared, old, new, expected) in [
             // One value of several.
             (
-                json!([{"name": "web", "image": "${IMAGE}", "workingDir": "/a"}]),
+                json!([{"name": "web", "image": OPAQUE, "workingDir": "/a"}]),
                 json!([{"name": "web", "image": "a", "workingDir": "/a"}]),
                 json!([{"name": "web", "image": "b", "workingDir": "/b"}]),
                 vec![(format!("{web}.image"), ChangeKind::Opaque), (format!("{web}.workingDir"), ChangeKind::Changed)],
@@ -154,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_selector_with_a_placeholder_is_opaque() {
-        let declared = json!({"selector": {"matchLabels": {"app": "${NAME}"}}});
+        let declared = json!({"selector": {"matchLabels": {"app": OPAQUE}}});
         let new = json!({"selector": {"matchLabels": {"app": "web"}}});
         let found = changes(&declared, Some(&json!({})), &new);
         assert!(found.iter().all(|(_, change)| *change == ChangeKind::Opaque) && found.len() == 1, "{found:?}");
@@ -164,15 +229,63 @@ mod tests {
     fn an_opaque_value_is_recognized_by_its_form() {
         for (text, opaque) in [
             ("ENC[AES256_GCM,data:a]", true),
-            ("${A}", true),
-            ("a-${A:=b}-c", true),
-            ("<path:a#b>", true),
-            ("$A", false),
-            ("}${", false),
+            (OPAQUE, true),
+            (&format!("a-{OPAQUE}-c"), true),
+            ("${A}", false),
+            ("<path:a#b>", false),
             ("a ENC[b]", false),
-            ("<a>", false),
         ] {
             assert_eq!(is_opaque(text), opaque, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_fits_where_it_has_all_that_is_known_in_its_order() {
+        let data = builtin_schema("", "v1", "Secret").unwrap().field("data").field("a");
+        for (text, value, schema, fits) in [
+            ("?", json!({"a": 1}), unknown_schema(), true),
+            ("https://?/x", json!("https://a.b/x"), unknown_schema(), true),
+            ("https://?/x", json!("https:///x"), unknown_schema(), true),
+            ("https://?/x", json!("https:/x"), unknown_schema(), false),
+            ("https://?/x", json!("http://a.b/x"), unknown_schema(), false),
+            ("https://?/x", json!("https://a.b/x/y"), unknown_schema(), false),
+            ("a?b?c", json!("a1b2c"), unknown_schema(), true),
+            ("a?b?c", json!("a12c"), unknown_schema(), false),
+            ("a?bc?c", json!("abc"), unknown_schema(), false),
+            ("??", json!("x"), unknown_schema(), true),
+            ("80?", json!(8080), unknown_schema(), true),
+            ("80?", json!(9090), unknown_schema(), false),
+            ("80?", json!(["80"]), unknown_schema(), false),
+            // `u:p` in base64.
+            ("u:?", json!("dTpw"), data, true),
+            ("u:?", json!("dTpw"), unknown_schema(), false),
+            ("v:?", json!("dTpw"), data, false),
+            ("dT?", json!("dTpw"), data, true),
+        ] {
+            assert_eq!(fits_opaque(&text.replace('?', OPAQUE), &value, schema), fits, "{text} {value}");
+        }
+    }
+
+    #[test]
+    fn around_what_is_hidden_a_text_is_compared() {
+        let url = json!({"a": format!("https://{OPAQUE}/x")});
+        for (old, new, expected) in [
+            ("https://a/x", "https://b/x", Some(ChangeKind::Opaque)),
+            ("https://a/x", "https://a/y", Some(ChangeKind::Changed)),
+            ("https://a/y", "https://a/x", None),
+            ("https://a/y", "https://a/z", Some(ChangeKind::Changed)),
+        ] {
+            let [old, new] = [old, new].map(|text| json!({"a": text}));
+            let found = differences(
+                Some(&url),
+                Some(&old),
+                Some(&new),
+                unknown_schema(),
+                &Path::default(),
+                Allocations::MaybeServer,
+            );
+            let found: Vec<_> = found.into_iter().map(|difference| difference.change).collect();
+            assert_eq!(found, Vec::from_iter(expected), "{old} to {new}");
         }
     }
 }

@@ -36,7 +36,9 @@ pub(super) fn is_server_default(
         Some(DefaultValue::WithList(other)) => {
             new.as_str().and_then(|new| new.strip_suffix("List")) == Some(sibling(other))
         }
-        Some(DefaultValue::Allocated) => old.is_none_or(|old| is_left_to_server(name, old, Some(&DefaultValue::Allocated))),
+        Some(DefaultValue::Allocated) => {
+            old.is_none_or(|old| is_left_to_server(name, old, Some(&DefaultValue::Allocated)))
+        }
         Some(DefaultValue::PolicyTypes) => values_equal(&policy_types(parent), new, schema.field(name)),
         Some(DefaultValue::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(DefaultValue::Sibling(other)) => parent.get(*other) == Some(new),

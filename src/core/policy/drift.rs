@@ -13,7 +13,7 @@ use super::runtime_fields::{is_restart, is_tool_managed};
 use super::settings::Outcome;
 use crate::admission::Operation;
 use crate::desired::Declared;
-use crate::diff::{ChangeKind, Difference, Path, is_opaque};
+use crate::diff::{ChangeKind, Difference, Path, is_wholly_opaque};
 
 /// Findings whose line in Git is looked up: each costs a walk over the manifest,
 /// and more are not read.
@@ -144,9 +144,9 @@ fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Differenc
     Some(configured)
 }
 
-/// Whether Git holds the value encrypted, or a placeholder for it.
+/// Whether Git holds nothing but the encrypted value, or a placeholder for it.
 fn is_opaque_in_git(difference: &Difference) -> bool {
-    difference.declared.as_ref().and_then(Value::as_str).is_some_and(is_opaque)
+    difference.declared.as_ref().and_then(Value::as_str).is_some_and(is_wholly_opaque)
 }
 
 fn is_label_or_annotation(path: &Path) -> bool {

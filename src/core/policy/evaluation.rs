@@ -10,7 +10,7 @@ use super::settings::{Outcome, Policy};
 use crate::actor::{Actor, ActorRules};
 use crate::admission::Write;
 use crate::desired::{ObjectKey, Snapshot, SourceLocation};
-use crate::diff::{self, CustomResource, Difference, Path, SchemaRef};
+use crate::diff::{self, CustomResource, Difference, Path, SchemaRef, contains_opaque, hidden, without_opaque};
 
 /// All that a verdict depends on, apart from the write.
 #[derive(Clone, Copy)]
@@ -119,8 +119,14 @@ impl<'w, 'a> Evaluation<'w, 'a> {
         max_outcome: Outcome,
     ) -> Finding {
         let Difference { path, change, new, declared } = difference;
+        // What Git hides is in what the write brings.
+        let is_hidden = declared.as_ref().is_some_and(contains_opaque);
         // It is shown and dropped where there is no room for depth.
-        let [new, declared] = [new, declared].map(|value| value.map(|value| cut(value, MAX_LEVELS)));
+        let [mut new, mut declared] = [new, declared].map(|value| value.map(|value| cut(value, MAX_LEVELS)));
+        if is_hidden {
+            declared = declared.as_ref().map(without_opaque);
+            new = new.map(|_| hidden());
+        }
         // A GitOps tool wrote something else than the snapshot says: nobody is
         // denied by a field that is in dispute.
         let is_disputed = self.context.snapshot.is_disputed(self.key(), &path);

@@ -20,11 +20,7 @@ fn adding_an_empty_selector_is_drift_since_it_selects_everything() {
     table(
         POLICY,
         [
-            case("opened to all namespaces")
-                .git(&api)
-                .update(&all)
-                .expect("drift spec.ingress")
-                .reverse("conforms"),
+            case("opened to all namespaces").git(&api).update(&all).expect("drift spec.ingress").reverse("conforms"),
             case("a declared one taken away").git(&all).update(&api).expect("drift spec.ingress").reverse("conforms"),
         ],
     );
@@ -122,7 +118,11 @@ fn an_empty_list_of_rules_is_filled_by_nobody() {
         [
             case("every group").git(&role("''")).update(&role("'*'")).expect("drift rules").reverse("conforms"),
             case("another group").git(&role("''")).update(&role("apps")).expect("drift rules").reverse("conforms"),
-            case("one of two").git(&role("'', apps")).update(&role("x, apps")).expect("drift rules").reverse("conforms"),
+            case("one of two")
+                .git(&role("'', apps"))
+                .update(&role("x, apps"))
+                .expect("drift rules")
+                .reverse("conforms"),
             case("no rule").git("rules: []").update(&role("''")).expect("drift rules").reverse("conforms"),
             case("no resource")
                 .git("rules: [{apiGroups: [''], resources: [], verbs: [get]}]")
@@ -141,7 +141,11 @@ fn an_empty_list_of_rules_is_filled_by_nobody() {
     );
     for (kind, nothing, something) in [
         ("security.istio.io/v1 AuthorizationPolicy", "spec: {}", "spec: {rules: [{}]}"),
-        ("security.istio.io/v1 AuthorizationPolicy", "spec: {rules: [{}]}", "spec: {rules: [{to: []}]}"),
+        (
+            "security.istio.io/v1 AuthorizationPolicy",
+            "spec: {rules: [{}]}",
+            "spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}",
+        ),
         ("cilium.io/v2 CiliumNetworkPolicy", "spec: {ingress: []}", "spec: {ingress: [{}]}"),
         ("projectcalico.org/v3 NetworkPolicy", "spec: {ingress: []}", "spec: {ingress: [{action: Allow}]}"),
     ] {
@@ -229,9 +233,7 @@ fn an_empty_text_that_says_something_is_filled_by_nobody() {
                 .reverse("conforms"),
             case("what charts leave open")
                 .git("spec: {resources: {}, affinity: {}, nodeSelector: {}, tolerations: []}")
-                .update(
-                    "spec: {resources: {cpu: 1}, affinity: {a: b}, nodeSelector: {a: b}, tolerations: [{key: a}]}",
-                )
+                .update("spec: {resources: {cpu: 1}, affinity: {a: b}, nodeSelector: {a: b}, tolerations: [{key: a}]}")
                 .expect("drift spec.affinity.a spec.nodeSelector.a spec.resources.cpu spec.tolerations | conforms")
                 .reverse("conforms"),
         ],

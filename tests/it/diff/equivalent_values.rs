@@ -270,11 +270,7 @@ fn empty_null_and_absent_are_the_same() {
         [
             case("null rules").git("rules: null").update("rules: []").expect("conforms").reverse("conforms"),
             case("no rules").git("rules: []").update("rules: null").expect("conforms").reverse("conforms"),
-            case("a rule")
-                .git("rules: []")
-                .update("rules: [{verbs: [get]}]")
-                .expect("drift rules")
-                .reverse("conforms"),
+            case("a rule").git("rules: []").update("rules: [{verbs: [get]}]").expect("drift rules").reverse("conforms"),
         ],
     );
     table(

@@ -9,6 +9,7 @@ mod hostile_review;
 mod lists;
 mod metadata;
 mod order;
+mod placeholders;
 mod properties;
 mod schema_lists;
 mod server_defaults;

@@ -156,7 +156,10 @@ fn the_lists_of_a_custom_resource_are_one_value_to_the_server() {
     // A Pod's lists have no order there either.
     for list in ["containers", "volumes", "imagePullSecrets", "env", "ports"] {
         let both = |a: &str, b: &str| pod(&format!("{list}: [{{name: {a}}}, {{name: {b}}}]"));
-        table(ROLLOUT, [case(list).git(&both("a", "b")).update(&both("b", "a")).expect("conforms").reverse("conforms")]);
+        table(
+            ROLLOUT,
+            [case(list).git(&both("a", "b")).update(&both("b", "a")).expect("conforms").reverse("conforms")],
+        );
     }
 }
 

@@ -3,11 +3,11 @@
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission;
 use driftwall_core::decision::{DecisionContext, decide};
-use driftwall_core::desired::{ObjectKey, Snapshot};
+use driftwall_core::desired::{ObjectKey, Snapshot, hide_variables};
 use driftwall_core::policy::{EvaluationContext, NoCluster, Outcome, Policy, Verdict, evaluate};
 use serde_json::{Value, json};
 
-use crate::harness::snapshots::{objects, snapshot};
+use crate::harness::snapshots::{objects, snapshot, snapshot_of};
 
 /// Who writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,13 @@ impl DeclaredState {
     /// Reads whole manifests.
     pub(crate) fn parse(yaml: &str) -> Self {
         Self(snapshot(Some("prod"), yaml))
+    }
+
+    /// Reads whole manifests in which Flux substitutes variables.
+    pub(crate) fn parse_substituted(yaml: &str) -> Self {
+        let mut objects = objects("app.yaml", yaml);
+        objects.iter_mut().for_each(|object| hide_variables(&mut object.value));
+        Self(snapshot_of(Some("prod"), objects))
     }
 
     /// The declared object of a manifest, as the API server would have it.
@@ -161,6 +168,7 @@ pub(crate) fn parse_object(kind: &str, fields: &str) -> Value {
 pub(crate) struct Case {
     guards: String,
     git: String,
+    substituted: bool,
     old: Option<String>,
     new: Option<String>,
     forward: String,
@@ -170,13 +178,18 @@ pub(crate) struct Case {
 /// A case, by what it guards.
 pub(crate) fn case(guards: &str) -> Case {
     let (guards, git, forward) = (guards.to_owned(), String::new(), String::new());
-    Case { guards, git, old: None, new: None, forward, reverse: None }
+    Case { guards, git, substituted: false, old: None, new: None, forward, reverse: None }
 }
 
 impl Case {
     /// What Git declares.
     pub(crate) fn git(self, fields: &str) -> Self {
         Self { git: fields.to_owned(), ..self }
+    }
+
+    /// Flux substitutes the variables in what Git declares.
+    pub(crate) fn substituted(self) -> Self {
+        Self { substituted: true, ..self }
     }
 
     /// The object is created with these fields.
@@ -211,7 +224,8 @@ impl Case {
 
     /// What comes out otherwise.
     fn failures(&self, kind: &str) -> Vec<String> {
-        let git = DeclaredState::parse(&manifest_text(kind, &self.git));
+        let read = if self.substituted { DeclaredState::parse_substituted } else { DeclaredState::parse };
+        let git = read(&manifest_text(kind, &self.git));
         let parse = |fields: &String| parse_object(kind, if fields == "=" { &self.git } else { fields });
         let (old, new) = (self.old.as_ref().map(parse), self.new.as_ref().map(parse));
         let mut failures = Vec::new();

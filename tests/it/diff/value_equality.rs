@@ -133,10 +133,7 @@ fn bytes_may_be_created_as_git_writes_them() {
         CONFIG_MAP,
         [
             case("from Git").git(lines).create(one_line).expect("conforms").reverse("drift"),
-            case("other bytes")
-                .git(lines)
-                .create("binaryData: {k: dmFsdWY=}")
-                .expect("drift binaryData[\"k\"]"),
+            case("other bytes").git(lines).create("binaryData: {k: dmFsdWY=}").expect("drift binaryData[\"k\"]"),
         ],
     );
 }

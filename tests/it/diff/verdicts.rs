@@ -249,14 +249,16 @@ fn a_workload_may_change_a_value_that_git_hides_and_a_person_may_not() {
         [
             case("a placeholder")
                 .git("spec: {replicas: '${N}'}")
+                .substituted()
                 .update_from("spec: {replicas: 2}", "spec: {replicas: 3}")
                 .expect("drift spec.replicas | conforms")
                 .reverse("drift spec.replicas | conforms"),
             case("not touched")
                 .git("spec: {replicas: '${N}'}")
+                .substituted()
                 .update_from("spec: {replicas: 2}", "spec: {replicas: 2}")
                 .expect("conforms"),
-            case("written out").git("spec: {replicas: '${N}'}").update("=").expect("conforms"),
+            case("written out").git("spec: {replicas: '${N}'}").substituted().update("=").expect("conforms"),
         ],
     );
     let args = |list: &str| format!("spec: {{template: {{spec: {{containers: [{{name: a, args: [{list}]}}]}}}}}}");
@@ -268,11 +270,13 @@ fn a_workload_may_change_a_value_that_git_hides_and_a_person_may_not() {
         [
             case("the declared part of a list")
                 .git(&git)
+                .substituted()
                 .update_from(&args("--in=c, --v=2"), &args("--in=c, --v=5"))
                 .expect(path)
                 .reverse("conforms"),
             case("the open part of a list")
                 .git(&git)
+                .substituted()
                 .update_from(&args("--in=c, --v=2"), &args("--in=d, --v=2"))
                 .expect(&open)
                 .reverse(&open),

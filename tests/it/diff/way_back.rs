@@ -63,7 +63,12 @@ fn a_zero_that_is_no_way_back_is_drift() {
     for (kind, from, to, field) in [
         (ROLLOUT, security(", runAsUser: 1000"), security(", runAsUser: 0"), "securityContext.runAsUser"),
         (DEPLOYMENT, security(", runAsUser: 1000"), security(", runAsUser: 0"), "securityContext.runAsUser"),
-        (DEPLOYMENT, security(", runAsNonRoot: true"), security(", runAsNonRoot: false"), "securityContext.runAsNonRoot"),
+        (
+            DEPLOYMENT,
+            security(", runAsNonRoot: true"),
+            security(", runAsNonRoot: false"),
+            "securityContext.runAsNonRoot",
+        ),
         (
             DEPLOYMENT,
             security("").replace("spec: {s", "spec: {automountServiceAccountToken: true, s"),

@@ -24,6 +24,12 @@ pub(crate) fn source_contents<'a>(
     Arc::new(SourceContents::new(source, files.into_iter().map(file).collect()))
 }
 
+/// A snapshot of one source with one file that has these objects.
+pub(crate) fn snapshot_of(namespace: Option<&str>, objects: Vec<Object>) -> Snapshot {
+    let file = FileContents::new(&Arc::from("app.yaml"), namespace, objects).unwrap();
+    Snapshot::new(vec![Arc::new(SourceContents::new(Source::default(), vec![Arc::new(file)]))])
+}
+
 /// A snapshot of one source with one file.
 pub(crate) fn snapshot(namespace: Option<&str>, yaml: &str) -> Snapshot {
     Snapshot::new(vec![source_contents(Source::default(), namespace, [("app.yaml", yaml)])])
