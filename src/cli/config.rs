@@ -24,6 +24,8 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration, for editors and pipelines
     Schema,
+    /// Print what driftwall knows of other programs: protected keys, hand-overs, runtime annotations, presets
+    Tables,
 }
 
 impl Config {
@@ -39,12 +41,16 @@ impl Config {
                         return Ok(ExitCode::from(FAILED));
                     }
                 };
+                for (key, note) in config.policy.notes_on_order() {
+                    anstream::eprintln!("{}: {key}: {note}", file.display());
+                }
                 let mode = config.policy.mode.as_str();
                 let (sources, presets) = (config.sources.len(), config.presets.len());
                 let (sources, presets) = (counted(sources, "source"), counted(presets, "preset"));
                 writeln!(std::io::stdout(), "{} can be used: mode {mode}, {sources}, {presets}", file.display())?;
             }
             Command::Schema => writeln!(std::io::stdout(), "{:#}", json_schema())?,
+            Command::Tables => write!(std::io::stdout(), "{}", super::tables::tables())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -12,6 +12,7 @@ mod renderer;
 mod serve;
 mod snapshot;
 mod sources;
+mod tables;
 mod webhook;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use super::{ClusterAccess, Config, cluster, file_format, rendering};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
-use driftwall_core::policy::{IgnoreRule, Mode, ModeRule, NamespaceRule, Policy};
+use driftwall_core::policy::{IgnoreRule, Mode, ModeRule, NamespaceRule, Policy, ProtectedKeyRules};
 
 /// Makes a configuration usable; what is wrong with it otherwise, at least one thing.
 pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<Config, Vec<KeyProblem>> {
@@ -54,14 +54,14 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         mode: mode.into(),
         modes: each("modes", modes, problems, mode_rule),
         ignore: each("ignore", ignore, problems, ignore_rule),
-        unmanaged: each("unmanaged", unmanaged.into_rules(), problems, namespace_rule),
+        unmanaged: each("unmanaged", unmanaged.into_rules(), problems, unmanaged_rule),
         extras: each("extras", extras.into_rules(), problems, namespace_rule),
         on_error: on_error.into(),
         dry_run: dry_run.into(),
         ..Policy::default()
     };
-    if let Some(keys) = &protected_keys {
-        protect(&mut policy, keys, problems);
+    if let Some(keys) = protected_key_rules(protected_keys, problems) {
+        policy.protected_keys = keys;
     }
     for source in &sources {
         if let Some(mode) = source.mode {
@@ -129,17 +129,31 @@ fn each<T, U>(
 }
 
 fn mode_rule(key: &str, rule: file_format::ModeRule, problems: &mut KeyProblems) -> Option<ModeRule> {
-    let file_format::ModeRule { namespaces, actors, mode } = rule;
+    let file_format::ModeRule { namespaces, kinds, actors, mode } = rule;
     let before = problems.count();
     problems.check_globs(&format!("{key}.namespaces"), &namespaces);
+    problems.check_globs(&format!("{key}.kinds"), &kinds);
+    let classes = classes(key, &actors, problems);
+    if problems.count() > before {
+        return None;
+    }
+    let rule = ModeRule::new(&namespaces, classes, mode.into());
+    problems.check_at(key, rule.and_then(|rule| rule.for_kinds(&kinds)))
+}
+
+fn classes(key: &str, actors: &[String], problems: &mut KeyProblems) -> Vec<Class> {
     let mut classes = Vec::new();
     for (index, class) in actors.iter().enumerate() {
         classes.extend(problems.check_at(&format!("{key}.actors[{index}]"), class.parse::<Class>()));
     }
-    if problems.count() > before {
-        return None;
-    }
-    problems.check_at(key, ModeRule::new(&namespaces, classes, mode.into()))
+    classes
+}
+
+fn unmanaged_rule(key: &str, rule: file_format::UnmanagedRule, problems: &mut KeyProblems) -> Option<NamespaceRule> {
+    let file_format::UnmanagedRule { namespaces, actors, answer } = rule;
+    let classes = classes(key, &actors, problems);
+    let rule = namespace_rule(key, file_format::NamespaceRule { namespaces, answer }, problems)?;
+    Some(rule.for_actors(classes))
 }
 
 fn ignore_rule(key: &str, rule: file_format::IgnoreRule, problems: &mut KeyProblems) -> Option<IgnoreRule> {
@@ -201,12 +215,16 @@ fn check_paths(key: &str, paths: &[String], problems: &mut KeyProblems) {
     }
 }
 
-fn protect(policy: &mut Policy, keys: &[String], problems: &mut KeyProblems) {
+fn protected_key_rules(written: file_format::ProtectedKeys, problems: &mut KeyProblems) -> Option<ProtectedKeyRules> {
+    let is_list = matches!(written, file_format::ProtectedKeys::Denied(_));
+    let tiers = written.into_tiers();
     let before = problems.count();
-    problems.check_globs("protectedKeys", keys);
-    if problems.count() == before {
-        problems.check_at("protectedKeys", policy.set_protected_keys(keys));
+    problems.check_globs(if is_list { "protectedKeys" } else { "protectedKeys.deny" }, &tiers.deny);
+    problems.check_globs("protectedKeys.warn", &tiers.warn);
+    if problems.count() > before {
+        return None;
     }
+    problems.check_at("protectedKeys", ProtectedKeyRules::new(&tiers.deny, &tiers.warn, tiers.replace))
 }
 
 fn source_specs(

@@ -210,9 +210,14 @@ fn partition(config: Config, audit_only: bool) -> Partition {
     set_parallel(render_parallel);
     if audit_only {
         policy.mode = Mode::Audit;
+        policy.modes.clear();
+        policy.source_modes.clear();
     }
     if has_refresh_after {
         tracing::warn!("Key git.refreshAfter has no effect: every denial is preceded by a sync");
+    }
+    for (key, note) in policy.notes_on_order() {
+        tracing::warn!(key, note, "A rule of the configuration may not do what it seems to");
     }
     let strict_namespaces = policy.strict_namespaces();
     let writers = Writers::of(&actors);

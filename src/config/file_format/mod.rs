@@ -12,7 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
-pub(crate) use policy::{Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError};
+pub(crate) use policy::{
+    Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError, ProtectedKeys,
+    UnmanagedAnswer, UnmanagedRule,
+};
 pub(crate) use source::{Auth, Git, Helm, Programs, Render, Renderer, Rendering, Repository, Source};
 
 /// Configuration of driftwall. Relative paths are relative to the folder of this file.
@@ -21,7 +24,7 @@ pub(crate) use source::{Auth, Git, Helm, Programs, Render, Renderer, Rendering, 
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config {
     /// How drift is answered: `enforce` denies it, `warn` lets it pass with a warning, `audit` lets it pass and
-    /// only records it. `modes` and `mode` of a source can soften it for a part of the cluster, never harden it.
+    /// only records it. `modes` and `mode` of a source say otherwise for a part of the cluster.
     #[schemars(example = &"audit")]
     #[serde(default)]
     pub(crate) mode: Mode,
@@ -61,7 +64,8 @@ pub(crate) struct Config {
     /// Credentials by address, for charts that the charts of sources depend on, and for chart sources without `auth`.
     #[serde(default)]
     pub(crate) repositories: Vec<Repository>,
-    /// Softer modes for some namespaces and writers. Of all rules that match, the softest mode applies.
+    /// Modes for some namespaces, kinds and writers. The first rule that matches applies; where none does, `mode` of
+    /// the source, else `mode`.
     #[serde(default)]
     pub(crate) modes: Vec<ModeRule>,
     /// Who is who. These rules are tried in order, before the presets.
@@ -70,11 +74,11 @@ pub(crate) struct Config {
     /// Fields that are never compared.
     #[serde(default)]
     pub(crate) ignore: Vec<IgnoreRule>,
-    /// The answer to a new object that Git does not declare: one for all namespaces, or a list of rules of which
-    /// the first that matches applies. Where none matches, `allow`.
+    /// The answer to a new object that Git does not declare, made by a person: one for all namespaces, or a list of
+    /// rules of which the first that matches applies. Where none matches, `allow`.
     #[schemars(extend("default" = "allow"), example = &"warn")]
     #[serde(default)]
-    pub(crate) unmanaged: AnswerOrRules,
+    pub(crate) unmanaged: UnmanagedAnswer,
     /// What happens at most when a person adds fields to a declared object: one for all namespaces, or a list
     /// of rules of which the first that matches applies. Where none matches, `deny`.
     #[schemars(extend("default" = "deny"), example = &"warn")]
@@ -89,11 +93,11 @@ pub(crate) struct Config {
     #[schemars(example = &"warn")]
     #[serde(default)]
     pub(crate) dry_run: DryRun,
-    /// Globs of labels and annotations that grant rights: no person may set them where Git does not. A list here
-    /// replaces the default one: `azure.workload.identity/*`, `eks.amazonaws.com/*`, `iam.amazonaws.com/*`,
-    /// `iam.gke.io/*` and `pod-security.kubernetes.io/*`.
-    #[schemars(example = ["pod-security.kubernetes.io/*"])]
-    pub(crate) protected_keys: Option<Vec<String>>,
+    /// Labels and annotations that no person may set where Git does not, in addition to those that
+    /// `driftwall config tables` prints: a list of globs, or `deny`, `warn` and `replace`.
+    #[schemars(example = ["acme.example.org/*"])]
+    #[serde(default)]
+    pub(crate) protected_keys: ProtectedKeys,
     /// If the last successful sync is older than this, drift is only warned about: a duration such as `30m`.
     #[schemars(example = &"30m")]
     #[serde(default = "max_staleness")]

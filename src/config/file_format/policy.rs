@@ -58,11 +58,15 @@ pub(crate) struct ModeRule {
     #[schemars(example = ["staging-*"])]
     #[serde(default)]
     pub(crate) namespaces: Vec<String>,
+    /// Globs of kinds, as `Kind` or `Kind.group`. Without any, the rule is for all.
+    #[schemars(example = ["ConfigMap", "*.networking.k8s.io"])]
+    #[serde(default)]
+    pub(crate) kinds: Vec<String>,
     /// Classes of writers. Without any, the rule is for all.
     #[schemars(schema_with = "classes", example = ["workload"])]
     #[serde(default)]
     pub(crate) actors: Vec<String>,
-    /// The mode; it has an effect where it is softer than the global one.
+    /// The mode.
     #[schemars(example = &"audit")]
     pub(crate) mode: Mode,
 }
@@ -151,6 +155,88 @@ pub(crate) struct NamespaceRule {
     /// The answer in these namespaces.
     #[schemars(example = &"deny")]
     pub(crate) answer: Answer,
+}
+
+/// One answer for all namespaces, or rules for some.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum UnmanagedAnswer {
+    Answer(Answer),
+    Rules(Vec<UnmanagedRule>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UnmanagedRule {
+    /// Globs of namespaces. Without any, the rule is for all.
+    #[schemars(example = ["prod"])]
+    #[serde(default)]
+    pub(crate) namespaces: Vec<String>,
+    /// Classes of writers. Without any, the rule is for persons: controllers make Secrets, `ConfigMaps` and Jobs
+    /// everywhere.
+    #[schemars(schema_with = "classes", example = ["person", "workload"])]
+    #[serde(default)]
+    pub(crate) actors: Vec<String>,
+    /// The answer in these namespaces.
+    #[schemars(example = &"deny")]
+    pub(crate) answer: Answer,
+}
+
+impl Default for UnmanagedAnswer {
+    fn default() -> Self {
+        Self::Rules(Vec::new())
+    }
+}
+
+impl UnmanagedAnswer {
+    /// One answer for all is a rule without namespaces.
+    pub(crate) fn into_rules(self) -> Vec<UnmanagedRule> {
+        match self {
+            Self::Answer(answer) => vec![UnmanagedRule { namespaces: Vec::new(), actors: Vec::new(), answer }],
+            Self::Rules(rules) => rules,
+        }
+    }
+}
+
+/// Keys that are denied, or both tiers of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ProtectedKeys {
+    Denied(Vec<String>),
+    Tiers(ProtectedKeyTiers),
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProtectedKeyTiers {
+    /// Globs of keys whose setting is denied.
+    #[schemars(example = ["acme.example.org/*"])]
+    #[serde(default)]
+    pub(crate) deny: Vec<String>,
+    /// Globs of keys whose setting is warned about.
+    #[schemars(example = ["acme.example.org/note-*"])]
+    #[serde(default)]
+    pub(crate) warn: Vec<String>,
+    /// Whether these stand in place of the default ones. What steers GitOps tools and driftwall stays protected.
+    #[schemars(example = true)]
+    #[serde(default)]
+    pub(crate) replace: bool,
+}
+
+impl Default for ProtectedKeys {
+    fn default() -> Self {
+        Self::Denied(Vec::new())
+    }
+}
+
+impl ProtectedKeys {
+    /// A list is the denied tier, in addition to the default keys.
+    pub(crate) fn into_tiers(self) -> ProtectedKeyTiers {
+        match self {
+            Self::Denied(deny) => ProtectedKeyTiers { deny, ..ProtectedKeyTiers::default() },
+            Self::Tiers(tiers) => tiers,
+        }
+    }
 }
 
 /// The schema of a class of writers.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use driftwall_core::actor::Class;
 use serde_json::Value;
 
 use super::{SOURCES, parse, problems};
@@ -83,7 +84,7 @@ fn the_defaults_are_those_that_the_schema_tells() {
     assert_eq!(config.policy.mode.as_str(), default("/properties/mode"));
     assert_eq!(config.policy.on_error.as_str(), default("/properties/onError"));
     assert_eq!(config.policy.dry_run.as_str(), default("/properties/dryRun"));
-    assert_eq!(config.policy.unmanaged_outcome("any").as_str(), default("/properties/unmanaged"));
+    assert_eq!(config.policy.unmanaged_outcome("any", Class::Person).as_str(), default("/properties/unmanaged"));
     assert_eq!(config.policy.extras_outcome("any").as_str(), default("/properties/extras"));
     assert_eq!(config.events.to_string(), default("/properties/events"));
     assert_eq!(config.max_staleness, duration("/properties/maxStaleness"));

@@ -4,6 +4,7 @@
 
 mod control_plane;
 mod gitops_tool;
+mod preset_table;
 mod presets;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use crate::glob;
 
 pub use control_plane::{COMPONENTS, CONTROLLERS};
 pub use gitops_tool::GitopsTool;
-pub use presets::names as preset_names;
+pub use presets::{PRESETS, Preset, names as preset_names};
 
 /// The class of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,8 +46,8 @@ pub struct Actor<'a> {
     grants: &'a [Grant],
     /// Whether the writer passes on what people tell it: Argo CD's API server.
     is_intermediary: bool,
-    /// Whether a preset names the writer.
-    is_preset: bool,
+    /// The preset that names the writer.
+    preset: Option<&'static str>,
 }
 
 /// The rules by which writers are classified, those of the configuration first.
@@ -63,7 +64,7 @@ pub struct ActorRule {
     users: GlobSet,
     groups: GlobSet,
     grants: Vec<Grant>,
-    is_preset: bool,
+    preset: Option<&'static str>,
 }
 
 /// Fields of some kinds that a controller may change.
@@ -150,7 +151,12 @@ impl Actor<'_> {
 
     /// Whether a preset names the writer.
     pub(crate) fn is_preset(&self) -> bool {
-        self.is_preset
+        self.preset.is_some()
+    }
+
+    /// The preset that names the writer.
+    pub(crate) fn preset(&self) -> Option<&'static str> {
+        self.preset
     }
 
     /// Whether a rule grants the writer this field.
@@ -199,14 +205,14 @@ impl ActorRules {
 
     /// Classifies the writer of a resource.
     pub fn classify(&self, user: &User<'_>, resource: &Resource<'_>) -> Actor<'_> {
-        let of_class = |class| Actor { class, grants: &[], is_intermediary: false, is_preset: false };
+        let of_class = |class| Actor { class, grants: &[], is_intermediary: false, preset: None };
         let account = user.service_account();
         if account.is_none() && user.name.starts_with("system:serviceaccount:") {
             // The name of a service account without its groups is only claimed.
             return of_class(Class::Person);
         }
         if let Some(rule) = self.rules.iter().find(|rule| rule.matches(user)) {
-            return Actor { grants: &rule.grants, is_preset: rule.is_preset, ..of_class(rule.class) };
+            return Actor { grants: &rule.grants, preset: rule.preset, ..of_class(rule.class) };
         }
         let class = match account {
             Some(("kube-system", "horizontal-pod-autoscaler")) => Class::Autoscaler,
@@ -251,7 +257,7 @@ impl ActorRule {
         groups: &[impl AsRef<str>],
         grants: Vec<Grant>,
     ) -> Result<Self, ActorError> {
-        Ok(Self { class, users: glob::set(users)?, groups: glob::set(groups)?, grants, is_preset: false })
+        Ok(Self { class, users: glob::set(users)?, groups: glob::set(groups)?, grants, preset: None })
     }
 
     fn matches(&self, user: &User<'_>) -> bool {

@@ -7,7 +7,7 @@ mod context;
 
 use crate::admission::{Answer, Denial, ReviewError, Write};
 use crate::message;
-use crate::policy::{Assessment, BreakGlass, Mode, Outcome, Policy, Verdict, Violation};
+use crate::policy::{Assessment, BreakGlass, Mode, ModeTarget, Outcome, Policy, Verdict, Violation};
 use crate::text::sanitize;
 use audit_annotations::audit_annotations;
 
@@ -54,7 +54,10 @@ pub fn decide(
 ) -> Decision {
     // For a Namespace, the API server sends its own name here.
     let namespace = &write.namespace;
-    let mode = policy.mode_of(namespace, assessment.class, assessment.source.map(|source| source.name.as_str()));
+    let resource = &write.resource;
+    let kind = if assessment.kind.is_empty() { &*resource.kind } else { &assessment.kind };
+    let target = ModeTarget { namespace, group: &resource.group, kind, class: assessment.class };
+    let mode = policy.mode_of(&target, assessment.source.map(|source| source.name.as_str()));
     let break_glass =
         context.break_glass.and_then(|context| context.break_glasses.covering(write, assessment, context.now));
     let mut outcome = deserved_outcome(assessment, policy, namespace, context.is_stale).min(mode.outcome());
@@ -90,7 +93,7 @@ fn deserved_outcome(assessment: &Assessment<'_>, policy: &Policy, namespace: &st
         // Whether the write is right, nobody can say; it is warned about at least.
         Verdict::Error => policy.on_error.max(Outcome::Warn),
         Verdict::Unmanaged if assessment.violation == Violation::CreateUndeclared => {
-            policy.unmanaged_outcome(namespace).min(limit)
+            policy.unmanaged_outcome(namespace, assessment.class).min(limit)
         }
         Verdict::Conforms | Verdict::Exempt | Verdict::Runtime | Verdict::Unmanaged => Outcome::Allow,
     }

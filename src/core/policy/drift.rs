@@ -7,9 +7,12 @@ use super::assessment::Finding;
 use super::evaluation::Evaluation;
 use super::exact_fields::adds_to_what_is_exact;
 use super::finalizers::max_outcome_for_removal;
+use super::handed_over::HandedOver;
+use super::object_diff::value_at;
 use super::other_version::is_content_annotation;
-use super::protected_keys::{is_protected, is_tracking};
-use super::runtime_fields::{is_restart, is_tool_managed};
+use super::protected_keys::is_tracking;
+use super::review_object::parse_old;
+use super::runtime_fields::{is_runtime_operation, is_tool_managed};
 use super::settings::Outcome;
 use crate::admission::Operation;
 use crate::desired::Declared;
@@ -60,6 +63,7 @@ fn filter(
 ) -> Drift {
     let mut has_runtime_operation = false;
     let mut drifting = Vec::new();
+    let mut handed_over = None;
     for difference in differences {
         let path = &difference.path;
         if is_runtime_operation(evaluation, path) {
@@ -70,7 +74,10 @@ fn filter(
             continue;
         }
         if let Some(max_outcome) = max_outcome_of(&difference) {
-            drifting.push((difference, max_outcome));
+            let handed_over = handed_over.get_or_insert_with(|| HandedOver::of(evaluation, declared));
+            if !handed_over.covers(&difference.path) {
+                drifting.push((difference, max_outcome));
+            }
         }
     }
     let paths: Vec<_> = drifting.iter().take(MAX_LOCATIONS).map(|(difference, _)| &difference.path).collect();
@@ -80,12 +87,6 @@ fn filter(
         findings.push(evaluation.finding(difference, locations.next(), max_outcome));
     }
     Drift { findings, has_runtime_operation }
-}
-
-/// Whether a change of the field starts something: a restart, or a sync that
-/// Argo CD is asked for on an Application.
-fn is_runtime_operation(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
-    is_restart(path) || (evaluation.write.resource.group == "argoproj.io" && path.starts_with(&["operation"]))
 }
 
 /// The strictest answer that one difference may get; `None` where it is no drift for this writer.
@@ -107,8 +108,9 @@ fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference, dec
         ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
         ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
         _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
-        // What Git leaves open belongs to the controllers; what a person wants belongs in Git.
-        _ if !is_person => None,
+        // What Git leaves open belongs to the controllers, but for what would take the object from its tool;
+        // what a person wants belongs in Git.
+        _ if !is_person => max_outcome_for_key(evaluation, &difference.path, is_create),
         // Whether a first apply brings the value that is opaque in Git cannot be known.
         ChangeKind::Opaque if is_create => None,
         ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
@@ -124,8 +126,7 @@ fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Differenc
         return Some(Outcome::Deny);
     }
     if is_label_or_annotation(path) {
-        let key = path.last_field().unwrap_or_default();
-        return is_protected(key, &policy.protected_keys, is_create).then_some(Outcome::Deny);
+        return max_outcome_for_key(evaluation, path, is_create);
     }
     if path.starts_with(&["metadata"]) {
         // A forged owner makes the garbage collector delete the object, a forged
@@ -142,6 +143,22 @@ fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Differenc
         return Some(configured.min(Outcome::Warn));
     }
     Some(configured)
+}
+
+/// The strictest answer to a label or annotation that Git does not declare, by its key.
+fn max_outcome_for_key(evaluation: &Evaluation<'_, '_>, path: &Path, is_create: bool) -> Option<Outcome> {
+    let key = path.last_field().filter(|_| is_label_or_annotation(path))?;
+    let is_person = evaluation.actor.is_person();
+    // A tool that writes as a tenant's account marks what it takes on; to take it from another is no such thing.
+    let is_new = || is_tracking(key) && !is_person && !was_there(evaluation, path);
+    let outcome = evaluation.context.policy.protected_keys.answer_to(key, is_person, is_create)?;
+    if is_new() { None } else { Some(outcome) }
+}
+
+/// Whether the object had the label or annotation before.
+fn was_there(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
+    let Ok(Some(old)) = parse_old(evaluation.write) else { return false };
+    value_at(&old, path).is_some()
 }
 
 /// Whether Git holds nothing but the encrypted value, or a placeholder for it.
@@ -172,10 +189,11 @@ fn is_machine_addition(difference: &Difference) -> bool {
 
 /// Whether machines append to an atomic list that Git declares: a cloud's pull
 /// secrets to a ServiceAccount (`OpenShift`), a provider's selector to webhooks
-/// (AKS). Not `rules` or `args`: whoever appends there bypasses Git.
+/// (AKS), an autoscaler's taints to a Node. Not `rules` or `args`: whoever appends there bypasses Git.
 fn allows_appended_items(path: &Path) -> bool {
     path.is_exactly(&["imagePullSecrets"])
         || path.is_exactly(&["secrets"])
+        || path.is_exactly(&["spec", "taints"])
         || (path.starts_with(&["webhooks"]) && path.last_field() == Some("matchExpressions"))
 }
 

@@ -1,59 +1,97 @@
-//! Keys of labels and annotations that grant rights or steer GitOps tools: no
-//! person may set them on a declared object other than in Git.
+//! Labels and annotations that grant rights, steer tools or configure controllers: who
+//! may set which on a declared object other than in Git.
+
+use std::sync::LazyLock;
 
 use globset::GlobSet;
 
-/// Keys that grant rights, by default (`protectedKeys`).
-pub(super) const DEFAULT_PROTECTED_KEYS: [&str; 5] = [
-    "azure.workload.identity/*",
-    "eks.amazonaws.com/*",
-    "iam.amazonaws.com/*",
-    "iam.gke.io/*",
-    "pod-security.kubernetes.io/*",
-];
-
-/// Keys that make a GitOps tool leave an object alone, or change how it syncs it.
-const OPT_OUT_KEYS: [&str; 11] = [
-    "argocd.argoproj.io/compare-options",
-    "argocd.argoproj.io/hook",
-    "argocd.argoproj.io/skip-reconcile",
-    "argocd.argoproj.io/sync-options",
-    "helm.sh/hook",
-    "helm.sh/resource-policy",
-    "helm.toolkit.fluxcd.io/driftDetection",
-    "kustomize.toolkit.fluxcd.io/force",
-    "kustomize.toolkit.fluxcd.io/prune",
-    "kustomize.toolkit.fluxcd.io/reconcile",
-    "kustomize.toolkit.fluxcd.io/ssa",
-];
-
-/// Keys by which GitOps tools know their own objects.
-const TRACKING_KEYS: [&str; 9] = [
-    "app.kubernetes.io/managed-by",
-    "argocd.argoproj.io/instance",
-    "argocd.argoproj.io/tracking-id",
-    "helm.toolkit.fluxcd.io/name",
-    "helm.toolkit.fluxcd.io/namespace",
-    "kustomize.toolkit.fluxcd.io/name",
-    "kustomize.toolkit.fluxcd.io/namespace",
-    "meta.helm.sh/release-name",
-    "meta.helm.sh/release-namespace",
-];
+use super::protected_key_table::{PROTECTED_KEYS, ProtectedFrom};
+use super::settings::{Outcome, PolicyError};
+use crate::glob;
 
 /// The label by which Argo CD knows its own objects, unless it is configured to
 /// use another one; charts set it too, so it is not protected.
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
-/// Whether a GitOps tool may set the key to know its own objects.
-pub(super) fn is_tracking(key: &str) -> bool {
-    TRACKING_KEYS.contains(&key) || key == INSTANCE_LABEL
+/// What Helm takes for the mark of its own objects, and any operator may set.
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// The protected keys of a configuration, in addition to those of the table or in place of them.
+#[derive(Debug)]
+pub struct ProtectedKeyRules {
+    denied: GlobSet,
+    warned: GlobSet,
+    has_defaults: bool,
 }
 
-/// Whether a person may not set the key. An object that is created again from a
-/// backup brings the tracking keys of its tool along, and may.
-pub(super) fn is_protected(key: &str, configured: &GlobSet, is_create: bool) -> bool {
-    key.starts_with("driftwall.io/")
-        || OPT_OUT_KEYS.contains(&key)
-        || (TRACKING_KEYS.contains(&key) && !is_create)
-        || configured.is_match(key)
+/// A row of the table, ready to be matched.
+struct Row {
+    keys: GlobSet,
+    answer: Outcome,
+    from: ProtectedFrom,
+}
+
+/// A glob that does not compile protects nothing: a test keeps the table from having one.
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let row = |row: &super::protected_key_table::ProtectedKeys| Row {
+        keys: glob::set(row.keys).unwrap_or_default(),
+        answer: row.answer,
+        from: row.from,
+    };
+    PROTECTED_KEYS.iter().map(row).collect()
+});
+
+impl Default for ProtectedKeyRules {
+    fn default() -> Self {
+        Self { denied: GlobSet::empty(), warned: GlobSet::empty(), has_defaults: true }
+    }
+}
+
+impl ProtectedKeyRules {
+    /// These globs, and those of the table unless `replaces` says that they stand in their place. What
+    /// steers GitOps tools and driftwall itself stays protected.
+    pub fn new(denied: &[String], warned: &[String], replaces: bool) -> Result<Self, PolicyError> {
+        Ok(Self { denied: glob::set(denied)?, warned: glob::set(warned)?, has_defaults: !replaces })
+    }
+
+    /// The strictest answer to a write that sets the key where Git does not; `None` where anybody may.
+    /// An object that is created again from a backup brings the tracking keys of its tool along, and may.
+    pub(super) fn answer_to(&self, key: &str, is_person: bool, is_create: bool) -> Option<Outcome> {
+        let mut answer = None;
+        if is_person {
+            if self.denied.is_match(key) || (key == MANAGED_BY_LABEL && !is_create) {
+                return Some(Outcome::Deny);
+            }
+            answer = self.warned.is_match(key).then_some(Outcome::Warn);
+        }
+        for row in ROWS.iter() {
+            let counts = match row.from {
+                ProtectedFrom::Everyone => true,
+                ProtectedFrom::People => is_person && self.has_defaults,
+                ProtectedFrom::Tracking => !is_create,
+            };
+            if counts && row.keys.is_match(key) {
+                answer = answer.max(Some(row.answer));
+            }
+        }
+        answer
+    }
+}
+
+/// Whether a GitOps tool may set the key to know its own objects.
+pub(super) fn is_tracking(key: &str) -> bool {
+    let mut tracking = ROWS.iter().filter(|row| row.from == ProtectedFrom::Tracking);
+    key == INSTANCE_LABEL || key == MANAGED_BY_LABEL || tracking.any(|row| row.keys.is_match(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_glob_of_the_table_compiles() {
+        for row in PROTECTED_KEYS {
+            assert!(glob::set(row.keys).is_ok(), "{:?}", row.keys);
+        }
+    }
 }

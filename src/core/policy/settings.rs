@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use globset::{GlobMatcher, GlobSet};
 
-use super::protected_keys::DEFAULT_PROTECTED_KEYS;
+use super::protected_keys::ProtectedKeyRules;
 use crate::actor::Class;
 use crate::desired::ObjectKey;
 use crate::diff::{Path, PathError, Pattern};
@@ -39,11 +39,11 @@ pub enum Outcome {
 /// The rules by which verdicts become answers.
 #[derive(Debug)]
 pub struct Policy {
-    /// The mode where no rule says a softer one.
+    /// The mode where no rule and no source says another one.
     pub mode: Mode,
-    /// Softer modes of sources, by the name of the source.
+    /// Modes of sources, by the name of the source, where no rule applies.
     pub source_modes: HashMap<String, Mode>,
-    /// Softer modes by namespace and class; the softest that matches wins.
+    /// Modes by namespace, kind and class; the first that matches applies.
     pub modes: Vec<ModeRule>,
     /// Fields whose changes are ignored.
     pub ignore: Vec<IgnoreRule>,
@@ -55,16 +55,33 @@ pub struct Policy {
     pub on_error: Outcome,
     /// How strictly drift in a dry run may be answered.
     pub dry_run: Outcome,
-    /// Keys of labels and annotations that grant rights: no person may set them other than in Git.
-    pub protected_keys: GlobSet,
+    /// Keys of labels and annotations that are not to be set other than in Git.
+    pub protected_keys: ProtectedKeyRules,
 }
 
-/// A softer mode for some namespaces and classes.
+/// A mode for some namespaces, kinds and classes.
 #[derive(Debug)]
 pub struct ModeRule {
     namespaces: Option<GlobSet>,
-    actors: Vec<Class>,
-    mode: Mode,
+    /// The globs as they are configured.
+    pub(super) namespace_patterns: Vec<String>,
+    kinds: Option<GlobSet>,
+    pub(super) kind_patterns: Vec<String>,
+    pub(super) actors: Vec<Class>,
+    pub(super) mode: Mode,
+}
+
+/// What a mode is asked for: whose write, and of what.
+#[derive(Clone, Copy, Debug)]
+pub struct ModeTarget<'a> {
+    /// The namespace of the review.
+    pub namespace: &'a str,
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// Who writes.
+    pub class: Class,
 }
 
 /// An answer for some namespaces.
@@ -72,7 +89,9 @@ pub struct ModeRule {
 pub struct NamespaceRule {
     namespaces: Option<GlobSet>,
     /// The globs as they are configured.
-    patterns: Vec<String>,
+    pub(super) patterns: Vec<String>,
+    /// The classes that the rule names; persons, where it names none.
+    pub(super) actors: Vec<Class>,
     answer: Outcome,
 }
 
@@ -139,44 +158,41 @@ impl Default for Policy {
             unmanaged: Vec::new(),
             on_error: Outcome::Allow,
             dry_run: Outcome::Warn,
-            protected_keys: glob::set(&DEFAULT_PROTECTED_KEYS).expect("the default keys are checked by a test"),
+            protected_keys: ProtectedKeyRules::default(),
         }
     }
 }
 
 impl Policy {
-    /// The mode for drift of an object: the softest that is configured for it.
-    pub fn mode_of(&self, namespace: &str, class: Class, source: Option<&str>) -> Mode {
-        let mut mode = self.mode;
-        for rule in &self.modes {
-            if rule.matches(namespace, class) {
-                mode = mode.min(rule.mode);
-            }
+    /// The mode for drift of an object: that of the first rule that matches, else of its source, else the global one.
+    pub fn mode_of(&self, target: &ModeTarget<'_>, source: Option<&str>) -> Mode {
+        if let Some(rule) = self.modes.iter().find(|rule| rule.matches(target)) {
+            return rule.mode;
         }
-        match source.and_then(|name| self.source_modes.get(name)) {
-            Some(of_source) => mode.min(*of_source),
-            None => mode,
-        }
+        source.and_then(|name| self.source_modes.get(name)).copied().unwrap_or(self.mode)
     }
 
     /// What the creation of an object that Git does not declare is answered in a namespace.
-    pub fn unmanaged_outcome(&self, namespace: &str) -> Outcome {
-        first_match(&self.unmanaged, namespace).unwrap_or(Outcome::Allow)
+    pub fn unmanaged_outcome(&self, namespace: &str, class: Class) -> Outcome {
+        first_match(&self.unmanaged, namespace, class).unwrap_or(Outcome::Allow)
     }
 
     /// The namespaces that deny or warn about objects that Git does not declare;
     /// `None` where they are not named one by one, so that it may be any.
     pub fn strict_namespaces(&self) -> Option<Vec<String>> {
         let mut named = Vec::new();
-        for NamespaceRule { patterns, answer, .. } in &self.unmanaged {
+        for NamespaceRule { patterns, actors, answer, .. } in &self.unmanaged {
             let is_for_all = patterns.is_empty();
             if *answer != Outcome::Allow {
                 if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB_CHARACTERS)) {
                     return None;
                 }
-                named.extend(patterns.iter().filter(|name| self.unmanaged_outcome(name) != Outcome::Allow).cloned());
+                let is_strict = |name: &&String| {
+                    Class::ALL.into_iter().any(|class| self.unmanaged_outcome(name, class) != Outcome::Allow)
+                };
+                named.extend(patterns.iter().filter(is_strict).cloned());
             }
-            if is_for_all {
+            if is_for_all && actors.is_empty() {
                 // The rules below it never apply.
                 break;
             }
@@ -188,13 +204,7 @@ impl Policy {
 
     /// How strictly a person's additions may be answered in a namespace.
     pub fn extras_outcome(&self, namespace: &str) -> Outcome {
-        first_match(&self.extras, namespace).unwrap_or(Outcome::Deny)
-    }
-
-    /// Replaces the keys that grant rights.
-    pub fn set_protected_keys(&mut self, keys: &[String]) -> Result<(), PolicyError> {
-        self.protected_keys = glob::set(keys)?;
-        Ok(())
+        first_match(&self.extras, namespace, Class::Person).unwrap_or(Outcome::Deny)
     }
 
     pub(super) fn ignores(&self, object: ObjectKey<'_>, path: &Path) -> bool {
@@ -204,25 +214,48 @@ impl Policy {
 
 impl ModeRule {
     /// A mode for the namespaces that the globs name (all, where there are
-    /// none) and the classes (all, where there are none).
+    /// none), and the classes (all, where there are none), of all kinds.
     pub fn new(namespaces: &[String], actors: Vec<Class>, mode: Mode) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: glob::optional_set(namespaces)?, actors, mode })
+        Ok(Self {
+            namespaces: glob::optional_set(namespaces)?,
+            namespace_patterns: namespaces.to_vec(),
+            kinds: None,
+            kind_patterns: Vec::new(),
+            actors,
+            mode,
+        })
     }
 
-    fn matches(&self, namespace: &str, class: Class) -> bool {
+    /// The rule for these kinds only: globs of `Kind` or `Kind.group`; for all, where there are none.
+    pub fn for_kinds(self, kinds: &[String]) -> Result<Self, PolicyError> {
+        Ok(Self { kinds: glob::optional_set(kinds)?, kind_patterns: kinds.to_vec(), ..self })
+    }
+
+    fn matches(&self, target: &ModeTarget<'_>) -> bool {
+        let ModeTarget { namespace, group, kind, class } = target;
+        let is_kind = |globs: &GlobSet| globs.is_match(kind) || globs.is_match(format!("{kind}.{group}"));
         self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
-            && (self.actors.is_empty() || self.actors.contains(&class))
+            && self.kinds.as_ref().is_none_or(is_kind)
+            && (self.actors.is_empty() || self.actors.contains(class))
     }
 }
 
 impl NamespaceRule {
     /// An answer for the namespaces that the globs name; for all, where there are none.
     pub fn new(namespaces: &[String], answer: Outcome) -> Result<Self, PolicyError> {
-        Ok(Self { namespaces: glob::optional_set(namespaces)?, patterns: namespaces.to_vec(), answer })
+        let globs = glob::optional_set(namespaces)?;
+        Ok(Self { namespaces: globs, patterns: namespaces.to_vec(), actors: Vec::new(), answer })
     }
 
-    fn matches(&self, namespace: &str) -> bool {
-        self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
+    /// The rule for writers of these classes only; for persons, where there are none.
+    #[must_use]
+    pub fn for_actors(self, actors: Vec<Class>) -> Self {
+        Self { actors, ..self }
+    }
+
+    fn matches(&self, namespace: &str, class: Class) -> bool {
+        let is_for_class = if self.actors.is_empty() { class == Class::Person } else { self.actors.contains(&class) };
+        is_for_class && self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
     }
 }
 
@@ -248,11 +281,11 @@ impl IgnoreRule {
 }
 
 /// Characters that make a name a pattern for several.
-const GLOB_CHARACTERS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+pub(super) const GLOB_CHARACTERS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 /// The answer of the first rule that names the namespace.
-fn first_match(rules: &[NamespaceRule], namespace: &str) -> Option<Outcome> {
-    rules.iter().find(|rule| rule.matches(namespace)).map(|rule| rule.answer)
+fn first_match(rules: &[NamespaceRule], namespace: &str, class: Class) -> Option<Outcome> {
+    rules.iter().find(|rule| rule.matches(namespace, class)).map(|rule| rule.answer)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
     if evaluation.namespace.is_empty()
         || is_runtime_record(evaluation)
-        || evaluation.context.policy.unmanaged_outcome(evaluation.namespace) == Outcome::Allow
+        || evaluation.context.policy.unmanaged_outcome(evaluation.namespace, evaluation.actor.class) == Outcome::Allow
     {
         return Ok(unmanaged);
     }

@@ -13,6 +13,7 @@ mod fast_path;
 mod gitops_tools;
 mod holders;
 mod jobs_and_pods;
+mod keys;
 mod made_by_operators;
 mod messages;
 mod modes;

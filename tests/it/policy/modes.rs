@@ -9,7 +9,8 @@ use driftwall_core::decision::{DecisionContext, decide_unreadable_review};
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
 use driftwall_core::policy::{
-    ClusterLookup, IgnoreRule, LookupError, Mode, ModeRule, NamespaceRule, Outcome, Owner, Policy, Verdict,
+    ClusterLookup, IgnoreRule, LookupError, Mode, ModeRule, NamespaceRule, Outcome, Owner, Policy, ProtectedKeyRules,
+    Verdict,
 };
 use serde_json::json;
 
@@ -26,6 +27,10 @@ fn globs(globs: &[&str]) -> Vec<String> {
 
 fn mode_rule(namespaces: &[&str], actors: &[Class], mode: Mode) -> ModeRule {
     ModeRule::new(&globs(namespaces), actors.to_vec(), mode).unwrap()
+}
+
+fn mode_of_kinds(kinds: &[&str], mode: Mode) -> ModeRule {
+    mode_rule(&[], &[], mode).for_kinds(&globs(kinds)).unwrap()
 }
 
 fn scoped(namespaces: &[&str], answer: Outcome) -> Vec<NamespaceRule> {
@@ -115,7 +120,7 @@ struct ModeCase {
 }
 
 #[test]
-fn the_softest_mode_that_matches_wins() {
+fn the_first_mode_that_matches_applies() {
     use Mode::{Audit, Enforce, Warn};
     use Outcome::{Allow, Deny};
     let person = Class::Person;
@@ -125,7 +130,7 @@ fn the_softest_mode_that_matches_wins() {
         ModeCase { global: Audit, source: None, rules: vec![], mode: Audit, outcome: Allow },
         ModeCase { global: Enforce, source: Some(("prod", Warn)), rules: vec![], mode: Warn, outcome: Outcome::Warn },
         ModeCase { global: Enforce, source: Some(("more", Audit)), rules: vec![], mode: Enforce, outcome: Deny },
-        ModeCase { global: Warn, source: Some(("prod", Enforce)), rules: vec![], mode: Warn, outcome: Outcome::Warn },
+        ModeCase { global: Warn, source: Some(("prod", Enforce)), rules: vec![], mode: Enforce, outcome: Deny },
         ModeCase {
             global: Enforce,
             source: None,
@@ -165,8 +170,8 @@ fn the_softest_mode_that_matches_wins() {
             global: Enforce,
             source: None,
             rules: vec![mode_rule(&["prod"], &[], Warn), mode_rule(&[], &[person], Audit)],
-            mode: Audit,
-            outcome: Allow,
+            mode: Warn,
+            outcome: Outcome::Warn,
         },
         ModeCase {
             global: Enforce,
@@ -179,15 +184,29 @@ fn the_softest_mode_that_matches_wins() {
             global: Enforce,
             source: Some(("prod", Audit)),
             rules: vec![mode_rule(&["prod"], &[], Warn)],
-            mode: Audit,
-            outcome: Allow,
+            mode: Warn,
+            outcome: Outcome::Warn,
         },
         ModeCase {
             global: Audit,
             source: None,
             rules: vec![mode_rule(&["prod"], &[], Enforce)],
-            mode: Audit,
-            outcome: Allow,
+            mode: Enforce,
+            outcome: Deny,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_of_kinds(&["ConfigMap", "*.networking.k8s.io"], Audit), mode_of_kinds(&["*.apps"], Warn)],
+            mode: Warn,
+            outcome: Outcome::Warn,
+        },
+        ModeCase {
+            global: Enforce,
+            source: None,
+            rules: vec![mode_of_kinds(&["Deployment.extensions", "deployment"], Audit)],
+            mode: Enforce,
+            outcome: Deny,
         },
     ] {
         let case = format!("{global:?} {source:?} {rules:?}");
@@ -325,11 +344,27 @@ fn protected_keys_can_be_configured() {
     let role = review_of("serviceaccounts", "app").with_object(|new| {
         set_at(new, "/metadata/annotations/eks.amazonaws.com~1role-arn", "arn:x".into());
     });
-    let plain = evaluator(|_| ());
-    let named = evaluator(|policy| policy.set_protected_keys(&globs(&["acme.org/*"])).unwrap());
-    assert_eq!((plain.evaluate(&labelled).outcome, plain.evaluate(&role).outcome), (Outcome::Allow, Outcome::Deny));
-    assert_eq!((named.evaluate(&labelled).outcome, named.evaluate(&role).outcome), (Outcome::Deny, Outcome::Allow));
-    assert_eq!(named.evaluate(&recorded_action("namespace-mode")).outcome, Outcome::Deny, "driftwall's own stay");
+    let issuer = review_of("configmaps", "app-config")
+        .with_object(|new| set_at(new, "/metadata/annotations", json!({"cert-manager.io/cluster-issuer": "x"})));
+    let rules = |deny: &[&str], warn: &[&str], replaces| {
+        let keys = ProtectedKeyRules::new(&globs(deny), &globs(warn), replaces).unwrap();
+        evaluator(|policy| policy.protected_keys = keys)
+    };
+    for (evaluator, of_label, of_role, of_issuer) in [
+        (evaluator(|_| ()), Outcome::Allow, Outcome::Deny, Outcome::Warn),
+        (rules(&["acme.org/*"], &[], false), Outcome::Deny, Outcome::Deny, Outcome::Warn),
+        (rules(&["cert-manager.io/*"], &["acme.org/*"], false), Outcome::Warn, Outcome::Deny, Outcome::Deny),
+        (rules(&[], &["acme.org/*"], true), Outcome::Warn, Outcome::Allow, Outcome::Allow),
+    ] {
+        let got = [&labelled, &role, &issuer].map(|review| evaluator.evaluate(review).outcome);
+        assert_eq!(got, [of_label, of_role, of_issuer]);
+        assert_eq!(
+            evaluator.evaluate(&recorded_action("namespace-mode")).outcome,
+            Outcome::Deny,
+            "driftwall's own stay"
+        );
+        assert_eq!(evaluator.evaluate(&labelled.clone().by("ci/deployer")).outcome, Outcome::Allow);
+    }
 }
 
 /// The configured answer to creates that Git does not declare, and what such a create in `prod` comes to.

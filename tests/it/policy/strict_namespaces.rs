@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
-use super::cases::{assert_allowed, assert_denied, case};
+use super::cases::{GIT, assert_allowed, assert_denied, case};
 use super::controllers::{keda_autoscaler, operator_statefulset};
+use crate::harness::evaluator::Evaluator;
 use crate::harness::reviews::{recorded_action, review_of_yaml};
+use driftwall_core::actor::Class;
+use driftwall_core::policy::{NamespaceRule, Outcome};
 
 const LEASE: &str = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: prod}, spec: {}}";
 const EVENT: &str = "{apiVersion: v1, kind: Event, metadata: {name: a, namespace: prod}, reason: Pulled}";
@@ -12,6 +15,19 @@ const NEW_EVENT: &str = "{apiVersion: events.k8s.io/v1, kind: Event, metadata: {
 const ENDPOINTS: &str = "{apiVersion: v1, kind: Endpoints, metadata: {name: patroni, namespace: prod}}";
 const SLICE: &str = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a, namespace: prod}}";
 const SECRET: &str = "{apiVersion: v1, kind: Secret, metadata: {name: orders, namespace: prod}}";
+const CONFIG_MAP: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-ca-root-cert, namespace: prod}}";
+
+#[test]
+fn a_rule_that_names_workloads_is_for_them() {
+    let mut evaluator = Evaluator::new(GIT, &[]);
+    let rule = NamespaceRule::new(&["prod".into()], Outcome::Deny).unwrap();
+    evaluator.policy.unmanaged = vec![rule.for_actors(vec![Class::Workload])];
+    let secret = review_of_yaml("secrets", SECRET).into_create();
+    assert_eq!(evaluator.evaluate(&secret.clone().by("ci/deployer")).outcome, Outcome::Deny);
+    assert_eq!(evaluator.evaluate(&secret).outcome, Outcome::Allow, "persons are not named");
+    let endpoints = review_of_yaml("endpoints", ENDPOINTS).into_create().by("prod/app");
+    assert_eq!(evaluator.evaluate(&endpoints).outcome, Outcome::Allow);
+}
 
 #[test]
 fn runtime_objects_are_allowed_in_a_strict_namespace() {
@@ -48,13 +64,32 @@ fn runtime_objects_are_allowed_in_a_strict_namespace() {
             .subresource("token"),
             "runtime",
         ),
-        case("an operator makes a StatefulSet for a resource of Git", operator_statefulset().into_create(), "conforms"),
-        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().into_create(), "conforms")
+        case(
+            "an operator makes a StatefulSet for a resource of Git",
+            operator_statefulset().into_create(),
+            "unmanaged",
+        ),
+        case("KEDA makes an autoscaler for a ScaledObject of Git", keda_autoscaler().into_create(), "unmanaged")
             .preset("keda"),
         case(
             "an operator makes a Secret that names its owner without calling it a controller",
             review_of_yaml("secrets", SECRET).into_create().with_object(owned).by("postgres/operator"),
-            "conforms",
+            "unmanaged",
+        ),
+        case(
+            "cert-manager makes a Secret for a Certificate",
+            review_of_yaml("secrets", SECRET).into_create().by("cert-manager/cert-manager"),
+            "unmanaged",
+        ),
+        case(
+            "a pipeline makes a release's Secret",
+            review_of_yaml("secrets", SECRET).into_create().by("ci/deployer"),
+            "unmanaged",
+        ),
+        case(
+            "istiod makes its root certificate",
+            review_of_yaml("configmaps", CONFIG_MAP).into_create().by("istio-system/istiod"),
+            "unmanaged",
         ),
         case("Pods are evicted", recorded_action("evict-pod"), "runtime"),
         case("what is there already is changed", review_of_yaml("secrets", SECRET), "unmanaged"),
@@ -71,11 +106,6 @@ fn undeclared_objects_are_denied_in_a_strict_namespace() {
     let cases = vec![
         case("a person creates a Deployment", recorded_action("create-unmanaged-deployment"), "unmanaged"),
         case("a person runs a Pod", recorded_action("run-pod"), "unmanaged"),
-        case(
-            "a pipeline creates a Secret",
-            review_of_yaml("secrets", SECRET).into_create().by("ci/deployer"),
-            "unmanaged",
-        ),
         case(
             "a person forges an owner",
             review_of_yaml("secrets", SECRET)

@@ -19,7 +19,7 @@ async fn answer_to(server: &ServeProcess, review: &Value) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_softest_matching_mode_decides_the_answer() {
+async fn the_first_matching_mode_decides_the_answer() {
     let person = recorded_review("patch-replicas-7", "alice");
     let pipeline = recorded_review("ci-set-image", "system:serviceaccount:ci:deployer");
     let source =
@@ -29,14 +29,21 @@ async fn the_softest_matching_mode_decides_the_answer() {
         (format!("mode: warn\n{PROD_SOURCE}"), "warn", "warn"),
         (format!("mode: audit\n{PROD_SOURCE}"), "allow", "allow"),
         (source.to_owned(), "warn", "warn"),
-        (format!("mode: audit\n{source}"), "allow", "allow"),
+        (format!("mode: audit\n{source}"), "warn", "warn"),
         (format!("modes: [{{namespaces: [pr*], mode: warn}}]\n{PROD_SOURCE}"), "warn", "warn"),
         (format!("modes: [{{namespaces: [other], mode: warn}}]\n{PROD_SOURCE}"), "deny", "deny"),
         (format!("modes: [{{actors: [workload], mode: audit}}]\n{PROD_SOURCE}"), "deny", "allow"),
         (
             format!("modes: [{{namespaces: [prod], mode: warn}}, {{actors: [person], mode: audit}}]\n{PROD_SOURCE}"),
-            "allow",
             "warn",
+            "warn",
+        ),
+        (
+            format!(
+                "mode: audit\nmodes: [{{kinds: [Deployment.apps], actors: [person], mode: enforce}}]\n{PROD_SOURCE}"
+            ),
+            "deny",
+            "allow",
         ),
     ] {
         let server = ServeProcess::with_config(&config).until_ready().await;

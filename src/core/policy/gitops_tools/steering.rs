@@ -49,7 +49,8 @@ pub(super) fn evaluate<'a>(
     };
     match write.operation {
         Operation::Create if deploys => {
-            let is_strict = evaluation.context.policy.unmanaged_outcome(evaluation.namespace) == Outcome::Deny;
+            let policy = evaluation.context.policy;
+            let is_strict = policy.unmanaged_outcome(evaluation.namespace, evaluation.actor.class) == Outcome::Deny;
             let is_stricter = is_strict || assessment.verdict == Verdict::Drift;
             Ok(if is_stricter { assessment } else { steers() })
         }
