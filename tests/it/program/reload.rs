@@ -1,6 +1,7 @@
 //! What changes while `serve` runs: commits and the configuration.
 
 use std::process::Command;
+use std::time::Instant;
 
 use crate::common::git::commit_all;
 use crate::harness::http_client::review_request;
@@ -126,6 +127,7 @@ async fn many_denials_at_once_cost_one_poll() {
     for _ in 0..200 {
         clients.push(server.connect().await);
     }
+    let asked_at = Instant::now();
     let asked = clients.into_iter().map(|mut client| {
         let review = review.clone();
         tokio::spawn(
@@ -135,9 +137,10 @@ async fn many_denials_at_once_cost_one_poll() {
     for asked in asked.collect::<Vec<_>>() {
         assert_eq!(in_time(asked).await.unwrap()["allowed"], false);
     }
-    // One for all that came before it began, and one for those that came while it ran.
+    // One for all that came before it began, and one for those that came while it ran; on a slow machine they
+    // come over a longer time, at most one poll a second.
     let polls = server.metric(polls).await;
-    assert!((2.0..=3.0).contains(&polls), "{polls}");
+    assert!((2.0..=3.0 + asked_at.elapsed().as_secs_f64().floor()).contains(&polls), "{polls}");
     assert_eq!(server.metric("driftwall_review_duration_seconds_count").await, 200.0);
     let denied = r#"driftwall_reviews_total{verdict="drift",actor="person",answer="deny",mode="enforce"}"#;
     assert_eq!(server.metric(denied).await, 200.0, "each is counted once");
