@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use driftwall::source::{FileFilter, LoadedCommit, SourceError, SourceSpec, load, local_commit};
 use git2::{ObjectType, Oid, Signature};
@@ -12,9 +11,6 @@ use git2::{ObjectType, Oid, Signature};
 const GOOD: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}\n";
 const FILE: &str = "100644";
 const LINK: &str = "120000";
-
-/// Nothing here may take longer, on a slow machine too.
-const LONG: Duration = Duration::from_mins(2);
 
 /// A tree as Git stores it: libgit2's own builder would refuse most of these.
 fn tree(git: &git2::Repository, entries: &[(&str, &[u8], Oid)]) -> Oid {
@@ -42,10 +38,7 @@ Harm
     let id = git.odb().unwrap().write(ObjectType::Commit, commit.as_bytes()).unwrap();
     git.reference("refs/heads/main", id, true, "").unwrap();
     let source = SourceSpec { revision: "main".into(), ..SourceSpec::local("prod", folder) };
-    let begun = Instant::now();
-    let loaded = load(&source, &local_commit(&source).unwrap(), None, &Arc::default());
-    assert!(begun.elapsed() < LONG);
-    loaded
+    load(&source, &local_commit(&source).unwrap(), None, &Arc::default())
 }
 
 fn repository() -> (tempfile::TempDir, git2::Repository, Oid) {
