@@ -1,11 +1,13 @@
 //! Writes that cannot be read or compared: nobody gets past by that.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, decode_head};
-use driftwall_core::decision::{Decision, DecisionContext, decide};
-use driftwall_core::policy::{EvaluationContext, Mode, NoCluster, Outcome, Verdict, evaluate};
+use driftwall_core::decision::{Decision, DecisionContext, decide, validate_break_glass};
+use driftwall_core::policy::{EvaluationContext, Mode, NoCluster, Outcome, Verdict, evaluate, self_check};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -69,6 +71,47 @@ fn what_is_nested_deep_is_read_whole() {
             assert_eq!(update(&right, &other), Outcome::Deny, "{open} {depth}: a change far down");
             let delete = body("DELETE", "alice", Some(&right), None);
             assert_eq!(outcome(delete.as_bytes()), Outcome::Deny, "{open} {depth}: deleted");
+        }
+    }
+}
+
+/// Through whatever door it comes, and whatever is found: what is parsed is dropped where there is room for it.
+#[test]
+fn what_is_nested_deep_overflows_no_stack() {
+    let machine = "system:serviceaccount:argocd:argocd-application-controller";
+    let groups = r#"["system:serviceaccounts","system:serviceaccounts:argocd"]"#;
+    let evaluator = Evaluator::new(WIDGET, &["argocd", "flux"]);
+    let Evaluator { snapshot, actors, policy, .. } = &evaluator;
+    let context = EvaluationContext { snapshot, actors, policy, cluster: &NoCluster };
+    for (open, close) in [(r#"{"x":"#, "}"), ("[", "]")] {
+        let deep = format!(r#"{{"size":2,"free":{{"a":{}}}}}"#, nested(open, close, 9_990));
+        // It cannot be parsed to its end.
+        let broken = deep.replacen("1}", "1e999}", 1).replacen("1]", "1e999]", 1);
+        assert_ne!(broken, deep);
+        for (old, new) in [(Some(GIT), &deep), (Some(&*deep), &broken), (Some(&*broken), &deep), (None, &deep)] {
+            let operation = if old.is_some() { "UPDATE" } else { "CREATE" };
+            let text = body(operation, "alice", old, Some(new));
+            assert_eq!(outcome(text.as_bytes()), Outcome::Deny);
+            let of_another = text.replace(r#""name":"gadget""#, r#""name":"other""#);
+            assert_eq!(outcome(of_another.as_bytes()), Outcome::Allow);
+            let by_argocd = text.replace("alice", machine).replace(r#"["system:authenticated"]"#, groups);
+            assert_eq!(outcome(by_argocd.as_bytes()), Outcome::Allow);
+            self_check(&admission::decode(by_argocd.as_bytes()).unwrap(), context);
+            let named = r#""name":"gadget","namespace":"prod","operation""#;
+            let by_status = text.replace(named, &format!(r#""subResource":"status",{named}"#));
+            assert_ne!(by_status, text);
+            outcome(by_status.as_bytes());
+            for (group, kind, plural) in [
+                ("apps", "Deployment", "deployments"),
+                ("argoproj.io", "Application", "applications"),
+                ("driftwall.io", "BreakGlass", "breakglasses"),
+            ] {
+                let of_kind = text.replace("gadgets", plural).replace("Gadget", kind).replace("example.org", group);
+                let write = admission::decode(of_kind.as_bytes()).unwrap();
+                evaluate(&write, context);
+                let validated = validate_break_glass(&write, Timestamp::UNIX_EPOCH, Duration::from_secs(3600), policy);
+                assert_eq!(validated.is_some(), kind == "BreakGlass");
+            }
         }
     }
 }
