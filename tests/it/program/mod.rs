@@ -7,6 +7,7 @@ mod answers;
 mod commands;
 mod load;
 mod owner_lookup;
+mod pushes;
 mod recorded_reviews;
 mod reload;
 mod rendered_source;

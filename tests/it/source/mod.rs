@@ -3,6 +3,6 @@
 mod charts;
 mod hostile_repo;
 mod links;
-mod remote;
+pub(crate) mod remote;
 mod render;
 mod skipped;
