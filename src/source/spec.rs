@@ -96,7 +96,9 @@ impl SourceSpec {
         mut objects: Vec<manifest::Object>,
     ) -> Result<FileContents, DesiredError> {
         if self.substitute {
-            objects.iter_mut().for_each(|object| hide_variables(&mut object.value));
+            for object in &mut objects {
+                hide_variables(&mut object.value);
+            }
         }
         FileContents::new(file, self.namespace.as_deref(), objects)
     }

@@ -57,7 +57,9 @@ impl DeclaredState {
     /// Reads whole manifests in which Flux substitutes variables.
     pub(crate) fn parse_substituted(yaml: &str) -> Self {
         let mut objects = objects("app.yaml", yaml);
-        objects.iter_mut().for_each(|object| hide_variables(&mut object.value));
+        for object in &mut objects {
+            hide_variables(&mut object.value);
+        }
         Self(snapshot_of(Some("prod"), objects))
     }
 

@@ -109,7 +109,7 @@ fn what_is_nested_deep_overflows_no_stack() {
                 let of_kind = text.replace("gadgets", plural).replace("Gadget", kind).replace("example.org", group);
                 let write = admission::decode(of_kind.as_bytes()).unwrap();
                 evaluate(&write, context);
-                let validated = validate_break_glass(&write, Timestamp::UNIX_EPOCH, Duration::from_secs(3600), policy);
+                let validated = validate_break_glass(&write, Timestamp::UNIX_EPOCH, Duration::from_hours(1), policy);
                 assert_eq!(validated.is_some(), kind == "BreakGlass");
             }
         }
