@@ -132,7 +132,9 @@ fn mode_rule(key: &str, rule: file_format::ModeRule, problems: &mut KeyProblems)
     let file_format::ModeRule { namespaces, kinds, actors, mode } = rule;
     let before = problems.count();
     problems.check_globs(&format!("{key}.namespaces"), &namespaces);
-    problems.check_globs(&format!("{key}.kinds"), &kinds);
+    for (index, kind) in kinds.iter().enumerate() {
+        problems.check_kind(&format!("{key}.kinds[{index}]"), kind, true);
+    }
     let classes = classes(key, &actors, problems);
     if problems.count() > before {
         return None;
@@ -159,9 +161,10 @@ fn unmanaged_rule(key: &str, rule: file_format::UnmanagedRule, problems: &mut Ke
 fn ignore_rule(key: &str, rule: file_format::IgnoreRule, problems: &mut KeyProblems) -> Option<IgnoreRule> {
     let file_format::IgnoreRule { group, kind, namespace, name, paths } = rule;
     let before = problems.count();
-    for (part, glob) in [("group", &group), ("kind", &kind), ("namespace", &namespace), ("name", &name)] {
+    for (part, glob) in [("group", &group), ("namespace", &namespace), ("name", &name)] {
         problems.check_glob(&format!("{key}.{part}"), glob);
     }
+    problems.check_kind(&format!("{key}.kind"), &kind, false);
     check_paths(&format!("{key}.paths"), &paths, problems);
     if problems.count() > before {
         return None;
@@ -199,7 +202,7 @@ fn field_grant(key: &str, grant: file_format::FieldGrant, problems: &mut KeyProb
     let file_format::FieldGrant { group, kind, paths } = grant;
     let before = problems.count();
     problems.check_glob(&format!("{key}.group"), &group);
-    problems.check_glob(&format!("{key}.kind"), &kind);
+    problems.check_kind(&format!("{key}.kind"), &kind, false);
     check_paths(&format!("{key}.paths"), &paths, problems);
     if problems.count() > before {
         return None;

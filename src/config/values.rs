@@ -51,6 +51,16 @@ impl KeyProblems {
         }
     }
 
+    /// A pattern of kinds. One that holds what no kind has would make its rule one without effect.
+    pub(super) fn check_kind(&mut self, key: &str, glob: &str, names_groups: bool) {
+        let is_of_kinds = |c: char| c.is_ascii_alphanumeric() || "*?[]{}!,-".contains(c) || (names_groups && c == '.');
+        if glob.chars().all(is_of_kinds) {
+            return self.check_glob(key, glob);
+        }
+        let example = if names_groups { "Deployment or Deployment.apps" } else { "Deployment, without its group" };
+        self.add(key, format!("`{glob}` matches no kind; write one such as {example}"));
+    }
+
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
