@@ -9,8 +9,11 @@
 //! mirror that is damaged is cloned again into another folder, which then
 //! replaces it.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+mod references;
+mod tidy;
+
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,9 +26,11 @@ use super::context::{ContextGuard, FetchContext};
 use super::credentials::Credentials;
 use super::error::FetchError;
 use super::fetch::{Fetched, fetch_history, fetch_revisions};
-use super::mirror_folder::{MirrorFolder, io_error, remove_pack, short_hash};
-use super::objects::{ReadError, copy_commits, pack_of, verify_complete, write_shallow};
+use super::mirror_folder::MirrorFolder;
+use super::objects::{ReadError, copy_commits, verify_complete};
 use super::url::RemoteUrl;
+use references::{good_reference, newest_reference, record_in, references, verify_all};
+use tidy::MAX_PACKS;
 
 /// A repository's mirror. All its functions block; none may run on a thread of an asynchronous runtime.
 #[derive(Debug)]
@@ -170,82 +175,6 @@ impl Mirror {
             self.folder.record_look(revision);
         }
         Ok(commits)
-    }
-
-    /// Whether packs have come together, of which most is of no use any more: each fetch adds one.
-    pub fn is_untidy(&self) -> bool {
-        let packs = self.folder.packs().len();
-        let is_large = self.bytes() > self.limits.bytes / 4 * 3;
-        packs > self.max_packs.load(Ordering::Relaxed)
-            || (is_large && packs > MAX_PACKS_OF_LARGE)
-            || (packs > 1 && self.needs_room.load(Ordering::Relaxed))
-    }
-
-    /// Joins the packs into one of what is of use: the newest commits of revisions that are followed, and the
-    /// last that each source could read. `followed` has the name and revision of each source.
-    ///
-    /// Syncs and reads go on meanwhile: the old packs go when the new one is there.
-    ///
-    /// # Errors
-    ///
-    /// A commit cannot be read, or the disk takes no more; nothing is lost then.
-    pub fn tidy(&self, followed: &[(String, String)], cancel: &Arc<AtomicBool>) -> Result<(), FetchError> {
-        libgit2::init();
-        let budget = FetchBudget::new(self.limits, cancel.clone());
-        // After a failure, not at once again.
-        let old_packs = self.folder.packs();
-        self.max_packs.store(old_packs.len() + MAX_PACKS, Ordering::Relaxed);
-        self.join_packs(&old_packs, followed, &budget).map_err(|error| match error {
-            ReadError::Stopped(error) => error,
-            ReadError::Damaged(reason) => {
-                self.suspect();
-                self.in_our_words(FetchError::Git { action: "join the packs of the mirror", reason })
-            }
-        })?;
-        self.max_packs.store(MAX_PACKS, Ordering::Relaxed);
-        self.bytes.store(self.folder.bytes(), Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn join_packs(
-        &self,
-        old_packs: &[PathBuf],
-        followed: &[(String, String)],
-        budget: &FetchBudget,
-    ) -> Result<(), ReadError> {
-        let git = self.open().map_err(ReadError::Damaged)?;
-        let mut kept_names = HashSet::new();
-        for (source, revision) in followed {
-            kept_names.extend([newest_reference(revision), good_reference(source, revision)]);
-        }
-        let kept = |mut references: HashMap<String, Oid>| {
-            references.retain(|name, _| kept_names.contains(name));
-            references.into_values().collect::<HashSet<_>>()
-        };
-        let commits = kept(references(&git).map_err(ReadError::Damaged)?);
-        let mut pack = pack_of(&git, &commits.iter().copied().collect::<Vec<_>>(), budget)?;
-        pack.write(&self.folder.packs_folder(), 0o444).map_err(ReadError::Damaged)?;
-        let new_pack = pack.name().map_err(ReadError::Damaged)?.map(|name| format!("pack-{name}"));
-        drop(pack);
-
-        let _lock = self.folder.lock(budget)?;
-        let _recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
-        let references = references(&git).map_err(ReadError::Damaged)?;
-        if kept(references.clone()) != commits {
-            // What was fetched meanwhile may build on what is in the old packs: the next time, then.
-            return Ok(());
-        }
-        for name in references.keys().filter(|name| !kept_names.contains(*name)) {
-            git.find_reference(name).and_then(|mut found| found.delete()).map_err(ReadError::Damaged)?;
-        }
-        self.record(&git, &[])?;
-        for pack in old_packs {
-            let is_new = pack.file_name().and_then(|name| name.to_str()) == new_pack.as_deref();
-            if !is_new {
-                remove_pack(pack)?;
-            }
-        }
-        Ok(())
     }
 
     /// Brings a mirror up to date.
@@ -456,39 +385,6 @@ fn init_in(folder: &Path) -> Result<Repository, git2::Error> {
     Repository::init_opts(folder, RepositoryInitOptions::new().bare(true).external_template(false))
 }
 
-/// The mirror's own references and their commits.
-fn references(git: &Repository) -> Result<HashMap<String, Oid>, git2::Error> {
-    let mut found = HashMap::new();
-    for reference in git.references_glob(&format!("{REFERENCE_PREFIX}*"))? {
-        let reference = reference?;
-        if let (Ok(name), Some(commit)) = (reference.name(), reference.target()) {
-            found.insert(name.to_owned(), commit);
-        }
-    }
-    Ok(found)
-}
-
-fn verify_all(git: &Repository, recorded: &HashMap<String, Oid>, budget: &FetchBudget) -> Result<(), ReadError> {
-    let mut verified = None;
-    for commit in recorded.values() {
-        verify_complete(git, *commit, verified, budget)?;
-        verified = Some(*commit);
-    }
-    Ok(())
-}
-
-/// Moves references to commits that are there with all their files.
-fn record_in(folder: &Path, git: &Repository, moved: &[(String, Oid)]) -> Result<(), ReadError> {
-    let mut commits: HashSet<Oid> = references(git).map_err(ReadError::Damaged)?.into_values().collect();
-    commits.extend(moved.iter().map(|(_, commit)| commit));
-    // First, so that nobody ever looks for the parents of a commit that a reference names.
-    write_shallow(folder, &commits).map_err(io_error("write", &folder.join("shallow")))?;
-    for (name, commit) in moved {
-        git.reference(name, *commit, true, "").map_err(ReadError::Damaged)?;
-    }
-    Ok(())
-}
-
 fn unreadable(action: &'static str) -> impl FnOnce(ReadError) -> FetchError {
     move |error| match error {
         ReadError::Stopped(error) => error,
@@ -496,23 +392,6 @@ fn unreadable(action: &'static str) -> impl FnOnce(ReadError) -> FetchError {
     }
 }
 
-/// The name of the reference that records a revision's newest commit.
-fn newest_reference(revision: &str) -> String {
-    format!("{REFERENCE_PREFIX}{}", short_hash(revision))
-}
-
-/// The name of the reference that records the last commit that a source could read.
-fn good_reference(source: &str, revision: &str) -> String {
-    format!("{REFERENCE_PREFIX}good/{}", short_hash(&format!("{source}\0{revision}")))
-}
-
-/// Where driftwall's own references are.
-const REFERENCE_PREFIX: &str = "refs/driftwall/";
-/// With more packs than this they are joined: a pack is a file and its index, and most of what an old one has is
-/// of no use any more.
-const MAX_PACKS: usize = 50;
-/// The same for a mirror that has nearly reached its limit.
-const MAX_PACKS_OF_LARGE: usize = 10;
 /// What the system says of a full disk; libgit2 hands on its words.
 const NO_SPACE: &str = "No space left on device";
 /// A commit that no branch or tag had is not looked for at every poll: that fetches the whole history.
