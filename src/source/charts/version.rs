@@ -6,11 +6,15 @@
 //! the range count, not only those of the same patch version. So the versions
 //! themselves are the crate `semver`'s, and the ranges are read here.
 
+mod comparison;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use semver::{BuildMetadata, Prerelease, Version};
+use semver::Version;
+
+use comparison::{Comparison, Operator, parse_partial, parse_words};
 
 /// A range of versions, such as `^1.2`, `~1.2.3`, `1.x`, `>=1.2 <2 || 3.x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,41 +36,6 @@ struct Alternative {
     /// Whether one of the comparisons names a prerelease, so that prereleases count.
     has_prerelease: bool,
 }
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Comparison {
-    operator: Operator,
-    version: Version,
-    /// How many of major, minor and patch are given; the others may be anything.
-    given: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    Caret,
-    Equal,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-    NotEqual,
-    Tilde,
-}
-
-/// The longest first, so that `>=` is not read as `>`.
-const OPERATORS: [(&str, Operator); 11] = [
-    ("!=", Operator::NotEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("=>", Operator::GreaterOrEqual),
-    ("<=", Operator::LessOrEqual),
-    ("=<", Operator::LessOrEqual),
-    ("~>", Operator::Tilde),
-    ("=", Operator::Equal),
-    (">", Operator::Greater),
-    ("<", Operator::Less),
-    ("~", Operator::Tilde),
-    ("^", Operator::Caret),
-];
 
 /// The most comparisons of a range; no range that people write has ten.
 const MAX_COMPARISONS: usize = 100;
@@ -159,110 +128,6 @@ impl Alternative {
         let may_match = version.pre.is_empty() || self.has_prerelease;
         may_match && self.comparisons.iter().all(|comparison| comparison.matches(version))
     }
-}
-
-/// Reads `>= 1.2 <2`, `1.2 - 2` and the like.
-fn parse_words(words: &[&str], comparisons: &mut Vec<Comparison>) -> Option<()> {
-    let mut rest = words;
-    while let [first, after @ ..] = rest {
-        // `1.2 - 2` is `>=1.2 <=2`.
-        if let [hyphen, last, after @ ..] = after
-            && *hyphen == "-"
-        {
-            comparisons.push(Comparison::new(Operator::GreaterOrEqual, first)?);
-            comparisons.push(Comparison::new(Operator::LessOrEqual, last)?);
-            rest = after;
-            continue;
-        }
-        let operator = OPERATORS.iter().find(|(sign, _)| first.starts_with(sign));
-        let (operator, version) = match operator {
-            Some((sign, operator)) => (*operator, &first[sign.len()..]),
-            None => (Operator::Equal, *first),
-        };
-        rest = after;
-        if !version.is_empty() {
-            comparisons.push(Comparison::new(operator, version)?);
-            continue;
-        }
-        // The version is the next word: `>= 1.2`.
-        let [version, after @ ..] = after else { return None };
-        comparisons.push(Comparison::new(operator, version)?);
-        rest = after;
-    }
-    Some(())
-}
-
-impl Comparison {
-    fn new(operator: Operator, version: &str) -> Option<Self> {
-        let (version, given) = parse_partial(version)?;
-        Some(Self { operator, version, given })
-    }
-
-    /// Whether a version fits; whether prereleases count is decided before.
-    fn matches(&self, other: &Version) -> bool {
-        let Self { operator, version, given } = self;
-        let order = other.cmp_precedence(version);
-        let numbers = |version: &Version| [version.major, version.minor, version.patch];
-        let (others, own) = (numbers(other), numbers(version));
-        let same = |count: usize| others[..count] == own[..count];
-        match operator {
-            Operator::Equal if *given == 3 => order == Ordering::Equal,
-            Operator::Equal | Operator::Tilde => {
-                // `~0.0.0` and `~*` stand for any version.
-                let is_any = own == [0, 0, 0] && matches!(given, 0 | 3);
-                order != Ordering::Less && (is_any || same((*given).min(2)))
-            }
-            Operator::NotEqual => match given {
-                3 => order != Ordering::Equal,
-                2 if same(2) => other.pre != version.pre,
-                given => !same(*given),
-            },
-            Operator::Greater if *given == 3 => order == Ordering::Greater,
-            Operator::Greater => others[..*given] > own[..*given],
-            Operator::GreaterOrEqual => order != Ordering::Less,
-            Operator::Less => order == Ordering::Less,
-            Operator::LessOrEqual if *given == 3 => order != Ordering::Greater,
-            Operator::LessOrEqual => others[..*given] <= own[..*given],
-            Operator::Caret => {
-                // Up to the next change of the first number that is not zero, else of the last that is given.
-                let first_number = own.iter().position(|number| *number > 0).map_or(3, |index| index + 1);
-                order != Ordering::Less && same(first_number.min(*given))
-            }
-        }
-    }
-}
-
-/// A version whose last parts may be missing or `x`: those become 0. Returns how many are given.
-fn parse_partial(text: &str) -> Option<(Version, usize)> {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let (text, build) = match text.split_once('+') {
-        Some((text, build)) => (text, BuildMetadata::new(build).ok().filter(|build| !build.is_empty())?),
-        None => (text, BuildMetadata::EMPTY),
-    };
-    let (text, pre) = match text.split_once('-') {
-        Some((text, pre)) => (text, Prerelease::new(pre).ok().filter(|pre| !pre.is_empty())?),
-        None => (text, Prerelease::EMPTY),
-    };
-    let parts: Vec<&str> = text.split('.').collect();
-    let mut numbers = [0; 3];
-    let mut given = 0;
-    for (index, part) in parts.iter().enumerate() {
-        let is_any = matches!(*part, "x" | "X" | "*");
-        match (is_any, part.parse::<u64>()) {
-            _ if index > 2 => return None,
-            (true, _) => {}
-            // What follows an `x` does not count.
-            (false, Ok(number)) if part.bytes().all(|byte| byte.is_ascii_digit()) => {
-                if given == index {
-                    numbers[index] = number;
-                    given += 1;
-                }
-            }
-            _ => return None,
-        }
-    }
-    let [major, minor, patch] = numbers;
-    Some((Version { major, minor, patch, pre, build }, given))
 }
 
 #[cfg(test)]
