@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::error::EvaluationError;
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::actor::{Class, GitopsTool};
 use crate::desired::{Source, SourceLocation, Uncertainty};
 use crate::diff::{ChangeKind, Path};

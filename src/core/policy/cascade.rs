@@ -9,7 +9,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::{Scope, object_differences};
 use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::desired::Source;
 use crate::diff::{self, Allocations, ChangeKind, Difference};
 

@@ -11,7 +11,7 @@ use super::owners::declared_owner;
 use super::review_object::{parse_new, parse_old};
 use super::runtime_fields::is_runtime_field;
 use super::scale::scale_of_derived;
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::admission::Operation;
 use crate::diff::{self, ChangeKind, Difference};
 

@@ -13,7 +13,7 @@ use super::other_version::is_content_annotation;
 use super::protected_keys::is_tracking;
 use super::review_object::parse_old;
 use super::runtime_fields::{is_runtime_operation, is_tool_managed};
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::admission::Operation;
 use crate::desired::Declared;
 use crate::diff::{ChangeKind, Difference, Path, is_wholly_opaque};

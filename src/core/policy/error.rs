@@ -1,6 +1,7 @@
-//! Why a write cannot be evaluated.
+//! Why a write cannot be evaluated, and why a rule cannot be used.
 
 use super::lookup::LookupError;
+use crate::diff::PathError;
 
 /// Why a write cannot be evaluated: the write cannot be read, which is the writer's
 /// doing, or the world cannot be asked, which is not. The texts are shown to users, so they never
@@ -55,4 +56,15 @@ impl EvaluationError {
             Self::Lookup(_) | Self::UnknownReplicasField(_) | Self::Version { .. } => false,
         }
     }
+}
+
+/// A rule that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A glob for names is not valid.
+    #[error("failed to read the pattern: {0}")]
+    Glob(#[from] globset::Error),
+    /// A path to a field is not valid.
+    #[error(transparent)]
+    Path(#[from] PathError),
 }

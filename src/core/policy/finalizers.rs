@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::evaluation::Evaluation;
 use super::review_object::parse_old;
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::diff::Path;
 
 /// The options of a write, as far as they matter here.

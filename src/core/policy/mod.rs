@@ -19,6 +19,8 @@ mod gitops_tools;
 mod handed_over;
 mod lookup;
 mod metadata;
+mod mode;
+mod mode_rule;
 mod object_diff;
 mod other_version;
 mod owners;
@@ -46,15 +48,18 @@ pub(crate) use break_glass::break_glass_namespace;
 pub use break_glass::{
     BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL, BREAK_GLASS_VERSION, BreakGlass, BreakGlassError, BreakGlasses,
 };
+pub use error::PolicyError;
 pub use evaluation::EvaluationContext;
 pub use handed_over::{HAND_OVERS, HandOver, HandedFields};
 pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};
+pub use mode::{Mode, Outcome};
+pub use mode_rule::{ModeRule, ModeTarget};
 pub use protected_key_table::{PROTECTED_KEYS, ProtectedFrom, ProtectedKeys};
 pub use protected_keys::ProtectedKeyRules;
 pub(crate) use review_object::{MAX_DEPTH, parse_object};
 pub use runtime_fields::{Place, RUNTIME_ANNOTATIONS, RuntimeAnnotation};
 pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
-pub use settings::{IgnoreRule, Mode, ModeRule, ModeTarget, NamespaceRule, Outcome, Policy, PolicyError};
+pub use settings::{IgnoreRule, NamespaceRule, Policy};
 
 /// Whether an object of this kind, not declared in Git, may run as an exempt account or
 /// tell a GitOps tool what to do, as far as the kind says.

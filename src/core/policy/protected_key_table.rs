@@ -1,7 +1,7 @@
 //! The labels and annotations that are more than notes: for whom they are protected,
 //! how strictly, and where it is written what they do.
 
-use super::settings::Outcome;
+use super::mode::Outcome;
 use ProtectedFrom::{Everyone, People, Tracking};
 
 /// Whose writes of a key are drift.

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use globset::GlobSet;
 
 use super::protected_key_table::{PROTECTED_KEYS, ProtectedFrom};
-use super::settings::{Outcome, PolicyError};
+use super::error::PolicyError;
+use super::mode::Outcome;
 use crate::glob;
 
 /// The label by which Argo CD knows its own objects, unless it is configured to

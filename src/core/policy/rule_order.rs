@@ -1,7 +1,8 @@
 //! Of rules, the first that matches applies: which of them have no effect because of that, or
 //! another one than somebody expects who takes the softest for the one that applies.
 
-use super::settings::{GLOB_CHARACTERS, ModeRule, NamespaceRule, Policy};
+use super::mode_rule::ModeRule;
+use super::settings::{GLOB_CHARACTERS, NamespaceRule, Policy};
 use crate::actor::Class;
 use crate::glob;
 
@@ -86,7 +87,7 @@ fn is_within(name: &str, glob: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{Mode, Outcome};
+    use super::super::mode::{Mode, Outcome};
     use super::*;
 
     fn rule(namespaces: &[&str], actors: &[Class], mode: Mode) -> ModeRule {

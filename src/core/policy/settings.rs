@@ -5,36 +5,14 @@ use std::collections::HashMap;
 
 use globset::{GlobMatcher, GlobSet};
 
+use super::error::PolicyError;
+use super::mode::{Mode, Outcome};
+use super::mode_rule::{ModeRule, ModeTarget};
 use super::protected_keys::ProtectedKeyRules;
 use crate::actor::Class;
 use crate::desired::ObjectKey;
-use crate::diff::{Path, PathError, Pattern};
+use crate::diff::{Path, Pattern};
 use crate::glob;
-
-/// What drift is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// It is allowed in silence, counted and logged.
-    Audit,
-    /// It is allowed with a warning.
-    Warn,
-    /// It is denied.
-    #[default]
-    Enforce,
-}
-
-/// What a write is answered, from the softest to the strictest: the "answer" of
-/// the configuration, the logs and the metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// It is allowed.
-    #[default]
-    Allow,
-    /// It is allowed with a warning.
-    Warn,
-    /// It is denied.
-    Deny,
-}
 
 /// The rules by which verdicts become answers.
 #[derive(Debug)]
@@ -59,31 +37,6 @@ pub struct Policy {
     pub protected_keys: ProtectedKeyRules,
 }
 
-/// A mode for some namespaces, kinds and classes.
-#[derive(Debug)]
-pub struct ModeRule {
-    namespaces: Option<GlobSet>,
-    /// The globs as they are configured.
-    pub(super) namespace_patterns: Vec<String>,
-    kinds: Option<GlobSet>,
-    pub(super) kind_patterns: Vec<String>,
-    pub(super) actors: Vec<Class>,
-    pub(super) mode: Mode,
-}
-
-/// What a mode is asked for: whose write, and of what.
-#[derive(Clone, Copy, Debug)]
-pub struct ModeTarget<'a> {
-    /// The namespace of the review.
-    pub namespace: &'a str,
-    /// The API group; empty for the core group.
-    pub group: &'a str,
-    /// The kind.
-    pub kind: &'a str,
-    /// Who writes.
-    pub class: Class,
-}
-
 /// An answer for some namespaces.
 #[derive(Debug)]
 pub struct NamespaceRule {
@@ -103,48 +56,6 @@ pub struct IgnoreRule {
     namespace: GlobMatcher,
     name: GlobMatcher,
     paths: Vec<Pattern>,
-}
-
-/// A rule that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// A glob for names is not valid.
-    #[error("failed to read the pattern: {0}")]
-    Glob(#[from] globset::Error),
-    /// A path to a field is not valid.
-    #[error(transparent)]
-    Path(#[from] PathError),
-}
-
-impl Mode {
-    /// The mode's name in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Audit => "audit",
-            Self::Enforce => "enforce",
-            Self::Warn => "warn",
-        }
-    }
-
-    /// What drift is answered in this mode.
-    pub fn outcome(self) -> Outcome {
-        match self {
-            Self::Audit => Outcome::Allow,
-            Self::Enforce => Outcome::Deny,
-            Self::Warn => Outcome::Warn,
-        }
-    }
-}
-
-impl Outcome {
-    /// The answer's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::Warn => "warn",
-        }
-    }
 }
 
 impl Default for Policy {
@@ -209,34 +120,6 @@ impl Policy {
 
     pub(super) fn ignores(&self, object: ObjectKey<'_>, path: &Path) -> bool {
         self.ignore.iter().any(|rule| rule.covers(object, path))
-    }
-}
-
-impl ModeRule {
-    /// A mode for the namespaces that the globs name (all, where there are
-    /// none), and the classes (all, where there are none), of all kinds.
-    pub fn new(namespaces: &[String], actors: Vec<Class>, mode: Mode) -> Result<Self, PolicyError> {
-        Ok(Self {
-            namespaces: glob::optional_set(namespaces)?,
-            namespace_patterns: namespaces.to_vec(),
-            kinds: None,
-            kind_patterns: Vec::new(),
-            actors,
-            mode,
-        })
-    }
-
-    /// The rule for these kinds only: globs of `Kind` or `Kind.group`; for all, where there are none.
-    pub fn for_kinds(self, kinds: &[String]) -> Result<Self, PolicyError> {
-        Ok(Self { kinds: glob::optional_set(kinds)?, kind_patterns: kinds.to_vec(), ..self })
-    }
-
-    fn matches(&self, target: &ModeTarget<'_>) -> bool {
-        let ModeTarget { namespace, group, kind, class } = target;
-        let is_kind = |globs: &GlobSet| globs.is_match(kind) || globs.is_match(format!("{kind}.{group}"));
-        self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
-            && self.kinds.as_ref().is_none_or(is_kind)
-            && (self.actors.is_empty() || self.actors.contains(class))
     }
 }
 

@@ -13,7 +13,7 @@ use super::evaluation::Evaluation;
 use super::lookup::Owner;
 use super::owners::declared_owner;
 use super::review_object::{is_being_deleted, parse_new, parse_old};
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::desired::{Declared, ObjectKey, Source};
 use crate::diff::{ChangeKind, Difference, Path};
 

@@ -8,7 +8,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::metadata::metadata_of;
 use super::owners::declared_owner;
-use super::settings::Outcome;
+use super::mode::Outcome;
 use super::target::evaluate_target;
 use crate::admission::Operation;
 

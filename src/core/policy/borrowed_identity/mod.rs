@@ -14,7 +14,7 @@ use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::{Evaluation, EvaluationContext};
 use super::review_object::{parse_new, parse_old};
-use super::settings::Outcome;
+use super::mode::Outcome;
 use crate::actor::Class;
 use crate::admission::Operation;
 use crate::diff::{ChangeKind, Difference, Path};

@@ -8,7 +8,7 @@ use super::super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
 use super::super::review_object::parse_new;
-use super::super::settings::Outcome;
+use super::super::mode::Outcome;
 use crate::actor::GitopsTool;
 use crate::diff::ChangeKind;
 

@@ -10,7 +10,7 @@ use super::super::assessment::{Assessment, Verdict, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
 use super::super::review_object::{is_being_deleted, parse_new, parse_old};
-use super::super::settings::Outcome;
+use super::super::mode::Outcome;
 use super::pause::{self, SUSPEND};
 use crate::actor::GitopsTool;
 use crate::admission::Operation;
