@@ -41,8 +41,8 @@ impl Config {
                         return Ok(ExitCode::from(FAILED));
                     }
                 };
-                for (key, note) in config.policy.notes_on_order() {
-                    anstream::eprintln!("{}: {key}: {note}", file.display());
+                for note in &config.notes {
+                    anstream::eprintln!("{}:{note}", file.display());
                 }
                 let mode = config.policy.mode.as_str();
                 let (sources, presets) = (config.sources.len(), config.presets.len());

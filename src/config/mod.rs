@@ -60,6 +60,8 @@ pub struct Config {
     pub actors: ActorRules,
     /// How writes are answered.
     pub policy: Policy,
+    /// What may have another effect than it seems to, and is no error.
+    pub notes: Vec<Problem>,
     /// The presets in use; `actors` has their rules.
     pub presets: Vec<String>,
     /// How often sources are polled.
@@ -106,7 +108,11 @@ impl Config {
 fn parse(text: &[u8], folder: &Path) -> Result<Config, Vec<Problem>> {
     let document = document::read(text).map_err(|problem| vec![problem])?;
     let (written, positions) = structure::read(&document)?;
-    validate::validate(written, folder).map_err(|problems| {
+    let at_lines = |problems: Vec<KeyProblem>| {
         problems.into_iter().map(|KeyProblem { key, message }| positions.problem(&key, message)).collect()
-    })
+    };
+    match validate::validate(written, folder) {
+        Ok((config, notes)) => Ok(Config { notes: at_lines(notes), ..config }),
+        Err(problems) => Err(at_lines(problems)),
+    }
 }

@@ -124,7 +124,10 @@ impl Reader {
         schema: &'static Map<String, Value>,
         path: &str,
     ) -> Option<Value> {
-        let properties = schema.get("properties").and_then(Value::as_object)?;
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            let values = schema.get("additionalProperties")?;
+            return Some(self.any_keys(entries, values, path));
+        };
         let mut values = Map::new();
         // The keys that were there, with the name and line of each as written.
         let mut seen: HashMap<&str, (&str, u32)> = HashMap::new();
@@ -166,6 +169,21 @@ impl Reader {
             }
         }
         Some(Value::Object(values))
+    }
+
+    /// A mapping whose keys are the user's own, such as labels.
+    fn any_keys(&mut self, entries: &[Entry], schema: &'static Value, path: &str) -> Value {
+        let mut values = Map::new();
+        for Entry { key, line, value } in entries {
+            let path = key_path(path, key);
+            self.place(&path, &path, *line);
+            if values.contains_key(key) {
+                self.fail(&path, "this key is written twice; remove one of the two".into());
+            } else if let Some(value) = self.value(value, schema, &path) {
+                values.insert(key.clone(), value);
+            }
+        }
+        Value::Object(values)
     }
 
     /// The kinds of value that a schema accepts.

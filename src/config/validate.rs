@@ -11,18 +11,21 @@ use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
 use driftwall_core::policy::{IgnoreRule, Mode, ModeRule, NamespaceRule, Policy, ProtectedKeyRules};
 
+/// A configuration, and what is to be noted of it: what may have another effect than it seems to.
+type Noted = (Config, Vec<KeyProblem>);
+
 /// Makes a configuration usable; what is wrong with it otherwise, at least one thing.
-pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<Config, Vec<KeyProblem>> {
+pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<Noted, Vec<KeyProblem>> {
     let mut problems = KeyProblems::default();
     let config = config(written, folder, &mut problems);
     match config {
-        Some(config) if problems.count() == 0 => Ok(config),
+        Some(noted) if problems.count() == 0 => Ok(noted),
         _ => Err(problems.into()),
     }
 }
 
 /// `None` only after a problem was added.
-fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblems) -> Option<Config> {
+fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblems) -> Option<Noted> {
     let file_format::Config {
         mode,
         listen,
@@ -68,6 +71,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
             policy.source_modes.insert(source.name.clone(), Mode::from(mode));
         }
     }
+    let notes = notes(&policy, &sources);
     let limits = rendering::limits(&render, problems);
     let max_mirror_bytes = problems.check(bytes("git.maxMirrorSize", &git.max_mirror_size)).unwrap_or_default();
     if max_mirror_bytes == 0 && problems.count() == 0 {
@@ -93,7 +97,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let refresh_timeout = problems.check(duration("git.refreshTimeout", &git.refresh_timeout));
     let max_staleness = problems.check(duration("maxStaleness", &max_staleness));
     let drain = problems.check(duration("drain", &drain));
-    Some(Config {
+    let config = Config {
         listen: listen?,
         admin: admin?,
         tls: match tls {
@@ -108,13 +112,30 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         render_parallel: render.parallel.into(),
         actors: actors?,
         policy,
+        notes: Vec::new(),
         presets,
         poll_interval: poll_interval?,
         has_refresh_after,
         refresh_timeout: refresh_timeout?,
         max_staleness: max_staleness?,
         drain: drain?,
-    })
+    };
+    Some((config, notes))
+}
+
+/// What may have another effect than it seems to: rules whose order matters, modes of sources that rules override.
+fn notes(policy: &Policy, sources: &[file_format::Source]) -> Vec<KeyProblem> {
+    let mut notes = Vec::new();
+    for (key, note) in policy.notes_on_order() {
+        notes.push(KeyProblem::new(key, note));
+    }
+    for (index, source) in sources.iter().enumerate() {
+        let Some(mode) = source.mode else { continue };
+        if let Some(note) = policy.note_on_source_mode(&source.name, mode.into(), &source.namespaces) {
+            notes.push(KeyProblem::new(format!("sources[{index}].mode"), note));
+        }
+    }
+    notes
 }
 
 /// The items of a list, each made usable; those that cannot be are left out, with a problem.
@@ -129,18 +150,23 @@ fn each<T, U>(
 }
 
 fn mode_rule(key: &str, rule: file_format::ModeRule, problems: &mut KeyProblems) -> Option<ModeRule> {
-    let file_format::ModeRule { namespaces, kinds, actors, mode } = rule;
+    let file_format::ModeRule { namespaces, kinds, applications, labels, actors, mode } = rule;
     let before = problems.count();
     problems.check_globs(&format!("{key}.namespaces"), &namespaces);
     for (index, kind) in kinds.iter().enumerate() {
         problems.check_kind(&format!("{key}.kinds[{index}]"), kind, true);
     }
+    problems.check_globs(&format!("{key}.applications"), &applications);
+    for (label, glob) in &labels {
+        problems.check_glob(&format!("{key}.labels.{label}"), glob);
+    }
     let classes = classes(key, &actors, problems);
     if problems.count() > before {
         return None;
     }
-    let rule = ModeRule::new(&namespaces, classes, mode.into());
-    problems.check_at(key, rule.and_then(|rule| rule.for_kinds(&kinds)))
+    let rule = ModeRule::new(&namespaces, classes, mode.into()).and_then(|rule| rule.for_kinds(&kinds));
+    let rule = rule.and_then(|rule| rule.for_applications(&applications)).and_then(|rule| rule.for_labels(&labels));
+    problems.check_at(key, rule)
 }
 
 fn classes(key: &str, actors: &[String], problems: &mut KeyProblems) -> Vec<Class> {

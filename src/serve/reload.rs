@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use crate::admission::{AdmissionHandler, ReviewSettings};
-use crate::config::{BreakGlassSettings, ClusterAccess, Config, TlsSettings, WebhookSettings};
+use crate::config::{BreakGlassSettings, ClusterAccess, Config, Problem, TlsSettings, WebhookSettings};
 use crate::source::render::Capabilities;
 use crate::source::render::set_parallel;
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
@@ -200,6 +200,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         render_parallel,
         actors,
         mut policy,
+        notes,
         presets: _,
         poll_interval,
         has_refresh_after,
@@ -216,8 +217,12 @@ fn partition(config: Config, audit_only: bool) -> Partition {
     if has_refresh_after {
         tracing::warn!("Key git.refreshAfter has no effect: every denial is preceded by a sync");
     }
-    for (key, note) in policy.notes_on_order() {
-        tracing::warn!(key, note, "A rule of the configuration may not do what it seems to");
+    for Problem { line, key, message } in notes {
+        if audit_only && (key.starts_with("modes") || key.starts_with("sources")) {
+            // Every mode is audit.
+            continue;
+        }
+        tracing::warn!(key, line, note = message, "A rule of the configuration may not do what it seems to");
     }
     let strict_namespaces = policy.strict_namespaces();
     let writers = Writers::of(&actors);

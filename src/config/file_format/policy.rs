@@ -1,5 +1,7 @@
 //! What is written of answers: modes, writers, fields and namespaces.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,17 @@ pub(crate) struct ModeRule {
     #[schemars(example = ["ConfigMap", "*.networking.k8s.io"])]
     #[serde(default)]
     pub(crate) kinds: Vec<String>,
+    /// Globs of applications: names of sources; and, from labels and annotations in Git, of Argo CD's Applications,
+    /// Flux's Kustomizations and Helm's releases, as `NAME` or `NAMESPACE/NAME`. A mark that only the
+    /// object in the cluster carries counts where it makes the answer stricter. Without any, the rule is for all.
+    #[schemars(example = ["shop", "team-a/*"])]
+    #[serde(default)]
+    pub(crate) applications: Vec<String>,
+    /// Labels that Git declares on the object, or on the declared object that it belongs to; values are globs, and
+    /// all of them must match. Without any, the rule is for all.
+    #[schemars(example = BTreeMap::from([("tier", "critical")]))]
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
     /// Classes of writers. Without any, the rule is for all.
     #[schemars(schema_with = "classes", example = ["workload"])]
     #[serde(default)]

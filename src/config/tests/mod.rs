@@ -2,6 +2,7 @@
 
 mod documentation;
 mod keys;
+mod notes;
 mod problems;
 mod yaml;
 

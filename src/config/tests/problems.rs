@@ -33,10 +33,14 @@ const KEYS: &[Broken] = &[
     broken("sources: []", 2, "sources", "this key is written twice, first on line 1"),
     broken("? [a]\n: b", 2, "", "a key must be text"),
     broken("actors: [{users: [a]}]", 2, "actors[0].class", "this key is missing; add it, such as `class: gitops`"),
+    broken("modes: [{mode: warn, labels: {a: b, a: c}}]", 2, "modes[0].labels.a", "this key is written twice"),
     broken("modes:\n  - namespaces: [a]", 3, "modes[0].mode", "this key is missing; add it, such as `mode: audit`"),
 ];
 
 const TYPES: &[Broken] = &[
+    broken("modes: [{mode: warn, labels: [a]}]", 2, "modes[0].labels", "this is a list; write a mapping"),
+    broken("modes: [{mode: warn, labels: {a: [b]}}]", 2, "modes[0].labels.a", "this is a list; write text"),
+    broken("modes: [{mode: warn, applications: a}]", 2, "modes[0].applications", "this is text; write a list"),
     broken("mode: block", 2, "mode", "`block` cannot be used here; write one of enforce, warn, audit"),
     broken("mode: Enforce", 2, "mode", "did you mean `enforce`? Write one of enforce, warn, audit"),
     broken("mode:", 2, "mode", "nothing is written here; write one of enforce, warn, audit"),
@@ -128,6 +132,7 @@ const VALUES: &[Broken] = &[
         "actors[0].fields[0].paths[1]",
         "; write a path such as spec.replicas",
     ),
+    broken("modes:\n  - labels: {a: '{b'}\n    mode: warn", 3, "modes[0].labels.a", "`{b` is no pattern"),
     broken("ignore:\n  - kind: '{a'", 3, "ignore[0].kind", "`{a` is no pattern: its `{` is not closed"),
     broken("ignore:\n  - paths:\n      - spec\n      - spec..x", 5, "ignore[0].paths[1]", "a name is missing; write"),
     broken("modes: [{mode: warn, kinds: [apps/v1/Deployment]}]", 2, "modes[0].kinds[0]", "matches no kind; write one"),

@@ -7,7 +7,7 @@ mod context;
 
 use crate::admission::{Answer, Denial, ReviewError, Write};
 use crate::message;
-use crate::policy::{Assessment, BreakGlass, Mode, ModeTarget, Outcome, Policy, Verdict, Violation};
+use crate::policy::{Assessment, BreakGlass, Mode, ModeTarget, ObjectMarks, Outcome, Policy, Verdict, Violation};
 use crate::text::sanitize;
 use audit_annotations::audit_annotations;
 
@@ -56,7 +56,10 @@ pub fn decide(
     let namespace = &write.namespace;
     let resource = &write.resource;
     let kind = if assessment.kind.is_empty() { &*resource.kind } else { &assessment.kind };
-    let target = ModeTarget { namespace, group: &resource.group, kind, class: assessment.class };
+    // Most writes need no mode, and most configurations ask for no labels.
+    let needs_marks = assessment.is_reportable() && policy.has_modes_by_marks();
+    let marks = if needs_marks { ObjectMarks::of(write, assessment) } else { ObjectMarks::default() };
+    let target = ModeTarget { namespace, group: &resource.group, kind, class: assessment.class, marks: &marks };
     let mode = policy.mode_of(&target, assessment.source.map(|source| source.name.as_str()));
     let break_glass =
         context.break_glass.and_then(|context| context.break_glasses.covering(write, assessment, context.now));

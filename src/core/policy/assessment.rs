@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::EvaluationError;
 use super::mode::Outcome;
 use crate::actor::{Class, GitopsTool};
-use crate::desired::{Source, SourceLocation, Uncertainty};
+use crate::desired::{Declared, Source, SourceLocation, Uncertainty};
 use crate::diff::{ChangeKind, Path};
 
 /// What a write is.
@@ -49,6 +49,8 @@ pub struct Assessment<'a> {
     pub limit: Outcome,
     /// The source that declares what the write drifts from.
     pub source: Option<&'a Source>,
+    /// The object that the write drifts from, where it is one: itself, or the declared one that it belongs to.
+    pub declared: Option<&'a Declared>,
     /// Why what Git declares here is not certain; then the write is warned about at most.
     pub uncertainty: Option<Uncertainty>,
     /// The object's kind, where there is something to report of it: that of the
@@ -195,6 +197,7 @@ impl<'a> Assessment<'a> {
             more_findings: 0,
             limit: Outcome::Deny,
             source: None,
+            declared: None,
             uncertainty: None,
             kind: String::new(),
             name: String::new(),
@@ -241,6 +244,11 @@ impl<'a> Assessment<'a> {
     pub(super) fn with_source(mut self, source: &'a Source) -> Self {
         self.source = Some(source);
         self
+    }
+
+    /// With the object that the write drifts from, and the source that declares it.
+    pub(super) fn with_declared(self, declared: &'a Declared, source: &'a Source) -> Self {
+        Self { declared: Some(declared), ..self.with_source(source) }
     }
 
     pub(super) fn with_uncertainty(mut self, uncertainty: Option<Uncertainty>) -> Self {

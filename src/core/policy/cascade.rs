@@ -7,9 +7,9 @@ use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::definition::changes_of_definition;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
+use super::mode::Outcome;
 use super::object_diff::{Scope, object_differences};
 use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
-use super::mode::Outcome;
 use crate::desired::Source;
 use crate::diff::{self, Allocations, ChangeKind, Difference};
 

@@ -6,12 +6,12 @@ use super::brought::keep_what_the_writer_brought;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::metadata::metadata_of;
+use super::mode::Outcome;
 use super::object_diff::{Scope, changed_content, object_differences};
 use super::owners::declared_owner;
 use super::review_object::{parse_new, parse_old};
 use super::runtime_fields::is_runtime_field;
 use super::scale::scale_of_derived;
-use super::mode::Outcome;
 use crate::admission::Operation;
 use crate::diff::{self, ChangeKind, Difference};
 
@@ -63,7 +63,7 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
     let violation = Violation::ChangeDerived { owner: declared.key().kubectl_name() };
     let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
     let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
-    Ok(drift.with_uncertainty(uncertainty).with_source(source))
+    Ok(drift.with_uncertainty(uncertainty).with_declared(declared, source))
 }
 
 /// What the write changes in the object.

@@ -27,5 +27,5 @@ pub(super) fn evaluate_eviction<'a>(
         return None;
     }
     let drift = Assessment::new(Verdict::Drift, actor.class).with_violation(Violation::EvictDeclared(declared.start()));
-    Some(drift.with_uncertainty(context.snapshot.uncertainty(source, declared)).with_source(source))
+    Some(drift.with_uncertainty(context.snapshot.uncertainty(source, declared)).with_declared(declared, source))
 }

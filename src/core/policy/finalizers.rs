@@ -5,8 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::evaluation::Evaluation;
-use super::review_object::parse_old;
 use super::mode::Outcome;
+use super::review_object::parse_old;
 use crate::diff::Path;
 
 /// The options of a write, as far as they matter here.

@@ -22,6 +22,7 @@ mod metadata;
 mod mode;
 mod mode_rule;
 mod object_diff;
+mod object_marks;
 mod other_version;
 mod owners;
 mod protected_key_table;
@@ -54,6 +55,7 @@ pub use handed_over::{HAND_OVERS, HandOver, HandedFields};
 pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};
 pub use mode::{Mode, Outcome};
 pub use mode_rule::{ModeRule, ModeTarget};
+pub use object_marks::ObjectMarks;
 pub use protected_key_table::{PROTECTED_KEYS, ProtectedFrom, ProtectedKeys};
 pub use protected_keys::ProtectedKeyRules;
 pub(crate) use review_object::{MAX_DEPTH, parse_object};
@@ -107,19 +109,20 @@ fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: Evaluat
     let of_undeclared = || context.snapshot.uncertainty_of_undeclared(evaluation.namespace);
     let assessment = match context.snapshot.get(evaluation.key()) {
         Some((declared, source)) => match evaluate_declared(&evaluation, declared) {
-            Ok(assessment) => {
-                assessment.with_uncertainty(context.snapshot.uncertainty(source, declared)).with_source(source)
-            }
+            Ok(assessment) => assessment
+                .with_uncertainty(context.snapshot.uncertainty(source, declared))
+                .with_declared(declared, source),
             // An error gets the source too, so that the mode of the source applies to
             // it: it must not be answered more strictly than drift.
             Err(error) => Assessment::error(actor.class, &error)
                 .with_uncertainty(context.snapshot.uncertainty(source, declared))
-                .with_source(source),
+                .with_declared(declared, source),
         },
         None => evaluate_undeclared(&evaluation)
             .unwrap_or_else(|error| Assessment::error(actor.class, &error).with_uncertainty(of_undeclared())),
     };
-    let (source, verdict, uncertainty) = (assessment.source, assessment.verdict, assessment.uncertainty.clone());
+    let Assessment { source, declared, verdict, .. } = assessment;
+    let uncertainty = assessment.uncertainty.clone();
     let assessment = gitops_tools::refine(&evaluation, assessment)
         .and_then(|assessment| borrowed_identity::refine(&evaluation, assessment))
         .unwrap_or_else(|error| match verdict {
@@ -129,7 +132,7 @@ fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: Evaluat
             }
             _ => {
                 let uncertainty = if source.is_some() { uncertainty } else { of_undeclared() };
-                Assessment { source, uncertainty, ..Assessment::error(actor.class, &error) }
+                Assessment { source, declared, uncertainty, ..Assessment::error(actor.class, &error) }
             }
         });
     if assessment.is_reportable() { assessment.with_object(evaluation.kind, evaluation.name) } else { assessment }

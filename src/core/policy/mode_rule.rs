@@ -1,13 +1,16 @@
 //! The rules that give a part of the cluster a mode of its own.
 
-use globset::GlobSet;
+use std::collections::BTreeMap;
+
+use globset::{GlobMatcher, GlobSet};
 
 use super::error::PolicyError;
 use super::mode::Mode;
+use super::object_marks::ObjectMarks;
 use crate::actor::Class;
 use crate::glob;
 
-/// A mode for some namespaces, kinds and classes.
+/// A mode for some namespaces, kinds, applications, labels and classes.
 #[derive(Debug)]
 pub struct ModeRule {
     namespaces: Option<GlobSet>,
@@ -15,6 +18,10 @@ pub struct ModeRule {
     pub(super) namespace_patterns: Vec<String>,
     kinds: Option<GlobSet>,
     pub(super) kind_patterns: Vec<String>,
+    applications: Option<GlobSet>,
+    pub(super) application_patterns: Vec<String>,
+    labels: Vec<(String, GlobMatcher)>,
+    pub(super) label_patterns: BTreeMap<String, String>,
     pub(super) actors: Vec<Class>,
     pub(super) mode: Mode,
 }
@@ -30,6 +37,8 @@ pub struct ModeTarget<'a> {
     pub kind: &'a str,
     /// Who writes.
     pub class: Class,
+    /// Its labels and applications.
+    pub marks: &'a ObjectMarks,
 }
 
 impl ModeRule {
@@ -41,6 +50,10 @@ impl ModeRule {
             namespace_patterns: namespaces.to_vec(),
             kinds: None,
             kind_patterns: Vec::new(),
+            applications: None,
+            application_patterns: Vec::new(),
+            labels: Vec::new(),
+            label_patterns: BTreeMap::new(),
             actors,
             mode,
         })
@@ -51,12 +64,43 @@ impl ModeRule {
         Ok(Self { kinds: glob::optional_set(kinds)?, kind_patterns: kinds.to_vec(), ..self })
     }
 
-    fn matches(&self, target: &ModeTarget<'_>) -> bool {
-        let ModeTarget { namespace, group, kind, class } = target;
+    /// The rule for these applications only: globs of `NAME` or `NAMESPACE/NAME`; for all, where there are none.
+    pub fn for_applications(self, applications: &[String]) -> Result<Self, PolicyError> {
+        let application_patterns = applications.to_vec();
+        Ok(Self { applications: glob::optional_set(applications)?, application_patterns, ..self })
+    }
+
+    /// The rule only for objects that have all of these labels in Git; the values are globs.
+    pub fn for_labels(self, labels: &BTreeMap<String, String>) -> Result<Self, PolicyError> {
+        let compiled = labels.iter().map(|(key, glob)| Ok((key.clone(), glob::matcher(glob)?)));
+        let compiled = compiled.collect::<Result<_, PolicyError>>()?;
+        Ok(Self { labels: compiled, label_patterns: labels.clone(), ..self })
+    }
+
+    /// Whether the rule depends on the labels or the application of an object.
+    pub(super) fn is_by_marks(&self) -> bool {
+        self.applications.is_some() || !self.labels.is_empty()
+    }
+
+    /// Whether the rule is for whatever a source declares, whoever writes it.
+    pub(super) fn is_for_all_of(&self, source: &str) -> bool {
+        let others = self.namespaces.is_some() || self.kinds.is_some() || !self.labels.is_empty();
+        !others && self.actors.is_empty() && self.applications.as_ref().is_none_or(|globs| globs.is_match(source))
+    }
+
+    /// Whether the rule is for the target; `believes_claims` says whether the applications count that the
+    /// object merely claims to belong to.
+    pub(super) fn matches(&self, target: &ModeTarget<'_>, believes_claims: bool) -> bool {
+        let ModeTarget { namespace, group, kind, class, marks } = target;
+        let claimed = if believes_claims { &*marks.claimed_applications } else { &[] };
+        let is_application =
+            |globs: &GlobSet| marks.applications.iter().chain(claimed).any(|application| globs.is_match(application));
+        let has_label = |(key, glob): &(String, GlobMatcher)| marks.labels.get(key).is_some_and(|it| glob.is_match(it));
         let is_kind = |globs: &GlobSet| globs.is_match(kind) || globs.is_match(format!("{kind}.{group}"));
         self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
             && self.kinds.as_ref().is_none_or(is_kind)
+            && self.applications.as_ref().is_none_or(is_application)
+            && self.labels.iter().all(has_label)
             && (self.actors.is_empty() || self.actors.contains(class))
     }
 }
-

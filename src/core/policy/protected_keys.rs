@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use globset::GlobSet;
 
-use super::protected_key_table::{PROTECTED_KEYS, ProtectedFrom};
 use super::error::PolicyError;
 use super::mode::Outcome;
+use super::protected_key_table::{PROTECTED_KEYS, ProtectedFrom};
 use crate::glob;
 
 /// The label by which Argo CD knows its own objects, unless it is configured to

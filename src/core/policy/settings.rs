@@ -21,7 +21,7 @@ pub struct Policy {
     pub mode: Mode,
     /// Modes of sources, by the name of the source, where no rule applies.
     pub source_modes: HashMap<String, Mode>,
-    /// Modes by namespace, kind and class; the first that matches applies.
+    /// Modes of parts of the cluster; the first that matches applies.
     pub modes: Vec<ModeRule>,
     /// Fields whose changes are ignored.
     pub ignore: Vec<IgnoreRule>,
@@ -77,10 +77,17 @@ impl Default for Policy {
 impl Policy {
     /// The mode for drift of an object: that of the first rule that matches, else of its source, else the global one.
     pub fn mode_of(&self, target: &ModeTarget<'_>, source: Option<&str>) -> Mode {
-        if let Some(rule) = self.modes.iter().find(|rule| rule.matches(target)) {
-            return rule.mode;
-        }
-        source.and_then(|name| self.source_modes.get(name)).copied().unwrap_or(self.mode)
+        let mode = |believes_claims: bool| match self.modes.iter().find(|rule| rule.matches(target, believes_claims)) {
+            Some(rule) => rule.mode,
+            None => source.and_then(|name| self.source_modes.get(name)).copied().unwrap_or(self.mode),
+        };
+        // What an object merely carries makes no answer softer.
+        if target.marks.claimed_applications.is_empty() { mode(false) } else { mode(false).max(mode(true)) }
+    }
+
+    /// Whether a mode depends on the labels or the application of an object.
+    pub fn has_modes_by_marks(&self) -> bool {
+        self.modes.iter().any(ModeRule::is_by_marks)
     }
 
     /// What the creation of an object that Git does not declare is answered in a namespace.

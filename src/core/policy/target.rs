@@ -11,9 +11,9 @@ use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::lookup::Owner;
+use super::mode::Outcome;
 use super::owners::declared_owner;
 use super::review_object::{is_being_deleted, parse_new, parse_old};
-use super::mode::Outcome;
 use crate::desired::{Declared, ObjectKey, Source};
 use crate::diff::{ChangeKind, Difference, Path};
 
@@ -108,7 +108,7 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
         let violation = Violation::TargetDeclared { target: declared.key().kubectl_name() };
         let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
         let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
-        return Ok(Some(drift.with_uncertainty(uncertainty).with_source(source)));
+        return Ok(Some(drift.with_uncertainty(uncertainty).with_declared(declared, source)));
     }
     Ok(None)
 }

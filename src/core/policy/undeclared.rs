@@ -7,8 +7,8 @@ use super::derived::evaluate_derived;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::metadata::metadata_of;
-use super::owners::declared_owner;
 use super::mode::Outcome;
+use super::owners::declared_owner;
 use super::target::evaluate_target;
 use crate::admission::Operation;
 

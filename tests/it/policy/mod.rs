@@ -17,6 +17,7 @@ mod keys;
 mod made_by_operators;
 mod messages;
 mod modes;
+mod modes_by_marks;
 mod people;
 mod self_check;
 mod steering;

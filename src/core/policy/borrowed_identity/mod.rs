@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::{Evaluation, EvaluationContext};
-use super::review_object::{parse_new, parse_old};
 use super::mode::Outcome;
+use super::review_object::{parse_new, parse_old};
 use crate::actor::Class;
 use crate::admission::Operation;
 use crate::diff::{ChangeKind, Difference, Path};
@@ -72,11 +72,8 @@ pub(super) fn refine<'a>(
         Some(_) => assessment.uncertainty,
         None => evaluation.context.snapshot.uncertainty_of_undeclared(evaluation.namespace),
     };
-    let borrowed = borrowed.with_uncertainty(uncertainty);
-    Ok(match assessment.source {
-        Some(source) => borrowed.with_source(source),
-        None => borrowed,
-    })
+    let Assessment { source, declared, .. } = assessment;
+    Ok(Assessment { source, declared, ..borrowed.with_uncertainty(uncertainty) })
 }
 
 /// What a person lets run as an exempt account.

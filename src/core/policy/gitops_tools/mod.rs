@@ -89,8 +89,8 @@ fn with_findings<'a>(
         assessment.findings.extend(findings);
         return assessment;
     }
-    let Assessment { source, uncertainty, .. } = assessment;
-    Assessment { source, uncertainty, ..evaluation.verdict(Verdict::Drift) }
+    let Assessment { source, declared, uncertainty, .. } = assessment;
+    Assessment { source, declared, uncertainty, ..evaluation.verdict(Verdict::Drift) }
         .with_violation(violation)
         .with_findings(findings)
 }

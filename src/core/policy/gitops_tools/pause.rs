@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
-use super::super::review_object::parse_new;
 use super::super::mode::Outcome;
+use super::super::review_object::parse_new;
 use crate::actor::GitopsTool;
 use crate::diff::ChangeKind;
 
