@@ -1,11 +1,11 @@
 //! `driftwall config tables`: what driftwall knows of other programs, as Markdown, with sources.
 
 use driftwall_core::actor::PRESETS;
-use driftwall_core::policy::{HAND_OVERS, HandedFields, PROTECTED_KEYS, Place, ProtectedFrom, RUNTIME_ANNOTATIONS};
+use driftwall_core::policy::{HAND_OVERS, HandedFields, Place, ProtectedFrom, RUNTIME_ANNOTATIONS, protected_keys};
 
 /// All tables, one after the other.
 pub(super) fn tables() -> String {
-    [protected_keys(), hand_overs(), runtime_annotations(), presets()].join("\n")
+    [keys(), hand_overs(), runtime_annotations(), presets()].join("\n")
 }
 
 /// A table of these rows, each with its source in the last column.
@@ -26,23 +26,22 @@ fn kind(group: &str, kind: &str) -> String {
     format!("{kind} ({group})").replace('*', "\\*")
 }
 
-fn protected_keys() -> String {
-    let row = |row: &driftwall_core::policy::ProtectedKeys| {
+fn keys() -> String {
+    let mut rows = Vec::new();
+    for row in protected_keys() {
         let from = match row.from {
             ProtectedFrom::Everyone => "persons and workloads",
             ProtectedFrom::People => "persons",
             ProtectedFrom::Tracking => "persons; workloads may not change it",
         };
-        vec![
-            code(row.keys),
-            row.answer.as_str().to_owned(),
-            from.to_owned(),
-            row.does.to_owned(),
-            row.source.to_owned(),
-        ]
-    };
+        // A line for each tool: each has its own source.
+        for of_tool in row.keys {
+            let cells = [&code(of_tool.keys), row.answer.as_str(), from, row.does, of_tool.source];
+            rows.push(cells.map(str::to_owned).to_vec());
+        }
+    }
     let heads = ["keys", "answer", "to", "what they do", "source"];
-    table("Protected labels and annotations", &heads, &PROTECTED_KEYS.iter().map(row).collect::<Vec<_>>())
+    table("Protected labels and annotations", &heads, &rows)
 }
 
 fn hand_overs() -> String {
@@ -80,4 +79,56 @@ fn presets() -> String {
     };
     let heads = ["preset", "class", "users", "fields that it may change", "source"];
     table("Presets", &heads, &PRESETS.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cells of each row of each table.
+    fn rows(text: &str) -> Vec<Vec<&str>> {
+        let mut rows = Vec::new();
+        for table in text.split("## ").skip(1) {
+            let lines = table.lines().filter(|line| line.starts_with('|'));
+            let cells: Vec<Vec<_>> = lines.map(|line| line.trim_matches(['|', ' ']).split(" | ").collect()).collect();
+            assert!(cells.len() > 2 && cells.iter().all(|row| row.len() == cells[0].len()), "{table}");
+            // Below the head and its rule.
+            rows.extend_from_slice(&cells[2..]);
+        }
+        rows
+    }
+
+    #[test]
+    fn every_row_is_printed_whole_and_says_where_it_is_written() {
+        let text = tables();
+        assert_eq!(text.matches("## ").count(), 4);
+        for row in rows(&text) {
+            assert!(row.iter().all(|cell| !cell.trim().is_empty()), "{row:?}");
+            let source = row[row.len() - 1];
+            assert!(source.starts_with("https://") || source == "driftwall", "{row:?}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_known_of_other_programs_is_printed() {
+        let text = tables();
+        let keys = protected_keys().flat_map(driftwall_core::policy::ProtectedKeys::globs);
+        let others = HAND_OVERS.iter().map(|row| row.mark).chain(RUNTIME_ANNOTATIONS.iter().map(|row| row.key));
+        for name in keys.chain(others).chain(PRESETS.iter().map(|preset| preset.name)) {
+            assert!(text.contains(&format!("`{name}`")), "{name} is not printed");
+        }
+        for preset in PRESETS {
+            for user in preset.users {
+                assert!(text.contains(&format!("`{user}`")), "{user} is not printed");
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_is_protected_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for key in protected_keys().flat_map(driftwall_core::policy::ProtectedKeys::globs) {
+            assert!(seen.insert(key), "{key} is in two rows");
+        }
+    }
 }

@@ -173,7 +173,10 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "kube-green",
         class: Class::Controller,
-        users: &["system:serviceaccount:kube-green:kube-green-controller-manager"],
+        users: &[
+            "system:serviceaccount:kube-green:kube-green-controller-manager",
+            "system:serviceaccount:kube-green-system:kube-green-controller-manager",
+        ],
         fields: DOWNSCALED,
         source: "https://kube-green.dev/docs/",
     },
@@ -187,7 +190,7 @@ pub const PRESETS: &[Preset] = &[
             "system:serviceaccount:openshift-machine-config-operator:machine-config-controller",
         ],
         fields: NODE_GROUPS,
-        source: "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/machine_management/",
+        source: "https://github.com/openshift/cluster-autoscaler-operator/blob/master/install/03_rbac.yaml",
     },
     Preset {
         name: "rancher",
@@ -201,14 +204,14 @@ pub const PRESETS: &[Preset] = &[
             ("cluster.x-k8s.io", "*", REPLICAS),
             ("provisioning.cattle.io", "Cluster", &["spec.rkeConfig.machinePools[*].quantity"]),
         ],
-        source: "https://ranchermanager.docs.rancher.com/",
+        source: "https://github.com/rancher/rancher/pull/52243",
     },
     Preset {
         name: "snorlax",
         class: Class::Controller,
-        users: &["system:serviceaccount:snorlax:snorlax", "system:serviceaccount:snorlax:snorlax-controller-manager"],
-        fields: &[("apps", "*", REPLICAS), ("networking.k8s.io", "Ingress", &["spec.rules", "metadata.annotations"])],
-        source: "https://github.com/moonbeam-nyc/snorlax",
+        users: &["system:serviceaccount:snorlax:snorlax"],
+        fields: &[("apps", "Deployment", REPLICAS), ("networking.k8s.io", "Ingress", &["spec.rules"])],
+        source: "https://github.com/moonbeam-nyc/snorlax/blob/main/operator/internal/controller/sleepschedule_controller.go",
     },
     Preset {
         name: "vpa",

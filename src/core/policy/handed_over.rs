@@ -100,7 +100,6 @@ pub const HAND_OVERS: &[HandOver] = &[
     row("downscaler/*-replicas", ANY, DOWNSCALED, DOWNSCALER),
     row("sablier.enable", ANY, REPLICAS, "https://sablierapp.dev/providers/kubernetes/"),
     row("osiris.dm.gg/enable*", ANY, REPLICAS, "https://github.com/dailymotion-oss/osiris"),
-    row("snorlax.*", ANY, DOWNSCALED, "https://github.com/moonbeam-nyc/snorlax"),
     row("replicator.v1.mittwald.de/replicate-from", ("", "*"), DATA, REPLICATOR),
     row(
         "secret-generator.v1.mittwald.de/*",

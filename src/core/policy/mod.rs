@@ -35,6 +35,7 @@ mod self_check;
 mod settings;
 mod target;
 mod undeclared;
+mod warned_key_table;
 
 use crate::actor::Actor;
 use crate::admission::{Operation, Write};
@@ -56,8 +57,8 @@ pub use lookup::{ClusterLookup, LookupError, NoCluster, Owner, OwnerReference};
 pub use mode::{Mode, Outcome};
 pub use mode_rule::{ModeRule, ModeTarget};
 pub use object_marks::ObjectMarks;
-pub use protected_key_table::{PROTECTED_KEYS, ProtectedFrom, ProtectedKeys};
-pub use protected_keys::ProtectedKeyRules;
+pub use protected_key_table::{KeysOfTool, ProtectedFrom, ProtectedKeys};
+pub use protected_keys::{ProtectedKeyRules, protected_keys};
 pub(crate) use review_object::{MAX_DEPTH, parse_object};
 pub use runtime_fields::{Place, RUNTIME_ANNOTATIONS, RuntimeAnnotation};
 pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};

@@ -18,299 +18,281 @@ pub enum ProtectedFrom {
 /// Keys of labels and annotations that are protected alike.
 #[derive(Debug)]
 pub struct ProtectedKeys {
-    /// Globs; `*` matches any text.
-    pub keys: &'static [&'static str],
+    /// The keys, by whom they are read.
+    pub keys: &'static [KeysOfTool],
     /// The strictest answer to a write that sets one which Git does not declare.
     pub answer: Outcome,
     /// Whose writes are drift.
     pub from: ProtectedFrom,
     /// What the keys do.
     pub does: &'static str,
-    /// Where that is written.
+}
+
+/// Keys that one tool reads.
+#[derive(Debug)]
+pub struct KeysOfTool {
+    /// Globs; `*` matches any text.
+    pub keys: &'static [&'static str],
+    /// Where it is written what they do.
     pub source: &'static str,
 }
 
-const fn denied(
-    from: ProtectedFrom,
-    keys: &'static [&'static str],
-    does: &'static str,
-    source: &'static str,
-) -> ProtectedKeys {
-    ProtectedKeys { keys, answer: Outcome::Deny, from, does, source }
+pub(super) const fn of(keys: &'static [&'static str], source: &'static str) -> KeysOfTool {
+    KeysOfTool { keys, source }
 }
 
-const fn warned(keys: &'static [&'static str], does: &'static str, source: &'static str) -> ProtectedKeys {
-    ProtectedKeys { keys, answer: Outcome::Warn, from: People, does, source }
+const fn denied(from: ProtectedFrom, does: &'static str, keys: &'static [KeysOfTool]) -> ProtectedKeys {
+    ProtectedKeys { keys, answer: Outcome::Deny, from, does }
 }
 
-/// All protected keys, those first that are denied.
-pub const PROTECTED_KEYS: &[ProtectedKeys] = &[
-    denied(Everyone, &["driftwall.io/*"], "steer driftwall", "driftwall"),
+impl ProtectedKeys {
+    /// All globs of the row.
+    pub fn globs(&self) -> Vec<&'static str> {
+        self.keys.iter().flat_map(|of_tool| of_tool.keys).copied().collect()
+    }
+}
+
+/// The keys that are denied.
+pub(super) const DENIED: &[ProtectedKeys] = &[
+    denied(Everyone, "steer driftwall", &[of(&["driftwall.io/*"], "driftwall")]),
     denied(
         Everyone,
-        &[
-            "argocd.argoproj.io/compare-options",
-            "argocd.argoproj.io/hook",
-            "argocd.argoproj.io/skip-reconcile",
-            "argocd.argoproj.io/sync-options",
-        ],
         "make Argo CD leave the object alone, or sync it otherwise",
-        "https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/",
+        &[of(
+            &[
+                "argocd.argoproj.io/compare-options",
+                "argocd.argoproj.io/hook",
+                "argocd.argoproj.io/skip-reconcile",
+                "argocd.argoproj.io/sync-options",
+            ],
+            "https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/",
+        )],
     ),
     denied(
         Everyone,
-        &["helm.sh/hook", "helm.sh/resource-policy"],
         "make Helm leave the object alone",
-        "https://helm.sh/docs/topics/charts_hooks/",
+        &[of(&["helm.sh/hook", "helm.sh/resource-policy"], "https://helm.sh/docs/topics/charts_hooks/")],
     ),
     denied(
         Everyone,
-        &[
-            "helm.toolkit.fluxcd.io/driftDetection",
-            "kustomize.toolkit.fluxcd.io/force",
-            "kustomize.toolkit.fluxcd.io/prune",
-            "kustomize.toolkit.fluxcd.io/reconcile",
-            "kustomize.toolkit.fluxcd.io/ssa",
-        ],
         "make Flux leave the object alone, or apply it otherwise",
-        "https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-apply-behavior-of-resources",
+        &[
+            of(
+                &["helm.toolkit.fluxcd.io/driftDetection"],
+                "https://fluxcd.io/flux/components/helm/helmreleases/#drift-detection",
+            ),
+            of(
+                &[
+                    "kustomize.toolkit.fluxcd.io/force",
+                    "kustomize.toolkit.fluxcd.io/prune",
+                    "kustomize.toolkit.fluxcd.io/reconcile",
+                    "kustomize.toolkit.fluxcd.io/ssa",
+                ],
+                "https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-apply-behavior-of-resources",
+            ),
+        ],
     ),
     denied(
         Tracking,
-        &[
-            "argocd.argoproj.io/instance",
-            "argocd.argoproj.io/tracking-id",
-            "helm.toolkit.fluxcd.io/name",
-            "helm.toolkit.fluxcd.io/namespace",
-            "kustomize.toolkit.fluxcd.io/name",
-            "kustomize.toolkit.fluxcd.io/namespace",
-            "meta.helm.sh/release-name",
-            "meta.helm.sh/release-namespace",
-        ],
         "say which application or release owns the object",
-        "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/",
+        &[
+            of(
+                &["argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id"],
+                "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/",
+            ),
+            of(
+                &[
+                    "helm.toolkit.fluxcd.io/name",
+                    "helm.toolkit.fluxcd.io/namespace",
+                    "kustomize.toolkit.fluxcd.io/name",
+                    "kustomize.toolkit.fluxcd.io/namespace",
+                ],
+                "https://fluxcd.io/flux/components/kustomize/kustomizations/#garbage-collection",
+            ),
+            of(
+                &["meta.helm.sh/release-name", "meta.helm.sh/release-namespace"],
+                "https://helm.sh/docs/faq/changes_since_helm2/",
+            ),
+        ],
     ),
     denied(
         People,
-        &["argocd.argoproj.io/managed-by*", "argocd.argoproj.io/secret-type"],
         "give Argo CD rights in a namespace, or make a Secret its credential",
-        "https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/",
+        &[
+            of(
+                &["argocd.argoproj.io/managed-by*"],
+                "https://argocd-operator.readthedocs.io/en/latest/usage/custom_roles/",
+            ),
+            of(
+                &["argocd.argoproj.io/secret-type"],
+                "https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/",
+            ),
+        ],
     ),
     denied(
         People,
-        &["pod-security.kubernetes.io/*", "security.openshift.io/scc.podSecurityLabelSync", "openshift.io/sa.scc.*"],
         "say what Pods of a namespace may do",
-        "https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+        &[
+            of(
+                &["pod-security.kubernetes.io/*"],
+                "https://kubernetes.io/docs/concepts/security/pod-security-admission/",
+            ),
+            of(
+                &["security.openshift.io/scc.podSecurityLabelSync", "openshift.io/sa.scc.*"],
+                "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/authentication_and_authorization/understanding-and-managing-pod-security-admission",
+            ),
+        ],
     ),
     denied(
         People,
-        &["container.apparmor.security.beta.kubernetes.io/*", "*seccomp.security.alpha.kubernetes.io/*"],
         "take a container's confinement away",
-        "https://kubernetes.io/docs/reference/labels-annotations-taints/",
+        &[of(
+            &["container.apparmor.security.beta.kubernetes.io/*", "*seccomp.security.alpha.kubernetes.io/*"],
+            "https://kubernetes.io/docs/reference/labels-annotations-taints/",
+        )],
     ),
     denied(
         People,
-        &[
-            "aadpodidbinding",
-            "azure.workload.identity/*",
-            "eks.amazonaws.com/*",
-            "iam.amazonaws.com/*",
-            "iam.gke.io/*",
-            "pod-identity.alibabacloud.com/*",
-        ],
         "give an account rights in a cloud",
-        "https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html",
+        &[
+            of(
+                &["eks.amazonaws.com/*"],
+                "https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html",
+            ),
+            of(&["iam.amazonaws.com/*"], "https://github.com/jtblin/kube2iam"),
+            of(&["iam.gke.io/*"], "https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity"),
+            of(
+                &["azure.workload.identity/*"],
+                "https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html",
+            ),
+            of(&["aadpodidbinding"], "https://azure.github.io/aad-pod-identity/docs/"),
+            of(
+                &["pod-identity.alibabacloud.com/*"],
+                "https://github.com/AliyunContainerService/ack-pod-identity-webhook",
+            ),
+        ],
     ),
     denied(
         People,
-        &["rbac.authorization.k8s.io/aggregate-to-*", "kubernetes.io/enforce-mountable-secrets"],
         "add rules to another ClusterRole, or lift a limit of a ServiceAccount",
-        "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles",
+        &[
+            of(
+                &["rbac.authorization.k8s.io/aggregate-to-*"],
+                "https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles",
+            ),
+            of(
+                &["kubernetes.io/enforce-mountable-secrets"],
+                "https://kubernetes.io/docs/reference/labels-annotations-taints/",
+            ),
+        ],
     ),
     denied(
         People,
-        &["serviceaccounts.openshift.io/oauth-redirect*"],
         "let a ServiceAccount act as an OAuth client",
-        "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/authentication_and_authorization/",
+        &[of(
+            &["serviceaccounts.openshift.io/oauth-redirect*"],
+            "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/authentication_and_authorization/using-service-accounts-as-oauth-client",
+        )],
     ),
     denied(
         People,
-        &[
-            "field.cattle.io/projectId",
-            "capsule.clastix.io/*",
-            "hnc.x-k8s.io/*",
-            "*.tree.hnc.x-k8s.io/*",
-            "kubesphere.io/workspace",
-        ],
         "move a namespace into a project or tenant, whose members get rights in it",
-        "https://ranchermanager.docs.rancher.com/how-to-guides/new-user-guides/manage-clusters/projects-and-namespaces",
-    ),
-    denied(
-        People,
         &[
-            "admission.gatekeeper.sh/*",
-            "admissions.enforcer/disabled",
-            "cert-manager.io/disable-validation",
-            "openpolicyagent.org/webhook",
-            "policies.kyverno.io/exclude*",
-            "webhooks.kyverno.io/*",
-            "*kyverno.io/ignore",
+            of(
+                &["field.cattle.io/projectId"],
+                "https://ranchermanager.docs.rancher.com/how-to-guides/new-user-guides/manage-clusters/projects-and-namespaces",
+            ),
+            of(&["capsule.clastix.io/*"], "https://projectcapsule.dev/docs/tenants/"),
+            of(
+                &["hnc.x-k8s.io/*", "*.tree.hnc.x-k8s.io/*"],
+                "https://github.com/kubernetes-retired/hierarchical-namespaces/blob/master/docs/user-guide/concepts.md",
+            ),
+            of(&["kubesphere.io/workspace"], "https://github.com/kubesphere/kubesphere"),
         ],
-        "switch a policy engine off",
-        "https://open-policy-agent.github.io/gatekeeper/website/docs/exempt-namespaces/",
     ),
     denied(
         People,
-        &["autoscaling.keda.sh/*"],
+        "switch a policy engine or a validating webhook off",
+        &[
+            of(
+                &["admission.gatekeeper.sh/*"],
+                "https://open-policy-agent.github.io/gatekeeper/website/docs/exempt-namespaces/",
+            ),
+            of(&["openpolicyagent.org/webhook"], "https://www.openpolicyagent.org/docs/latest/kubernetes-tutorial/"),
+            of(&["admissions.enforcer/disabled"], "https://learn.microsoft.com/en-us/azure/aks/faq"),
+            of(&["cert-manager.io/disable-validation"], "https://cert-manager.io/docs/concepts/webhook/"),
+        ],
+    ),
+    denied(
+        People,
+        "exempt an object or namespace from Kyverno, by a convention that policies and selectors of its webhooks follow",
+        &[of(
+            &["policies.kyverno.io/exclude*", "webhooks.kyverno.io/*", "*kyverno.io/ignore"],
+            "https://kyverno.io/docs/installation/customization/",
+        )],
+    ),
+    denied(
+        People,
         "make KEDA stop scaling, or scale to a fixed count",
-        "https://keda.sh/docs/latest/concepts/scaling-deployments/#pausing-autoscaling",
+        &[of(
+            &["autoscaling.keda.sh/*"],
+            "https://keda.sh/docs/latest/concepts/scaling-deployments/#pausing-autoscaling",
+        )],
     ),
     denied(
         People,
-        &["strimzi.io/pause-reconciliation", "crossplane.io/paused", "cluster.x-k8s.io/paused"],
         "make the operator leave the object alone",
-        "https://strimzi.io/docs/operators/latest/deploying#proc-pausing-reconciliation-str",
-    ),
-    denied(
-        People,
         &[
-            "cnpg.io/hibernation",
-            "cnpg.io/reconciliationLoop",
-            "cnrm.cloud.google.com/*",
-            "common.k8s.elastic.co/managed",
-            "eck.k8s.elastic.co/managed",
-            "platform.confluent.io/block-reconcile",
-            "rook.io/do-not-reconcile",
-            "ceph.rook.io/do-not-reconcile",
-            "serviceoperator.azure.com/reconcile-policy",
+            of(
+                &["strimzi.io/pause-reconciliation"],
+                "https://strimzi.io/docs/operators/latest/deploying#proc-pausing-reconciliation-str",
+            ),
+            of(&["crossplane.io/paused"], "https://docs.crossplane.io/latest/concepts/managed-resources/#paused"),
+            of(&["cluster.x-k8s.io/paused"], "https://cluster-api.sigs.k8s.io/reference/api/labels-and-annotations"),
+            of(
+                &["cnpg.io/hibernation", "cnpg.io/reconciliationLoop"],
+                "https://cloudnative-pg.io/documentation/current/labels_annotations/",
+            ),
+            of(
+                &["cnrm.cloud.google.com/*"],
+                "https://cloud.google.com/config-connector/docs/how-to/managing-deleting-resources",
+            ),
+            of(
+                &[
+                    "eck.k8s.elastic.co/managed",
+                    "eck.k8s.elastic.co/pause-orchestration",
+                    "common.k8s.elastic.co/pause",
+                ],
+                "https://github.com/elastic/cloud-on-k8s/tree/main/pkg/controller/common",
+            ),
+            of(&["platform.confluent.io/block-reconcile"], "https://docs.confluent.io/operator/current/"),
+            of(
+                &["ceph.rook.io/do-not-reconcile"],
+                "https://github.com/rook/rook/blob/master/pkg/apis/ceph.rook.io/v1/labels.go",
+            ),
+            of(
+                &["serviceoperator.azure.com/reconcile-policy"],
+                "https://azure.github.io/azure-service-operator/guide/annotations/",
+            ),
         ],
-        "make the operator leave the object alone",
-        "https://cloudnative-pg.io/documentation/current/labels_annotations/",
     ),
     denied(
         People,
-        &["flagger.app/*"],
         "make Flagger leave an object out of its canaries",
-        "https://docs.flagger.app/usage/how-it-works",
+        &[of(&["flagger.app/*"], "https://docs.flagger.app/usage/how-it-works")],
     ),
     denied(
         People,
-        &["*/reconcile"],
         "switch the controller off whose domain it is, with the value `disabled`",
-        "https://fluxcd.io/flux/components/kustomize/kustomizations/",
+        &[of(&["*/reconcile"], "https://fluxcd.io/flux/components/kustomize/kustomizations/")],
     ),
     denied(
         People,
-        &["downscaler/*", "janitor/*", "cleanup.kyverno.io/ttl"],
         "scale a workload to zero, or delete the object",
-        "https://github.com/caas-team/py-kube-downscaler",
-    ),
-    warned(
         &[
-            "*ingress.kubernetes.io/*",
-            "getambassador.io/*",
-            "haproxy-ingress.github.io/*",
-            "haproxy.org/*",
-            "ingress.bluemix.net/*",
-            "ingress.cilium.io/*",
-            "k8s.apisix.apache.org/*",
-            "konghq.com/*",
-            "kubernetes.io/ingress*",
-            "nginx.com/*",
-            "nginx.org/*",
-            "projectcontour.io/*",
-            "traefik.io/*",
-            "zalando.org/*",
-            "haproxy.router.openshift.io/*",
+            of(&["downscaler/*"], "https://github.com/caas-team/py-kube-downscaler"),
+            of(&["janitor/*"], "https://codeberg.org/hjacobs/kube-janitor"),
+            of(&["cleanup.kyverno.io/ttl"], "https://kyverno.io/docs/policy-types/cleanup-policy/"),
         ],
-        "configure an ingress controller",
-        "https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/",
-    ),
-    warned(
-        &[
-            "*service.beta.kubernetes.io/*",
-            "service.kubernetes.io/*",
-            "cloud.google.com/*",
-            "io.cilium/*",
-            "kube-vip.io/*",
-            "lbipam.cilium.io/*",
-            "load-balancer.hetzner.cloud/*",
-            "loadbalancer.openstack.org/*",
-            "metallb.io/*",
-            "metallb.universe.tf/*",
-            "networking.gke.io/*",
-            "oci*.oraclecloud.com/*",
-            "service.cilium.io/*",
-            "tailscale.com/*",
-        ],
-        "configure a load balancer",
-        "https://kubernetes.io/docs/concepts/services-networking/service/#internal-load-balancer",
-    ),
-    warned(
-        &["external-dns.alpha.kubernetes.io/*", "external-dns.kubernetes.io/*"],
-        "make names in DNS",
-        "https://kubernetes-sigs.github.io/external-dns/latest/docs/annotations/annotations/",
-    ),
-    warned(
-        &["acme.cert-manager.io/*", "cert-manager.io/*", "kubernetes.io/tls-acme"],
-        "ask cert-manager for certificates",
-        "https://cert-manager.io/docs/reference/annotations/",
-    ),
-    warned(
-        &[
-            "istio-injection",
-            "istio.io/*",
-            "networking.istio.io/*",
-            "sidecar.istio.io/*",
-            "topology.istio.io/*",
-            "traffic.sidecar.istio.io/*",
-            "config.linkerd.io/*",
-            "linkerd.io/inject",
-            "consul.hashicorp.com/*",
-            "kuma.io/*",
-            "vault.hashicorp.com/*",
-        ],
-        "put a sidecar beside Pods, or configure it",
-        "https://istio.io/latest/docs/reference/config/annotations/",
-    ),
-    warned(
-        &["*/is-default-class", "*/is-default-virt-class"],
-        "make a class the default one",
-        "https://kubernetes.io/docs/tasks/administer-cluster/change-default-storage-class/",
-    ),
-    warned(
-        &["reflector.v1.k8s.emberstack.com/*", "replicator.v1.mittwald.de/*", "kubed.appscode.com/*"],
-        "copy a Secret or ConfigMap into other namespaces",
-        "https://github.com/emberstack/kubernetes-reflector",
-    ),
-    warned(
-        &["argocd-image-updater.argoproj.io/*", "keel.sh/*", "image.openshift.io/triggers"],
-        "let a machine change images",
-        "https://argocd-image-updater.readthedocs.io/en/stable/basics/update/",
-    ),
-    warned(
-        &["scheduler.alpha.kubernetes.io/*", "openshift.io/node-selector"],
-        "say where Pods of a namespace run",
-        "https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#podnodeselector",
-    ),
-    warned(
-        &["node-restriction.kubernetes.io/*", "node-role.kubernetes.io/*"],
-        "say what a node is for",
-        "https://kubernetes.io/docs/reference/labels-annotations-taints/",
-    ),
-    warned(
-        &["autoscaling.knative.dev/*", "kube-green.stratio.com/*", "goldilocks.fairwinds.com/*", "sablier.*"],
-        "say how a workload is scaled",
-        "https://knative.dev/docs/serving/autoscaling/",
-    ),
-    warned(
-        &["chaos-mesh.org/*", "litmuschaos.io/*"],
-        "let chaos experiments in",
-        "https://chaos-mesh.org/docs/configure-enabled-namespace/",
-    ),
-    warned(
-        &["velero.io/exclude-from-backup", "backup.velero.io/*", "k8up.io/*"],
-        "say what is backed up",
-        "https://velero.io/docs/main/resource-filtering/",
     ),
 ];

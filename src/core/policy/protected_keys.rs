@@ -7,7 +7,8 @@ use globset::GlobSet;
 
 use super::error::PolicyError;
 use super::mode::Outcome;
-use super::protected_key_table::{PROTECTED_KEYS, ProtectedFrom};
+use super::protected_key_table::{DENIED, ProtectedFrom, ProtectedKeys};
+use super::warned_key_table::WARNED;
 use crate::glob;
 
 /// The label by which Argo CD knows its own objects, unless it is configured to
@@ -34,13 +35,18 @@ struct Row {
 
 /// A glob that does not compile protects nothing: a test keeps the table from having one.
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    let row = |row: &super::protected_key_table::ProtectedKeys| Row {
-        keys: glob::set(row.keys).unwrap_or_default(),
+    let row = |row: &ProtectedKeys| Row {
+        keys: glob::set(&row.globs()).unwrap_or_default(),
         answer: row.answer,
         from: row.from,
     };
-    PROTECTED_KEYS.iter().map(row).collect()
+    protected_keys().map(row).collect()
 });
+
+/// All protected keys, those first that are denied.
+pub fn protected_keys() -> impl Iterator<Item = &'static ProtectedKeys> {
+    DENIED.iter().chain(WARNED)
+}
 
 impl Default for ProtectedKeyRules {
     fn default() -> Self {
@@ -91,8 +97,8 @@ mod tests {
 
     #[test]
     fn every_glob_of_the_table_compiles() {
-        for row in PROTECTED_KEYS {
-            assert!(glob::set(row.keys).is_ok(), "{:?}", row.keys);
+        for row in protected_keys() {
+            assert!(glob::set(&row.globs()).is_ok(), "{:?}", row.keys);
         }
     }
 }
