@@ -11,7 +11,7 @@ use super::opaque::{contains_opaque, fits_opaque, is_opaque};
 use super::path::{Path, PathElement};
 use super::schema::{DefaultValue, SchemaRef};
 use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default};
-use super::zero_values::{is_back_to_zero, is_true_by_default, is_value_when_empty};
+use super::zero_values::{is_back_to_zero, is_pause, is_true_by_default, is_value_when_empty};
 
 /// How a write changes one field, seen from what Git declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,8 +174,8 @@ impl Walk {
         match old {
             // A list without items is the same, whether it is written or not.
             Some(Value::Array(old)) if old.is_empty() => false,
-            // The server never stored what it drops (`false`, `{}`).
-            Some(old) if is_zero_value(declared) => values_equal(declared, old, schema),
+            // The server never stored what it drops (`false`, `{}`); a switch is off without it, too.
+            Some(old) if is_zero_value(declared) => values_equal(declared, old, schema) && !name.is_some_and(is_pause),
             Some(_) => true,
             None => self.creating && (!is_zero_value(declared) || is_true_by_default(name)),
         }

@@ -55,7 +55,7 @@ pub(super) fn is_back_to_zero(
     }
     match new {
         // A switch that is off already may be turned off again.
-        Value::Bool(_) if old.is_none() => PAUSES.contains(&name),
+        Value::Bool(_) if old.is_none() => is_pause(name),
         Value::Bool(_) => !is_true_by_default(Some(name)) && name != "runAsNonRoot",
         // The API server drops a zero from the fields of its own kinds, unless it means
         // something else there than a field that is left out.
@@ -66,8 +66,17 @@ pub(super) fn is_back_to_zero(
     }
 }
 
-/// Switches that hold a controller back, which all leave out to say `false`.
-const PAUSES: [&str; 4] = ["pause", "paused", "suspend", "suspended"];
+/// Whether the field is a switch that holds a controller back, which all leave out to say `false`.
+pub(super) fn is_pause(name: &str) -> bool {
+    matches!(name, "pause" | "paused" | "suspend" | "suspended")
+}
+
+/// Whether the declared value of the field `name` is one that programs in Go leave out whenever they write the
+/// whole object, and that means nothing else when it is left out, as far as the name tells.
+pub(crate) fn is_droppable_zero(name: &str, declared: &Value) -> bool {
+    let means_something = is_true_by_default(Some(name)) || is_value_when_empty(name, declared);
+    is_zero_value(declared) && !means_something && !is_other_than_zero_by_default(name)
+}
 
 /// Whether a field means `true` where it is left out, so that leaving a declared
 /// `false` out changes it.

@@ -16,7 +16,7 @@ use super::review_object::parse_old;
 use super::runtime_fields::{is_runtime_operation, is_tool_managed};
 use crate::admission::Operation;
 use crate::desired::Declared;
-use crate::diff::{ChangeKind, Difference, Path, is_wholly_opaque};
+use crate::diff::{ChangeKind, Difference, Path, builtin_schema, is_droppable_zero, is_wholly_opaque};
 
 /// Findings whose line in Git is looked up: each costs a walk over the manifest,
 /// and more are not read.
@@ -105,6 +105,7 @@ fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference, dec
         ChangeKind::RemovedExtra => None,
         // Only the controller that knows an opaque value can say what it is.
         ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
+        ChangeKind::RemovedDeclared if is_dropped_zero(evaluation, difference) => None,
         ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
         ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
         _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
@@ -159,6 +160,18 @@ fn max_outcome_for_key(evaluation: &Evaluation<'_, '_>, path: &Path, is_create: 
 fn was_there(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
     let Ok(Some(old)) = parse_old(evaluation.write) else { return false };
     value_at(&old, path).is_some()
+}
+
+/// Whether a machine leaves a zero value of a custom resource out (`enabled: false`, `0`, `""`): a controller in Go
+/// does so with every such field that its type omits when it is empty, whenever it writes the whole object, as to
+/// add a finalizer; Argo CD's server does so with an Application.
+fn is_dropped_zero(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> bool {
+    let write = &evaluation.write.resource;
+    let is_machine = !evaluation.actor.is_person() || evaluation.actor.is_intermediary();
+    let is_builtin = builtin_schema(&write.group, &write.version, &evaluation.kind).is_some();
+    let name = difference.path.last_field().unwrap_or_default();
+    let is_zero = difference.declared.as_ref().is_some_and(|declared| is_droppable_zero(name, declared));
+    is_machine && is_zero && !is_builtin && difference.new.is_none() && !is_label_or_annotation(&difference.path)
 }
 
 /// Whether Git holds nothing but the encrypted value, or a placeholder for it.
