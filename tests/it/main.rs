@@ -14,5 +14,6 @@ mod module_dependencies;
 mod policy;
 mod program;
 mod server;
+mod situations;
 mod source;
 mod webhook_config;

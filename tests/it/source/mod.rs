@@ -4,5 +4,5 @@ mod charts;
 mod hostile_repo;
 mod links;
 pub(crate) mod remote;
-mod render;
+pub(crate) mod render;
 mod skipped;
