@@ -9,7 +9,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::mode::Outcome;
 use super::object_diff::{Scope, object_differences};
-use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
+use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old_parts};
 use crate::desired::Source;
 use crate::diff::{self, Allocations, ChangeKind, Difference};
 
@@ -55,8 +55,10 @@ pub(super) fn evaluate_deletion<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<A
 /// exist: then the garbage collector deletes it. A definition can also stop serving its objects.
 pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
-    let (old, new) = (parse_old(evaluation.write)?.unwrap_or_default(), parse_new(evaluation.write)?);
-    let Some((objects, source)) = declared_objects_in(evaluation, &old) else { return Ok(unmanaged) };
+    let (old, new) = (parse_old_parts(evaluation.write)?.unwrap_or_default(), parse_new(evaluation.write)?);
+    // A definition that cannot be read says of which kind it is where it is written anew.
+    let held = declared_objects_in(evaluation, &old).or_else(|| declared_objects_in(evaluation, &new));
+    let Some((objects, source)) = held else { return Ok(unmanaged) };
     if is_being_deleted(&old) {
         return Ok(unmanaged);
     }

@@ -22,26 +22,44 @@ const MAX_MEMORY: usize = 32 * 1024 * 1024;
 /// its name in the review, for the error.
 pub(crate) fn parse_object(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Value>, EvaluationError> {
     let Some(raw) = raw else { return Ok(None) };
+    match parse_value(field, raw, &mut { MAX_MEMORY })? {
+        object @ Value::Object(_) => Ok(Some(object)),
+        _ => Err(EvaluationError::Object(field, serde::de::Error::custom("it is not an object"))),
+    }
+}
+
+/// Parses a value; what it takes is taken from `memory_left`.
+fn parse_value(field: &'static str, raw: &RawValue, memory_left: &mut usize) -> Result<Value, EvaluationError> {
     let shape = JsonShape::of(raw.get());
     if shape.depth > MAX_DEPTH || !has_stack_for(shape.depth) {
         return Err(EvaluationError::TooDeep(field));
     }
-    if shape.memory > MAX_MEMORY {
-        return Err(EvaluationError::TooLarge(field));
-    }
+    *memory_left = memory_left.checked_sub(shape.memory).ok_or(EvaluationError::TooLarge(field))?;
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     deserializer.disable_recursion_limit();
-    match Value::deserialize(&mut deserializer) {
-        Ok(object @ Value::Object(_)) => Ok(Some(object)),
-        Ok(_) => Err(EvaluationError::Object(field, serde::de::Error::custom("it is not an object"))),
-        Err(error) => Err(EvaluationError::Object(field, error)),
-    }
+    Value::deserialize(&mut deserializer).map_err(|error| EvaluationError::Object(field, error))
 }
 
 /// The object as it was before the write.
 pub(super) fn parse_old(write: &Write<'_>) -> Result<Option<Value>, EvaluationError> {
     is_readable(write)?;
     parse_object("oldObject", write.old_object)
+}
+
+/// The object as it was before the write or, where it cannot be read whole, its top-level fields that can be read:
+/// what was stored unreadable must not keep a person from writing what is right.
+pub(super) fn parse_old_parts(write: &Write<'_>) -> Result<Option<Value>, EvaluationError> {
+    match (parse_old(write), write.old_object) {
+        (Err(error), Some(raw)) if error.is_of_write() && write.unreadable.is_none() => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+            let mut memory_left = MAX_MEMORY;
+            let readable = fields
+                .into_iter()
+                .filter_map(|(name, raw)| Some((name, parse_value("oldObject", raw, &mut memory_left).ok()?)));
+            Ok(Some(Value::Object(readable.collect())))
+        }
+        (whole, _) => whole,
+    }
 }
 
 /// The object as the write leaves it, in a review that must have one.

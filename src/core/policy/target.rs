@@ -13,7 +13,7 @@ use super::evaluation::Evaluation;
 use super::lookup::Owner;
 use super::mode::Outcome;
 use super::owners::declared_owner;
-use super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::review_object::{is_being_deleted, parse_new, parse_old_parts};
 use crate::desired::{Declared, ObjectKey, Source};
 use crate::diff::{ChangeKind, Difference, Path};
 
@@ -86,7 +86,7 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
     let Some((.., fields)) = TARGETING_KINDS.iter().find(|(group, kind, _)| evaluation.is_kind(group, kind)) else {
         return Ok(None);
     };
-    let old = parse_old(evaluation.write)?;
+    let old = parse_old_parts(evaluation.write)?;
     let new = parse_new(evaluation.write)?;
     if only_recommends(evaluation, &new) || old.as_ref().is_some_and(is_being_deleted) {
         return Ok(None);

@@ -22,6 +22,7 @@ mod people;
 mod self_check;
 mod steering;
 mod strict_namespaces;
+mod stored_unreadable;
 mod uncertainty;
 mod unreadable;
 mod versions;

@@ -14,7 +14,7 @@ use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::{Evaluation, EvaluationContext};
 use super::mode::Outcome;
-use super::review_object::{parse_new, parse_old};
+use super::review_object::{parse_new, parse_old_parts};
 use crate::actor::Class;
 use crate::admission::Operation;
 use crate::diff::{ChangeKind, Difference, Path};
@@ -90,7 +90,7 @@ fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assess
     if specs.iter().all(|pod| is_exempt(pod).is_none()) {
         return Ok(None);
     }
-    let old = parse_old(write)?;
+    let old = parse_old_parts(write)?;
     let git = evaluation.context.snapshot.get(evaluation.key()).map(|(declared, _)| declared.object());
     let [old_specs, git_specs] =
         [&old, &git].map(|object| object.as_ref().map(|object| pod_specs(group, kind, object)).unwrap_or_default());

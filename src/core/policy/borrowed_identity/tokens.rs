@@ -11,7 +11,7 @@ use crate::admission::{Operation, Write};
 use super::super::assessment::{Assessment, Verdict, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::{Evaluation, EvaluationContext};
-use super::super::review_object::{parse_new, parse_old};
+use super::super::review_object::{parse_new, parse_old_parts};
 
 /// The type of a Secret that is filled with a token, and the annotation that says
 /// whose (`k8s.io/api/core/v1`, `SecretTypeServiceAccountToken`).
@@ -48,7 +48,7 @@ pub(super) fn borrowed_by_secret<'a>(
     let Some(ExemptAccount { class, .. }) = exempt_account(evaluation.context, evaluation.namespace, account) else {
         return Ok(None);
     };
-    let old = parse_old(evaluation.write)?;
+    let old = parse_old_parts(evaluation.write)?;
     let git = evaluation.context.snapshot.get(evaluation.key()).map(|(declared, _)| declared.object());
     let has_account = |object: &Option<Value>| object.as_ref().and_then(token_account) == Some(account);
     if has_account(&old) || has_account(&git) {

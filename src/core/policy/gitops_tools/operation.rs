@@ -10,7 +10,7 @@ use super::super::assessment::{Finding, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
-use super::super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::super::review_object::{is_being_deleted, parse_new, parse_old_parts};
 use crate::admission::Operation;
 use crate::desired::Snapshot;
 use crate::diff::{ChangeKind, Difference, Path};
@@ -38,7 +38,7 @@ pub(super) fn evaluate(evaluation: &Evaluation<'_, '_>) -> Result<Option<(Violat
     {
         return Ok(None);
     }
-    let (old, new) = (parse_old(write)?.unwrap_or_default(), parse_new(write)?);
+    let (old, new) = (parse_old_parts(write)?.unwrap_or_default(), parse_new(write)?);
     let sync = &new["operation"]["sync"];
     if sync.is_null() || new["operation"] == old["operation"] || is_being_deleted(&old) {
         return Ok(None);

@@ -9,7 +9,7 @@ use super::super::assessment::{Finding, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
-use super::super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::super::review_object::{is_being_deleted, parse_new, parse_old_parts};
 use crate::actor::GitopsTool;
 use crate::admission::Operation;
 use crate::diff::{ChangeKind, Difference, Path};
@@ -32,7 +32,7 @@ pub(super) fn evaluate(
     {
         return Ok(None);
     }
-    let (old, new) = (parse_old(write)?.unwrap_or_default(), parse_new(write)?);
+    let (old, new) = (parse_old_parts(write)?.unwrap_or_default(), parse_new(write)?);
     if old["status"] == new["status"] || is_being_deleted(&old) || only_ends_operation(&old, &new) {
         return Ok(None);
     }

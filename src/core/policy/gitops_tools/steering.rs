@@ -10,7 +10,7 @@ use super::super::assessment::{Assessment, Verdict, Violation};
 use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
-use super::super::review_object::{is_being_deleted, parse_new, parse_old};
+use super::super::review_object::{is_being_deleted, parse_new, parse_old_parts};
 use super::pause::{self, SUSPEND};
 use crate::actor::GitopsTool;
 use crate::admission::Operation;
@@ -55,7 +55,7 @@ pub(super) fn evaluate<'a>(
             Ok(if is_stricter { assessment } else { steers() })
         }
         Operation::Delete if deploys => {
-            let old = parse_old(write)?.unwrap_or_default();
+            let old = parse_old_parts(write)?.unwrap_or_default();
             let is_cascade = !is_being_deleted(&old) && deletes_what_it_deployed(&evaluation.kind, &old);
             Ok(if is_cascade { steers() } else { assessment })
         }
@@ -92,7 +92,7 @@ fn update<'a>(
     assessment: Assessment<'a>,
 ) -> Result<Assessment<'a>, EvaluationError> {
     let write = evaluation.write;
-    let (old, new) = (parse_old(write)?.unwrap_or_default(), parse_new(write)?);
+    let (old, new) = (parse_old_parts(write)?.unwrap_or_default(), parse_new(write)?);
     if old["spec"] == new["spec"] || is_being_deleted(&old) {
         return Ok(assessment);
     }
