@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::assessment::{Assessment, Finding, Verdict, Violation};
+use super::brought::keep_what_the_writer_brought;
 use super::definition::changes_of_definition;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
@@ -55,13 +56,14 @@ pub(super) fn evaluate_deletion<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<A
 /// exist: then the garbage collector deletes it. A definition can also stop serving its objects.
 pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
-    let (old, new) = (parse_old_parts(evaluation.write)?.unwrap_or_default(), parse_new(evaluation.write)?);
+    let (old, mut new) = (parse_old_parts(evaluation.write)?.unwrap_or_default(), parse_new(evaluation.write)?);
     // A definition that cannot be read says of which kind it is where it is written anew.
     let held = declared_objects_in(evaluation, &old).or_else(|| declared_objects_in(evaluation, &new));
     let Some((objects, source)) = held else { return Ok(unmanaged) };
     if is_being_deleted(&old) {
         return Ok(unmanaged);
     }
+    keep_what_the_writer_brought(evaluation, &mut new, Some(&old), None)?;
     let mut metadata =
         object_differences(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata, Allocations::Writer);
     metadata.retain(is_new_owner);

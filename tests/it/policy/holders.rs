@@ -6,6 +6,7 @@ use driftwall_core::policy::{Outcome, Verdict};
 use serde_json::{Value, json};
 
 use crate::harness::evaluator::Evaluator;
+use crate::harness::managed_fields::entry;
 use crate::harness::reviews::{Review, remove_at, review_of_yaml, set_at};
 
 /// A custom resource whose manifest leaves the namespace to the source, and whose definition is not in Git.
@@ -99,6 +100,26 @@ fn nobody_gets_a_holder_deleted_by_an_owner_reference() {
     }
     let elsewhere = namespace("other").with_object(|new| set_at(new, "/metadata/ownerReferences", owner()));
     assert_eq!(evaluator.evaluate(&elsewhere).outcome, Outcome::Allow, "it holds nothing of Git's");
+}
+
+#[test]
+fn an_owner_that_a_webhook_gives_a_holder_is_not_the_persons() {
+    let evaluator = evaluator(UNSCOPED);
+    let fields = |fields: Value| entry("kubectl-label", "Update", "v1", "", json!({"f:metadata": fields}));
+    let label = || fields(json!({"f:labels": {"f:team": {}}}));
+    let uid = json!({"k:{\"uid\":\"u\"}": {}});
+    for (what, entries, expected) in [
+        ("the webhook's", json!([label()]), Outcome::Allow),
+        ("alice's", json!([label(), fields(json!({"f:ownerReferences": uid}))]), Outcome::Deny),
+        ("nothing is known", json!([]), Outcome::Deny),
+    ] {
+        let review = namespace("prod").with_object(|new| {
+            set_at(new, "/metadata/labels/team", "b".into());
+            set_at(new, "/metadata/ownerReferences", owner());
+            set_at(new, "/metadata/managedFields", entries);
+        });
+        assert_eq!(evaluator.evaluate(&review).outcome, expected, "{what}");
+    }
 }
 
 type Edit = fn(&mut Value);
