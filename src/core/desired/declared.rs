@@ -82,6 +82,12 @@ impl Declared {
         normalize::normalize(self.written())
     }
 
+    /// The `status` of the manifest, which the API server does not take for kinds that have one as a subresource;
+    /// null where there is none.
+    pub(crate) fn written_status(&self) -> Value {
+        self.written()["status"].take()
+    }
+
     /// The file that declares the object.
     pub(super) fn file(&self) -> Arc<str> {
         Arc::clone(&self.file)

@@ -84,7 +84,12 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
             format!("Remove it in {git}{at}. Nothing was deleted.")
         }
         Violation::ChangeToolStatus { tool } => {
-            format!("Leave it to {}. This object was not changed.", tool.as_str())
+            let kept = if write.operation == Operation::Create {
+                "Nothing was created"
+            } else {
+                "This object was not changed"
+            };
+            format!("Leave it to {}. {kept}.", tool.as_str())
         }
         Violation::DeleteToolKind { .. } => "Uninstall the tool by what installed it. Nothing was deleted.".into(),
         Violation::ExemptToken { .. } => "Change in Git what you need it for. Nothing was issued.".into(),

@@ -47,8 +47,8 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
             format!("{account} is exempt as {exempt_as}: with its token, writes would bypass Git.")
         }
         Violation::ChangeToolStatus { tool } => {
-            let tool = tool.as_str();
-            format!("{object} has a status that only {tool} itself may write, and this write would change it:")
+            let (tool, would) = (tool.as_str(), if write.operation == Operation::Create { "bring" } else { "change" });
+            format!("{object} has a status that only {tool} itself may write, and this write would {would} it:")
         }
         Violation::DeleteToolKind { tool } => {
             let tool = tool.as_str();

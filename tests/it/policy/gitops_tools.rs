@@ -308,6 +308,42 @@ fn the_status_of_a_tools_own_objects_is_the_tools_alone() {
 }
 
 #[test]
+fn nobody_but_its_tool_creates_an_object_with_a_status() {
+    let resources =
+        |object: &mut Value| set_at(object, "/status/resources", json!([{"kind": "ConfigMap", "name": "a"}]));
+    // What a client in Go writes of a status that nobody has set.
+    let unset = json!({
+        "health": {}, "summary": {},
+        "sync": {"status": "", "comparedTo": {"source": {"repoURL": ""}, "destination": {}}},
+    });
+    let created = |review: Review| review.into_create();
+    let bare = || application().with_object(|new| remove_at(new, "/status"));
+    check(
+        GIT,
+        vec![
+            denied("by a person", created(bare().with_object(resources))),
+            denied("by a pipeline", created(bare().with_object(resources)).by("ci/deployer")),
+            denied("one that Git does not declare", created(other_application().with_object(resources))),
+            warned("in the web page", created(other_application().with_object(resources)).by(SERVER)),
+            allowed("by Argo CD", created(bare().with_object(resources)).by("argocd/argocd-applicationset-controller")),
+            allowed("as Git says", created(bare())),
+            allowed("with nothing in it", created(bare().with_object(|new| new["status"] = unset))),
+        ],
+    );
+    let with_status = GIT.replacen("spec:\n", "status: {resources: [{kind: ConfigMap, name: a}]}\nspec:\n", 1);
+    check(
+        &with_status,
+        vec![
+            allowed("as Git's file has it", created(bare().with_object(resources))),
+            denied(
+                "another one",
+                created(bare().with_object(|new| set_at(new, "/status/sync/revision", UNKNOWN.into()))),
+            ),
+        ],
+    );
+}
+
+#[test]
 fn who_tells_a_tool_what_to_deploy_by_hand_is_warned() {
     let release = || undeclared("helmreleases", "helm.toolkit.fluxcd.io/v2", "HelmRelease", "{chart: {}}");
     let set = |spec: &str| undeclared("applicationsets", "argoproj.io/v1alpha1", "ApplicationSet", spec);

@@ -191,7 +191,7 @@ fn is_commit(revision: &str) -> bool {
 }
 
 /// Whether the field holds nothing.
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -201,9 +201,9 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A source without what Argo CD leaves out, or adds, when it writes it anew: its
+/// A source or status without what Argo CD leaves out, or adds, when it writes it anew: its
 /// fields that hold nothing. Helm values are whatever they are.
-fn pruned(value: &Value) -> Value {
+pub(super) fn pruned(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let mut kept = serde_json::Map::new();

@@ -10,6 +10,7 @@ use super::super::error::EvaluationError;
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
 use super::super::review_object::{is_being_deleted, parse_new, parse_old_parts};
+use super::operation::{is_empty, pruned};
 use crate::actor::GitopsTool;
 use crate::admission::Operation;
 use crate::diff::{ChangeKind, Difference, Path};
@@ -18,21 +19,31 @@ use crate::diff::{ChangeKind, Difference, Path};
 /// (<https://fluxcd.io/flux/components/source/externalartifacts/>).
 const WRITTEN_BY_OTHERS: [&str; 1] = ["ExternalArtifact"];
 
-/// What the write changes in the status, where it may not; `None` where it may.
+/// What the write says in the status, where it may not; `None` where it may. A new object has one only where it is no
+/// subresource, as an Application's: else the API server has taken it away.
 pub(super) fn evaluate(
     evaluation: &Evaluation<'_, '_>,
     tool: GitopsTool,
 ) -> Result<Option<(Violation, Vec<Finding>)>, EvaluationError> {
     let write = evaluation.write;
     let may_write_status = matches!(&*write.resource.subresource, "" | "status");
-    if write.operation != Operation::Update
+    if !matches!(write.operation, Operation::Create | Operation::Update)
         || !may_write_status
         || WRITTEN_BY_OTHERS.contains(&&*evaluation.kind)
         || tool.has_controller(&write.user, evaluation.context.actors)
     {
         return Ok(None);
     }
-    let (old, new) = (parse_old_parts(write)?.unwrap_or_default(), parse_new(write)?);
+    let (old, mut new) = (parse_old_parts(write)?.unwrap_or_default(), parse_new(write)?);
+    if write.operation == Operation::Create {
+        // A client in Go writes all fields of a status that nobody has set.
+        let status = pruned(&new["status"]);
+        let declared = evaluation.context.snapshot.get(evaluation.key());
+        if is_empty(&status) || declared.is_some_and(|(declared, _)| pruned(&declared.written_status()) == status) {
+            return Ok(None);
+        }
+        new["status"] = status;
+    }
     if old["status"] == new["status"] || is_being_deleted(&old) || only_ends_operation(&old, &new) {
         return Ok(None);
     }
@@ -55,15 +66,6 @@ pub(super) fn evaluate(
         findings.push(evaluation.finding(difference, None, max_outcome));
     }
     Ok(Some((Violation::ChangeToolStatus { tool }, findings)))
-}
-
-/// Whether the status is absent, or holds nothing.
-fn is_empty(status: &Value) -> bool {
-    match status {
-        Value::Null => true,
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
 }
 
 /// Whether the write does nothing to the status but to stop a running operation, as
