@@ -2,6 +2,7 @@
 //! declares, field by field.
 
 mod assessment;
+mod binding;
 mod borrowed_identity;
 mod break_glass;
 mod brought;
@@ -41,6 +42,7 @@ use crate::actor::Actor;
 use crate::admission::{Operation, Write};
 use crate::deep_stack::with_stack_for;
 use crate::diff;
+use binding::{evaluate_binding, is_binding};
 use declared::evaluate_declared;
 use evaluation::Evaluation;
 use undeclared::evaluate_undeclared;
@@ -93,6 +95,12 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
 }
 
 fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: EvaluationContext<'a>) -> Assessment<'a> {
+    let class = actor.class;
+    if is_binding(write) {
+        let name = write.name.to_string();
+        return evaluate_binding(write, actor, context)
+            .unwrap_or_else(|error| Assessment::error(class, &error).with_object("Pod".to_owned(), name));
+    }
     if is_runtime(write) {
         if let Some(assessment) = borrowed_identity::evaluate_token_request(write, actor, context) {
             return assessment.with_object("ServiceAccount".to_owned(), write.name.to_string());

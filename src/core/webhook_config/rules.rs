@@ -11,6 +11,7 @@ use crate::desired::{DeclaredResource, Snapshot};
 type Operations = &'static [&'static str];
 
 const ALL_WRITES: Operations = &["CREATE", "DELETE", "UPDATE"];
+const CREATE: Operations = &["CREATE"];
 const UPDATE: Operations = &["UPDATE"];
 
 /// Every resource of a group and version, for a kind whose plural is not known.
@@ -149,6 +150,11 @@ impl<'a> SentWrites<'a> {
                     None => ANY_RESOURCE.to_owned(),
                 }
             };
+            // Without conditions, the scheduler's of all Pods would come too.
+            if match_conditions && group.is_empty() && plural == "pods" {
+                sent.add(group, version, "bindings".to_owned(), CREATE);
+                sent.add(group, version, "pods/binding".to_owned(), CREATE);
+            }
             for subresource in subresources(group, &plural) {
                 let is_busy = subresource == "status" && group.is_empty() && WRITTEN_BY_KUBELETS.contains(&&*plural);
                 if match_conditions || !is_busy {

@@ -94,15 +94,97 @@ fn a_person_is_warned_who_evicts_a_pod_that_nobody_makes_again() {
 #[test]
 fn other_posts_to_a_pod_are_operations() {
     let evaluator = Evaluator::new(GIT, &[]);
-    for (subresource, operation) in [
-        ("binding", "CREATE"),
-        ("exec", "CONNECT"),
-        ("attach", "CONNECT"),
-        ("portforward", "CONNECT"),
-        ("proxy", "CONNECT"),
-    ] {
+    for (subresource, operation) in
+        [("exec", "CONNECT"), ("attach", "CONNECT"), ("portforward", "CONNECT"), ("proxy", "CONNECT")]
+    {
         let review =
             eviction("solo").subresource(subresource).with_request(|request| request["operation"] = operation.into());
         assert_eq!(evaluator.evaluate(&review).verdict, Verdict::Runtime, "{subresource}");
     }
+}
+
+/// A binding of a Pod to a node, as a scheduler sends it; `older` through the way in that the API still has.
+fn binding(name: &str, metadata: &Value, older: bool) -> Review {
+    let review = eviction(name).subresource(if older { "" } else { "binding" });
+    review
+        .with_request(|request| {
+            for field in ["kind", "requestKind"] {
+                request[field] = json!({"group": "", "version": "v1", "kind": "Binding"});
+            }
+            if older {
+                request["resource"]["resource"] = "bindings".into();
+                request["name"] = "".into();
+            }
+        })
+        .with_object(|object| {
+            *object = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name, "namespace": "prod"},
+                "target": {"kind": "Node", "name": "n1"}});
+            for (field, value) in metadata.as_object().into_iter().flatten() {
+                object["metadata"][field] = value.clone();
+            }
+        })
+}
+
+#[test]
+fn a_binding_brings_nothing_to_a_declared_pod_that_a_person_may_not_write() {
+    let evaluator = Evaluator::new(GIT, &["flux"]);
+    let opt_out = json!({"annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}});
+    let tracking = json!({"labels": {"argocd.argoproj.io/instance": "other"}});
+    let cloud = json!({"annotations": {"iam.amazonaws.com/role": "admin"}});
+    let note = json!({"annotations": {"note": "x"}});
+    for older in [false, true] {
+        for (name, metadata, by, expected, fields) in [
+            ("solo", &Value::Null, "alice", Outcome::Warn, &["spec.nodeName"][..]),
+            ("solo", &note, "alice", Outcome::Warn, &["spec.nodeName"]),
+            (
+                "solo",
+                &opt_out,
+                "alice",
+                Outcome::Deny,
+                &["metadata.annotations[\"kustomize.toolkit.fluxcd.io/reconcile\"]", "spec.nodeName"],
+            ),
+            (
+                "solo",
+                &tracking,
+                "alice",
+                Outcome::Deny,
+                &["metadata.labels[\"argocd.argoproj.io/instance\"]", "spec.nodeName"],
+            ),
+            (
+                "solo",
+                &cloud,
+                "alice",
+                Outcome::Deny,
+                &["metadata.annotations[\"iam.amazonaws.com/role\"]", "spec.nodeName"],
+            ),
+            ("solo", &cloud, "batch/volcano", Outcome::Allow, &[]),
+            (
+                "solo",
+                &opt_out,
+                "batch/volcano",
+                Outcome::Deny,
+                &["metadata.annotations[\"kustomize.toolkit.fluxcd.io/reconcile\"]"],
+            ),
+            ("solo", &note, "batch/volcano", Outcome::Allow, &[]),
+            ("solo", &opt_out, "system:kube-scheduler", Outcome::Allow, &[]),
+            ("free", &opt_out, "alice", Outcome::Allow, &[]),
+            ("python-app-prod-5c56d97996-jm5lb", &note, "alice", Outcome::Allow, &[]),
+        ] {
+            let got = evaluator.evaluate(&binding(name, metadata, older).by(by));
+            assert_eq!(
+                (got.outcome, &*got.fields),
+                (expected, &fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>()[..]),
+                "{name}: {metadata} by {by}"
+            );
+        }
+    }
+    let denied = evaluator.evaluate(&binding("solo", &opt_out, true));
+    assert!(
+        denied.message().starts_with("pod \"solo\" is declared in Git, and this write would drift"),
+        "{}",
+        denied.message()
+    );
+    // Where the Pod is bound says Git.
+    let placed = GIT.replace("spec: {containers", "spec: {nodeName: n1, containers");
+    assert_eq!(Evaluator::new(&placed, &[]).evaluate(&binding("solo", &Value::Null, false)).verdict, Verdict::Runtime);
 }

@@ -113,6 +113,7 @@ fn declared_objects_and_what_belongs_to_them_are_reviewed() {
         reviewed("DELETE", "customresourcedefinitions.apiextensions.k8s.io", "v1"),
         reviewed("UPDATE", "pods", "v1"),
         ignored("CREATE", "pods", "v1"),
+        ignored("CREATE", "pods/binding", "v1"),
         reviewed("UPDATE", "pods/ephemeralcontainers", "v1"),
         reviewed("CREATE", "pods/eviction", "v1"),
         reviewed("UPDATE", "pods/resize", "v1"),
@@ -124,6 +125,18 @@ fn declared_objects_and_what_belongs_to_them_are_reviewed() {
         ignored("UPDATE", "serviceaccounts", "v1"),
     ] {
         assert_eq!(asks(&made, operation, resource, version), is_reviewed, "{operation} {resource} {version}");
+    }
+}
+
+#[test]
+fn what_is_bound_is_reviewed_where_git_declares_pods() {
+    let git = "{apiVersion: v1, kind: Pod, metadata: {name: solo, namespace: prod}}";
+    // Without match conditions the scheduler would wait for an answer about each Pod.
+    for match_conditions in [true, false] {
+        let made = made(git, &WebhookParameters { match_conditions, ..settings() });
+        for resource in ["pods/binding", "bindings"] {
+            assert_eq!(asks(&made, "CREATE", resource, "v1"), match_conditions, "{resource}");
+        }
     }
 }
 
