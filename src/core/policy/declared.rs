@@ -9,7 +9,7 @@ use super::drift::{Drift, filter_drift, without_permitted};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::{Scope, changed_content, object_differences};
-use super::other_version::{content_changes, is_comparable};
+use super::other_version::{changes_of_same_fields, content_changes, is_comparable};
 use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::admission::Operation;
@@ -103,6 +103,11 @@ fn changes(
     if evaluation.actor.is_person() {
         let in_other_version = content_changes(old, new);
         return Ok(Changes { metadata_and_content: metadata(), in_other_version, ..Changes::default() });
+    }
+    let same_fields = old.map(|old| changes_of_same_fields(&git, old, new)).unwrap_or_default();
+    if !same_fields.is_empty() {
+        let metadata_and_content = metadata().into_iter().chain(same_fields).collect();
+        return Ok(Changes { metadata_and_content, ..Changes::default() });
     }
     Err(EvaluationError::Version { sent: write.resource.version.to_string(), declared: declared.version.clone() })
 }

@@ -61,7 +61,8 @@ fn or_empty(value: Option<&Value>) -> &Value {
     value.filter(|value| !value.is_null()).unwrap_or(&EMPTY)
 }
 
-fn content(object: &Value) -> Value {
+/// The object without its metadata and status.
+pub(super) fn content(object: &Value) -> Value {
     let mut fields = object.as_object().cloned().unwrap_or_default();
     fields.retain(|name, _| !NOT_CONTENT.contains(&name.as_str()));
     Value::Object(fields)

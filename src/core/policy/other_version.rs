@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
-use super::object_diff::changed_content;
+use super::object_diff::{changed_content, content};
 use crate::desired::Declared;
 use crate::diff::{self, Allocations, ChangeKind, Difference, Path, differences};
 
@@ -38,6 +38,29 @@ pub(super) fn content_changes(old: Option<&Value>, new: &Value) -> Vec<Differenc
         found.extend(inside);
     }
     found
+}
+
+/// What a write changes of the fields that are the same in both versions: those which the stored object, as this
+/// version shows it, has just as Git says, under the same name. Of all others nothing is known.
+pub(super) fn changes_of_same_fields(git: &Value, old: &Value, new: &Value) -> Vec<Difference> {
+    let [git, old, new] = [git, old, new].map(content);
+    let compared = |before: &Value, after: &Value| {
+        differences(
+            Some(&git),
+            Some(before),
+            Some(after),
+            diff::unknown_schema(),
+            &Path::default(),
+            Allocations::MaybeServer,
+        )
+    };
+    let unlike: Vec<Path> = compared(&git, &old).into_iter().map(|difference| difference.path).collect();
+    let mut changes = compared(&old, &new);
+    changes.retain(|difference| {
+        matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared)
+            && !unlike.iter().any(|path| path.overlaps(&difference.path))
+    });
+    changes
 }
 
 /// Whether an annotation holds a part of the object's content.

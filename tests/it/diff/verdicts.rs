@@ -305,7 +305,7 @@ fn a_workload_may_change_a_value_that_git_hides_and_a_person_may_not() {
 }
 
 #[test]
-fn an_object_in_another_api_version_is_compared_by_its_metadata_only() {
+fn an_object_in_another_api_version_is_compared_by_its_metadata_and_by_fields_that_are_alike() {
     let git = DeclaredState::parse(&manifest_text(
         "autoscaling/v2 HorizontalPodAutoscaler",
         "metadata: {labels: {a: b}}\nspec: {maxReplicas: 3}",
@@ -321,9 +321,14 @@ fn an_object_in_another_api_version_is_compared_by_its_metadata_only() {
             assert_eq!(seen.summary(), expected, "{fields} by a {by:?}");
         }
     }
-    let changed = v1("metadata: {labels: {a: b}}\nspec: {maxReplicas: 4}");
-    for (by, expected) in [(Person, "drift spec.maxReplicas"), (Workload, "error")] {
-        assert_eq!(git.update(by, &old, &changed).summary(), expected, "by a {by:?}");
+    for (fields, of_person, of_workload) in [
+        ("{maxReplicas: 4}", "drift spec.maxReplicas", "drift spec.maxReplicas"),
+        ("{maxReplicas: 3, targetCPUUtilizationPercentage: 9}", "drift spec.targetCPUUtilizationPercentage", "error"),
+    ] {
+        let changed = v1(&format!("metadata: {{labels: {{a: b}}}}\nspec: {fields}"));
+        for (by, expected) in [(Person, of_person), (Workload, of_workload)] {
+            assert_eq!(git.update(by, &old, &changed).summary(), expected, "{fields} by a {by:?}");
+        }
     }
 }
 

@@ -429,8 +429,8 @@ fn an_error_is_allowed_with_a_warning_unless_errors_are_denied() {
     let scale_away = || recorded_action("scale-widget");
     let cases = [
         ErrorCase {
-            name: "another version",
-            review: in_other_version().by("ci/deployer"),
+            name: "another version, of which nothing tells whether the field is the same",
+            review: in_other_version().by("ci/deployer").with_old_object(|old| old["spec"]["replicas"] = 5.into()),
             cluster_is_away: false,
             reason: "in version v1beta1, Git in v1",
         },

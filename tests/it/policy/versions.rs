@@ -100,11 +100,37 @@ fn the_writer_cannot_pick_a_version_that_is_not_compared() {
 }
 
 #[test]
-fn a_machine_is_not_told_to_write_in_another_version() {
+fn a_machine_is_denied_what_is_the_same_field_in_both_versions() {
     let evaluator = Evaluator::new(AUTOSCALERS, &[]);
-    let got = evaluator.evaluate(&with_max(autoscaler("v1", "new", "a"), 99).by("ci/deployer"));
-    assert_eq!((got.verdict, got.outcome), (Verdict::Error, Outcome::Warn));
-    assert!(got.reason.contains("in version v1, Git in v2"), "{}", got.reason);
+    let utilization = "/spec/targetCPUUtilizationPercentage";
+    let unread =
+        |version: &str| format!("the write is in version v1, Git in {version}, and the two cannot be compared");
+    for (git, name, target, other) in [("v2", "new", "a", "v1"), ("v1", "old", "b", "v2")] {
+        let autoscaler = || autoscaler(other, name, target).by("ci/deployer");
+        let got = evaluator.evaluate(&with_max(autoscaler(), 99));
+        assert_eq!((got.verdict, got.outcome), (Verdict::Drift, Outcome::Deny), "{git} in {other}");
+        assert_eq!(got.fields, ["spec.maxReplicas"]);
+        assert!(got.message().contains("spec.maxReplicas: 99, Git says 5"), "{}", got.message());
+        for (what, review) in [
+            // What Git does not say, and what is not told apart from what conversion made.
+            ("more", autoscaler().with_object(|new| set_at(new, utilization, 50.into()))),
+            (
+                "drifted before",
+                with_max(autoscaler().with_old_object(|old| set_at(old, "/spec/maxReplicas", 7.into())), 99),
+            ),
+            ("the way back", autoscaler().with_old_object(|old| set_at(old, "/spec/maxReplicas", 7.into()))),
+        ] {
+            let got = evaluator.evaluate(&review);
+            assert_eq!((got.verdict, got.outcome), (Verdict::Error, Outcome::Warn), "{git} in {other}: {what}");
+            assert!(got.reason.contains("cannot be compared"), "{}", got.reason);
+        }
+        let annotated = autoscaler().with_object(|new| set_at(new, "/metadata/annotations/note", "x".into()));
+        assert_eq!(evaluator.evaluate(&annotated).outcome, Outcome::Allow);
+    }
+    let got = evaluator.evaluate(
+        &autoscaler("v1", "new", "a").by("ci/deployer").with_object(|new| set_at(new, utilization, 1.into())),
+    );
+    assert!(got.reason.contains(&unread("v2")), "{}", got.reason);
 }
 
 #[test]
@@ -164,7 +190,7 @@ fn versions_that_nothing_converts_are_compared_as_they_are() {
             // A workload is judged where that can be, and the way back is open.
             let by_workload =
                 evaluator.evaluate(&route(other, name).by("ci/deployer").with_object(hosts(json!(["b"]))));
-            assert_eq!(by_workload.outcome, if is_comparable { Outcome::Deny } else { Outcome::Warn }, "{conversion}");
+            assert_eq!(by_workload.outcome, Outcome::Deny, "{conversion}: it was as Git says");
             let back = evaluator.evaluate(&route(other, name).with_old_object(hosts(json!(["b"]))));
             assert_eq!(back.outcome, if is_comparable { Outcome::Allow } else { Outcome::Deny }, "{conversion}");
         }
