@@ -40,6 +40,11 @@ impl Quantity {
         self == other || self.rounded_to_milli() == other.rounded_to_milli()
     }
 
+    /// Both amounts together; `None` where that is more than fits.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
     fn rounded_to_milli(self) -> i128 {
         let (whole, rest) = (self.0 / MILLI, self.0 % MILLI);
         whole + rest.signum()

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::additions::Evidence;
+use super::pod_defaults;
 
 /// Where kinds have their Pods' specification.
 const POD_SPECS: [(&str, &str, &str); 10] = [
@@ -53,12 +54,19 @@ pub(crate) fn remove_known_additions(
     else {
         return;
     };
+    if kind == "Pod" {
+        pod_defaults::remove_confinement(new, git);
+        if old.is_none() {
+            pod_defaults::remove_merged_label_keys(new, git);
+        }
+    }
     let [old, git] = [old, git].map(|object| object.and_then(|object| object.pointer(at)));
     let Some(Value::Object(pod)) = new.pointer_mut(at) else { return };
     remove_host_ports(pod, git);
     if kind == "Pod" {
         remove_tolerations(pod, old, git);
         remove_requests(pod, git);
+        pod_defaults::remove_pod_level_resources(pod, git);
         if old.is_none() && evidence == Evidence::None {
             remove_account(pod, git);
         }

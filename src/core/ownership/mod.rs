@@ -9,6 +9,7 @@ mod additions;
 mod known_additions;
 mod managed_fields;
 mod owned_set;
+mod pod_defaults;
 
 pub(crate) use additions::{Evidence, remove_foreign_additions};
 pub(crate) use known_additions::remove_known_additions;

@@ -12,6 +12,12 @@ pub(super) struct AnswerCase {
     answer: Outcome,
 }
 
+impl AnswerCase {
+    pub(super) fn is_denied(&self) -> bool {
+        self.answer == Outcome::Deny
+    }
+}
+
 /// A write that is allowed in silence.
 pub(super) fn allowed(name: &'static str, review: Review) -> AnswerCase {
     AnswerCase { name, review, answer: Outcome::Allow }
