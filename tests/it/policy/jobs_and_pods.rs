@@ -188,3 +188,29 @@ fn a_binding_brings_nothing_to_a_declared_pod_that_a_person_may_not_write() {
     let placed = GIT.replace("spec: {containers", "spec: {nodeName: n1, containers");
     assert_eq!(Evaluator::new(&placed, &[]).evaluate(&binding("solo", &Value::Null, false)).verdict, Verdict::Runtime);
 }
+
+#[test]
+fn what_is_written_to_a_declared_pod_through_a_subresource_is_judged_as_by_itself() {
+    let git = "{apiVersion: v1, kind: Pod, metadata: {name: solo, namespace: prod}, spec: {containers: [{name: a, image: a, resources: {requests: {cpu: 1}}}]}}";
+    let evaluator = Evaluator::new(git, &[]);
+    let pod = |subresource: &str, pointer: &str, value: Value| {
+        let review = review_of_yaml("pods", git).subresource(subresource);
+        review.with_object(|new| set_at(new, pointer, value))
+    };
+    let debug = json!([{"name": "debug", "image": "busybox", "targetContainerName": "a"}]);
+    let cpu = "/spec/containers/0/resources/requests/cpu";
+    let memory = "/spec/containers/0/resources/requests/memory";
+    for (subresource, pointer, value, of_person, of_workload) in [
+        ("resize", cpu, json!("2"), Outcome::Deny, Outcome::Deny),
+        ("resize", cpu, json!("1000m"), Outcome::Allow, Outcome::Allow),
+        // An autoscaler of resources works where Git leaves them out.
+        ("resize", memory, json!("1Gi"), Outcome::Deny, Outcome::Allow),
+        ("ephemeralcontainers", "/spec/ephemeralContainers", debug, Outcome::Deny, Outcome::Allow),
+        ("status", "/status/phase", json!("Failed"), Outcome::Allow, Outcome::Allow),
+    ] {
+        for (by, expected) in [("alice", of_person), ("vpa/updater", of_workload), ("system:node:n1", Outcome::Allow)] {
+            let got = evaluator.evaluate(&pod(subresource, pointer, value.clone()).by(by));
+            assert_eq!(got.outcome, expected, "{subresource} {pointer} by {by}: {got:?}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod borrowed_identity;
 mod break_glass;
 mod bypass;
 mod cases;
+mod claims;
 mod controllers;
 mod doors;
 mod exempt_token;
