@@ -18,6 +18,7 @@ mod control_plane;
 mod controllers;
 mod enforcement;
 mod fail_closed;
+mod https_server;
 mod install;
 mod kubectl;
 mod load_balancer;
