@@ -24,6 +24,7 @@ mod kubectl;
 mod load_balancer;
 mod metrics_api;
 mod modes;
+mod mutating_admission;
 mod pki;
 mod process;
 mod recorded_actions;

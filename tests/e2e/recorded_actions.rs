@@ -44,7 +44,7 @@ const BEFORE: [(&str, &str); 8] = [
 ];
 
 /// Writes the files that actions name.
-const FILES: &str = r"
+pub(crate) const FILES: &str = r"
 document() { awk -v RS='---\n' '/\nkind: Deployment\n/ && /name: web\n/' git/apps/prod/app.yaml; }
 document > web-like-git.yaml
 document | sed 's/replicas: 2/replicas: 4/' > web-unlike-git.yaml
