@@ -20,7 +20,7 @@ struct Attempt {
 
 const APP: &str = "deployment python-app-prod";
 
-const ATTEMPTS: [Attempt; 35] = [
+const ATTEMPTS: [Attempt; 44] = [
     // Another request for the same field.
     Attempt {
         name: "scale",
@@ -91,6 +91,77 @@ const ATTEMPTS: [Attempt; 35] = [
         script: "kubectl --kubeconfig=admin.config --as=system:serviceaccount:argocd:argocd-application-controller \
          --as-group=system:masters scale deployment python-app-prod -n prod --replicas=8",
         reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "a container under a controller's name",
+        target: APP,
+        script: r#"kubectl apply --server-side --force-conflicts --validate=false \
+            --field-manager=kube-controller-manager -f - <<END
+{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "python-app-prod", "namespace": "prod"},
+ "spec": {"template": {"spec": {"containers": [{"name": "evil", "image": "evil:1"}]}}}}
+END"#,
+        reason: "evil",
+    },
+    Attempt {
+        name: "the owners cleared with the change",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --type=merge \
+            -p '{"metadata":{"managedFields":[{}]},"spec":{"template":{"spec":{"hostNetwork":true}}}}'"#,
+        reason: "hostNetwork",
+    },
+    Attempt {
+        name: "a controller named as the owner of the change",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --type=merge \
+            -p '{"metadata":{"managedFields":[{"manager":"kube-controller-manager","operation":"Update",
+            "apiVersion":"apps/v1","time":"2026-01-01T00:00:00Z","fieldsType":"FieldsV1",
+            "fieldsV1":{"f:spec":{"f:paused":{}}}}]},"spec":{"paused":true}}'"#,
+        reason: "spec.paused",
+    },
+    Attempt {
+        name: "a JSON patch that tests first",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod --type=json \
+            -p '[{"op":"test","path":"/spec/replicas","value":3},{"op":"replace","path":"/spec/replicas","value":8},
+            {"op":"copy","from":"/spec/replicas","path":"/spec/revisionHistoryLimit"}]'"#,
+        reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "a container taken out by a directive",
+        target: APP,
+        script: r#"kubectl patch deployment python-app-prod -n prod \
+            -p '{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"evil"}],
+            "containers":[{"$patch":"delete","name":"web"},{"name":"evil","image":"evil:1"}]}}}}'"#,
+        reason: "containers",
+    },
+    Attempt {
+        name: "as another person",
+        target: APP,
+        script: "kubectl --kubeconfig=admin.config --as=bob --as-group=system:masters \
+            scale deployment python-app-prod -n prod --replicas=8",
+        reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "as an account, with only some of its groups",
+        target: APP,
+        script: "kubectl --kubeconfig=admin.config --as=system:serviceaccount:flux-system:kustomize-controller \
+            --as-group=system:serviceaccounts --as-group=system:masters \
+            scale deployment python-app-prod -n prod --replicas=8",
+        reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "a selector that finds nothing",
+        target: "service python-app-prod",
+        script: r#"kubectl patch service python-app-prod -n prod --type=merge -p '{"spec":{"selector":{"app":null}}}'"#,
+        reason: "spec.selector",
+    },
+    Attempt {
+        name: "all that has a label",
+        target: "deployment",
+        script: "kubectl label deployment python-app-prod -n prod mine=yes >/dev/null
+            kubectl delete deployments -n prod -l mine=yes --wait=false; result=$?
+            kubectl label deployment python-app-prod -n prod mine- >/dev/null; exit $result",
+        reason: "would delete it",
     },
     // Another API version of the same object.
     Attempt {
