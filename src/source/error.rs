@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::charts::ChartError;
-use super::limits::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
+use super::limits::{MAX_DECLARED_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS, MAX_REPEATED_FILES};
 use super::remote::FetchError;
 use super::render::RenderError;
 use driftwall_core::desired::DesiredError;
@@ -57,6 +57,20 @@ pub enum SourceError {
         /// What is wrong.
         reason: RenderError,
     },
+    /// The same files in more places than a source may have them.
+    #[error(
+        "failed to read {path}: the same files are in more than {MAX_REPEATED_FILES} further places; exclude the copies"
+    )]
+    RepeatedFiles {
+        /// The source's path.
+        path: String,
+    },
+    /// It declares more than a source may.
+    #[error("failed to read {path}: what it declares takes more than {} MiB of memory; make several sources of it", MAX_DECLARED_BYTES >> 20)]
+    TooLarge {
+        /// The source's path.
+        path: String,
+    },
     /// More files than a source may have.
     #[error(
         "failed to read {path}: more than {MAX_FILES} files, {MAX_FOLDERS} folders or {MAX_FOLDER_DEPTH} folders inside each other"
@@ -75,7 +89,11 @@ impl SourceError {
             Self::Fetch { .. } | Self::Git { .. } => true,
             Self::Chart(reason) => reason.is_transient(),
             Self::Render { reason, .. } => reason.is_transient(),
-            Self::InvalidFiles { .. } | Self::PathNotFound { .. } | Self::TooManyFiles { .. } => false,
+            Self::InvalidFiles { .. }
+            | Self::PathNotFound { .. }
+            | Self::RepeatedFiles { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyFiles { .. } => false,
         }
     }
 }

@@ -10,6 +10,7 @@ use git2::{Oid, Repository};
 
 use super::error::SourceError;
 use super::file_filter::FileFilter;
+use super::limits::MAX_DECLARED_BYTES;
 use super::render::tree::CommitFiles;
 use super::spec::SourceSpec;
 use driftwall_core::desired::FileContents;
@@ -85,6 +86,11 @@ impl ManifestTree {
         };
         let Walk { errors, changed, .. } = walk;
         if errors.is_empty() {
+            let mut bytes = 0;
+            node.for_each_file(&mut |file| bytes += file.contents.bytes());
+            if bytes > MAX_DECLARED_BYTES {
+                return Err(SourceError::TooLarge { path: source.path.clone() });
+            }
             let unmatched = if entry.is_folder { unmatched_includes(&source.files, &node) } else { Vec::new() };
             return Ok(Self { node, unmatched });
         }

@@ -22,6 +22,7 @@ mod limits;
 mod load;
 mod manifest_tree;
 mod poller;
+mod reading_place;
 mod remote;
 pub mod render;
 mod repository;

@@ -94,6 +94,11 @@ impl FileContents {
         Ok(contents)
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.objects.iter().map(|object| object.bytes()).sum::<usize>()
+    }
+
     /// Whether the file declares nothing.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()

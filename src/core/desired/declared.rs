@@ -122,6 +122,11 @@ impl Declared {
         nearest
     }
 
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.json.len() + self.positions.bytes()
+    }
+
     /// The object as the manifest has it.
     fn written(&self) -> Value {
         // `manifest` bounds the depth of an object; serde_json's own limit is lower.

@@ -82,8 +82,8 @@ pub enum Reason {
     /// A document that is too large for any API server.
     #[error("document too large; at most 8 MiB are read, so split it with `---`")]
     TooLarge,
-    /// A document with more values than any real one.
-    #[error("document has too many values; at most a million are read, so split it with `---`")]
+    /// More values, in the file up to here, than any real one has.
+    #[error("too many values; at most a million are read of one file, so split it")]
     TooManyNodes,
     /// UTF-16, which some Windows tools write.
     #[error("UTF-16; save the file as UTF-8")]

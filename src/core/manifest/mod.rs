@@ -75,7 +75,7 @@ pub struct ParsedFile {
 ///
 /// `file` is the name of the file, for errors only.
 pub fn parse(file: &str, bytes: &[u8]) -> ParsedFile {
-    let mut parser = FileParser { file, document: 0, parsed: ParsedFile::default() };
+    let mut parser = FileParser { file, document: 0, values_left: MAX_VALUES, parsed: ParsedFile::default() };
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if split::is_utf16(bytes) {
         parser.document = 1;
@@ -84,6 +84,9 @@ pub fn parse(file: &str, bytes: &[u8]) -> ParsedFile {
     }
     for document in split::documents(bytes) {
         parser.document(&document);
+        if parser.values_left == 0 {
+            break;
+        }
     }
     parser.parsed
 }
@@ -92,10 +95,15 @@ pub fn parse(file: &str, bytes: &[u8]) -> ParsedFile {
 /// of 3 MiB and etcd objects of 1.5 MiB; a `List` may hold several.
 const MAX_DOCUMENT: usize = 8 << 20;
 
+/// The most values of one file that are kept, keys not counted. A few bytes of text
+/// can be a value, which takes a hundred while the file is read.
+const MAX_VALUES: usize = 1_000_000;
+
 struct FileParser<'a> {
     file: &'a str,
     /// The number of the current document, from 1.
     document: usize,
+    values_left: usize,
     parsed: ParsedFile,
 }
 
@@ -151,6 +159,10 @@ impl FileParser<'_> {
 
     fn extract(&mut self, tree: &Tree<'_>) -> Result<(), DocumentError> {
         let (value, positions) = expand::expand(tree)?;
+        self.values_left = self.values_left.saturating_sub(positions.len());
+        if self.values_left == 0 {
+            return Err(DocumentError::at(positions.first().copied().unwrap_or(Position::START), Reason::TooManyNodes));
+        }
         for error in objects::extract(value, &positions, (self.file, self.document), &mut self.parsed) {
             self.report(error);
         }

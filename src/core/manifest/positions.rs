@@ -82,6 +82,11 @@ impl Positions {
         self.positions.get(index).copied()
     }
 
+    /// How many bytes of memory they take beside those of this value itself.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.positions) + size_of_val(&*self.other_files)
+    }
+
     /// How many nodes there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

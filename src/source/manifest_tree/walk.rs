@@ -8,7 +8,10 @@ use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
 use super::super::error::{FileError, SourceError};
 use super::super::lfs;
 use super::super::libgit2::LINK_MODE;
-use super::super::limits::{MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS};
+use super::super::limits::{
+    MAX_DECLARED_BYTES, MAX_ENTRIES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS, MAX_REPEATED_FILES,
+};
+use super::super::reading_place::ReadingPlace;
 use super::super::render::tree::{CommitFiles, FileEntry, join};
 use super::super::render::{self, RenderError, RenderMode, SourceType};
 use super::super::spec::SourceSpec;
@@ -42,6 +45,11 @@ pub(super) struct Walk<'a> {
     files: CommitFiles<'a>,
     source: &'a SourceSpec,
     files_read: usize,
+    /// What declares something; the same file again is a repeated one.
+    blobs_read: HashSet<Oid>,
+    repeated_files: usize,
+    /// About how much memory it all takes.
+    declared_bytes: usize,
     folders_read: usize,
     entries_seen: usize,
     /// Trees with no manifest or link anywhere below. A small commit can have the
@@ -68,6 +76,9 @@ impl<'a> Walk<'a> {
             files,
             source,
             files_read: 0,
+            blobs_read: HashSet::new(),
+            repeated_files: 0,
+            declared_bytes: 0,
             folders_read: 0,
             entries_seen: 0,
             without_manifests: HashSet::new(),
@@ -267,10 +278,18 @@ impl<'a> Walk<'a> {
         has_manifest_extension(relative) && self.source.files.matches(relative)
     }
 
+    /// Keeps the bounds, with one more file.
     fn count_file(&mut self) -> Result<(), SourceError> {
         self.files_read += 1;
+        let path = || self.source.path.clone();
         if self.files_read > MAX_FILES {
-            return Err(SourceError::TooManyFiles { path: self.source.path.clone() });
+            return Err(SourceError::TooManyFiles { path: path() });
+        }
+        if self.repeated_files > MAX_REPEATED_FILES {
+            return Err(SourceError::RepeatedFiles { path: path() });
+        }
+        if self.declared_bytes > MAX_DECLARED_BYTES {
+            return Err(SourceError::TooLarge { path: path() });
         }
         Ok(())
     }
@@ -302,6 +321,7 @@ impl<'a> Walk<'a> {
 
     fn contents(&mut self, path: &Arc<str>, id: Oid) -> Result<FileContents, FileError> {
         let blob = self.blob(path, id)?;
+        let _place = ReadingPlace::wait_for(blob.size());
         if lfs::is_pointer(blob.content()) {
             let mut skipped = SkippedContent::default();
             skipped.add(SkipReason::LfsPointer, path, None);
@@ -309,7 +329,12 @@ impl<'a> Walk<'a> {
         }
         let manifest::ParsedFile { objects, errors, reported, .. } = manifest::parse(path, blob.content());
         self.errors.extend(errors.into_iter().map(FileError::from));
-        Ok(self.source.file_contents(path, objects)?.with_skipped(&reported))
+        let contents = self.source.file_contents(path, objects)?.with_skipped(&reported);
+        self.declared_bytes += contents.bytes();
+        if !contents.is_empty() {
+            self.repeated_files += usize::from(!self.blobs_read.insert(id));
+        }
+        Ok(contents)
     }
 
     fn blob(&self, file: &str, id: Oid) -> Result<git2::Blob<'a>, FileError> {

@@ -13,6 +13,7 @@ use super::programs::Program;
 use super::tree::{CommitFiles, FileEntry, join};
 use super::{RenderPlan, Rendered};
 use crate::source::charts::ChartFile;
+use crate::source::reading_place::ReadingPlace;
 use driftwall_core::manifest::{Object, RenderInput, at_file_start, trace_to_inputs};
 use driftwall_core::skipped::{SkipReason, SkippedContent};
 
@@ -77,6 +78,7 @@ pub(super) fn render(plan: &RenderPlan<'_, '_>, source: &str, cancel: &AtomicBoo
         job.runs = Runs::TwiceApart;
     }
     let output = plan.output(&job, source, cancel)?;
+    let place = ReadingPlace::wait_for(output.first.len());
     let comments = SourceComments::read(&output.first);
     let mut objects = Vec::new();
     for object in plan.parse(&output.first)? {
@@ -90,7 +92,7 @@ pub(super) fn render(plan: &RenderPlan<'_, '_>, source: &str, cancel: &AtomicBoo
     for (template, object) in objects {
         with_files.push(with_file(plan, template.as_deref(), object)?);
     }
-    Ok(Rendered { opaque, warnings, ..plan.rendered(&output, with_files) })
+    Ok(Rendered { opaque, warnings, ..plan.rendered(&output, with_files, place) })
 }
 
 /// Whether `helm template` has the flag that leaves out schemas: since Helm 3.16.

@@ -10,6 +10,7 @@ use super::kustomization::KustomizationInputs;
 use super::programs::Program;
 use super::provenance::ProvenanceIndex;
 use super::{RenderPlan, Rendered};
+use crate::source::reading_place::ReadingPlace;
 
 /// What `kustomize` or `kubectl` is to do.
 pub(super) fn job(folder: &str, program: &Program) -> Job {
@@ -26,7 +27,8 @@ pub(super) fn render(
     cancel: &AtomicBool,
 ) -> Result<Rendered, RenderError> {
     let output = plan.output(&plan.job, source, cancel)?;
+    let place = ReadingPlace::wait_for(output.first.len());
     let provenance = ProvenanceIndex::read(&plan.files, inputs)?;
     let objects = plan.parse(&output.first)?.into_iter().map(|object| provenance.trace(object)).collect();
-    Ok(plan.rendered(&output, objects))
+    Ok(plan.rendered(&output, objects, place))
 }

@@ -55,6 +55,7 @@ use selection::Selection;
 use tree::{CommitFiles, FileEntry, join};
 
 use super::charts::Dependency;
+use super::reading_place::ReadingPlace;
 
 use driftwall_core::manifest;
 use driftwall_core::skipped::SkippedContent;
@@ -154,6 +155,8 @@ pub struct Rendered {
     pub warnings: Vec<String>,
     /// How long it took.
     pub duration: Duration,
+    /// While the objects are there, no other large output becomes objects.
+    _place: ReadingPlace,
 }
 
 /// What was rendered by which program.
@@ -229,7 +232,10 @@ pub fn render(
     options: &RenderOptions,
     cancel: &AtomicBool,
 ) -> Result<Option<Rendered>, RenderError> {
-    plan(git, root_tree, path, options)?.map(|plan| plan.render("", cancel)).transpose()
+    let Some(plan) = plan(git, root_tree, path, options)? else { return Ok(None) };
+    let rendered = plan.render("", cancel)?;
+    // The caller may hold several at once.
+    Ok(Some(Rendered { _place: ReadingPlace::default(), ..rendered }))
 }
 
 /// Finds what a rendering of `path` needs; `None` for plain manifests.
@@ -359,7 +365,12 @@ impl RenderPlan<'_, '_> {
         Err(RenderError::InvalidOutput { file: self.file.clone(), program: self.program.name, errors })
     }
 
-    fn rendered(&self, output: &JobOutput, objects: Vec<(Arc<str>, manifest::Object)>) -> Rendered {
+    fn rendered(
+        &self,
+        output: &JobOutput,
+        objects: Vec<(Arc<str>, manifest::Object)>,
+        place: ReadingPlace,
+    ) -> Rendered {
         let mut files: Vec<(Arc<str>, Vec<manifest::Object>)> = Vec::new();
         for (file, object) in objects {
             match files.last_mut() {
@@ -375,6 +386,7 @@ impl RenderPlan<'_, '_> {
             opaque: Vec::new(),
             warnings: Vec::new(),
             duration: Duration::ZERO,
+            _place: place,
         }
     }
 }

@@ -149,7 +149,7 @@ fn ten_billion_manifests_are_an_error() {
     let bomb = ten_billion_folders(&git, tree(&git, &[(FILE, b"good.yaml", good)]));
     let root = tree(&git, &[("40000", b"other", bomb)]);
     let error = read_tree(folder.path(), root).unwrap_err();
-    assert!(matches!(error, SourceError::TooManyFiles { .. }), "{error}");
+    assert!(matches!(error, SourceError::RepeatedFiles { .. }), "{error}");
 }
 
 #[test]

@@ -78,3 +78,19 @@ fn large_documents_are_refused() {
     let many = format!("{{\"x\": [{}1]}}", "1,".repeat(1_000_000));
     assert_eq!(parse("a.json", many.as_bytes()).errors[0].reason, Reason::TooManyNodes);
 }
+
+#[test]
+fn the_values_of_all_documents_of_a_file_count_together() {
+    let list = |items: usize| format!("x: [{}1]\n", "1,".repeat(items));
+    let file = |documents: usize| {
+        let documents: Vec<_> = (0..documents).map(|_| manifest("a", &list(300_000))).collect();
+        parse("app.yaml", documents.join("---\n").as_bytes())
+    };
+    let (parsed, too_large) = (file(3), file(9));
+    assert_eq!((parsed.objects.len(), parsed.errors.len()), (3, 0));
+    assert_eq!((too_large.objects.len(), too_large.errors.len()), (3, 1));
+    assert_eq!(
+        too_large.errors[0].to_string(),
+        "app.yaml:16:1: document 4: too many values; at most a million are read of one file, so split it"
+    );
+}
