@@ -6,6 +6,7 @@
 mod answers;
 mod commands;
 mod load;
+mod many_sources;
 mod owner_lookup;
 mod pushes;
 mod recorded_reviews;

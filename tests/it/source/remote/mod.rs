@@ -4,7 +4,7 @@
 // Clippy takes only the functions marked as tests for tests, not what they call.
 
 mod damaged_mirror;
-mod git_http_server;
+pub(crate) mod git_http_server;
 mod https;
 mod mirror_size;
 mod polling;

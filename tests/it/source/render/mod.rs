@@ -7,5 +7,5 @@ mod helm;
 mod kept;
 mod kustomize;
 mod limits;
-mod renderer;
+pub(crate) mod renderer;
 mod subprocess;

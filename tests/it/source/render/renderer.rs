@@ -1,8 +1,9 @@
 //! A renderer of its own, reached over mutual TLS: the real program, with real kubectl and helm.
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use driftwall::certs::{CertificateAuthority, ServingCertificate};
@@ -15,7 +16,7 @@ const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
 const DAY: Duration = Duration::from_hours(24);
 
 /// A renderer, and what its clients need.
-struct RendererProcess {
+pub(crate) struct RendererProcess {
     child: Child,
     folder: tempfile::TempDir,
     authority: CertificateAuthority,
@@ -24,7 +25,7 @@ struct RendererProcess {
 }
 
 impl RendererProcess {
-    fn start(options: &RenderOptions) -> Self {
+    pub(crate) fn start(options: &RenderOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = CertificateAuthority::generate(DAY).unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -61,7 +62,7 @@ impl RendererProcess {
             .arg(program(&options.programs.helm))
             .arg("--kubectl")
             .arg(program(&options.programs.kubectl))
-            .stderr(Stdio::null())
+            .stderr(File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
         let start = Instant::now();
@@ -70,6 +71,25 @@ impl RendererProcess {
             std::thread::sleep(Duration::from_millis(20));
         }
         child
+    }
+
+    /// `render.renderer` of a configuration.
+    pub(crate) fn settings(&self) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "{{address: \"localhost:{}\", caFile: {folder}/ca.crt, certFile: {folder}/client.crt, keyFile: {folder}/client.key}}",
+            self.address.port()
+        )
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many jobs it has rendered since it began.
+    pub(crate) fn jobs_rendered(&self) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        log.matches("\"Job rendered\"").count()
     }
 
     fn kill(&mut self) {
