@@ -106,24 +106,26 @@ impl RepositoryWorker {
     pub(super) async fn run(self: Arc<Self>, mut interval: watch::Receiver<Duration>) {
         let mut requested = self.requested.subscribe();
         let mut failures = 0;
+        let mut is_requested = false;
         loop {
             let began = Instant::now();
             let worker = Arc::clone(&self);
             let has_reached = matches!(tokio::task::spawn_blocking(move || worker.look()).await, Ok(true));
-            failures = if has_reached { 0 } else { failures + 1 };
+            failures = failures_in_a_row(failures, has_reached, is_requested);
             self.tidy_apart();
             let interval_now = *interval.borrow_and_update();
             let wait = interval_now.saturating_mul(1 << failures.min(8)).min(MAX_BACKOFF.max(interval_now));
-            tokio::select! {
+            is_requested = tokio::select! {
                 // Up to a tenth more or less, so that the replicas do not all ask the server at once.
-                () = tokio::time::sleep(jitter::between(wait.mul_f64(0.9), wait.mul_f64(1.1))) => {}
+                () = tokio::time::sleep(jitter::between(wait.mul_f64(0.9), wait.mul_f64(1.1))) => false,
                 // A look that is under way began before the review that asks: another follows it.
                 () = async { drop(requested.wait_for(|since| since.is_some_and(|since| since >= began)).await) } => {
                     tokio::time::sleep_until((began + MIN_INTERVAL).into()).await;
+                    true
                 }
                 // Without a sender nobody polls any more.
-                changed = interval.changed() => if changed.is_err() { return },
-            }
+                changed = interval.changed() => if changed.is_err() { return } else { false },
+            };
         }
     }
 
@@ -199,6 +201,41 @@ impl RepositoryWorker {
             }
             Err(_) if self.cancel.load(Ordering::SeqCst) => {}
             Err(error) => tracing::warn!(mirror = %mirror.folder().display(), %error, "Mirror not tidied"),
+        }
+    }
+}
+
+/// How often polls in a row have failed: the more often, the longer until the next. Looks that
+/// reviews ask for make it one at least, and no more: ten denials in a bad minute are no reason
+/// to find out five minutes late that the repository is back.
+fn failures_in_a_row(before: u32, has_reached: bool, is_requested: bool) -> u32 {
+    match (has_reached, is_requested) {
+        (true, _) => 0,
+        (false, true) => before.max(1),
+        (false, false) => before.saturating_add(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failures_in_a_row;
+
+    #[test]
+    fn only_polls_lengthen_the_pause_after_failures() {
+        for (before, has_reached, is_requested, after) in [
+            (0, true, false, 0),
+            (7, true, true, 0),
+            (0, false, false, 1),
+            (3, false, false, 4),
+            (0, false, true, 1),
+            (1, false, true, 1),
+            (3, false, true, 3),
+        ] {
+            assert_eq!(
+                failures_in_a_row(before, has_reached, is_requested),
+                after,
+                "{before} {has_reached} {is_requested}"
+            );
         }
     }
 }
