@@ -19,10 +19,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::budget::{FetchBudget, FetchLimits};
-use super::connect::{BlockingRuntime, connect_http};
+use super::connect::BlockingRuntime;
 use super::credentials::{Credentials, HttpLogin};
 use super::error::{FetchError, one_line};
 use super::http_url::HttpUrl;
+use super::proxy::connect_http;
 use super::tls;
 use super::url::RemoteUrl;
 

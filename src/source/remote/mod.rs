@@ -6,8 +6,8 @@
 //! the process's.
 //!
 //! ```text
-//! mirror → fetch → (libgit2) → transport → https → http_client → connect
-//!                                          → ssh                → connect
+//! mirror → fetch → (libgit2) → transport → https → http_client → proxy → connect
+//!                                          → ssh                        → connect
 //!        → objects, mirror_folder: what is on the disk
 //! ```
 
@@ -24,6 +24,7 @@ mod known_hosts;
 mod mirror;
 mod mirror_folder;
 mod objects;
+mod proxy;
 mod secret;
 mod ssh;
 mod tls;
