@@ -4,7 +4,6 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::error::FetchError;
@@ -104,25 +103,6 @@ impl FetchBudget {
             }
             if let Ok(done) = tokio::time::timeout(CHECK_INTERVAL, &mut work).await {
                 return Ok(done);
-            }
-        }
-    }
-
-    /// Calls `step` until it is ready, at most for `limit`. A pending step must
-    /// return at least once a [`CHECK_INTERVAL`]. `activity` is for the error.
-    pub(super) fn wait_blocking<T>(
-        &self,
-        limit: Duration,
-        activity: &'static str,
-        mut step: impl FnMut() -> Poll<Result<T, FetchError>>,
-    ) -> Result<T, FetchError> {
-        let begun = Instant::now();
-        loop {
-            self.check()?;
-            match step() {
-                Poll::Ready(result) => return result,
-                Poll::Pending if begun.elapsed() > limit => return Err(timed_out(limit, activity)),
-                Poll::Pending => {}
             }
         }
     }

@@ -27,11 +27,6 @@ impl BlockingRuntime {
     pub(super) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("only drop takes the runtime out")
     }
-
-    /// Connects to the server itself, without a proxy.
-    pub(super) fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        self.runtime().block_on(connect(&self.budget, host, port))
-    }
 }
 
 impl Drop for BlockingRuntime {

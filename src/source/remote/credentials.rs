@@ -32,10 +32,10 @@ pub(super) struct HttpLogin {
     pub(super) password: Secret,
 }
 
-/// A private key for SSH.
+/// A private key for SSH, as it is in its file.
 pub(super) struct SshKey {
     pub(super) file: PathBuf,
-    pub(super) private_key: Secret,
+    pub(super) text: Secret,
     pub(super) passphrase: Option<Secret>,
 }
 
@@ -100,8 +100,8 @@ impl Credentials {
             None => None,
         };
         // The format of keys ends with a line break, and not every reader accepts a key without it.
-        let private_key = Secret::new(format!("{}\n", read_secret("sshKeyFile", file)?.reveal()));
-        Ok(SshKey { file: file.to_owned(), private_key, passphrase })
+        let text = Secret::new(format!("{}\n", read_secret("sshKeyFile", file)?.reveal()));
+        Ok(SshKey { file: file.to_owned(), text, passphrase })
     }
 
     /// The content of `knownHostsFile`.

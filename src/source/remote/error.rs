@@ -65,6 +65,14 @@ pub enum FetchError {
         /// Why it failed.
         reason: git2::Error,
     },
+    /// The server shows a certificate that does not count.
+    #[error("failed to verify the certificate of {host}: {reason}")]
+    HostCertificate {
+        /// The server, as `known_hosts` names it.
+        host: String,
+        /// Why it does not count.
+        reason: String,
+    },
     /// The server shows another key than the known one.
     #[error(
         "failed to verify the host key of {host}: it is {fingerprint}, which is not the key in knownHostsFile: the \
@@ -144,7 +152,7 @@ pub enum FetchError {
         reason: String,
     },
     /// The private key cannot be used.
-    #[error("failed to use sshKeyFile {}: {reason}; is its format OpenSSH or PEM, and sshPassphraseFile right?", .file.display())]
+    #[error("failed to use sshKeyFile {}: {reason}", .file.display())]
     SshKey {
         /// The file.
         file: PathBuf,

@@ -3,15 +3,21 @@
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
 
 use super::error::FetchError;
+use super::host_certificate;
 
-/// The keys that are known of one host.
-#[derive(Debug, Default)]
+/// What is known of one host. Keys are in their wire format.
+#[derive(Clone, Debug, Default)]
 pub(super) struct KnownHost {
+    host: String,
     /// As `known_hosts` names it: `host`, or `[host]:port`.
     name: String,
     keys: Vec<(String, Vec<u8>)>,
+    /// The CAs that may sign certificates of this host.
+    authorities: Vec<Vec<u8>>,
     revoked: Vec<Vec<u8>>,
 }
 
@@ -20,7 +26,7 @@ impl KnownHost {
     /// that cannot be parsed are skipped, as OpenSSH does: a later version may know them.
     pub(super) fn read(text: &str, host: &str, port: u16) -> Self {
         let name = if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") };
-        let mut known = Self { name, ..Self::default() };
+        let mut known = Self { host: host.to_owned(), name, ..Self::default() };
         for line in text.lines() {
             known.read_line(line);
         }
@@ -36,44 +42,53 @@ impl KnownHost {
             hosts = words.next()?;
         }
         let (key_type, key) = (words.next()?, words.next()?);
-        if !names_host(hosts, &self.name) {
+        // A CA of a domain (`*.example.org`) is that of all ports, as for OpenSSH.
+        let is_authority = marker == Some("@cert-authority");
+        let names_it = names_host(hosts, &self.name) || (is_authority && names_host(hosts, &self.host));
+        if !names_it {
             return None;
         }
         let key = STANDARD.decode(key).ok()?;
         match marker {
             None => self.keys.push((key_type.to_owned(), key)),
+            Some("@cert-authority") => self.authorities.push(key),
             Some("@revoked") => self.revoked.push(key),
-            // `@cert-authority`: libssh2 does not support host certificates.
             Some(_) => {}
         }
         Some(())
     }
 
     /// The algorithms to ask the server for, of the types of the known keys: a
-    /// server has several keys and shows one. `None` where no key is known.
-    pub(super) fn algorithms(&self) -> Option<String> {
-        let mut names: Vec<&str> = Vec::new();
-        for (key_type, _) in &self.keys {
-            let of_type: &[&str] = match key_type.as_str() {
-                // Of the three signatures of an RSA key, the third (SHA-1) is broken.
-                "ssh-rsa" => &["rsa-sha2-512", "rsa-sha2-256"],
-                "ecdsa-sha2-nistp256" => &["ecdsa-sha2-nistp256"],
-                "ecdsa-sha2-nistp384" => &["ecdsa-sha2-nistp384"],
-                "ecdsa-sha2-nistp521" => &["ecdsa-sha2-nistp521"],
-                "ssh-ed25519" => &["ssh-ed25519"],
-                _ => &[],
+    /// server has several keys and shows one. None where no key is known.
+    pub(super) fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms = Vec::new();
+        for algorithm in ALL_ALGORITHMS {
+            // Of an RSA key there are two algorithms, with a name each.
+            let is_of_type = |key_type: &str| match algorithm {
+                Algorithm::Rsa { .. } => key_type == "ssh-rsa",
+                _ => key_type == algorithm.as_str(),
             };
-            for name in of_type {
-                if !names.contains(name) {
-                    names.push(name);
-                }
+            if self.keys.iter().any(|(key_type, _)| is_of_type(key_type)) {
+                algorithms.push(algorithm.clone());
             }
         }
-        (!names.is_empty()).then(|| names.join(","))
+        algorithms
     }
 
-    /// Whether the server's key, in its wire format, is a known one.
-    pub(super) fn check(&self, key: &[u8]) -> Result<(), FetchError> {
+    /// Whether the server is to be asked for a certificate.
+    pub(super) fn has_authority(&self) -> bool {
+        !self.authorities.is_empty()
+    }
+
+    /// Whether what the server shows is known. `now` is in seconds since 1970.
+    pub(super) fn check(&self, shown: &PublicKeyOrCertificate, now: u64) -> Result<(), FetchError> {
+        match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.check_key(&wire_format(key.key_data())),
+            PublicKeyOrCertificate::Certificate(certificate) => self.check_certificate(certificate, now),
+        }
+    }
+
+    fn check_key(&self, key: &[u8]) -> Result<(), FetchError> {
         let (host, fingerprint) = (self.name.clone(), fingerprint(key));
         if self.revoked.iter().any(|revoked| revoked == key) {
             return Err(FetchError::HostKeyRevoked { host, fingerprint });
@@ -86,6 +101,41 @@ impl KnownHost {
         }
         Err(FetchError::HostKeyChanged { host, fingerprint })
     }
+
+    fn check_certificate(&self, certificate: &Certificate, now: u64) -> Result<(), FetchError> {
+        let authority = wire_format(certificate.signature_key());
+        let key = wire_format(certificate.public_key());
+        if let Some(revoked) = [&authority, &key].into_iter().find(|key| self.revoked.contains(key)) {
+            return Err(FetchError::HostKeyRevoked { host: self.name.clone(), fingerprint: fingerprint(revoked) });
+        }
+        let not_valid = |reason| FetchError::HostCertificate { host: self.name.clone(), reason };
+        if self.authorities.contains(&authority) {
+            return host_certificate::check(certificate, &self.host, now).map_err(not_valid);
+        }
+        // The key in it may be known by itself.
+        if self.keys.iter().any(|(_, known)| *known == key) {
+            return Ok(());
+        }
+        let fingerprint = fingerprint(&authority);
+        Err(not_valid(format!("its CA is {fingerprint}, for which knownHostsFile has no @cert-authority of this host")))
+    }
+}
+
+/// The algorithms of host keys, most preferred first. Of the three signatures
+/// of an RSA key, the third (SHA-1) is broken.
+pub(super) const ALL_ALGORITHMS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
+    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
+    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+];
+
+/// A key as it is in `known_hosts`, before base64.
+fn wire_format(key: &KeyData) -> Vec<u8> {
+    // Writing into memory fails only for lengths over 4 GiB; no known key is empty.
+    PublicKey::from(key.clone()).to_bytes().unwrap_or_default()
 }
 
 /// A key as `ssh-keygen -l` shows it.
@@ -119,7 +169,7 @@ fn is_hashed(text: &str, name: &str) -> Option<bool> {
 }
 
 /// Whether a pattern with `*` and `?` matches, without regard to case.
-fn matches_glob(pattern: &str, name: &str) -> bool {
+pub(super) fn matches_glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut in_name) = (0, 0);
     let mut star = None;
@@ -158,7 +208,7 @@ mod tests {
     }
 
     fn check(text: &str, host: &str, port: u16) -> &'static str {
-        match KnownHost::read(text, host, port).check(&key("AAAA")) {
+        match KnownHost::read(text, host, port).check_key(&key("AAAA")) {
             Ok(()) => "good",
             Err(FetchError::HostKeyChanged { .. }) => "changed",
             Err(FetchError::HostKeyRevoked { .. }) => "revoked",
@@ -205,7 +255,22 @@ mod tests {
     #[test]
     fn the_server_is_asked_for_a_key_of_a_known_type() {
         let known = KnownHost::read(&format!("h {RSA}\nh {ED25519}\nh {ED25519}\nh new-type AAAA"), "h", 22);
-        assert_eq!(known.algorithms().as_deref(), Some("rsa-sha2-512,rsa-sha2-256,ssh-ed25519"));
-        assert_eq!(KnownHost::read("", "h", 22).algorithms(), None);
+        let names: Vec<_> = known.algorithms().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"]);
+        assert!(KnownHost::read("", "h", 22).algorithms().is_empty());
+    }
+
+    #[test]
+    fn certificates_are_asked_for_where_a_ca_is_known() {
+        for (hosts, host, port, is_asked) in [
+            ("*.example", "git.example", 22, true),
+            ("*.example", "git.example", 2222, true),
+            ("[git.example]:2222", "git.example", 2222, true),
+            ("[git.example]:2222", "git.example", 22, false),
+            ("other.example", "git.example", 22, false),
+        ] {
+            let known = KnownHost::read(&format!("@cert-authority {hosts} {ED25519}"), host, port);
+            assert_eq!(known.has_authority(), is_asked, "{hosts} {host}:{port}");
+        }
     }
 }

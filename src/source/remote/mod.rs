@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! mirror → fetch → (libgit2) → transport → https → http_client → proxy → connect
-//!                                          → ssh                        → connect
+//!                                          → ssh → ssh_session             → connect
 //!        → objects, mirror_folder: what is on the disk
 //! ```
 
@@ -17,6 +17,7 @@ mod context;
 mod credentials;
 mod error;
 mod fetch;
+mod host_certificate;
 mod http_client;
 mod http_url;
 mod https;
@@ -27,6 +28,9 @@ mod objects;
 mod proxy;
 mod secret;
 mod ssh;
+mod ssh_client;
+mod ssh_key;
+mod ssh_session;
 mod tls;
 mod transport;
 mod url;

@@ -13,6 +13,8 @@ mod revisions;
 mod secrets;
 mod shared_repository;
 mod ssh;
+mod ssh_certificates;
+mod ssh_servers;
 mod sshd;
 pub(crate) mod transports;
 mod unreachable;

@@ -9,19 +9,26 @@ use crate::source::remote::sshd::Sshd;
 use crate::source::remote::transports::{RemoteSetup, Transport, mirror, sync};
 
 /// A repository behind `sshd`, or nothing where there is none.
-fn remote() -> Option<(RemoteSetup, git2::Oid)> {
+pub(crate) fn remote() -> Option<(RemoteSetup, git2::Oid)> {
     let (repository, first) = TestRepository::new();
     Some((RemoteSetup::ssh(repository)?, first))
 }
 
-fn sshd(remote: &RemoteSetup) -> &Sshd {
+pub(crate) fn sshd(remote: &RemoteSetup) -> &Sshd {
     match &remote.server {
         Transport::Ssh(sshd) => sshd,
         _ => panic!("not an SSH server"),
     }
 }
 
-fn sync_with(remote: &RemoteSetup, credentials: Credentials) -> Result<git2::Oid, FetchError> {
+pub(crate) fn sshd_mut(remote: &mut RemoteSetup) -> &mut Sshd {
+    match &mut remote.server {
+        Transport::Ssh(sshd) => sshd,
+        _ => panic!("not an SSH server"),
+    }
+}
+
+pub(crate) fn sync_with(remote: &RemoteSetup, credentials: Credentials) -> Result<git2::Oid, FetchError> {
     sync(&mirror(remote.data.path(), &remote.url(), "main", credentials))
 }
 
@@ -97,6 +104,39 @@ fn an_ssh_key_is_used_with_its_passphrase() {
     assert!(matches!(error, FetchError::SshKey { .. }) && !error.to_string().contains("s3cret"), "{error}");
     let error = sync_with(&remote, Credentials { ssh_key: None, ..remote.credentials() });
     assert!(matches!(error, Err(FetchError::NoSshKey)), "{error:?}");
+}
+
+#[test]
+fn keys_are_read_in_every_format_that_ssh_keygen_writes() {
+    let Some((remote, first)) = remote() else { return };
+    let sshd = sshd(&remote);
+    // `ssh-keygen` writes an ed25519 key in its own format, whatever it is asked for.
+    for kind in ["ecdsa", "rsa"] {
+        for format in ["PEM", "PKCS8"] {
+            for passphrase in ["", "pass phrase"] {
+                let ssh_key = Some(sshd.key_in_format(format, kind, passphrase, true));
+                // A passphrase that is not needed does no harm.
+                for given in [passphrase, "pass phrase"] {
+                    let ssh_passphrase = (!given.is_empty()).then(|| sshd.file("passphrase", given));
+                    let credentials = Credentials { ssh_key: ssh_key.clone(), ssh_passphrase, ..remote.credentials() };
+                    let synced = sync_with(&remote, credentials);
+                    assert!(matches!(synced, Ok(commit) if commit == first), "{format} {kind} `{given}`: {synced:?}");
+                }
+                if passphrase.is_empty() {
+                    continue;
+                }
+                for (given, words) in
+                    [(None, "sshPassphraseFile is not set"), (Some("s3cret"), "is not that of this key")]
+                {
+                    let ssh_passphrase = given.map(|given| sshd.file("wrong", given));
+                    let credentials = Credentials { ssh_key: ssh_key.clone(), ssh_passphrase, ..remote.credentials() };
+                    let error = sync_with(&remote, credentials).unwrap_err();
+                    assert!(matches!(error, FetchError::SshKey { .. }), "{format} {kind}: {error}");
+                    assert!(error.to_string().contains(words), "{format} {kind}: {error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! OpenSSH's server, with keys of its own.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,10 @@ pub(crate) struct Sshd {
     folder: TempDir,
     child: Option<Child>,
     pub(crate) port: u16,
+    /// Lines of its configuration beside the usual ones.
+    options: String,
+    /// The kinds of keys that it has certificates for.
+    certified: Vec<&'static str>,
 }
 
 impl Sshd {
@@ -34,7 +39,7 @@ impl Sshd {
         keygen(&["-t", "ed25519", "-N", "", "-f"], &folder.path().join("user"));
         fs::copy(folder.path().join("user.pub"), folder.path().join("authorized")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut sshd = Self { folder, child: None, port };
+        let mut sshd = Self { folder, child: None, port, options: String::new(), certified: Vec::new() };
         sshd.resume();
         Some(sshd)
     }
@@ -46,11 +51,14 @@ impl Sshd {
         let mut config = format!(
             "Port {}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nAuthorizedKeysFile {folder}/authorized\n\
-             MaxStartups 100\nSetEnv PATH={path}\n",
-            self.port
+             MaxStartups 100\nSetEnv PATH={path}\n{}\n",
+            self.port, self.options
         );
         let keys = KINDS.map(|kind| format!("HostKey {folder}/{kind}\n"));
         config.extend(keys);
+        for kind in &self.certified {
+            writeln!(config, "HostCertificate {folder}/{kind}-cert.pub").unwrap();
+        }
         let file = self.folder.path().join("config");
         fs::write(&file, config).unwrap();
         // As root it wants an empty folder to shut itself into; others need none.
@@ -63,6 +71,23 @@ impl Sshd {
             assert!(begun.elapsed() < Duration::from_secs(30), "sshd does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Serves again, with these lines in its configuration.
+    pub(crate) fn restart_with(&mut self, options: &str) {
+        options.clone_into(&mut self.options);
+        self.stop();
+        self.resume();
+    }
+
+    /// Serves again, with a certificate for its key of a kind, which `ssh-keygen` signs with these arguments.
+    pub(crate) fn restart_certified(&mut self, kind: &'static str, arguments: &[&str]) {
+        let key = self.folder.path().join(format!("{kind}.pub"));
+        let _ = fs::remove_file(self.folder.path().join(format!("{kind}-cert.pub")));
+        keygen(arguments, &key);
+        self.certified = vec![kind];
+        self.stop();
+        self.resume();
     }
 
     pub(crate) fn stop(&mut self) {
@@ -89,8 +114,13 @@ impl Sshd {
 
     /// Another key, with a passphrase or none, which may log in only if it `is_welcome`.
     pub(crate) fn another_key(&self, kind: &str, passphrase: &str, is_welcome: bool) -> PathBuf {
-        let file = self.folder.path().join(format!("another-{kind}-{is_welcome}-{}", passphrase.len()));
-        keygen(&["-t", kind, "-N", passphrase, "-f"], &file);
+        self.key_in_format("RFC4716", kind, passphrase, is_welcome)
+    }
+
+    /// The same in a format of `ssh-keygen -m`: `RFC4716` (OpenSSH's own), `PEM` or `PKCS8`.
+    pub(crate) fn key_in_format(&self, format: &str, kind: &str, passphrase: &str, is_welcome: bool) -> PathBuf {
+        let file = self.folder.path().join(format!("{format}-{kind}-{is_welcome}-{}", passphrase.len()));
+        keygen(&["-t", kind, "-m", format, "-N", passphrase, "-f"], &file);
         if is_welcome {
             let mut all = fs::read_to_string(self.folder.path().join("authorized")).unwrap();
             all.push_str(&fs::read_to_string(file.with_extension("pub")).unwrap());
