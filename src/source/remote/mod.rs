@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! mirror → fetch → (libgit2) → transport → https → http_client → proxy → connect
-//!                                          → ssh → ssh_session             → connect
+//!                                          → ssh → ssh_session     → proxy → connect
 //!        → objects, mirror_folder: what is on the disk
 //! ```
 

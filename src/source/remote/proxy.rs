@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
 
 use super::budget::FetchBudget;
 use super::connect::connect;
 use super::error::FetchError;
 use super::secret::Secret;
-use super::url::{Address, RemoteUrl, Scheme};
+use super::url::{Address, RemoteUrl, Scheme, host_and_port, percent_decoded};
 
 /// Connects to an HTTP server, through a proxy where the environment names one.
 pub(super) async fn connect_http(budget: &FetchBudget, url: &RemoteUrl) -> Result<TcpStream, FetchError> {
-    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     connect_http_with(budget, url, environment).await
 }
 
@@ -29,12 +29,12 @@ async fn connect_http_with(
     let Some(proxy) = proxy else {
         return connect(budget, url.host(), url.port()).await;
     };
-    let proxy = parse_proxy(&proxy).map_err(proxy_error)?;
+    let proxy = parse_proxy(&proxy).map_err(|reason| proxy_error("HTTPS_PROXY", reason))?;
     let mut stream = connect(budget, proxy.host(), proxy.port()).await?;
     let limit = budget.limits.connect;
     match budget.wait(limit, "asking the proxy for a tunnel", open_tunnel(&mut stream, url, &proxy)).await? {
         Ok(()) => Ok(stream),
-        Err(error) => Err(proxy_error(&error.to_string())),
+        Err(error) => Err(proxy_error("HTTPS_PROXY", &error.to_string())),
     }
 }
 
@@ -49,8 +49,8 @@ fn parse_proxy(proxy: &str) -> Result<RemoteUrl, &'static str> {
     }
 }
 
-fn proxy_error(reason: &str) -> FetchError {
-    FetchError::Connect { host: "the proxy of HTTPS_PROXY".to_owned(), reason: reason.to_owned() }
+fn proxy_error(variable: &str, reason: &str) -> FetchError {
+    FetchError::Connect { host: format!("the proxy of {variable}"), reason: reason.to_owned() }
 }
 
 /// Asks an HTTP proxy for a tunnel to the server.
@@ -81,19 +81,118 @@ async fn open_tunnel(stream: &mut TcpStream, url: &RemoteUrl, proxy: &RemoteUrl)
     }
 }
 
-/// The proxy for a host, by the variables that most programs read; lower case first, as in curl.
+/// Connects to an SSH server, through a SOCKS proxy where the environment names one.
+///
+/// `ALL_PROXY` is what Flux reads for SSH. One of another kind is not for SSH, there and here:
+/// HTTP proxies rarely let anything but port 443 through.
+pub(super) async fn connect_ssh(budget: &FetchBudget, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+    connect_ssh_with(budget, host, port, environment).await
+}
+
+async fn connect_ssh_with(
+    budget: &FetchBudget,
+    host: &str,
+    port: u16,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<TcpStream, FetchError> {
+    let Some(proxy) = socks_proxy_for(host, environment) else {
+        return connect(budget, host, port).await;
+    };
+    let failed = |reason: &str| proxy_error("ALL_PROXY", reason);
+    let proxy = SocksProxy::parse(&proxy).map_err(failed)?;
+    let stream = connect(budget, &proxy.host, proxy.port).await?;
+    // The proxy resolves the name: what asks for a proxy may not reach a name server that knows it.
+    let target = (host, port);
+    let asking = async {
+        match &proxy.login {
+            None => Socks5Stream::connect_with_socket(stream, target).await,
+            Some((user, password)) => {
+                Socks5Stream::connect_with_password_and_socket(stream, target, user, password.reveal()).await
+            }
+        }
+    };
+    let limit = budget.limits.connect;
+    match budget.wait(limit, "asking the proxy for a connection", asking).await? {
+        Ok(stream) => Ok(stream.into_inner()),
+        Err(error) => Err(failed(describe_socks(&error))),
+    }
+}
+
+/// A SOCKS proxy.
+struct SocksProxy {
+    host: String,
+    port: u16,
+    login: Option<(String, Secret)>,
+}
+
+impl SocksProxy {
+    /// Parses `socks5://[user:password@]host[:port]`.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (_, rest) = text.split_once("://").unwrap_or(("", text));
+        let rest = rest.trim_end_matches('/');
+        let (login, server) = match rest.rsplit_once('@') {
+            Some((login, server)) => (Some(login), server),
+            None => (None, rest),
+        };
+        let (host, port) = host_and_port(server)?;
+        let login = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
+            Some((user, password)) => Some((percent_decoded(user)?, Secret::new(percent_decoded(password)?))),
+            None => None,
+        };
+        Ok(Self { host, port: port.unwrap_or(1080), login })
+    }
+}
+
+/// Why a SOCKS proxy does not connect, in words of driftwall.
+fn describe_socks(error: &tokio_socks::Error) -> &'static str {
+    use tokio_socks::Error;
+    match error {
+        Error::ConnectionNotAllowedByRuleset => "it does not allow connections to this server",
+        Error::HostUnreachable | Error::NetworkUnreachable => "it does not reach this server",
+        Error::ConnectionRefused => "the server refuses its connection",
+        Error::TtlExpired => "the server does not answer it",
+        Error::PasswordAuthFailure(_) | Error::NoAcceptableAuthMethods => {
+            "it refuses the credentials, or asks for some"
+        }
+        Error::InvalidAuthValues(_) => "its user or password is empty or longer than 255 characters",
+        _ => "it does not follow the SOCKS 5 protocol, or ended the connection",
+    }
+}
+
+/// The SOCKS proxy for a host.
+fn socks_proxy_for(host: &str, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let proxy = variable(&environment, "ALL_PROXY", "all_proxy")?;
+    let scheme = proxy.split_once("://")?.0.to_ascii_lowercase();
+    let is_socks = ["socks5", "socks5h"].contains(&scheme.as_str());
+    (is_socks && !is_excepted(host, &environment)).then_some(proxy)
+}
+
+/// The HTTP proxy for a host.
 fn proxy_for(host: &str, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let variable = |upper: &str, lower: &str| environment(lower).or_else(|| environment(upper));
-    let proxy = variable("HTTPS_PROXY", "https_proxy")?;
-    let exceptions = variable("NO_PROXY", "no_proxy").unwrap_or_default();
+    let proxy = variable(&environment, "HTTPS_PROXY", "https_proxy")?;
+    (!is_excepted(host, &environment)).then_some(proxy)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable that most programs read in both cases; lower case first, as in curl.
+fn variable(environment: impl Fn(&str) -> Option<String>, upper: &str, lower: &str) -> Option<String> {
+    environment(lower).or_else(|| environment(upper))
+}
+
+/// Whether a host is to be reached without a proxy.
+fn is_excepted(host: &str, environment: impl Fn(&str) -> Option<String>) -> bool {
+    let exceptions = variable(environment, "NO_PROXY", "no_proxy").unwrap_or_default();
     for exception in exceptions.split(',').map(str::trim).filter(|exception| !exception.is_empty()) {
         let domain = exception.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
         let is_subdomain = host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
         if domain == "*" || host == domain || is_subdomain {
-            return None;
+            return true;
         }
     }
-    Some(proxy)
+    false
 }
 
 #[cfg(test)]
@@ -165,6 +264,92 @@ mod tests {
         {
             let error = through_proxy(answer).1.unwrap_err().to_string();
             assert!(error.contains("HTTPS_PROXY") && error.contains(words) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_socks_proxy_is_one_for_ssh() {
+        for (all_proxy, no_proxy, is_used) in [
+            ("socks5://proxy:1080", "", true),
+            ("SOCKS5H://me:pw@proxy", "", true),
+            ("socks5://proxy:1080", ".example", false),
+            ("http://proxy:3128", "", false),
+            ("proxy:1080", "", false),
+        ] {
+            let environment = |name: &str| match name {
+                "ALL_PROXY" => Some(all_proxy.to_owned()),
+                "NO_PROXY" => Some(no_proxy.to_owned()),
+                _ => None,
+            };
+            assert_eq!(socks_proxy_for("git.example", environment).is_some(), is_used, "{all_proxy} {no_proxy}");
+        }
+        assert!(socks_proxy_for("git.example", |_| None).is_none());
+        let https_alone = |name: &str| (name == "HTTPS_PROXY").then(|| "socks5://proxy:1080".to_owned());
+        assert!(socks_proxy_for("git.example", https_alone).is_none());
+        let proxy = SocksProxy::parse("socks5://me:p%40ss@[::1]").unwrap();
+        let (user, password) = proxy.login.unwrap();
+        assert_eq!((proxy.host.as_str(), proxy.port), ("::1", 1080));
+        assert_eq!((user.as_str(), password.reveal()), ("me", "p@ss"));
+        for invalid in ["socks5://", "socks5://a b", "socks5://proxy:0", "socks5://%zz@proxy"] {
+            assert!(SocksProxy::parse(invalid).is_err(), "{invalid}");
+        }
+    }
+
+    /// Connects to git.example:22 through a SOCKS proxy that reads so many bytes and writes so, in turn.
+    fn through_socks(exchange: Vec<(usize, &'static [u8])>, login: &str) -> (Vec<u8>, Result<String, FetchError>) {
+        let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = proxy.local_addr().unwrap().port();
+        let asked = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut stream, mut asked) = (proxy.accept().unwrap().0, Vec::new());
+            for (size, answer) in exchange {
+                let mut bytes = vec![0; size];
+                stream.read_exact(&mut bytes).unwrap();
+                asked.extend(bytes);
+                stream.write_all(answer).unwrap();
+            }
+            asked
+        });
+        let blocking = BlockingRuntime::new(FetchBudget::new(FetchLimits::default(), Arc::default())).unwrap();
+        let environment = |name: &str| (name == "all_proxy").then(|| format!("socks5://{login}127.0.0.1:{port}"));
+        let received = blocking.runtime().block_on(async {
+            let mut stream = connect_ssh_with(&blocking.budget, "git.example", 22, environment).await?;
+            let mut received = String::new();
+            stream.read_to_string(&mut received).await.unwrap();
+            Ok(received)
+        });
+        (asked.join().unwrap(), received)
+    }
+
+    #[test]
+    fn a_socks_proxy_is_asked_for_the_host_by_its_name() {
+        // RFC 1928: methods, then CONNECT to a name of 11 bytes. RFC 1929: user and password.
+        const METHODS: usize = 3;
+        const METHODS_WITH_LOGIN: usize = 4;
+        const LOGIN: usize = 3 + "me".len() + "s3cret".len();
+        const REQUEST: usize = 4 + 1 + "git.example".len() + 2;
+        const GRANTED: &[u8] = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x16SSH-2.0";
+        let (asked, received) = through_socks(vec![(METHODS, b"\x05\x00"), (REQUEST, GRANTED)], "");
+        assert_eq!(asked, b"\x05\x01\x00\x05\x01\x00\x03\x0bgit.example\x00\x16");
+        assert_eq!(received.unwrap(), "SSH-2.0", "what follows comes from the server");
+
+        let exchange = vec![(METHODS_WITH_LOGIN, &b"\x05\x02"[..]), (LOGIN, b"\x01\x00"), (REQUEST, GRANTED)];
+        let (asked, received) = through_socks(exchange, "me:s3cret@");
+        assert_eq!(&asked[METHODS_WITH_LOGIN..][..LOGIN], b"\x01\x02me\x06s3cret");
+        assert_eq!(received.unwrap(), "SSH-2.0");
+
+        let open = (METHODS_WITH_LOGIN, &b"\x05\x00"[..]);
+        for (exchange, words) in [
+            (vec![(METHODS_WITH_LOGIN, &b"\x05\x02"[..]), (LOGIN, b"\x01\x01")], "credentials"),
+            (vec![(METHODS_WITH_LOGIN, &b"\x05\xff"[..])], "credentials"),
+            (vec![open, (REQUEST, b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00")], "does not allow"),
+            (vec![open, (REQUEST, b"\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00")], "does not reach"),
+            (vec![(METHODS_WITH_LOGIN, &b"HTTP/1.1 400"[..])], "SOCKS 5"),
+            (vec![(METHODS_WITH_LOGIN, &b""[..])], "SOCKS 5"),
+        ] {
+            let error = through_socks(exchange, "me:s3cret@").1.unwrap_err().to_string();
+            assert!(error.contains("the proxy of ALL_PROXY") && error.contains(words), "{error}");
+            assert!(!error.contains("s3cret") && !error.contains("127.0.0.1"), "{error}");
         }
     }
 }

@@ -8,10 +8,10 @@ use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 use russh::{AlgorithmKind, Channel, ChannelMsg, Disconnect, Error, Preferred, SshId, cipher, kex, mac};
 
 use super::budget::CHECK_INTERVAL;
-use super::connect::connect;
 use super::context::FetchContext;
 use super::error::FetchError;
 use super::known_hosts::{ALL_ALGORITHMS, KnownHost};
+use super::proxy::connect_ssh;
 use super::ssh_client::{Client, SessionEnd, SessionError, describe};
 
 /// A session, to be used on the runtime that it was opened on.
@@ -123,7 +123,7 @@ async fn handshake(
     algorithms: Vec<Algorithm>,
 ) -> Result<Handle<Client>, SessionError> {
     let FetchContext { url, budget, .. } = context;
-    let stream = connect(budget, url.host(), url.port()).await.map_err(SessionError::Fetch)?;
+    let stream = connect_ssh(budget, url.host(), url.port()).await.map_err(SessionError::Fetch)?;
     let any = || Cow::Borrowed(ALL_ALGORITHMS);
     let config = client::Config {
         client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),

@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::secret::Secret;
-use parts::{INVALID_HOST, host_and_port, http_path, is_host, percent_decoded};
+use parts::{INVALID_HOST, http_path, is_host};
+pub(super) use parts::{host_and_port, percent_decoded};
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The parts of an address: host, port and path.
 
 /// The host, without the brackets of IPv6, and the port.
-pub(super) fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
+pub(in crate::source::remote) fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(INVALID_HOST)?;
@@ -41,7 +41,7 @@ pub(super) fn http_path(path: &str) -> Result<String, &'static str> {
 }
 
 /// Decodes `%XX`. Control characters are refused: no name needs them, and a line break would end a line of the protocol.
-pub(super) fn percent_decoded(text: &str) -> Result<String, &'static str> {
+pub(in crate::source::remote) fn percent_decoded(text: &str) -> Result<String, &'static str> {
     const INVALID: &str = "it has a `%` that is not followed by two hexadecimal digits of a printable character";
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
