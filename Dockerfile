@@ -14,12 +14,12 @@ ARG DEBIAN=bookworm
 
 FROM rust:${RUST}-slim-${DEBIAN} AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends build-essential ca-certificates musl-tools \
+ && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev musl-tools \
  && rm -rf /var/lib/apt/lists/* \
  && rustup target add "$(uname -m)-unknown-linux-musl"
 WORKDIR /src
 COPY . .
-# libgit2, libssh2, OpenSSL and zlib are built from the crates' own sources.
+# libgit2, AWS-LC and zlib are built from the crates' own sources.
 ENV LIBZ_SYS_STATIC=1
 RUN target="$(uname -m)-unknown-linux-musl" \
  && cargo build --release --locked --bin driftwall --target "$target" \
