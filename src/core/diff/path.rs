@@ -35,6 +35,8 @@ enum PatternElement {
     AnyItem,
     Glob(GlobMatcher),
     Exact(PathElement),
+    /// A token of a JSON pointer: a field, or an item where it is a number (RFC 6901, section 4).
+    Token(Box<str>),
 }
 
 /// A path that cannot be parsed.
@@ -197,6 +199,8 @@ impl PatternElement {
                 wanted.iter().all(|pair| keys.contains(pair))
             }
             (Self::Exact(wanted), element) => wanted == element,
+            (Self::Token(token), PathElement::Field(name)) => token == name,
+            (Self::Token(token), PathElement::Index(index)) => **token == index.to_string(),
             _ => false,
         }
     }
@@ -209,11 +213,8 @@ impl FromStr for Pattern {
     /// Argo CD's `ignoreDifferences` has them.
     fn from_str(text: &str) -> Result<Self, PathError> {
         if let Some(pointer) = text.strip_prefix('/') {
-            let element = |token: &str| match token.parse() {
-                Ok(index) => PathElement::Index(index),
-                Err(_) => PathElement::Field(token.replace("~1", "/").replace("~0", "~").into()),
-            };
-            return Ok(Self(pointer.split('/').map(|token| PatternElement::Exact(element(token))).collect()));
+            let element = |token: &str| PatternElement::Token(token.replace("~1", "/").replace("~0", "~").into());
+            return Ok(Self(pointer.split('/').map(element).collect()));
         }
         let mut parser = Parser::new(text);
         let mut elements = Vec::new();
@@ -391,6 +392,11 @@ mod tests {
             ("metadata.annotations[\"example.com/*\"]", "metadata.annotations[\"example.org/a\"]", false),
             ("/spec/replicas", "spec.replicas", true),
             ("/metadata/annotations/a~1b", "metadata.annotations[\"a/b\"]", true),
+            ("/data/8080", "data[\"8080\"]", true),
+            ("/data/08", "data[\"08\"]", true),
+            ("/spec/rules/0/host", "spec.rules[0].host", true),
+            ("/spec/rules/00/host", "spec.rules[0].host", false),
+            ("/spec/rules/+0/host", "spec.rules[0].host", false),
             ("*.replicas", "spec.replicas", true),
         ] {
             let parsed: Pattern = pattern.parse().unwrap();
