@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::kubectl::{Credential, Shell, write_kubeconfig};
 use crate::pki::{self, CertificateAuthority};
 use crate::process::{Process, free_port, wait_for};
+use crate::rights;
 
 pub(crate) struct ControlPlane {
     pub(crate) folder: TempDir,
@@ -79,6 +80,9 @@ impl ControlPlane {
             ("proxy-client-cert-file", &self.file("proxy.crt")),
             ("proxy-client-key-file", &self.file("proxy.key")),
         ];
+        let audit = rights::audit_flags(self.folder.path());
+        let flags: Vec<_> =
+            flags.into_iter().chain(audit.iter().map(|(name, value)| (*name, value.as_str()))).collect();
         // Until 1.23 it has a port without TLS.
         self.run(&programs.join("kube-apiserver"), &flags, &[("insecure-port", "0")]);
         self.wait("the API server is ready", "kubectl get --raw /readyz");

@@ -29,6 +29,7 @@ mod pki;
 mod process;
 mod recorded_actions;
 mod replicas;
+mod rights;
 mod server_apis;
 mod shipped_manifests;
 mod webhook_config;
