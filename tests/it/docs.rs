@@ -73,6 +73,18 @@ fn every_documented_message_to_users_is_in_the_sources() {
     assert_texts_are_in_the_sources(described_texts("docs/troubleshooting.md"));
 }
 
+#[test]
+fn every_page_names_only_alerts_that_exist() {
+    let rules = read(Path::new("deploy/monitoring/prometheusrule.yaml"));
+    let alerts: BTreeSet<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    for page in pages().into_iter().filter(|page| page != Path::new(CHANGELOG)) {
+        for word in read(&page).split(|character: char| !character.is_ascii_alphanumeric()) {
+            let is_alert = word.strip_prefix("Driftwall").is_some_and(|rest| !rest.is_empty());
+            assert!(!is_alert || alerts.contains(word), "{}: there is no alert {word}", page.display());
+        }
+    }
+}
+
 /// The texts in code style in the first column of a page's tables.
 fn described_texts(page: &str) -> Vec<String> {
     let page = read(Path::new(page));
