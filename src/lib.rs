@@ -15,6 +15,7 @@
 //! config     the configuration file
 //! telemetry  metrics and logs
 //! certs      making and inspecting certificates
+//! memory     how the allocator is set
 //! ```
 
 pub mod admission;
@@ -24,6 +25,7 @@ pub mod cluster;
 pub mod config;
 mod error_chain;
 mod jitter;
+pub mod memory;
 pub mod renderer;
 pub mod serve;
 pub mod server;

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    driftwall::memory::give_back_what_is_freed();
     driftwall::cli::run()
 }

@@ -7,6 +7,7 @@ mod answers;
 mod commands;
 mod load;
 mod many_sources;
+mod memory;
 mod owner_lookup;
 mod pushes;
 mod recorded_reviews;
