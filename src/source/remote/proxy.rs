@@ -1,6 +1,7 @@
 //! The proxy that the environment names.
 
 use std::io;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +26,7 @@ async fn connect_http_with(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<TcpStream, FetchError> {
     // Plain HTTP is for servers inside the cluster, which need no proxy.
-    let proxy = if url.scheme() == Scheme::Https { proxy_for(url.host(), environment) } else { None };
+    let proxy = if url.scheme() == Scheme::Https { proxy_for(url.host(), url.port(), environment) } else { None };
     let Some(proxy) = proxy else {
         return connect(budget, url.host(), url.port()).await;
     };
@@ -95,7 +96,7 @@ async fn connect_ssh_with(
     port: u16,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<TcpStream, FetchError> {
-    let Some(proxy) = socks_proxy_for(host, environment) else {
+    let Some(proxy) = socks_proxy_for(host, port, environment) else {
         return connect(budget, host, port).await;
     };
     let failed = |reason: &str| proxy_error("ALL_PROXY", reason);
@@ -160,17 +161,17 @@ fn describe_socks(error: &tokio_socks::Error) -> &'static str {
 }
 
 /// The SOCKS proxy for a host.
-fn socks_proxy_for(host: &str, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
+fn socks_proxy_for(host: &str, port: u16, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
     let proxy = variable(&environment, "ALL_PROXY", "all_proxy")?;
     let scheme = proxy.split_once("://")?.0.to_ascii_lowercase();
     let is_socks = ["socks5", "socks5h"].contains(&scheme.as_str());
-    (is_socks && !is_excepted(host, &environment)).then_some(proxy)
+    (is_socks && !is_excepted(host, port, &environment)).then_some(proxy)
 }
 
 /// The HTTP proxy for a host.
-fn proxy_for(host: &str, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
+fn proxy_for(host: &str, port: u16, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
     let proxy = variable(&environment, "HTTPS_PROXY", "https_proxy")?;
-    (!is_excepted(host, &environment)).then_some(proxy)
+    (!is_excepted(host, port, &environment)).then_some(proxy)
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -182,17 +183,39 @@ fn variable(environment: impl Fn(&str) -> Option<String>, upper: &str, lower: &s
     environment(lower).or_else(|| environment(upper))
 }
 
-/// Whether a host is to be reached without a proxy.
-fn is_excepted(host: &str, environment: impl Fn(&str) -> Option<String>) -> bool {
+/// Whether a server is to be reached without a proxy: `NO_PROXY` lists names, which stand for their
+/// subdomains too, addresses and networks (`10.0.0.0/8`), each name or address with a port or without one.
+fn is_excepted(host: &str, port: u16, environment: impl Fn(&str) -> Option<String>) -> bool {
     let exceptions = variable(environment, "NO_PROXY", "no_proxy").unwrap_or_default();
-    for exception in exceptions.split(',').map(str::trim).filter(|exception| !exception.is_empty()) {
-        let domain = exception.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
-        let is_subdomain = host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
-        if domain == "*" || host == domain || is_subdomain {
+    exceptions.split(',').map(str::trim).any(|exception| {
+        if exception == "*" {
             return true;
         }
-    }
-    false
+        if let Some((network, bits)) = exception.split_once('/') {
+            return is_in_network(host, network, bits).unwrap_or(false);
+        }
+        let domain = exception.trim_start_matches("*.").trim_start_matches('.');
+        let (domain, only_port) = match host_and_port(domain) {
+            Ok(parts) => parts,
+            // An IPv6 address without brackets.
+            Err(_) => (domain.to_ascii_lowercase(), None),
+        };
+        let is_subdomain = host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+        (host == domain || is_subdomain) && only_port.is_none_or(|only| only == port)
+    })
+}
+
+/// Whether an address is in a network; `None` where one is none.
+fn is_in_network(host: &str, network: &str, bits: &str) -> Option<bool> {
+    let (host, network, size) = match (host.parse().ok()?, network.parse().ok()?) {
+        (IpAddr::V4(host), IpAddr::V4(network)) => (host.to_bits().into(), network.to_bits().into(), 32),
+        (IpAddr::V6(host), IpAddr::V6(network)) => (host.to_bits(), network.to_bits(), 128),
+        _ => return None,
+    };
+    let beyond = u32::checked_sub(size, bits.parse().ok()?)?;
+    // Nothing is left of an address where the network is all addresses.
+    let prefix = |address: u128| address.checked_shr(beyond).unwrap_or(0);
+    Some(prefix(host) == prefix(network))
 }
 
 #[cfg(test)]
@@ -210,18 +233,30 @@ mod tests {
             ("git.example", "git.example", false),
             (".example", "git.example", false),
             ("*.example", "git.example", false),
-            ("other, example", "git.example", false),
+            ("other, Example", "git.example", false),
             ("t.example", "git.example", true),
+            ("git.example:443", "git.example", false),
+            ("git.example:8443", "git.example", true),
             ("*", "git.example", false),
+            ("10.1.2.3", "10.1.2.3", false),
+            ("10.0.0.0/8,::/0", "10.1.2.3", false),
+            ("10.0.0.0/16,0.0.0.0/33,10.1.2.3/x,::/0", "10.1.2.3", true),
+            ("0.0.0.0/0", "10.1.2.3", false),
+            ("0.0.0.0/0", "git.example", true),
+            ("fd00::/8", "fd12::1", false),
+            ("::/0", "fd12::1", false),
+            ("fd12::1", "fd12::1", false),
+            ("[fd12::1]:443", "fd12::1", false),
+            ("fd12::2", "fd12::1", true),
         ] {
             let environment = |name: &str| match name {
                 "HTTPS_PROXY" => Some("http://proxy:3128".to_owned()),
                 "no_proxy" => Some(no_proxy.to_owned()),
                 _ => None,
             };
-            assert_eq!(proxy_for(host, environment).is_some(), is_used, "{no_proxy}");
+            assert_eq!(proxy_for(host, 443, environment).is_some(), is_used, "{no_proxy} {host}");
         }
-        assert_eq!(proxy_for("git.example", |_| None), None);
+        assert_eq!(proxy_for("git.example", 443, |_| None), None);
     }
 
     /// Connects through a proxy that answers so; returns what the proxy was asked, and what the connection received.
@@ -281,11 +316,11 @@ mod tests {
                 "NO_PROXY" => Some(no_proxy.to_owned()),
                 _ => None,
             };
-            assert_eq!(socks_proxy_for("git.example", environment).is_some(), is_used, "{all_proxy} {no_proxy}");
+            assert_eq!(socks_proxy_for("git.example", 22, environment).is_some(), is_used, "{all_proxy} {no_proxy}");
         }
-        assert!(socks_proxy_for("git.example", |_| None).is_none());
+        assert!(socks_proxy_for("git.example", 22, |_| None).is_none());
         let https_alone = |name: &str| (name == "HTTPS_PROXY").then(|| "socks5://proxy:1080".to_owned());
-        assert!(socks_proxy_for("git.example", https_alone).is_none());
+        assert!(socks_proxy_for("git.example", 22, https_alone).is_none());
         let proxy = SocksProxy::parse("socks5://me:p%40ss@[::1]").unwrap();
         let (user, password) = proxy.login.unwrap();
         assert_eq!((proxy.host.as_str(), proxy.port), ("::1", 1080));
