@@ -10,6 +10,8 @@ mod events;
 mod leader_election;
 mod lookup;
 mod offline;
+mod replica_reports;
+mod secret_store;
 #[cfg(test)]
 mod testing;
 mod webhook_config;

@@ -25,14 +25,14 @@ const FORMER_CA_KEY: &str = "ca-former.key";
 
 /// The usable contents of a Secret.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SecretContents {
+pub(in crate::cluster) struct SecretContents {
     /// The newest first.
     cas: Vec<Certificate>,
     newest_ca_key: Option<Key>,
     former_ca_key: Option<Key>,
     leaf: Option<Leaf>,
     /// What is in the Secret and cannot be used, in words.
-    pub(super) problems: Vec<String>,
+    pub(in crate::cluster) problems: Vec<String>,
 }
 
 /// A serving certificate with its key and CA.
@@ -56,9 +56,9 @@ impl fmt::Debug for Key {
 
 impl SecretContents {
     /// The keys of the Secret that are driftwall's.
-    pub(super) const KEYS: [&str; 5] = [TLS_CERT, TLS_KEY, CA_BUNDLE, NEWEST_CA_KEY, FORMER_CA_KEY];
+    pub(in crate::cluster) const KEYS: [&str; 5] = [TLS_CERT, TLS_KEY, CA_BUNDLE, NEWEST_CA_KEY, FORMER_CA_KEY];
 
-    pub(super) fn read(secret: &Secret) -> Self {
+    pub(in crate::cluster) fn read(secret: &Secret) -> Self {
         let mut problems = Vec::new();
         let (cas, others): (Vec<_>, Vec<_>) =
             certificates(secret, CA_BUNDLE, &mut problems).into_iter().partition(|certificate| certificate.is_ca);
@@ -172,7 +172,7 @@ impl SecretContents {
     }
 
     /// The Secret's data. Its type requires `tls.crt` and `tls.key` at all times.
-    pub(super) fn data(&self) -> BTreeMap<String, ByteString> {
+    pub(in crate::cluster) fn data(&self) -> BTreeMap<String, ByteString> {
         let (cert, key) = match &self.leaf {
             Some(leaf) => (leaf.serving.cert.clone(), leaf.serving.key.clone()),
             None => Default::default(),

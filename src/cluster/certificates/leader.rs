@@ -7,11 +7,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::contents::SecretContents;
-use super::replica_reports::LastReports;
 use super::rotation::{CaTrust, RotationInputs, RotationStep, next_step};
-use super::secret::SecretState;
 use super::{CertificateManager, CertificateSpec};
 use crate::certs::{Certificate, CertificateAuthority, CertsError};
+use crate::cluster::replica_reports::LastReports;
+use crate::cluster::secret_store::SecretState;
 use crate::cluster::webhook_config::RegisteredCa;
 use crate::telemetry::LogChanges;
 

@@ -3,12 +3,10 @@
 //! Every replica watches the Secret and reports, by a `Lease` of its own, under which
 //! CA it serves. The leader decides what comes next (see `rotation`) and writes it.
 
-mod contents;
+pub(super) mod contents;
 mod leader;
 mod renderer;
-mod replica_reports;
 mod rotation;
-mod secret;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,13 +15,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::context::ClusterContext;
+use super::replica_reports::ReplicaReports;
+use super::secret_store::SecretStore;
 use super::webhook_config::RegisteredCa;
 use crate::certs::ServingCertificate;
 
 use renderer::RendererSecrets;
-use replica_reports::ReplicaReports;
 pub use rotation::RotationTiming;
-use secret::SecretStore;
 
 /// What certificates are to be like.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::contents::SecretContents;
+use super::certificates::contents::SecretContents;
 use crate::cluster::FIELD_MANAGER;
 use crate::cluster::api_error::{ApiError, none_if_not_found, with_timeout};
 use crate::cluster::context::ClusterContext;

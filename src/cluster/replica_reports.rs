@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::rotation::RotationTiming;
+use super::certificates::RotationTiming;
 use crate::certs::{Certificate, ServingCertificate};
 use crate::cluster::api_error::{ApiError, with_timeout};
 use crate::cluster::context::ClusterContext;
