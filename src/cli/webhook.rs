@@ -11,9 +11,9 @@ use clap::Args;
 
 use super::snapshot::load_snapshot;
 use crate::certs::Certificate;
-use crate::config::Config;
+use crate::config::{Config, read_path_file};
 use crate::serve::webhook_config::desired_webhook_config;
-use driftwall_core::webhook_config::{WebhookParameters, Writers, build};
+use driftwall_core::webhook_config::{ReviewPath, WebhookParameters, Writers, build};
 
 #[derive(Args, Debug)]
 pub(super) struct Webhook {
@@ -32,6 +32,9 @@ pub(super) struct Webhook {
     /// URL of the webhook for an API server that does not use the Service, instead of `registration.url`
     #[arg(long)]
     url: Option<String>,
+    /// File with the path at which reviews are received, instead of `registration.pathFile`
+    #[arg(long, value_name = "FILE")]
+    path_file: Option<PathBuf>,
     /// Leave out matchConditions: for API servers before 1.28, which ignore them silently
     #[arg(long)]
     no_conditions: bool,
@@ -42,7 +45,7 @@ const DEFAULT_NAMESPACE: &str = "driftwall";
 
 impl Webhook {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { config, ca, name, service, url, no_conditions } = self;
+        let Self { config, ca, name, service, url, path_file, no_conditions } = self;
         let ca_pem = std::fs::read_to_string(&ca).with_context(|| format!("failed to read {}", ca.display()))?;
         // Checked here because the API server would only say that the webhook configuration is invalid.
         let certificates =
@@ -70,7 +73,12 @@ impl Webhook {
         }
         let strict_namespaces = config.policy.strict_namespaces();
         let writers = Writers::of(&config.actors);
+        let path = match path_file.as_ref().or(config.registration.path_file.as_ref()) {
+            Some(file) => read_path_file(file)?.swap_remove(0),
+            None => ReviewPath::well_known(),
+        };
         let parameters = WebhookParameters {
+            path,
             ca_bundle: Some(STANDARD.encode(ca_pem)),
             match_conditions: !no_conditions,
             ..desired_webhook_config(&config.registration, config.break_glass, strict_namespaces, writers, &namespace)

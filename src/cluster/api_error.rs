@@ -33,6 +33,11 @@ impl From<kube::Error> for ApiError {
 }
 
 impl ApiError {
+    /// Whether a right is missing.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code: 403, .. })
+    }
+
     /// Whether the object was changed by somebody else since it was read.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 409, .. })

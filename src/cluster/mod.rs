@@ -11,6 +11,7 @@ mod leader_election;
 mod lookup;
 mod offline;
 mod replica_reports;
+mod review_path;
 mod secret_store;
 #[cfg(test)]
 mod testing;
@@ -23,9 +24,11 @@ pub use events::{EventRecord, InvolvedObject, Recorder};
 pub use leader_election::{ElectionTiming, LeaderElector};
 pub use lookup::ApiLookup;
 pub use offline::{OfflineLookup, OfflineLookupError};
+pub use replica_reports::ReplicaReports;
+pub use review_path::{PathTiming, ReviewPathManager};
 pub use webhook_config::{
-    ControllerInputs, DesiredWebhookConfig, Observer, RegisteredCa, WebhookConfigController, WebhookConfigState,
-    WebhookSpec, poll_registered_ca,
+    ControllerInputs, DesiredWebhookConfig, Observer, RegisteredCa, RegisteredPaths, RegisteredWebhooks,
+    WebhookConfigController, WebhookConfigState, WebhookSpec, poll_registered,
 };
 
 /// The field manager of what driftwall writes.

@@ -56,6 +56,8 @@ pub struct WebhookSettings {
     pub port: u16,
     /// Where the API server reaches the webhook without a Service.
     pub url: Option<String>,
+    /// The file with the paths at which reviews are received, where driftwall does not register itself.
+    pub path_file: Option<PathBuf>,
     /// What the API server does with a write when it cannot call driftwall.
     pub failure_policy: FailurePolicy,
     /// How many seconds the API server waits for an answer.
@@ -158,18 +160,25 @@ fn validity(ca: &str, certificate: &str) -> Result<CertificateValidity, KeyProbl
     Ok(validity)
 }
 
-pub(super) fn registration(written: file_format::Registration) -> Result<WebhookSettings, KeyProblem> {
+pub(super) fn registration(written: file_format::Registration, folder: &Path) -> Result<WebhookSettings, KeyProblem> {
     let file_format::Registration {
         manage,
         name,
         service,
         port,
         url,
+        path_file,
         failure_policy,
         timeout_seconds,
         exclude_namespaces,
         self_heal,
     } = written;
+    if manage && path_file.is_some() {
+        return Err(KeyProblem::new(
+            "registration.pathFile",
+            "driftwall creates the path itself with manage: true; remove this, or manage",
+        ));
+    }
     if url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
         return Err(KeyProblem::new(
             "registration.url",
@@ -186,6 +195,7 @@ pub(super) fn registration(written: file_format::Registration) -> Result<Webhook
         service,
         port,
         url,
+        path_file: path_file.map(|file| folder.join(file)),
         failure_policy,
         timeout_seconds,
         exclude_namespaces,

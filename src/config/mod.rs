@@ -9,6 +9,7 @@
 mod cluster;
 mod document;
 mod file_format;
+mod path_file;
 mod problem;
 mod rendering;
 mod schema;
@@ -32,6 +33,7 @@ use driftwall_core::policy::Policy;
 pub use cluster::{
     BreakGlassSettings, CertificateSettings, CertificateValidity, FailurePolicy, TlsSettings, WebhookSettings,
 };
+pub use path_file::{PathFileError, read_path_file};
 pub use problem::{ConfigError, Problem};
 pub use schema::json_schema;
 

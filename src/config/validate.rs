@@ -87,7 +87,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let listen = problems.check(address("listen", &listen));
     let admin = problems.check(address("admin", &admin));
     let tls = tls.map(|tls| problems.check(cluster::tls(tls, folder)));
-    let registration = problems.check(cluster::registration(registration));
+    let registration = problems.check(cluster::registration(registration, folder));
     let break_glass = problems.check(cluster::break_glass(&break_glass));
     let poll_interval = problems.check(positive_duration("git.poll", &git.poll, "30s"));
     let has_refresh_after = git.refresh_after.is_some();

@@ -12,15 +12,17 @@ use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 
 use super::reload::ClusterSettings;
+use super::review_path::ReviewPathSource;
 use crate::certs;
 use crate::cluster::{
-    CertificateManager, CertificateSpec, ClusterContext, ElectionTiming, LeaderElector, RegisteredCa, RotationTiming,
-    poll_registered_ca,
+    CertificateManager, CertificateSpec, ClusterContext, ElectionTiming, LeaderElector, RegisteredCa,
+    RegisteredWebhooks, ReplicaReports, RotationTiming, poll_registered,
 };
 use crate::config::{CertificateSettings, TlsSettings, WebhookSettings};
 use crate::error_chain::error_chain;
-use crate::server::probe;
+use crate::server::{ReviewPaths, probe};
 use crate::telemetry::{LogChanges, Metrics};
+use driftwall_core::webhook_config::ReviewPath;
 
 /// How often the log says what a start waits for.
 const WAIT_LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -37,12 +39,15 @@ pub(crate) struct ServingIdentity {
     /// The name by which API servers dial this replica.
     server_name: String,
     elector: Option<LeaderElector>,
-    /// Whether the registered `caBundle` has to be watched.
-    watches_registered_ca: bool,
+    settings: watch::Receiver<ClusterSettings>,
+    has_client_ca: bool,
+    /// What this replica reports to the leader.
+    reports: Option<Arc<ReplicaReports>>,
+    review_path: ReviewPathSource,
     /// The self-managed certificate; none if it comes from files.
     certificates: Option<CertificateManager>,
-    /// The `caBundle` that is registered with the API server.
-    registered_ca: watch::Sender<RegisteredCa>,
+    /// What is registered with the API server.
+    registered: RegisteredWebhooks,
     /// The address at which this replica serves, once it does.
     address: watch::Sender<Option<SocketAddr>>,
 }
@@ -52,19 +57,25 @@ impl ServingIdentity {
     pub(crate) fn new(
         cluster: Option<ClusterContext>,
         tls: &TlsSettings,
-        settings: &ClusterSettings,
+        settings: watch::Receiver<ClusterSettings>,
     ) -> anyhow::Result<Self> {
-        let registration = &settings.registration;
+        let registration = settings.borrow().registration.clone();
+        let registration = &registration;
+        let timing = RotationTiming::default();
+        let reports =
+            cluster.as_ref().map(|cluster| Arc::new(ReplicaReports::new(cluster, &registration.service, timing)));
+        let review_path = ReviewPathSource::new(cluster.as_ref().zip(reports.as_ref()), registration)
+            .context("failed to use registration.pathFile")?;
         let namespace = cluster.as_ref().map(|cluster| cluster.namespace().to_owned()).unwrap_or_default();
         let dns_names = dns_names(registration, &namespace)?;
         let server_name = dns_names.last().cloned().unwrap_or_default();
-        let certificates = match (&tls.certificate, &cluster) {
+        let certificates = match (&tls.certificate, cluster.as_ref().zip(reports.as_ref())) {
             (CertificateSettings::Files { .. }, _) => None,
             (CertificateSettings::SelfManaged(_), None) => bail!(
                 "failed to use tls.selfManaged: it keeps the certificate in a Secret, but driftwall has no access \
                  to a cluster here; give certFile and keyFile instead"
             ),
-            (CertificateSettings::SelfManaged(validity), Some(cluster)) => {
+            (CertificateSettings::SelfManaged(validity), Some((cluster, reports))) => {
                 let spec = CertificateSpec {
                     service: registration.service.clone(),
                     names: dns_names,
@@ -72,7 +83,7 @@ impl ServingIdentity {
                     certificate_validity: validity.certificate,
                     renderer: tls.renderer.clone(),
                 };
-                let certificates = CertificateManager::new(cluster, spec, RotationTiming::default());
+                let certificates = CertificateManager::new(cluster, spec, timing, Arc::clone(reports));
                 if !registration.manage {
                     warn_unmanaged_ca(certificates.secret_name());
                 }
@@ -88,18 +99,24 @@ impl ServingIdentity {
             webhook_config: registration.name.clone(),
             server_name,
             elector,
-            watches_registered_ca: certificates.is_some() || registration.manage,
+            settings,
+            has_client_ca: tls.client_ca.is_some(),
+            reports,
+            review_path,
             certificates,
-            registered_ca: watch::Sender::default(),
+            registered: RegisteredWebhooks::default(),
             address: watch::Sender::new(None),
         })
     }
 
-    /// Takes part in the election, renews the certificate and probes it. Never ends.
+    /// Takes part in the election, renews the certificate and probes it, and keeps the review path. Never ends.
     pub(crate) async fn run(self: Arc<Self>, metrics: Arc<Metrics>) -> Infallible {
         tokio::select! {
             never = self.run_election() => never,
-            never = self.watch_registered_ca() => never,
+            never = self.watch_registered() => never,
+            never = self.report() => never,
+            never = self.keep_review_path() => never,
+            never = self.review_path.warn(self.settings.clone(), self.has_client_ca) => never,
             never = self.manage_certificates() => never,
             never = self.export_ca_expiry(&metrics) => never,
             never = self.probe(&metrics) => never,
@@ -114,6 +131,16 @@ impl ServingIdentity {
     /// What belongs into `caBundle`, if the certificate is self-managed.
     pub(crate) fn ca_bundle(&self) -> Option<watch::Receiver<Option<String>>> {
         self.certificates.as_ref().map(CertificateManager::ca_bundle)
+    }
+
+    /// The path that is to be registered; `None` until it is known.
+    pub(crate) fn path_to_register(&self) -> watch::Receiver<Option<ReviewPath>> {
+        self.review_path.to_register()
+    }
+
+    /// Waits until there is a path to serve at, and logs what it waits for.
+    pub(crate) async fn review_paths(&self) -> ReviewPaths {
+        self.review_path.review_paths().await
     }
 
     /// Waits until there is a certificate to serve with, and logs what it waits for.
@@ -163,8 +190,8 @@ impl ServingIdentity {
                 }
             },
             async {
-                if let Some(certificates) = &self.certificates {
-                    certificates.withdraw_report().await;
+                if let Some(reports) = &self.reports {
+                    reports.withdraw().await;
                 }
             },
         );
@@ -177,19 +204,33 @@ impl ServingIdentity {
         }
     }
 
-    async fn watch_registered_ca(&self) -> Infallible {
-        match &self.cluster {
-            Some(cluster) if self.watches_registered_ca => {
-                poll_registered_ca(cluster, &self.webhook_config, &self.registered_ca).await
-            }
-            _ => std::future::pending().await,
+    async fn watch_registered(&self) -> Infallible {
+        let Some(cluster) = &self.cluster else { return std::future::pending().await };
+        let mut settings = self.settings.clone();
+        let is_needed = |settings: &ClusterSettings| self.certificates.is_some() || settings.registration.manage;
+        if settings.wait_for(is_needed).await.is_err() {
+            return std::future::pending().await;
         }
+        poll_registered(cluster, &self.webhook_config, &self.registered).await
+    }
+
+    async fn report(&self) -> Infallible {
+        match &self.reports {
+            Some(reports) => reports.run().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn keep_review_path(&self) -> Infallible {
+        let registered = self.registered.paths.subscribe();
+        // On the heap: the future is large.
+        Box::pin(self.review_path.run(self.settings.clone(), self.is_leader(), registered)).await
     }
 
     async fn manage_certificates(&self) -> Infallible {
         match &self.certificates {
             // On the heap: the future is large.
-            Some(certificates) => Box::pin(certificates.run(self.is_leader(), self.registered_ca.subscribe())).await,
+            Some(certificates) => Box::pin(certificates.run(self.is_leader(), self.registered.ca.subscribe())).await,
             None => std::future::pending().await,
         }
     }
@@ -212,7 +253,7 @@ impl ServingIdentity {
     /// Dials this replica as API servers do, again and again.
     async fn probe(&self, metrics: &Metrics) -> Infallible {
         let mut address = self.address.subscribe();
-        let mut registered_ca = self.registered_ca.subscribe();
+        let mut registered_ca = self.registered.ca.subscribe();
         // A certificate from files sends no changes; the interval covers it.
         let no_pairs = watch::Sender::new(None);
         let mut pairs =
@@ -301,6 +342,7 @@ mod tests {
             service: "webhook".into(),
             port: 443,
             url: url.map(str::to_owned),
+            path_file: None,
             failure_policy: FailurePolicy::Ignore,
             timeout_seconds: 3,
             exclude_namespaces: Vec::new(),

@@ -3,6 +3,7 @@
 mod break_glass;
 mod identity;
 pub(crate) mod reload;
+mod review_path;
 pub(crate) mod webhook_config;
 
 use std::convert::Infallible;
@@ -49,8 +50,7 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
     let tls = tls_settings(&startup, &file)?;
     let (shutdown, at_once) = shutdown_signals()?;
     let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
-    let cluster_settings = reloader.cluster_settings().borrow().clone();
-    let identity = Arc::new(ServingIdentity::new(cluster.clone(), &tls, &cluster_settings)?);
+    let identity = Arc::new(ServingIdentity::new(cluster.clone(), &tls, reloader.cluster_settings())?);
     // Tasks that run as long as the server; dropping the set ends them.
     let mut tasks = JoinSet::new();
     let run_identity = Box::pin(Arc::clone(&identity).run(Arc::clone(&metrics)));
@@ -64,7 +64,14 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
         },
     };
 
+    let paths = tokio::select! {
+        paths = identity.review_paths() => paths,
+        () = &mut shutdown => return Ok(ExitCode::SUCCESS),
+        () = &mut at_once => return Ok(ExitCode::SUCCESS),
+    };
+
     let mut settings = ServerSettings::new(certificate);
+    settings.paths = paths;
     settings.listen = startup.listen;
     settings.admin = startup.admin;
     settings.client_ca = tls.client_ca;
@@ -76,8 +83,7 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
     reloader.start_polling();
     tasks.spawn(Arc::clone(&handler).run_self_checks());
     if let Some(cluster) = cluster {
-        let (is_leader, ca_bundle) = (identity.is_leader(), identity.ca_bundle());
-        let registration = register(&cluster, &reloader, is_leader, ca_bundle, Arc::clone(&metrics));
+        let registration = register(&cluster, &reloader, &identity, Arc::clone(&metrics));
         tasks.spawn(async { match registration.await {} });
         let following = follow_capabilities(cluster.clone(), capabilities);
         tasks.spawn(async { match following.await {} });
@@ -160,7 +166,7 @@ async fn run_reloads(mut reloader: ConfigReloader, startup: StartupSettings, met
                 if current != startup {
                     tracing::warn!(
                         "Restart needed: a change of listen, admin, tls, cluster, drain or of the registration's \
-                         name, service, port or url has no effect before"
+                         name, service, port, url or pathFile has no effect before"
                     );
                 }
             }

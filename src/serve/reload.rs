@@ -62,18 +62,19 @@ pub(crate) struct InstanceNames {
     service: String,
     port: u16,
     url: Option<String>,
+    path_file: Option<PathBuf>,
 }
 
 impl InstanceNames {
     fn of(registration: &WebhookSettings) -> Self {
-        let WebhookSettings { name, service, port, url, .. } = registration.clone();
-        Self { name, service, port, url }
+        let WebhookSettings { name, service, port, url, path_file, .. } = registration.clone();
+        Self { name, service, port, url, path_file }
     }
 
     /// The registration with these names in place of its own.
     fn pin_names(self, registration: WebhookSettings) -> WebhookSettings {
-        let Self { name, service, port, url } = self;
-        WebhookSettings { name, service, port, url, ..registration }
+        let Self { name, service, port, url, path_file } = self;
+        WebhookSettings { name, service, port, url, path_file, ..registration }
     }
 }
 

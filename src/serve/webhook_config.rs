@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::identity::ServingIdentity;
 use super::reload::{ClusterSettings, ConfigReloader};
 use crate::cluster::{
     ClusterContext, ControllerInputs, DesiredWebhookConfig, EventRecord, InvolvedObject, Observer, Recorder,
@@ -15,7 +16,7 @@ use crate::cluster::{
 use crate::config::{BreakGlassSettings, WebhookSettings};
 use crate::source::SnapshotStore;
 use crate::telemetry::Metrics;
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers};
+use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, WebhookParameters, Writers};
 
 /// The webhook configuration that the settings ask for.
 pub(crate) fn desired_webhook_config(
@@ -38,6 +39,8 @@ pub(crate) fn desired_webhook_config(
             Some(url) => Endpoint::Url(url),
             None => Endpoint::Service { namespace: namespace.to_owned(), name: service, port },
         },
+        // Until the path that is to be registered is known.
+        path: ReviewPath::well_known(),
         failure_policy: failure_policy.as_str(),
         timeout_seconds,
         own_namespace: namespace.to_owned(),
@@ -51,12 +54,11 @@ pub(crate) fn desired_webhook_config(
 }
 
 /// Keeps the webhook configuration, if driftwall is to manage it, for as long as it
-/// is polled. Without `ca_bundle` that field is left to others.
+/// is polled. Without a self-managed certificate, `caBundle` is left to others.
 pub(crate) fn register(
     cluster: &ClusterContext,
     reloader: &ConfigReloader,
-    is_leader: watch::Receiver<bool>,
-    ca_bundle: Option<watch::Receiver<Option<String>>>,
+    identity: &ServingIdentity,
     metrics: Arc<Metrics>,
 ) -> impl Future<Output = Infallible> + use<> {
     let namespace = cluster.namespace().to_owned();
@@ -67,7 +69,12 @@ pub(crate) fn register(
         settings: reloader.cluster_settings(),
         namespace: namespace.clone(),
     };
-    let inputs = ControllerInputs { is_leader, desired: spec_receiver, ca_bundle };
+    let inputs = ControllerInputs {
+        is_leader: identity.is_leader(),
+        desired: spec_receiver,
+        ca_bundle: identity.ca_bundle(),
+        path: identity.path_to_register(),
+    };
     let controller = WebhookConfigController::new(cluster, inputs, Arc::new(reporter));
     let publish = publish_specs(specs, Arc::clone(&reloader.handler.store), reloader.cluster_settings(), namespace);
     async move {

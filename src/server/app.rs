@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinHandle};
@@ -20,36 +19,48 @@ use tracing::Instrument as _;
 
 use super::body::{self, BodyBudget, BodyPermits, Received};
 use super::rejection::{Rejection, json_response};
+use super::review_paths::ReviewPaths;
 use super::reviewer::{ReviewResponse, Reviewer};
 use super::settings::RequestLimits;
 use super::timeout;
 use crate::telemetry::{LogLimiter, Metrics};
 
 /// The webhook's routes, independent of any connection.
-pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: RequestLimits) -> Router {
+pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: RequestLimits, paths: ReviewPaths) -> Router {
     let state = Arc::new(HandlerState {
         reviewer,
         metrics,
+        paths,
         bodies: BodyBudget::new(limits),
         body_limit: limits.body_bytes,
         permits: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
         overload_log: LogLimiter::every(Duration::from_secs(5)),
     });
-    Router::new().route("/validate", post(validate).fallback(wrong_method)).fallback(unknown_path).with_state(state)
+    // Not a route: which one matches is told by the time that it takes.
+    Router::new().fallback(answer).with_state(state)
 }
 
 struct HandlerState<R> {
     reviewer: Arc<R>,
     metrics: Arc<Metrics>,
+    paths: ReviewPaths,
     bodies: BodyBudget,
     body_limit: usize,
     permits: Arc<Semaphore>,
     overload_log: LogLimiter,
 }
 
-async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+    if !state.paths.accept(request.uri().path()) {
+        // Whoever does not know the path costs no more than this: no body is read, no line is logged.
+        state.metrics.count_rejection(Rejection::UnknownPath.label());
+        return Rejection::UnknownPath.into_response();
+    }
     let arrived = Instant::now();
     let deadline = arrived + timeout::review_timeout(request.uri().query());
+    if request.method() != Method::POST {
+        return state.reject(Rejection::WrongMethod, request, deadline).await;
+    }
     if !is_json(request.headers()) {
         return state.reject(Rejection::WrongContentType, request, deadline).await;
     }
@@ -72,16 +83,6 @@ async fn validate<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, reques
     let response = state.review(body, deadline, (permit, body_permits)).await;
     state.metrics.observe_latency(arrived.elapsed());
     response
-}
-
-async fn wrong_method<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
-    let deadline = Instant::now() + timeout::review_timeout(request.uri().query());
-    state.reject(Rejection::WrongMethod, request, deadline).await
-}
-
-async fn unknown_path<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
-    let deadline = Instant::now() + timeout::review_timeout(request.uri().query());
-    state.reject(Rejection::UnknownPath, request, deadline).await
 }
 
 impl<R: Reviewer> HandlerState<R> {
@@ -206,7 +207,8 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{Method, StatusCode, header};
+    use axum::http::{StatusCode, header};
+    use driftwall_core::webhook_config::ReviewPath;
     use http_body_util::BodyExt as _;
     use serde_json::Value;
     use tower::ServiceExt as _;
@@ -242,7 +244,7 @@ mod tests {
     fn echo() -> Router {
         let limits =
             RequestLimits { body_bytes: 200, kept_body: 100, small_bodies: 1000, large_bodies: 100, in_flight: 1 };
-        app(Arc::new(Echo), Arc::new(Metrics::new()), limits)
+        app(Arc::new(Echo), Arc::new(Metrics::new()), limits, ReviewPaths::fixed(ReviewPath::well_known()))
     }
 
     fn post_json(uri: &str, body: &str) -> Request {

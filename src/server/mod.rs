@@ -13,6 +13,7 @@ mod drain;
 mod listener;
 mod probe;
 mod rejection;
+mod review_paths;
 mod reviewer;
 mod settings;
 mod timeout;
@@ -36,6 +37,7 @@ use listener::{Listener, Transport};
 pub use app::app;
 pub use drain::shutdown_signals;
 pub use probe::{ProbeError, probe};
+pub use review_paths::ReviewPaths;
 pub use reviewer::{ReviewResponse, Reviewer};
 pub use settings::{RequestLimits, ServerSettings, Timeouts};
 pub use tls::{CertificateSource, TlsError};
@@ -97,7 +99,7 @@ impl Server {
         health: Arc<dyn Health>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServerError> {
-        let app = app(reviewer, Arc::clone(&metrics), settings.limits);
+        let app = app(reviewer, Arc::clone(&metrics), settings.limits, settings.paths.clone());
         Self::bind_app(settings, app, health, metrics).await
     }
 
@@ -115,7 +117,8 @@ impl Server {
         if let Some(setting) = settings.zero_setting() {
             return Err(ServerError::Zero(setting));
         }
-        let ServerSettings { listen, admin, certificate, client_ca, limits: _, max_connections, timeouts } = settings;
+        let ServerSettings { listen, admin, certificate, client_ca, limits: _, paths: _, max_connections, timeouts } =
+            settings;
         let tls_source = tls::TlsSource { certificate, client_ca };
         let certificate_reloader = CertificateReloader::load(tls_source, Arc::clone(&metrics)).await?;
         let (webhook_socket, webhook_address) = open(listen).await?;

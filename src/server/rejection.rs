@@ -69,7 +69,7 @@ impl Rejection {
             Self::Panicked => "the review failed inside driftwall; its log says why".into(),
             Self::Overload => "too many reviews are in flight; try again".into(),
             Self::SlowBody => "the request's body did not arrive within the time-out".into(),
-            Self::UnknownPath => "no such path; reviews go to /validate".into(),
+            Self::UnknownPath => "no such path".into(),
             Self::WrongContentType => "the content type must be application/json".into(),
             Self::WrongMethod => "reviews must be sent with POST".into(),
         }

@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use driftwall_core::webhook_config::ReviewPath;
+
+use super::review_paths::ReviewPaths;
 use super::tls::CertificateSource;
 
 /// How a server is configured.
@@ -20,6 +23,8 @@ pub struct ServerSettings {
     pub client_ca: Option<PathBuf>,
     /// Limits for requests.
     pub limits: RequestLimits,
+    /// The paths at which reviews are received.
+    pub paths: ReviewPaths,
     /// How many connections to the webhook may be open; beyond that, idle ones make
     /// room for new ones.
     pub max_connections: usize,
@@ -36,6 +41,7 @@ impl ServerSettings {
             certificate,
             client_ca: None,
             limits: RequestLimits::default(),
+            paths: ReviewPaths::fixed(ReviewPath::well_known()),
             max_connections: 4096,
             timeouts: Timeouts::default(),
         }

@@ -37,7 +37,7 @@ struct InitialState {
     config: Value,
     /// The commit whose files Git has.
     commit: git2::Oid,
-    /// The registered webhooks, without the CA, which is renewed.
+    /// The registered webhooks, without the CA and the path, which are replaced.
     webhooks: Value,
 }
 
@@ -246,13 +246,14 @@ fn commit_manifests(folder: &Path, apis: &ServerApis) -> git2::Oid {
     commit_all(&git2::Repository::open(repository).unwrap()).parse().unwrap()
 }
 
-/// The registered webhooks without their CA; none where driftwall is not registered.
+/// The registered webhooks without their CA and path; none where driftwall is not registered.
 fn live_webhooks(control_plane: &ControlPlane) -> Option<Value> {
     let shown = control_plane.shell.run("admin", &format!("kubectl get {WEBHOOK_CONFIG} -o json"));
     let mut configuration: Value = serde_json::from_str(&shown.stdout).ok().filter(|_| shown.succeeded)?;
     let webhooks = configuration["webhooks"].as_array_mut()?;
     for webhook in webhooks.iter_mut() {
         webhook["clientConfig"].as_object_mut()?.remove("caBundle");
+        webhook["clientConfig"]["service"].as_object_mut()?.remove("path");
     }
     Some(configuration["webhooks"].take())
 }

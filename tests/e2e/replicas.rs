@@ -18,6 +18,8 @@ pub(crate) struct Replicas {
     /// The configuration that is in the file.
     config: Value,
     arguments: Vec<String>,
+    /// What replicas that start from now on log.
+    pub(crate) log_filter: &'static str,
     started: usize,
     running: Vec<Replica>,
     /// The counts of replicas that have ended.
@@ -51,6 +53,7 @@ impl Replicas {
             load_balancer,
             config: Value::Null,
             arguments,
+            log_filter: "info",
             started: 0,
             running: Vec::new(),
             counted: Vec::new(),
@@ -94,11 +97,11 @@ impl Replicas {
             std::os::unix::fs::symlink(Path::new("..").join(shared), folder.join(shared)).unwrap();
         }
         let config = folder.join(CONFIG).display().to_string();
-        let arguments: Vec<_> =
-            self.arguments.iter().map(|word| word.replace("/config/driftwall.yaml", &config)).collect();
+        let mut arguments =
+            vec![format!("DRIFTWALL_LOG={}", self.log_filter), env!("CARGO_BIN_EXE_driftwall").to_owned()];
+        arguments.extend(self.arguments.iter().map(|word| word.replace("/config/driftwall.yaml", &config)));
         let identity = self.folder.join("driftwall.config");
-        let program = Path::new(env!("CARGO_BIN_EXE_driftwall"));
-        let process = Process::start(&name, &folder, &identity, program, &arguments);
+        let process = Process::start(&name, &folder, &identity, Path::new("env"), &arguments);
         let serving = wait_for("driftwall serves", || logged_addresses(&name));
         let [webhook, admin] = ["webhook", "admin"].map(|port| serving[port].as_str().unwrap().to_owned());
         self.load_balancer.add(&webhook, &admin);
@@ -145,6 +148,11 @@ impl Replicas {
     /// Whether a series of every replica's metrics has this value.
     pub(crate) fn all_have(&self, series: &str, value: &str) -> bool {
         self.metrics(series).iter().all(|found| found.as_deref() == Some(value))
+    }
+
+    /// A page of each replica's admin port.
+    pub(crate) fn pages(&self, path: &str) -> Vec<String> {
+        self.running.iter().map(|replica| http_get(&replica.admin, path)).collect()
     }
 
     /// The value of a series in each replica's metrics.

@@ -9,8 +9,8 @@ use driftwall::certs::Certificate;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cluster::{TestCluster, failed_open, test_cluster};
-use crate::process::{report, wait_for};
+use crate::cluster::{TestCluster, WEBHOOK_CONFIG, failed_open, test_cluster};
+use crate::process::{log_folder, report, wait_for};
 use crate::write_load::{Counts, ExpectedDrift, WRITERS, WriteLoad, webhook_calls};
 
 /// Enough writes that every writer has met the change.
@@ -137,6 +137,49 @@ fn every_write_is_answered_during_a_certificate_renewal() {
     wait_for("the replicas report it", || {
         cluster.replicas.all_have("driftwall_certificate_trusted ", "1").then_some(())
     });
+}
+
+/// The paths of all webhooks.
+fn registered_paths(cluster: &TestCluster) -> BTreeSet<String> {
+    let paths = "{range .webhooks[*]}{.clientConfig.service.path}{'\\n'}{end}";
+    let shown = cluster.control_plane.admin(&format!("kubectl get {WEBHOOK_CONFIG} -o jsonpath=\"{paths}\""));
+    shown.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_write_is_answered_while_the_review_path_is_replaced_and_it_is_written_nowhere() {
+    let Some(mut cluster) = test_cluster() else { return };
+    let mut all = registered_paths(&cluster);
+    assert!(all.len() == 1 && !all.contains("/validate"), "{all:?}");
+    cluster.replicas.log_filter = "debug";
+    change_under_load(&mut cluster, |cluster, load| {
+        cluster.replicas.rolling_restart();
+        for _ in 0..2 {
+            cluster.control_plane.admin("kubectl delete secret driftwall-path -n driftwall");
+            let new = wait_for("another path is registered", || {
+                Some(registered_paths(cluster)).filter(|paths| paths.len() == 1 && paths.is_disjoint(&all))
+            });
+            all.extend(new);
+            load.wait_for_writes(AFTERWARDS);
+        }
+        cluster.replicas.rolling_restart();
+    });
+    cluster.replicas.log_filter = "info";
+    report(&format!("the review path was replaced {} times", all.len() - 1));
+    let mut written = ["/metrics", "/sources", "/readyz"].map(|page| cluster.replicas.pages(page).join("\n")).to_vec();
+    for log in std::fs::read_dir(log_folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        if log.file_name().is_some_and(|name| name.to_string_lossy().starts_with("driftwall-")) {
+            written.push(std::fs::read_to_string(log).unwrap());
+        }
+    }
+    assert!(written.iter().any(|text| text.contains("\"level\":\"DEBUG\"")), "no replica logged at debug level");
+    written.push(cluster.control_plane.admin("kubectl get events,leases,configmaps -A -o json"));
+    for text in written {
+        for path in &all {
+            let found = text.lines().find(|line| line.contains(path.trim_start_matches('/')));
+            assert_eq!(found, None, "the review path is in a log, a page or an object");
+        }
+    }
 }
 
 #[test]

@@ -51,8 +51,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and (eq $mode "selfManaged") (not .Values.registration.manage) .Values.webhook.enabled -}}
 {{- fail "registration.manage=false takes tls.mode=certManager or secret, or webhook.enabled=false: driftwall's own CA changes, and this chart does not know it" -}}
 {{- end -}}
-{{- if and .Values.registration.manage (or .Values.webhook.caBundle .Values.webhook.matchConditions .Values.webhook.extraRules .Values.webhook.rules .Values.webhook.annotations) -}}
-{{- fail "webhook.caBundle, matchConditions, extraRules, rules and annotations take registration.manage=false: driftwall writes its webhook configuration itself" -}}
+{{- if and .Values.registration.manage (or .Values.webhook.path .Values.webhook.caBundle .Values.webhook.matchConditions .Values.webhook.extraRules .Values.webhook.rules .Values.webhook.annotations) -}}
+{{- fail "webhook.path, caBundle, matchConditions, extraRules, rules and annotations take registration.manage=false: driftwall writes its webhook configuration itself" -}}
 {{- end -}}
 {{- $render := .Values.config.render | default dict -}}
 {{- if and .Values.renderer.enabled $render.renderer -}}
@@ -99,6 +99,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   "git" (dict "dataDir" "/data")
   "drain" (printf "%ds" (int .Values.drainSeconds))
 -}}
+{{- if .Values.webhook.path -}}
+{{- $_ := set $own.registration "pathFile" "/path/path" -}}
+{{- end -}}
 {{- if .Values.renderer.enabled -}}
 {{- $renderer := dict "address" (printf "%s-renderer.%s.svc:8444" $name .Release.Namespace) "caFile" "/renderer/ca.crt" "certFile" "/renderer/tls.crt" "keyFile" "/renderer/tls.key" -}}
 {{- $_ := set $own "render" (dict "renderer" $renderer) -}}

@@ -39,7 +39,7 @@ clientConfig:
   service:
     namespace: {{ .Release.Namespace }}
     name: {{ include "driftwall.name" . }}
-    path: /validate
+    path: {{ .Values.webhook.path | default "/validate" }}
     port: 443
 {{- end }}
 

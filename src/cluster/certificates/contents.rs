@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::rotation::{CaInfo, LeafInfo, ObservedState};
 use crate::certs::{Certificate, CertificateAuthority, ServingCertificate};
+use crate::cluster::secret_store::SecretContents;
 
 const TLS_CERT: &str = "tls.crt";
 const TLS_KEY: &str = "tls.key";
@@ -25,14 +26,14 @@ const FORMER_CA_KEY: &str = "ca-former.key";
 
 /// The usable contents of a Secret.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cluster) struct SecretContents {
+pub(super) struct CertificateContents {
     /// The newest first.
     cas: Vec<Certificate>,
     newest_ca_key: Option<Key>,
     former_ca_key: Option<Key>,
     leaf: Option<Leaf>,
     /// What is in the Secret and cannot be used, in words.
-    pub(in crate::cluster) problems: Vec<String>,
+    problems: Vec<String>,
 }
 
 /// A serving certificate with its key and CA.
@@ -54,26 +55,7 @@ impl fmt::Debug for Key {
     }
 }
 
-impl SecretContents {
-    /// The keys of the Secret that are driftwall's.
-    pub(in crate::cluster) const KEYS: [&str; 5] = [TLS_CERT, TLS_KEY, CA_BUNDLE, NEWEST_CA_KEY, FORMER_CA_KEY];
-
-    pub(in crate::cluster) fn read(secret: &Secret) -> Self {
-        let mut problems = Vec::new();
-        let (cas, others): (Vec<_>, Vec<_>) =
-            certificates(secret, CA_BUNDLE, &mut problems).into_iter().partition(|certificate| certificate.is_ca);
-        if !others.is_empty() {
-            problems.push(format!("{CA_BUNDLE}: it contains a certificate that is not a CA's"));
-        }
-        let newest_ca_key = key_of(cas.first(), secret, NEWEST_CA_KEY, &mut problems);
-        let former_ca_key = key_of(cas.get(1), secret, FORMER_CA_KEY, &mut problems);
-        let leaf = read_leaf(secret, &cas, &mut problems);
-        if leaf.is_none() && !cas.is_empty() && problems.is_empty() && value(secret, TLS_CERT).is_some() {
-            problems.push(format!("{TLS_KEY}: it is missing"));
-        }
-        Self { cas, newest_ca_key, former_ca_key, leaf, problems }
-    }
-
+impl CertificateContents {
     /// What is to be served.
     pub(super) fn serving_certificate(&self) -> Option<Arc<ServingCertificate>> {
         self.leaf.as_ref().map(|leaf| Arc::clone(&leaf.serving))
@@ -170,9 +152,30 @@ impl SecretContents {
         });
         Self { cas, newest_ca_key, former_ca_key, leaf, problems: Vec::new() }
     }
+}
 
-    /// The Secret's data. Its type requires `tls.crt` and `tls.key` at all times.
-    pub(in crate::cluster) fn data(&self) -> BTreeMap<String, ByteString> {
+impl SecretContents for CertificateContents {
+    const KEYS: &[&str] = &[TLS_CERT, TLS_KEY, CA_BUNDLE, NEWEST_CA_KEY, FORMER_CA_KEY];
+    const TYPE: &str = "kubernetes.io/tls";
+    const REQUIRED_KEYS: &[&str] = &[TLS_CERT, TLS_KEY];
+
+    fn read(secret: &Secret) -> Self {
+        let mut problems = Vec::new();
+        let (cas, others): (Vec<_>, Vec<_>) =
+            certificates(secret, CA_BUNDLE, &mut problems).into_iter().partition(|certificate| certificate.is_ca);
+        if !others.is_empty() {
+            problems.push(format!("{CA_BUNDLE}: it contains a certificate that is not a CA's"));
+        }
+        let newest_ca_key = key_of(cas.first(), secret, NEWEST_CA_KEY, &mut problems);
+        let former_ca_key = key_of(cas.get(1), secret, FORMER_CA_KEY, &mut problems);
+        let leaf = read_leaf(secret, &cas, &mut problems);
+        if leaf.is_none() && !cas.is_empty() && problems.is_empty() && value(secret, TLS_CERT).is_some() {
+            problems.push(format!("{TLS_KEY}: it is missing"));
+        }
+        Self { cas, newest_ca_key, former_ca_key, leaf, problems }
+    }
+
+    fn data(&self) -> BTreeMap<String, ByteString> {
         let (cert, key) = match &self.leaf {
             Some(leaf) => (leaf.serving.cert.clone(), leaf.serving.key.clone()),
             None => Default::default(),
@@ -187,6 +190,10 @@ impl SecretContents {
         ];
         let values = values.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         values.map(|(name, value)| (name, ByteString(value.into_bytes()))).collect()
+    }
+
+    fn problems(&self) -> &[String] {
+        &self.problems
     }
 }
 

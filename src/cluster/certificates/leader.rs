@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::contents::SecretContents;
+use super::contents::CertificateContents;
 use super::rotation::{CaTrust, RotationInputs, RotationStep, next_step};
 use super::{CertificateManager, CertificateSpec};
 use crate::certs::{Certificate, CertificateAuthority, CertsError};
@@ -69,8 +69,8 @@ impl CertificateManager {
     /// Takes the next step of the rotation, if there is one; true where something was written.
     async fn step(
         &self,
-        secret: &SecretState,
-        contents: &SecretContents,
+        secret: &SecretState<CertificateContents>,
+        contents: &CertificateContents,
         registered: &RegisteredCa,
         state: &mut LeaderState,
     ) -> bool {
@@ -125,8 +125,11 @@ impl CertificateManager {
         if !is_rotating && !is_due {
             return;
         }
-        match self.reports.served_cas(&mut state.last_reports).await {
-            Ok(served_cas) => state.served_cas = served_cas,
+        match self.reports.read(&mut state.last_reports).await {
+            // A report without a fingerprint counts as a replica that serves under no known CA.
+            Ok(reports) => {
+                state.served_cas = reports.into_iter().map(|report| report.ca.unwrap_or_default()).collect();
+            }
             Err(error) => {
                 // Nothing is known of the replicas, so no CA is dropped.
                 state.served_cas.clear();
@@ -140,20 +143,20 @@ impl CertificateManager {
 }
 
 fn with_new_ca(
-    contents: &SecretContents,
+    contents: &CertificateContents,
     spec: &CertificateSpec,
     registered: &RegisteredCa,
     now: i64,
-) -> Result<SecretContents, CertsError> {
+) -> Result<CertificateContents, CertsError> {
     let ca = CertificateAuthority::generate(spec.ca_validity)?;
     Ok(contents.with_new_ca(ca, &registered_cas(registered), now))
 }
 
 fn with_new_certificate(
-    contents: &SecretContents,
+    contents: &CertificateContents,
     spec: &CertificateSpec,
     ca: usize,
-) -> Result<SecretContents, CertsError> {
+) -> Result<CertificateContents, CertsError> {
     let signing_ca = contents.signing_ca(ca).ok_or(CertsError::NoKey)?;
     let certificate = signing_ca.issue(&spec.names, spec.certificate_validity)?;
     Ok(contents.with_serving_certificate(certificate, ca))

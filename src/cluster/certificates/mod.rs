@@ -3,7 +3,7 @@
 //! Every replica watches the Secret and reports, by a `Lease` of its own, under which
 //! CA it serves. The leader decides what comes next (see `rotation`) and writes it.
 
-pub(super) mod contents;
+mod contents;
 mod leader;
 mod renderer;
 mod rotation;
@@ -18,8 +18,9 @@ use super::context::ClusterContext;
 use super::replica_reports::ReplicaReports;
 use super::secret_store::SecretStore;
 use super::webhook_config::RegisteredCa;
-use crate::certs::ServingCertificate;
+use crate::certs::{Certificate, ServingCertificate};
 
+use contents::CertificateContents;
 use renderer::RendererSecrets;
 pub use rotation::RotationTiming;
 
@@ -42,8 +43,8 @@ pub struct CertificateSpec {
 pub struct CertificateManager {
     spec: CertificateSpec,
     timing: RotationTiming,
-    store: SecretStore,
-    reports: ReplicaReports,
+    store: SecretStore<CertificateContents>,
+    reports: Arc<ReplicaReports>,
     renderer: Option<RendererSecrets>,
     serving: watch::Sender<Option<Arc<ServingCertificate>>>,
     ca_bundle: watch::Sender<Option<String>>,
@@ -53,11 +54,16 @@ pub struct CertificateManager {
 
 impl CertificateManager {
     /// Certificates in driftwall's namespace; nothing happens before [`CertificateManager::run`].
-    pub fn new(context: &ClusterContext, spec: CertificateSpec, timing: RotationTiming) -> Self {
+    pub fn new(
+        context: &ClusterContext,
+        spec: CertificateSpec,
+        timing: RotationTiming,
+        reports: Arc<ReplicaReports>,
+    ) -> Self {
         Self {
             timing,
             store: SecretStore::new(context, format!("{}-certificates", spec.service)),
-            reports: ReplicaReports::new(context, &spec.service, timing),
+            reports,
             renderer: RendererSecrets::new(context, &spec),
             spec,
             serving: watch::Sender::new(None),
@@ -92,15 +98,9 @@ impl CertificateManager {
         tokio::select! {
             never = self.store.watch(&self.waiting_reason) => never,
             never = self.publish() => never,
-            never = self.reports.report(self.serving_certificate()) => never,
             never = self.keep_renderer_secrets(is_leader.clone()) => never,
             never = self.run_as_leader(is_leader, registered) => never,
         }
-    }
-
-    /// Deletes this replica's report: it no longer serves.
-    pub async fn withdraw_report(&self) {
-        self.reports.withdraw().await;
     }
 
     /// Publishes what the Secret holds; never returns. A Secret without a usable
@@ -112,6 +112,7 @@ impl CertificateManager {
             if let Some(contents) = contents {
                 match contents.serving_certificate() {
                     Some(new) => {
+                        let ca = ca_fingerprint(&new);
                         self.serving.send_if_modified(|current| {
                             let is_new = current.as_ref().is_none_or(|current| current.cert != new.cert);
                             if is_new {
@@ -119,6 +120,7 @@ impl CertificateManager {
                             }
                             is_new
                         });
+                        self.reports.set(|report| report.ca = ca);
                     }
                     None => {
                         self.waiting_reason.send_replace("the leader has not created it yet".to_owned());
@@ -138,6 +140,10 @@ impl CertificateManager {
             }
         }
     }
+}
+
+fn ca_fingerprint(serving: &ServingCertificate) -> Option<String> {
+    Certificate::parse_pem(&serving.ca).ok()?.into_iter().next().map(|ca| ca.fingerprint)
 }
 
 #[cfg(test)]

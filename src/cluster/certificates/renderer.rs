@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::contents::SecretContents;
+use super::contents::CertificateContents;
 use super::{CertificateManager, CertificateSpec};
 use crate::certs::{Certificate, CertsError, ServingCertificate};
 use crate::cluster::FIELD_MANAGER;
@@ -69,7 +69,7 @@ impl RendererSecrets {
         })
     }
 
-    async fn keep(&self, contents: &SecretContents, now: i64) -> Result<(), RendererSecretError> {
+    async fn keep(&self, contents: &CertificateContents, now: i64) -> Result<(), RendererSecretError> {
         for part in &self.parts {
             let get = with_timeout(REQUEST_TIMEOUT, self.api.get(&part.secret));
             let secret = none_if_not_found(get.await)?;
@@ -90,7 +90,7 @@ impl RendererSecrets {
         &self,
         part: &Part,
         current: &Pair,
-        contents: &SecretContents,
+        contents: &CertificateContents,
         now: i64,
     ) -> Result<Option<Pair>, CertsError> {
         let (Some(newest), Some(signing)) = (contents.cas().first(), contents.signing_ca(0)) else { return Ok(None) };

@@ -41,10 +41,17 @@ fn replica(server: &ApiServer, identity: &str, is_leader: bool, registered: &wat
         certificate_validity: Duration::from_hours(24),
         renderer: None,
     };
-    let certificates = Arc::new(CertificateManager::new(&server.context(identity), spec, fast_timing()));
+    let context = server.context(identity);
+    let reports = Arc::new(ReplicaReports::new(&context, "wall", fast_timing()));
+    let certificates = Arc::new(CertificateManager::new(&context, spec, fast_timing(), Arc::clone(&reports)));
     let (is_leader, is_leader_receiver) = watch::channel(is_leader);
     let (manager, registered) = (Arc::clone(&certificates), registered.subscribe());
-    let running = tokio::spawn(async move { Box::pin(manager.run(is_leader_receiver, registered)).await });
+    let running = tokio::spawn(async move {
+        tokio::select! {
+            never = Box::pin(manager.run(is_leader_receiver, registered)) => never,
+            never = reports.run() => never,
+        }
+    });
     Replica { certificates, is_leader, running }
 }
 

@@ -58,7 +58,7 @@ impl WebhookConfigController {
             self.inputs.clone(),
             Arc::clone(&self.observer),
         );
-        let ControllerInputs { is_leader, desired, ca_bundle } = &mut self.inputs;
+        let ControllerInputs { is_leader, desired, ca_bundle, path } = &mut self.inputs;
         let mut due = Instant::now();
         loop {
             tokio::select! {
@@ -69,6 +69,7 @@ impl WebhookConfigController {
                     _ => return,
                 },
                 () = changed_if_any(ca_bundle.as_mut()) => {}
+                () = changed(path) => {}
                 () = sleep_until(due) => {}
             }
             due = Instant::now() + reconciler.reconcile().await;

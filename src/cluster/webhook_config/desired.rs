@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::WebhookSpec;
-use super::ca_bundle::{ignore_failures, keep_live_ca, names_a_ca};
+use super::client_config::{ignore_failures, keep_live_ca, names_a_ca};
 use driftwall_core::webhook_config::{
     APPLIED_ANNOTATION, WebhookParameters, applied_hash, build, preserve_failure_policies, preserve_rules,
 };

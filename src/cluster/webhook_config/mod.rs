@@ -8,13 +8,13 @@
 //! `ClusterRole` and the Deployment of its name. The last two are for an uninstallation:
 //! it takes the webhook configuration along, and that must not look like a removal.
 
-mod ca_bundle;
 mod client;
+mod client_config;
 mod controller;
 mod desired;
 mod discovery;
 mod reconciler;
-mod registered_ca;
+mod registered;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -24,10 +24,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::WebhookParameters;
+use driftwall_core::webhook_config::{ReviewPath, WebhookParameters};
 
 pub use controller::WebhookConfigController;
-pub use registered_ca::{RegisteredCa, poll_registered_ca};
+pub use registered::{RegisteredCa, RegisteredPaths, RegisteredWebhooks, poll_registered};
 
 /// The webhook configuration that is to be in the cluster.
 #[derive(Clone, Debug)]
@@ -108,4 +108,6 @@ pub struct ControllerInputs {
     /// The CA certificates for `caBundle`, PEM: nothing is written before they exist.
     /// Without a channel, `caBundle` is left to whoever else sets it.
     pub ca_bundle: Option<watch::Receiver<Option<String>>>,
+    /// The path at which reviews are received: nothing is written before it is known.
+    pub path: watch::Receiver<Option<ReviewPath>>,
 }

@@ -9,8 +9,10 @@ use kube::runtime::watcher;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::ca_bundle::{ca_patch, has_desired_ca, names_a_ca, webhooks_patch, writes_webhook};
 use super::client::WebhookConfigClient;
+use super::client_config::{
+    client_patch, has_desired_client, names_a_ca, webhooks_patch, with_desired_paths, writes_webhook,
+};
 use super::desired::{BuiltConfig, DesiredCa, hash};
 use super::discovery::PluralDiscovery;
 use super::report::Reporter;
@@ -76,8 +78,8 @@ enum Action {
     None,
     /// As `Write`, although somebody removed or changed the webhook configuration.
     Restore,
-    /// Set the CA alone; the rest is as somebody changed it.
-    SetCa,
+    /// Set the CA and the path alone; the rest is as somebody changed it.
+    SetClient,
     Write,
 }
 
@@ -154,6 +156,8 @@ impl Reconciler {
             self.poll(&spec.parameters.name).await?;
         }
         let LiveConfig::Known(live) = &self.live else { return Ok(None) };
+        let Some(path) = self.inputs.path.borrow().clone() else { return Ok(None) };
+        spec.parameters.path = path;
         let live = live.clone();
         spec.parameters.match_conditions = self.supports_match_conditions().await?;
         spec.parameters.plurals = self.discovery.plurals(&spec.snapshot).await;
@@ -162,7 +166,12 @@ impl Reconciler {
             None => DesiredCa::External,
         };
         let BuiltConfig { config: desired, kept_policies } = BuiltConfig::new(&spec, &ca, live.as_ref());
-        let live_state = live_state(live.as_ref(), &desired, hash);
+        let live_state = match (live_state(live.as_ref(), &desired, hash), &live) {
+            (LiveState::Modified(_), Some(live)) => {
+                live_state(Some(&with_desired_paths(live, &desired)), &desired, hash)
+            }
+            (live_state, _) => live_state,
+        };
         self.report_state(&live_state, live.as_ref(), &desired);
         if !*self.inputs.is_leader.borrow() {
             self.reporter.log_modified(&live_state);
@@ -222,10 +231,10 @@ impl Reconciler {
                 self.reporter
                     .event("RegistrationRestored", format!("ValidatingWebhookConfiguration {name} was restored"));
             }
-            Action::SetCa => {
+            Action::SetClient => {
                 if let Some(live) = live {
                     self.reporter.report_modified(spec, live_state);
-                    let patched = self.client.json_patch(name, ca_patch(&live, &desired)).await;
+                    let patched = self.client.json_patch(name, client_patch(&live, &desired)).await;
                     self.on_written(patched)?;
                 }
             }
@@ -274,9 +283,9 @@ impl Reconciler {
         live: Option<&Value>,
         desired: &Value,
     ) -> Result<Action, ApiError> {
-        let has_desired_ca = live.is_none_or(|live| has_desired_ca(live, desired));
+        let can_call = live.is_none_or(|live| has_desired_client(live, desired));
         match live_state {
-            LiveState::InSync if has_desired_ca && self.is_owned(live) => {
+            LiveState::InSync if can_call && self.is_owned(live) => {
                 if self.has_registered.is_none() {
                     self.has_registered = Some(self.read_has_registered(spec).await?);
                 }
@@ -291,7 +300,7 @@ impl Reconciler {
             // Nobody removed or changed what this installation has never written.
             _ if !has_registered => Action::Write,
             _ if spec.self_heal => Action::Restore,
-            LiveState::Modified(_) if !has_desired_ca => Action::SetCa,
+            LiveState::Modified(_) if !can_call => Action::SetClient,
             _ => Action::None,
         })
     }
@@ -369,12 +378,12 @@ impl Reconciler {
 
     fn report_state(&mut self, live_state: &LiveState, live: Option<&Value>, desired: &Value) {
         let has_ca = live.is_none_or(names_a_ca);
-        let has_desired_ca = live.is_some_and(|live| has_desired_ca(live, desired));
+        let can_call = live.is_some_and(|live| has_desired_client(live, desired));
         let state = match live_state {
             LiveState::Absent => WebhookConfigState::Absent,
             LiveState::Modified(_) => WebhookConfigState::Changed,
             LiveState::InSync | LiveState::Outdated if !has_ca => WebhookConfigState::MissingCa,
-            LiveState::InSync if has_desired_ca => WebhookConfigState::InSync,
+            LiveState::InSync if can_call => WebhookConfigState::InSync,
             LiveState::InSync | LiveState::Outdated => WebhookConfigState::Pending,
         };
         let writes = live.and_then(writes_webhook);

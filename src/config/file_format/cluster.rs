@@ -65,6 +65,13 @@ pub(crate) struct Registration {
     /// Where the API server reaches the webhook without a Service. A change needs a restart.
     #[schemars(example = &"https://driftwall.example:8443/validate")]
     pub(crate) url: Option<String>,
+    /// File with the path at which reviews are received, where driftwall does not register itself: a slash and
+    /// characters that nobody can guess, such as `echo /$(openssl rand -hex 16)` prints. Further lines are accepted
+    /// too, while you change from one path to another. It is read again when it changes. Without it, the path is
+    /// `/validate`. With `manage`, driftwall creates the path itself, keeps it in the Secret
+    /// `<registration.service>-path` and replaces it every 30 days.
+    #[schemars(example = &"/path/path")]
+    pub(crate) path_file: Option<String>,
     /// What the API server does with a write when it cannot call driftwall.
     #[schemars(example = &"Ignore")]
     pub(crate) failure_policy: FailurePolicy,
@@ -107,6 +114,7 @@ impl Default for Registration {
             service: "driftwall".into(),
             port: 443,
             url: None,
+            path_file: None,
             failure_policy: FailurePolicy::Ignore,
             timeout_seconds: 5,
             exclude_namespaces: vec!["kube-system".into()],

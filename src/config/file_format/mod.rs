@@ -28,7 +28,7 @@ pub(crate) struct Config {
     #[schemars(example = &"audit")]
     #[serde(default)]
     pub(crate) mode: Mode,
-    /// Address and port of the webhook (HTTPS, path `/validate`). A change needs a restart.
+    /// Address and port of the webhook (HTTPS). A change needs a restart.
     #[schemars(example = &"0.0.0.0:8443")]
     #[serde(default = "listen")]
     pub(crate) listen: String,

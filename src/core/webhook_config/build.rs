@@ -6,6 +6,7 @@ use super::live_state::FAILURE_POLICY_ANNOTATION;
 use super::match_conditions;
 use super::parameters::{Endpoint, WebhookParameters};
 use super::people;
+use super::review_path::url_with_path;
 use super::rules::SentWrites;
 use crate::desired::Snapshot;
 
@@ -194,9 +195,10 @@ fn webhook(parameters: &WebhookParameters, name: &str, namespaces: &Value, rules
 fn client_config(parameters: &WebhookParameters) -> Value {
     let mut client_config = match &parameters.endpoint {
         Endpoint::Service { namespace, name, port } => {
-            json!({"service": {"namespace": namespace, "name": name, "path": "/validate", "port": port}})
+            let path = parameters.path.as_str();
+            json!({"service": {"namespace": namespace, "name": name, "path": path, "port": port}})
         }
-        Endpoint::Url(url) => json!({"url": url}),
+        Endpoint::Url(url) => json!({"url": url_with_path(url, &parameters.path)}),
     };
     if let Some(ca_bundle) = &parameters.ca_bundle {
         client_config["caBundle"] = ca_bundle.as_str().into();

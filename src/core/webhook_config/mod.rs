@@ -7,6 +7,7 @@ mod live_state;
 mod match_conditions;
 mod parameters;
 mod people;
+mod review_path;
 mod rules;
 
 pub use build::{WRITES_WEBHOOK, build};
@@ -15,4 +16,5 @@ pub use live_state::{
     preserve_rules,
 };
 pub use parameters::{Endpoint, Plurals, WebhookParameters, Writers};
+pub use review_path::{AcceptedPath, ReviewPath, chooses_path_of, path_of_url};
 pub use rules::{kinds_in_several_versions, kinds_never_sent};

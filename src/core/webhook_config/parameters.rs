@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::review_path::ReviewPath;
 use crate::actor::{ActorRules, GitopsTool};
 
 /// What the webhook configuration is built from, in addition to the snapshot.
@@ -15,6 +16,8 @@ pub struct WebhookParameters {
     pub ca_bundle: Option<String>,
     /// Where the webhook is reached.
     pub endpoint: Endpoint,
+    /// The path at which it receives reviews.
+    pub path: ReviewPath,
     /// What the API server does when the webhook cannot be called: `Ignore` or `Fail`.
     pub failure_policy: &'static str,
     /// How long the API server waits for an answer.
@@ -69,6 +72,7 @@ pub enum Endpoint {
         /// Its port.
         port: u16,
     },
-    /// A URL that the API server can reach from where it runs.
+    /// A URL that the API server can reach from where it runs. Its path is replaced by the one at
+    /// which reviews are received, unless it has one of its own.
     Url(String),
 }

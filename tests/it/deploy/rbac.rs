@@ -45,6 +45,7 @@ fn of(verbs: &[&str], what: &str) -> BTreeSet<String> {
 }
 
 const LOOK: [&str; 3] = ["get", "list", "watch"];
+const KEEP: [&str; 6] = ["get", "list", "watch", "create", "update", "patch"];
 /// `create` and `patch` for a server-side apply, `delete` for the plugin that demands it of whoever sets an owner.
 const REGISTER: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 
@@ -76,8 +77,8 @@ fn driftwall_may_write_only_its_own_objects_by_name() {
         assert_eq!(rights(role.rules), expected, "{name}");
 
         let role: Role = typed(named(&objects, "Role", name));
-        let secret = ["get", "list", "watch", "create", "update", "patch"];
-        let mut expected = of(&secret, &format!("/secrets {name}-certificates"));
+        let mut expected = of(&KEEP, &format!("/secrets {name}-certificates"));
+        expected.extend(of(&KEEP, &format!("/secrets {name}-path")));
         let leases = ["get", "list", "create", "update", "patch", "delete"];
         expected.extend(of(&leases, "coordination.k8s.io/leases"));
         assert_eq!(rights(role.rules), expected, "{name}");
@@ -98,15 +99,19 @@ fn driftwall_may_write_only_its_own_objects_by_name() {
 #[test]
 fn unused_rights_are_not_granted() {
     let Some(helm) = Program::find("helm") else { return };
-    for (values, keeps_secret, on_registration) in [
-        ("registration.manage=false,tls.mode=secret", false, &[][..]),
-        ("registration.manage=false,webhook.enabled=false", true, &["get"][..]),
-        ("registration.manage=true,tls.mode=secret", false, &REGISTER[..]),
+    for (values, secrets, on_registration) in [
+        ("registration.manage=false,tls.mode=secret", &[][..], &[][..]),
+        ("registration.manage=false,tls.mode=secret,webhook.path=/a1b2", &[], &[]),
+        ("registration.manage=false,webhook.enabled=false", &["driftwall-certificates"], &["get"][..]),
+        ("registration.manage=true,tls.mode=secret", &["driftwall-path"], &REGISTER[..]),
     ] {
         let text = helm.print(&["template", "driftwall", "deploy/chart", "--namespace", "driftwall", "--set", values]);
         let objects = read(values, text.as_bytes());
         let role: Role = typed(named(&objects, "Role", "driftwall"));
-        assert_eq!(rights(role.rules).iter().any(|right| right.contains("secrets")), keeps_secret, "{values}");
+        let mut on_secrets = rights(role.rules);
+        on_secrets.retain(|right| right.contains("secrets"));
+        let expected = secrets.iter().flat_map(|secret| of(&KEEP, &format!("/secrets {secret}")));
+        assert_eq!(on_secrets, expected.collect(), "{values}");
         let role: ClusterRole = typed(named(&objects, "ClusterRole", "driftwall"));
         let registration = "admissionregistration.k8s.io/validatingwebhookconfigurations driftwall";
         let mut there = rights(role.rules);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use driftwall::config::{CertificateSettings, FailurePolicy};
 use driftwall_core::actor::GitopsTool;
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers, build};
+use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, WebhookParameters, Writers, build};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 
@@ -24,6 +24,7 @@ fn parameters(name: &str) -> WebhookParameters {
         labels: BTreeMap::new(),
         ca_bundle: None,
         endpoint: Endpoint::Service { namespace: "ops".into(), name: name.into(), port: 443 },
+        path: ReviewPath::well_known(),
         failure_policy: "Ignore",
         timeout_seconds: 5,
         own_namespace: "ops".into(),
@@ -121,6 +122,27 @@ fn the_charts_webhook_configuration_cannot_lock_a_cluster_out() {
     let writes = webhooks(&text).swap_remove(0);
     let selector = writes.namespace_selector.unwrap().match_expressions.unwrap().pop().unwrap();
     assert_eq!(selector.values.unwrap(), ["driftwall", "kube-system"]);
+}
+
+#[test]
+fn the_charts_path_is_registered_and_received_at() {
+    let Some(helm) = Program::find("helm") else { return };
+    let path = "/0123456789abcdef0123456789abcdef";
+    let set = format!("{},webhook.path={path}", BY_HAND[1]);
+    let text = template(&helm, "driftwall", "driftwall", &["--set", &set]);
+    for webhook in webhooks(&text) {
+        assert_eq!(webhook.client_config.service.unwrap().path.as_deref(), Some(path), "{}", webhook.name);
+    }
+    let objects = read("chart", text.as_bytes());
+    let secret = objects.iter().find(|object| object.kind == "Secret").unwrap();
+    assert_eq!((&*secret.name, &secret.value["stringData"]["path"]), ("driftwall-path", &path.into()));
+    let file = config(&objects).registration.path_file.unwrap();
+    let pod = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap().template.spec.unwrap();
+    let mounts = pod.containers.into_iter().flat_map(|container| container.volume_mounts.unwrap());
+    let mounted = mounts.map(|mount| std::path::Path::new(&mount.mount_path).join("path"));
+    assert_eq!(mounted.filter(|mounted| *mounted == file).count(), 1, "{}", file.display());
+    let elsewhere: String = text.replace(&format!("path: {path}"), "");
+    assert!(!elsewhere.contains(path), "it is in the Secret and in the webhooks only");
 }
 
 /// With the rules that driftwall would register, the chart's webhooks are those that it would register.

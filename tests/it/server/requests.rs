@@ -87,6 +87,25 @@ async fn a_client_that_expects_100_continue_is_rejected_before_it_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_at_another_path_is_answered_before_its_body() {
+    let server = start_server().await;
+    for path in ["/", "/validate/", "/Validate", "/validat", "/validate%20"] {
+        let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
+        let head = format!(
+            "POST {path}?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: 20000000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let _ = in_time(stream.read_to_string(&mut answer)).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+        assert!(!answer.contains("validate"), "{answer}");
+    }
+    let rejected = r#"driftwall_requests_rejected_total{reason="unknown_path"}"#;
+    assert_eq!(server.metric(rejected).await, Some(5.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_is_no_review_gets_the_fitting_status() {
     let server = start_server().await;
     for mut client in [server.http1().await, server.http2().await] {

@@ -8,7 +8,7 @@ use driftwall_core::actor::{ActorRules, GitopsTool};
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
-use driftwall_core::webhook_config::{Endpoint, Plurals, WebhookParameters, Writers, build};
+use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, WebhookParameters, Writers, build};
 use serde_json::{Value, json};
 
 /// The conditions, by name.
@@ -33,6 +33,7 @@ fn made_from(snapshot: &Snapshot) -> Value {
         labels: BTreeMap::new(),
         ca_bundle: None,
         endpoint: Endpoint::Url("https://localhost".into()),
+        path: ReviewPath::well_known(),
         failure_policy: "Fail",
         timeout_seconds: 5,
         own_namespace: "driftwall".into(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftwall_core::actor::GitopsTool;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::{
-    Endpoint, Plurals, WebhookParameters, Writers, build, kinds_in_several_versions, kinds_never_sent,
+    Endpoint, Plurals, ReviewPath, WebhookParameters, Writers, build, kinds_in_several_versions, kinds_never_sent,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ pub(super) fn settings() -> WebhookParameters {
         labels: BTreeMap::new(),
         ca_bundle: Some("UEVN".into()),
         endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
+        path: ReviewPath::well_known(),
         failure_policy: "Ignore",
         timeout_seconds: 5,
         own_namespace: "wall".into(),

@@ -33,7 +33,7 @@ fn leaf(pair: &Pair) -> Certificate {
     Certificate::parse_pem(&pair.cert).unwrap().remove(0)
 }
 
-fn with_ca(before: &SecretContents, now: i64) -> SecretContents {
+fn with_ca(before: &CertificateContents, now: i64) -> CertificateContents {
     before.with_new_ca(CertificateAuthority::generate(2 * DAY).unwrap(), &[], now)
 }
 
@@ -42,9 +42,9 @@ async fn both_certificates_are_issued_once_and_of_their_kind() {
     let server = ApiServer::default();
     let renderer = secrets(&server);
     let now = Timestamp::now().as_second();
-    renderer.keep(&SecretContents::default(), now).await.unwrap();
+    renderer.keep(&CertificateContents::default(), now).await.unwrap();
     assert!(server.object("/api/v1/namespaces/ops/secrets/wall-renderer").is_none(), "there is no CA yet");
-    let contents = with_ca(&SecretContents::default(), now);
+    let contents = with_ca(&CertificateContents::default(), now);
     renderer.keep(&contents, now).await.unwrap();
     let [serving, client] = pairs(&server);
     for (pair, name) in [(&serving, HOST), (&client, CLIENT_NAME)] {
@@ -68,12 +68,12 @@ async fn a_new_ca_is_trusted_before_it_signs_and_the_old_one_until_nothing_needs
     let server = ApiServer::default();
     let renderer = secrets(&server);
     let now = Timestamp::now().as_second();
-    let first = with_ca(&SecretContents::default(), now);
+    let first = with_ca(&CertificateContents::default(), now);
     renderer.keep(&first, now).await.unwrap();
     let before = pairs(&server);
     let both = with_ca(&first, now);
     renderer.keep(&both, now + 1).await.unwrap();
-    let trusts = |pair: &Pair, contents: &SecretContents| pair.ca.contains(contents.cas()[0].to_pem().trim());
+    let trusts = |pair: &Pair, contents: &CertificateContents| pair.ca.contains(contents.cas()[0].to_pem().trim());
     for (pair, before) in pairs(&server).iter().zip(&before) {
         assert!(pair.cert == before.cert && trusts(pair, &both) && trusts(pair, &first));
     }
@@ -99,7 +99,7 @@ async fn what_somebody_else_put_there_is_replaced_and_its_ca_not_trusted() {
     let server = ApiServer::default();
     let renderer = secrets(&server);
     let now = Timestamp::now().as_second() + 3600;
-    let contents = with_ca(&SecretContents::default(), now);
+    let contents = with_ca(&CertificateContents::default(), now);
     let foreign = CertificateAuthority::generate(DAY).unwrap();
     let ServingCertificate { ca, cert, key } = foreign.issue(&[HOST.into()], DAY).unwrap();
     renderer.write(&renderer.parts[0], None, Pair { ca, cert, key }).await.unwrap();

@@ -15,7 +15,7 @@ use super::*;
 use crate::cluster::testing::api_server::ApiServer;
 use driftwall_core::desired::{FileContents, Source, SourceContents};
 use driftwall_core::manifest;
-use driftwall_core::webhook_config::{Endpoint, Plurals, Writers};
+use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, Writers};
 
 const CONFIG: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/driftwall";
@@ -86,6 +86,7 @@ fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
             labels: std::collections::BTreeMap::new(),
             ca_bundle: None,
             endpoint: Endpoint::Service { namespace: "wall".into(), name: "driftwall".into(), port: 443 },
+            path: ReviewPath::well_known(),
             failure_policy: "Ignore",
             timeout_seconds: 5,
             own_namespace: "wall".into(),
@@ -109,6 +110,7 @@ struct Replica {
     inputs: ControllerInputs,
     is_leader: watch::Sender<bool>,
     ca: watch::Sender<Option<String>>,
+    path: watch::Sender<Option<ReviewPath>>,
     observer: Arc<RecordingObserver>,
 }
 
@@ -118,8 +120,13 @@ impl Replica {
         let (desired, desired_receiver) =
             watch::channel(DesiredWebhookConfig::Managed(Box::new(spec_of(&["ConfigMap"]))));
         let (ca, ca_receiver) = watch::channel(Some("PEM".to_owned()));
-        let inputs =
-            ControllerInputs { is_leader: is_leader_receiver, desired: desired_receiver, ca_bundle: Some(ca_receiver) };
+        let (path, path_receiver) = watch::channel(Some(ReviewPath::well_known()));
+        let inputs = ControllerInputs {
+            is_leader: is_leader_receiver,
+            desired: desired_receiver,
+            ca_bundle: Some(ca_receiver),
+            path: path_receiver,
+        };
         let observer = Arc::new(RecordingObserver::default());
         let client = server.client();
         let mut reconciler = Reconciler::new(
@@ -129,7 +136,7 @@ impl Replica {
             Arc::clone(&observer) as _,
         );
         reconciler.min_write_interval = Duration::ZERO;
-        Self { server: server.clone(), reconciler, desired, inputs, is_leader, ca, observer }
+        Self { server: server.clone(), reconciler, desired, inputs, is_leader, ca, path, observer }
     }
 
     /// Takes what is in the cluster and reconciles once; what the observer was told.
@@ -215,6 +222,23 @@ async fn a_kind_that_git_does_not_define_is_registered_by_the_plural_that_the_cl
     other.edit_spec(|spec| *spec = chaos_spec());
     other.reconcile().await;
     assert_eq!(chaos_resources(), [json!(["networkchaos"]), json!(["networkchaos/scale", "networkchaos/status"])]);
+}
+
+#[tokio::test]
+async fn nothing_is_written_before_the_path_is_known_and_then_every_webhook_has_it() {
+    let server = cluster();
+    let mut replica = Replica::new(&server);
+    replica.path.send_replace(None);
+    assert_eq!(replica.reconcile().await, "");
+    assert!(server.object(CONFIG).is_none());
+    for path in [1, 2].map(ReviewPath::unguessable) {
+        replica.path.send_replace(Some(path.clone()));
+        assert!(replica.reconcile().await.contains("wrote true"));
+        for webhook in webhooks(&server) {
+            assert_eq!(webhook["clientConfig"]["service"]["path"], path.as_str(), "{webhook}");
+        }
+    }
+    assert_eq!(replica.reconcile().await, "in_sync Ignore");
 }
 
 #[tokio::test]

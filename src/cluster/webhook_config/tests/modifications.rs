@@ -86,6 +86,13 @@ async fn a_modified_configuration_is_reported_and_only_its_ca_is_corrected() {
     assert_eq!(replica.reconcile().await, "changed Ignore\nwrote true");
     assert_eq!(ca_bundle(&server), OTHER);
     assert_eq!(webhooks(&server).len(), 5, "the rest stays");
+    // Its path is replaced in the same way: who is called by the former one soon answers no more.
+    replica.path.send_replace(Some(ReviewPath::unguessable(7)));
+    assert_eq!(replica.reconcile().await, "changed Ignore\nwrote true");
+    let paths = webhooks(&server).into_iter().map(|webhook| webhook["clientConfig"]["service"]["path"].clone());
+    let expected = json!(ReviewPath::unguessable(7).as_str());
+    assert!(paths.take(4).all(|path| path == expected));
+    assert_eq!(webhooks(&server).len(), 5, "the rest stays");
 
     replica.edit_spec(|spec| spec.self_heal = true);
     let observed = replica.reconcile().await;
