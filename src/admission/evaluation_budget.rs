@@ -2,10 +2,10 @@
 //! side by side, large ones take turns.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout_at;
+use tokio::time::{sleep, timeout_at};
 
 use driftwall_core::admission::JsonShape;
 
@@ -18,6 +18,9 @@ const MAX_GROWTH: usize = 128;
 const LARGE_TOTAL: usize = 64 * 1024 * 1024;
 /// What a large one takes at least, so that few of them keep threads busy.
 const LARGE_MIN: usize = LARGE_TOTAL / 4;
+
+/// How often it is looked for room that nobody else wants.
+const SPARE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Semaphores count in these.
 const UNIT: usize = 1024;
@@ -37,6 +40,27 @@ pub(super) enum Turn {
 impl EvaluationBudget {
     pub(super) fn new() -> Self {
         Self { large: Arc::new(Semaphore::new(LARGE_TOTAL / UNIT)) }
+    }
+
+    /// Waits until a self-check can run beside reviews without one of them waiting for it: one that
+    /// is not among the largest takes no turn, since only one runs at once; any other waits until
+    /// nothing else does. `None` where that does not come before `until`.
+    pub(super) async fn spare_turn(&self, body: &[u8], until: Instant) -> Option<Turn> {
+        let memory = if body.len() * MAX_GROWTH <= SMALL { 0 } else { memory_of(body) };
+        if memory <= LARGE_MIN {
+            return Some(Turn::Small);
+        }
+        let permits = u32::try_from(memory.min(LARGE_TOTAL) / UNIT).unwrap_or(u32::MAX);
+        loop {
+            // Whoever waits in line is served first.
+            if let Ok(permit) = Arc::clone(&self.large).try_acquire_many_owned(permits) {
+                return Some(Turn::Large(permit));
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            sleep(SPARE_POLL_INTERVAL).await;
+        }
     }
 
     /// Waits for the turn of a review; `None` where it does not come before `until`.
@@ -62,8 +86,6 @@ fn memory_of(body: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
@@ -79,7 +101,12 @@ mod tests {
         for small in ["{}".as_bytes(), escaped.as_bytes()] {
             assert!(matches!(budget.turn(small, soon()).await, Some(Turn::Small)));
         }
+        // A self-check takes no turn, unless it is as large: then it waits until nobody else does.
+        let less = format!("[{}]", vec![r#"{"a":1}"#; 20_000].join(","));
+        assert!(matches!(budget.spare_turn(less.as_bytes(), soon()).await, Some(Turn::Small)));
+        assert!(budget.spare_turn(large.as_bytes(), soon()).await.is_none());
         drop(first);
+        assert!(matches!(budget.spare_turn(large.as_bytes(), soon()).await, Some(Turn::Large(_))));
         assert!(budget.turn(large.as_bytes(), soon()).await.is_some());
     }
 }

@@ -1,5 +1,7 @@
 //! What a review leaves beside its answer: a log line, and an Event on the object.
 
+use std::fmt::Write as _;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -7,6 +9,15 @@ use crate::cluster::{EventRecord, InvolvedObject};
 use driftwall_core::admission::Write;
 use driftwall_core::decision::Decision;
 use driftwall_core::policy::{Assessment, Outcome, Verdict, Violation};
+use driftwall_core::text::{truncate, truncate_start};
+
+/// Characters of a name that are shown. Whoever names objects and users chooses them; a name
+/// of Kubernetes' own has at most 253.
+const MAX_NAME_CHARS: usize = 256;
+/// The same in an Event, of which a client shows the beginning: the reason must be in it.
+const MAX_EVENT_USER_CHARS: usize = 128;
+/// Characters of all paths together.
+const MAX_PATHS_CHARS: usize = 2048;
 
 /// Logs one line per review. It names fields but never a value, which may be a secret.
 pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
@@ -14,15 +25,15 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
     macro_rules! line {
         ($level:ident, $message:literal) => {
             tracing::$level!(
-                uid = %write.uid,
-                user = %write.user.name,
+                uid = %short(&write.uid),
+                user = %short(&write.user.name),
                 actor = %assessment.class,
                 operation = %write.operation,
-                group = %resource.group,
-                kind = %resource.kind,
-                subresource = %resource.subresource,
-                namespace = %write.namespace,
-                name = %write.name,
+                group = %short(&resource.group),
+                kind = %short(&resource.kind),
+                subresource = %short(&resource.subresource),
+                namespace = %short(&write.namespace),
+                name = %short(&write.name),
                 verdict = %assessment.verdict,
                 answer = decision.outcome.as_str(),
                 mode = decision.mode.as_str(),
@@ -30,7 +41,7 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
                 fields = %field_paths(assessment),
                 break_glass = decision.break_glass.as_deref().unwrap_or_default(),
                 commit = assessment.source.map_or("", |source| &source.commit),
-                reason = assessment.error_reason().unwrap_or_default(),
+                reason = %short(assessment.error_reason().unwrap_or_default()),
                 $message
             )
         };
@@ -44,10 +55,27 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
     }
 }
 
-/// The paths of the fields that drift, joined by commas.
+/// A name on one line, without what a terminal would obey.
+fn short(name: &str) -> String {
+    truncate(name, MAX_NAME_CHARS)
+}
+
+/// The paths of the fields that drift, joined by commas: as many as fit, and how many more there are.
 fn field_paths(assessment: &Assessment<'_>) -> String {
-    let paths: Vec<_> = assessment.findings.iter().map(|finding| finding.path.to_string()).collect();
-    paths.join(", ")
+    let mut paths = String::new();
+    for (index, finding) in assessment.findings.iter().enumerate() {
+        let path = truncate_start(&finding.path.to_string(), MAX_PATHS_CHARS / 4);
+        if paths.len() + path.len() > MAX_PATHS_CHARS {
+            let more = assessment.findings.len() - index + assessment.more_findings;
+            let _ = write!(paths, ", … and {more} more");
+            break;
+        }
+        if !paths.is_empty() {
+            paths.push_str(", ");
+        }
+        paths.push_str(&path);
+    }
+    paths
 }
 
 /// The Event for a denial, for drift that a `BreakGlass` allowed, or where a tool
@@ -56,7 +84,7 @@ pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision
     if write.dry_run {
         return None;
     }
-    let user = &write.user.name;
+    let user = truncate(&write.user.name, MAX_EVENT_USER_CHARS);
     let (reason, action, note) = match (&decision.answer.denial, &decision.break_glass) {
         (Some(denial), _) => ("Denied", "Deny", format!("{user} was denied: {}", denial.message)),
         (None, Some(break_glass)) => {

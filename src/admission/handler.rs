@@ -29,6 +29,7 @@ use driftwall_core::policy::{
     BreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, SelfCheck, Verdict, Violation,
     evaluate, needs_self_check, self_check,
 };
+use driftwall_core::text::truncate;
 
 /// Answers reviews.
 pub(crate) struct AdmissionHandler {
@@ -58,6 +59,9 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 /// Why a review is answered by its head.
 const TOO_LARGE: &str = "the write is too large to be compared";
 const NO_TURN: &str = "the write is large, and too many large ones came at once; try again";
+
+/// Characters of a reason in the log.
+const MAX_REASON_CHARS: usize = 512;
 
 /// How reviews are answered; it can change between two of them.
 #[derive(Debug)]
@@ -208,7 +212,9 @@ impl AdmissionHandler {
     pub(crate) async fn run_self_checks(self: Arc<Self>) {
         let Some(mut queued) = self.self_checks.take_receiver() else { return };
         while let Some(review) = queued.recv().await {
-            let Some(turn) = self.budget.turn(&review.body, Instant::now() + SELF_CHECK_WAIT).await else { continue };
+            let Some(turn) = self.budget.spare_turn(&review.body, Instant::now() + SELF_CHECK_WAIT).await else {
+                continue;
+            };
             let handler = Arc::clone(&self);
             // An object can be large, and no deadline waits for this.
             let checked = tokio::task::spawn_blocking(move || {
@@ -283,7 +289,8 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
 
 /// The answer to a review that cannot be evaluated, by the policy's `onError`.
 fn error_response(error: &ReviewError, policy: &Policy) -> ReviewResponse {
-    tracing::warn!(%error, "Review not evaluated");
+    let reason = truncate(&error.to_string(), MAX_REASON_CHARS);
+    tracing::warn!(error = %reason, "Review not evaluated");
     let Some(uid) = error.uid() else {
         let message = error.to_string();
         let status = Status::failure(400, "BadRequest", &message);
