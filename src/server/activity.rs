@@ -25,6 +25,8 @@ pub(super) struct ConnectionActivity {
     /// When the last request was answered, in milliseconds since `opened`.
     last_answer: AtomicU64,
     closing: AtomicBool,
+    /// Whether a request came that only an API server makes.
+    is_known: AtomicBool,
 }
 
 impl ConnectionActivity {
@@ -35,6 +37,7 @@ impl ConnectionActivity {
             headers_began: AtomicU64::new(0),
             last_answer: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
         })
     }
 
@@ -52,6 +55,21 @@ impl ConnectionActivity {
         }
         let last = self.last_answer.load(Ordering::Acquire);
         Some(Duration::from_millis(self.now().saturating_sub(last)))
+    }
+
+    /// Notes that the client knows the path at which reviews are received.
+    pub(super) fn mark_known(&self) {
+        self.is_known.store(true, Ordering::Release);
+    }
+
+    /// Whether the client has not shown yet that it knows that path.
+    pub(super) fn is_stranger(&self) -> bool {
+        !self.is_known.load(Ordering::Acquire)
+    }
+
+    /// For how long the connection has been open.
+    pub(super) fn open_for(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// From now on responses say that the connection closes.

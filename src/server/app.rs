@@ -18,6 +18,8 @@ use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
 use super::body::{self, BodyBudget, BodyPermits, Received};
+use super::connection::Origin;
+use super::peer::{Peer, PeerShares};
 use super::rejection::{Rejection, json_response};
 use super::review_paths::ReviewPaths;
 use super::reviewer::{ReviewResponse, Reviewer};
@@ -34,6 +36,7 @@ pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: Request
         bodies: BodyBudget::new(limits),
         body_limit: limits.body_bytes,
         permits: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
+        shares: PeerShares::of_total(limits.in_flight),
         overload_log: LogLimiter::every(Duration::from_secs(5)),
     });
     // Not a route: which one matches is told by the time that it takes.
@@ -47,6 +50,8 @@ struct HandlerState<R> {
     bodies: BodyBudget,
     body_limit: usize,
     permits: Arc<Semaphore>,
+    /// What one peer may take of them.
+    shares: PeerShares,
     overload_log: LogLimiter,
 }
 
@@ -55,6 +60,11 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
         // Whoever does not know the path costs no more than this: no body is read, no line is logged.
         state.metrics.count_rejection(Rejection::UnknownPath.label());
         return Rejection::UnknownPath.into_response();
+    }
+    let origin = request.extensions().get::<Origin>();
+    let peer = origin.map_or_else(Peer::unknown, |origin| origin.peer);
+    if let Some(origin) = origin {
+        origin.mark_known();
     }
     let arrived = Instant::now();
     let deadline = arrived + timeout::review_timeout(request.uri().query());
@@ -66,14 +76,14 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
     }
     // A body takes its place among the reviews when it has arrived: whoever only begins to send one takes none.
     let (parts, mut unread) = request.into_parts();
-    let (body, body_permits) = match state.bodies.read(&mut unread, deadline).await {
+    let (body, body_permits) = match state.bodies.read(&mut unread, peer, deadline).await {
         Ok((Received::Whole(body), permits)) => (body, permits),
         Ok((Received::Head(start), _)) => return state.review_head(&start, deadline),
         Err(rejection) => return state.reject(rejection, Request::from_parts(parts, unread), deadline).await,
     };
     // Waiting for a permit would only use up the time-out: rejected at once, the API
     // server can sooner ask another replica or apply its failurePolicy.
-    let Some(permit) = InFlightPermit::acquire(&state) else {
+    let Some(permit) = InFlightPermit::acquire(&state, peer) else {
         state.metrics.overload_rejections.inc();
         if state.overload_log.allows() {
             tracing::warn!("Too many reviews in flight, some rejected");
@@ -155,14 +165,15 @@ impl<R: Reviewer> HandlerState<R> {
 /// Allows one review to be in flight, and counts it.
 struct InFlightPermit {
     metrics: Arc<Metrics>,
-    _permit: OwnedSemaphorePermit,
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl InFlightPermit {
-    fn acquire<R>(state: &HandlerState<R>) -> Option<Self> {
+    fn acquire<R>(state: &HandlerState<R>, peer: Peer) -> Option<Self> {
+        let of_peer = state.shares.of(peer).try_acquire_owned().ok()?;
         let permit = Arc::clone(&state.permits).try_acquire_owned().ok()?;
         state.metrics.in_flight.inc();
-        Some(Self { metrics: Arc::clone(&state.metrics), _permit: permit })
+        Some(Self { metrics: Arc::clone(&state.metrics), _permits: [of_peer, permit] })
     }
 }
 

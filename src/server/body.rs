@@ -10,6 +10,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
+use super::peer::{Peer, PeerShares};
 use super::rejection::Rejection;
 use super::settings::RequestLimits;
 
@@ -31,6 +32,9 @@ pub(super) struct BodyBudget {
     small: Arc<Semaphore>,
     /// In bytes; who waits longest is served first.
     large: Arc<Semaphore>,
+    /// What one peer may take of each.
+    small_shares: PeerShares,
+    large_shares: PeerShares,
     limits: RequestLimits,
 }
 
@@ -50,21 +54,33 @@ pub(super) struct BodyPermits(Vec<OwnedSemaphorePermit>);
 /// A body on its way.
 struct Incoming<'b> {
     body: &'b mut Body,
+    peer: Peer,
     deadline: Instant,
 }
 
 impl BodyBudget {
     pub(super) fn new(limits: RequestLimits) -> Self {
         let semaphore = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
-        Self { small: semaphore(limits.small_bodies), large: semaphore(limits.large_bodies), limits }
+        Self {
+            small: semaphore(limits.small_bodies),
+            large: semaphore(limits.large_bodies),
+            small_shares: PeerShares::of_total(limits.small_bodies),
+            large_shares: PeerShares::of_total(limits.large_bodies),
+            limits,
+        }
     }
 
     /// Reads the whole body, to its end in any case unless it fails.
     ///
     /// The rest of a rejected body stays in `body`, for [`discard`].
-    pub(super) async fn read(&self, body: &mut Body, deadline: Instant) -> Result<(Received, BodyPermits), Rejection> {
+    pub(super) async fn read(
+        &self,
+        body: &mut Body,
+        peer: Peer,
+        deadline: Instant,
+    ) -> Result<(Received, BodyPermits), Rejection> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut incoming = Incoming { body, deadline };
+        let mut incoming = Incoming { body, peer, deadline };
         let mut received = BytesMut::new();
         // What has arrived of a body keeps its place until there is room for the whole.
         let mut small = BodyPermits::default();
@@ -74,17 +90,17 @@ impl BodyBudget {
             return Ok((Received::Whole(received.freeze()), small));
         }
         let expected = declared.max(received.len());
-        let room = if expected <= self.limits.kept_body { self.room_for(declared, deadline).await } else { None };
-        if let Some(permit) = room
-            && read_up_to(&mut incoming, &mut received, permit.num_permits()).await?
+        let room = if expected <= self.limits.kept_body { self.room_for(peer, declared, deadline).await } else { None };
+        if let Some((permits, bytes)) = room
+            && read_up_to(&mut incoming, &mut received, bytes).await?
         {
-            return Ok((Received::Whole(received.freeze()), BodyPermits(vec![permit])));
+            return Ok((Received::Whole(received.freeze()), permits));
         }
         received.truncate(HEAD);
         let start = BytesMut::from(&received[..]);
         drop(received);
         if small.0.is_empty() {
-            small.0.push(self.small_place(HEAD, deadline).await?);
+            self.take_small(&mut small, HEAD, peer, deadline).await?;
         }
         let head = self.read_head(&mut incoming, start).await?;
         Ok((Received::Head(head), small))
@@ -103,7 +119,7 @@ impl BodyBudget {
             let is_small = length <= SMALL.min(self.limits.kept_body);
             if is_small && length > reserved {
                 let more = (length - reserved).max(STEP);
-                permits.0.push(self.small_place(more, incoming.deadline).await?);
+                self.take_small(permits, more, incoming.peer, incoming.deadline).await?;
                 reserved += more;
             }
             received.extend_from_slice(&data);
@@ -114,19 +130,34 @@ impl BodyBudget {
         Ok(true)
     }
 
-    /// A place among the small bodies.
-    async fn small_place(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, Rejection> {
-        acquire(&self.small, bytes.min(self.limits.small_bodies), deadline).await.ok_or(Rejection::Overload)
+    /// Takes a place among the small bodies.
+    async fn take_small(
+        &self,
+        permits: &mut BodyPermits,
+        bytes: usize,
+        peer: Peer,
+        deadline: Instant,
+    ) -> Result<(), Rejection> {
+        let bytes = bytes.min(self.small_shares.share());
+        for semaphore in [&self.small_shares.of(peer), &self.small] {
+            let permit = acquire(semaphore, bytes, deadline).await.ok_or(Rejection::Overload)?;
+            permits.0.push(permit);
+        }
+        Ok(())
     }
 
-    /// Room for a large body; `None` where there is none in time.
-    async fn room_for(&self, declared: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+    /// Room for a large body, in bytes; `None` where there is none in time.
+    async fn room_for(&self, peer: Peer, declared: usize, deadline: Instant) -> Option<(BodyPermits, usize)> {
         // A body of unknown length may get as large as one can be.
         let bytes = if declared == 0 { self.limits.kept_body } else { declared };
         // The head must still be read and answered in time.
         let now = Instant::now();
         let until = now + MAX_WAIT.min(deadline.saturating_duration_since(now) / 2);
-        acquire(&self.large, bytes.min(self.limits.large_bodies), until).await
+        let room = bytes.min(self.limits.large_bodies);
+        // Whoever sends many waits for itself first, and so not before others.
+        let of_peer = acquire(&self.large_shares.of(peer), room.min(self.large_shares.share()), until).await?;
+        let permit = acquire(&self.large, room, until).await?;
+        Some((BodyPermits(vec![of_peer, permit]), room))
     }
 
     /// Reads the rest of a body, and keeps the beginning.
@@ -217,7 +248,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_mins(1);
         for (length, is_kept) in [(0, true), (10, true), (SMALL, true), (2 * SMALL, true), (2 * SMALL + 1, false)] {
             let mut body = Body::from(vec![b' '; length]);
-            let (received, permits) = budget.read(&mut body, deadline).await.unwrap();
+            let (received, permits) = budget.read(&mut body, Peer::unknown(), deadline).await.unwrap();
             match &received {
                 Received::Whole(bytes) => assert_eq!((bytes.len(), true), (length, is_kept)),
                 Received::Head(bytes) => assert_eq!((bytes.len(), false), (HEAD, is_kept)),
@@ -236,10 +267,10 @@ mod tests {
         let all = u32::try_from(RequestLimits::default().large_bodies).unwrap();
         let held = budget.large.acquire_many(all).await.unwrap();
         let deadline = Instant::now() + Duration::from_millis(200);
-        let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), deadline).await.unwrap();
+        let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), Peer::unknown(), deadline).await.unwrap();
         assert!(matches!(read, (Received::Head(_), _)));
         drop(held);
-        let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), deadline).await.unwrap();
+        let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), Peer::unknown(), deadline).await.unwrap();
         assert!(matches!(read, (Received::Whole(_), _)));
     }
 }

@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 
 use super::activity::{ConnectionActivity, TrackedStream};
 use super::drain::ServingPhase;
+use super::peer::Peer;
 use super::settings::Timeouts;
 use crate::jitter;
 
@@ -38,20 +39,48 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(40);
 /// How often HTTP/2 clients are pinged, and how long they may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// HTTP/2 connections that may be open at once: each may hold what its window lets in.
+pub(super) const MAX_HTTP2: usize = 32;
+/// What an HTTP/2 client may send before it is read: more than several bodies that wait for
+/// their turn, so that a small one is not held up by them.
+const HTTP2_WINDOW: u32 = 1024 * 1024;
+/// The same for one request.
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+/// What is read at once of an HTTP/1 connection, and how long its headers may be.
+const HTTP1_BUFFER: usize = 64 * 1024;
+
+/// From whom a request comes, and by which connection.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) peer: Peer,
+    activity: Arc<ConnectionActivity>,
+}
+
+impl Origin {
+    pub(super) fn new(peer: Peer, activity: Arc<ConnectionActivity>) -> Self {
+        Self { peer, activity }
+    }
+
+    /// Notes that the client is no stranger.
+    pub(super) fn mark_known(&self) {
+        self.activity.mark_known();
+    }
+}
+
 /// Serves a connection until it ends, or its supervisor ends it.
 pub(super) async fn serve<S>(
     stream: S,
     protocol: Protocol,
     app: Router,
-    activity: Arc<ConnectionActivity>,
+    origin: Origin,
     phase: watch::Receiver<ServingPhase>,
     timeouts: Timeouts,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let activity = Arc::clone(&origin.activity);
     let io = TokioIo::new(TrackedStream::new(stream, Arc::clone(&activity)));
-    let request_activity = Arc::clone(&activity);
-    let service = service_fn(move |request| answer(app.clone(), request, Arc::clone(&request_activity)));
+    let service = service_fn(move |request| answer(app.clone(), request, origin.clone()));
     let builder = builder(protocol);
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut supervisor = ConnectionSupervisor::new(protocol, activity, phase, timeouts);
@@ -79,12 +108,14 @@ pub(super) async fn serve<S>(
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // The supervisor times headers out; see `ConnectionActivity`.
-    builder.http1().header_read_timeout(None);
+    builder.http1().header_read_timeout(None).max_buf_size(HTTP1_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL)
+        .initial_connection_window_size(HTTP2_WINDOW)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
         .max_header_list_size(16 * 1024);
     match protocol {
         Protocol::Http1 => builder.http1_only(),
@@ -94,11 +125,13 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
 
 async fn answer(
     app: Router,
-    request: Request<Incoming>,
-    activity: Arc<ConnectionActivity>,
+    mut request: Request<Incoming>,
+    origin: Origin,
 ) -> Result<axum::response::Response, Infallible> {
+    let activity = Arc::clone(&origin.activity);
     let _guard = activity.begin_request();
     let version = request.version();
+    request.extensions_mut().insert(origin);
     let mut response = app.oneshot(request).await?;
     if version <= Version::HTTP_11 && activity.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -17,8 +17,9 @@ use tokio_rustls::TlsAcceptor;
 use tracing::Instrument as _;
 
 use super::activity::ConnectionActivity;
-use super::connection::{self, Protocol};
+use super::connection::{self, Origin, Protocol};
 use super::drain::ServingPhase;
+use super::peer::{Peer, share_of};
 use super::settings::Timeouts;
 use crate::telemetry::{LogLimiter, Metrics};
 
@@ -30,6 +31,8 @@ pub(super) struct Listener {
     pub(super) timeouts: Timeouts,
     /// How many connections may be open; beyond that, idle ones make room for new ones.
     pub(super) max_connections: usize,
+    /// How many of one peer may be open that have not asked for a path that only API servers know.
+    pub(super) max_strangers: usize,
 }
 
 /// How bytes travel.
@@ -49,29 +52,31 @@ impl Listener {
     /// Accepts until the phase is [`ServingPhase::Stopping`], then waits for open
     /// connections to end.
     pub(super) async fn serve(self, phase: watch::Receiver<ServingPhase>) {
-        let Self { socket, transport, app, timeouts, max_connections } = self;
+        let Self { socket, transport, app, timeouts, max_connections, max_strangers } = self;
         let handler = Arc::new(ConnectionHandler {
             transport,
             app,
             timeouts,
             handshake_log: LogLimiter::every(Duration::from_secs(5)),
+            http2: Arc::new(Semaphore::new(connection::MAX_HTTP2)),
         });
         let accept_log = LogLimiter::every(Duration::from_secs(5));
         let mut stop = phase.clone();
         let mut stop = std::pin::pin!(stop.wait_for(|phase| *phase == ServingPhase::Stopping));
-        let mut connections = OpenConnections::new(max_connections);
+        let mut connections = OpenConnections::new(max_connections, max_strangers);
         loop {
-            let (stream, peer, permit) = tokio::select! {
+            let (stream, address, permit) = tokio::select! {
                 biased;
                 _ = &mut stop => break,
                 accepted = connections.accept(&socket, &accept_log) => accepted,
             };
             let handler = Arc::clone(&handler);
             let phase = phase.clone();
-            let span = tracing::info_span!("connection", client = %peer);
-            connections.spawn(|activity| {
+            let span = tracing::info_span!("connection", client = %address);
+            let peer = Peer::of(address);
+            connections.spawn(peer, |activity| {
                 async move {
-                    handler.handle(stream, activity, phase).await;
+                    handler.handle(stream, Origin::new(peer, activity), phase).await;
                     drop(permit);
                 }
                 .instrument(span)
@@ -88,23 +93,31 @@ struct OpenConnections {
     tasks: JoinSet<()>,
     by_task: HashMap<Id, OpenConnection>,
     permits: Arc<Semaphore>,
+    max_strangers: usize,
+    max_per_peer: usize,
 }
 
 struct OpenConnection {
+    peer: Peer,
     activity: Arc<ConnectionActivity>,
     task: AbortHandle,
 }
 
 impl OpenConnections {
-    fn new(max_connections: usize) -> Self {
+    fn new(max_connections: usize, max_strangers: usize) -> Self {
         let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
-        Self { tasks: JoinSet::new(), by_task: HashMap::new(), permits }
+        let max_per_peer = share_of(max_connections);
+        Self { tasks: JoinSet::new(), by_task: HashMap::new(), permits, max_strangers, max_per_peer }
     }
 
-    fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, serve: impl FnOnce(Arc<ConnectionActivity>) -> F) {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        peer: Peer,
+        serve: impl FnOnce(Arc<ConnectionActivity>) -> F,
+    ) {
         let activity = ConnectionActivity::new();
         let task = self.tasks.spawn(serve(Arc::clone(&activity)));
-        self.by_task.insert(task.id(), OpenConnection { activity, task });
+        self.by_task.insert(task.id(), OpenConnection { peer, activity, task });
     }
 
     /// Accepts the next connection. Where there are as many as there may be, one that
@@ -120,6 +133,7 @@ impl OpenConnections {
                 accepted = accept(socket, log) => break accepted,
             }
         };
+        self.make_room_for(Peer::of(peer));
         loop {
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
                 return (stream, peer, permit);
@@ -127,19 +141,51 @@ impl OpenConnections {
             if log.allows() {
                 tracing::warn!("Connection limit reached, idle ones closed");
             }
-            self.close_longest_idle();
+            self.close_longest_idle(|_| true);
             // The closed one is gone in a moment; where none was idle, another may end.
             let released = self.permits.acquire();
             let _ = timeout(ROOM_CHECK_INTERVAL, released).await;
         }
     }
 
-    /// Each is closed once, also where it takes a moment to end.
-    fn close_longest_idle(&mut self) {
-        let idle = self.by_task.iter().filter_map(|(id, open)| Some((open.activity.idle_for()?, *id)));
-        if let Some((_, id)) = idle.max_by_key(|(idle, _)| *idle)
-            && let Some(open) = self.by_task.remove(&id)
+    /// Keeps the places of one peer from becoming all. API servers may share an address with
+    /// others (behind a load balancer, or on a node), so what one of them has opened and used stays;
+    /// of the rest, the oldest goes.
+    fn make_room_for(&mut self, peer: Peer) {
+        let of_peer = self.by_task.iter().filter(|(_, open)| open.peer == peer);
+        let (mut all, mut strangers) = (0, 0);
+        let mut oldest = None;
+        for (id, open) in of_peer {
+            all += 1;
+            if open.activity.is_stranger() {
+                strangers += 1;
+                oldest = oldest.max(Some((open.activity.open_for(), *id)));
+            }
+        }
+        if strangers >= self.max_strangers
+            && let Some((_, id)) = oldest
         {
+            self.close(id);
+        } else if all >= self.max_per_peer {
+            self.close_longest_idle(|open| open.peer == peer);
+        }
+    }
+
+    /// Closes the one that has been idle longest, a stranger's first.
+    fn close_longest_idle(&mut self, is_candidate: impl Fn(&OpenConnection) -> bool) {
+        let candidates = self.by_task.iter().filter(|(_, open)| is_candidate(open));
+        let idle = candidates.filter_map(|(id, open)| {
+            let idle = open.activity.idle_for()?;
+            Some(((open.activity.is_stranger(), idle), *id))
+        });
+        if let Some((_, id)) = idle.max_by_key(|(rank, _)| *rank) {
+            self.close(id);
+        }
+    }
+
+    /// Each is closed once, also where it takes a moment to end.
+    fn close(&mut self, id: Id) {
+        if let Some(open) = self.by_task.remove(&id) {
             open.task.abort();
         }
     }
@@ -195,27 +241,32 @@ struct ConnectionHandler {
     app: Router,
     timeouts: Timeouts,
     handshake_log: LogLimiter,
+    /// HTTP/2 connections that may be open.
+    http2: Arc<Semaphore>,
 }
 
 impl ConnectionHandler {
-    async fn handle(&self, stream: TcpStream, activity: Arc<ConnectionActivity>, phase: watch::Receiver<ServingPhase>) {
+    async fn handle(&self, stream: TcpStream, origin: Origin, phase: watch::Receiver<ServingPhase>) {
         // A response is one small write: waiting to fill a packet would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "Failed to set TCP_NODELAY");
         }
         let app = self.app.clone();
         let Transport::Tls(config, metrics) = &self.transport else {
-            return connection::serve(stream, Protocol::Http1, app, activity, phase, self.timeouts).await;
+            return connection::serve(stream, Protocol::Http1, app, origin, phase, self.timeouts).await;
         };
         let _guard = ConnectionGuard::count(Arc::clone(metrics));
-        let acceptor = TlsAcceptor::from(config.load_full());
+        // Where no more may speak HTTP/2, the client is offered HTTP/1.1 only.
+        let http2 = Arc::clone(&self.http2).try_acquire_owned().ok();
+        let config = if http2.is_some() { config.load_full() } else { without_http2(&config.load()) };
+        let acceptor = TlsAcceptor::from(config);
         match timeout(self.timeouts.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let protocol = match stream.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => Protocol::Http2,
-                    _ => Protocol::Http1,
+                let (protocol, _http2) = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => (Protocol::Http2, http2),
+                    _ => (Protocol::Http1, None),
                 };
-                connection::serve(stream, protocol, app, activity, phase, self.timeouts).await;
+                connection::serve(stream, protocol, app, origin, phase, self.timeouts).await;
             }
             Ok(Err(error)) => self.handshake_failed(metrics, &error),
             Err(_) => self.handshake_failed(metrics, &io::ErrorKind::TimedOut.into()),
@@ -232,6 +283,12 @@ impl ConnectionHandler {
             tracing::debug!(%error, "TLS handshake failed");
         }
     }
+}
+
+fn without_http2(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.retain(|protocol| protocol != b"h2");
+    Arc::new(config)
 }
 
 /// Counts an open connection to the webhook until it is dropped.

@@ -11,6 +11,7 @@ mod cert_reload;
 mod connection;
 mod drain;
 mod listener;
+mod peer;
 mod probe;
 mod rejection;
 mod review_paths;
@@ -84,6 +85,8 @@ pub struct Server {
 
 /// Probes and scrapes need few.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// So that no pod takes the places of the probes.
+const MAX_ADMIN_CONNECTIONS_OF_PEER: usize = 16;
 /// So long may a connection to the admin port have nothing to do.
 const MAX_ADMIN_IDLE: Duration = Duration::from_secs(5);
 
@@ -117,8 +120,17 @@ impl Server {
         if let Some(setting) = settings.zero_setting() {
             return Err(ServerError::Zero(setting));
         }
-        let ServerSettings { listen, admin, certificate, client_ca, limits: _, paths: _, max_connections, timeouts } =
-            settings;
+        let ServerSettings {
+            listen,
+            admin,
+            certificate,
+            client_ca,
+            limits: _,
+            paths: _,
+            max_connections,
+            max_strangers,
+            timeouts,
+        } = settings;
         let tls_source = tls::TlsSource { certificate, client_ca };
         let certificate_reloader = CertificateReloader::load(tls_source, Arc::clone(&metrics)).await?;
         let (webhook_socket, webhook_address) = open(listen).await?;
@@ -130,6 +142,7 @@ impl Server {
             app,
             timeouts,
             max_connections,
+            max_strangers,
         };
         let admin = Listener {
             socket: admin_socket,
@@ -137,6 +150,7 @@ impl Server {
             app: admin::app(admin::AdminState { health, metrics, phase: phase_receiver }),
             timeouts: admin_timeouts(timeouts),
             max_connections: MAX_ADMIN_CONNECTIONS,
+            max_strangers: MAX_ADMIN_CONNECTIONS_OF_PEER,
         };
         Ok(Self { webhook, admin, webhook_address, admin_address, certificate_reloader, phase, timeouts })
     }

@@ -28,6 +28,9 @@ pub struct ServerSettings {
     /// How many connections to the webhook may be open; beyond that, idle ones make
     /// room for new ones.
     pub max_connections: usize,
+    /// How many connections one address may have open that have not asked for a path at which
+    /// reviews are received; beyond that, the oldest of them makes room for a new one.
+    pub max_strangers: usize,
     /// How long things may take.
     pub timeouts: Timeouts,
 }
@@ -42,14 +45,17 @@ impl ServerSettings {
             client_ca: None,
             limits: RequestLimits::default(),
             paths: ReviewPaths::fixed(ReviewPath::well_known()),
-            max_connections: 4096,
+            // With its TLS, each takes tens of kilobytes. An API server needs a few.
+            max_connections: 1024,
+            // In a burst, an API server opens a connection for each review.
+            max_strangers: 256,
             timeouts: Timeouts::default(),
         }
     }
 
     /// The name of a setting that is zero and must not be: nothing would be served.
     pub(super) fn zero_setting(&self) -> Option<&'static str> {
-        let Self { limits, max_connections, timeouts, .. } = self;
+        let Self { limits, max_connections, max_strangers, timeouts, .. } = self;
         let Timeouts {
             handshake,
             headers,
@@ -64,7 +70,7 @@ impl ServerSettings {
             ("the body limit", limits.body_bytes == 0 || limits.kept_body == 0),
             ("the memory of bodies", limits.small_bodies == 0 || limits.large_bodies == 0),
             ("the number of reviews in flight", limits.in_flight == 0),
-            ("the number of connections", *max_connections == 0),
+            ("the number of connections", *max_connections == 0 || *max_strangers == 0),
             ("the handshake time-out", handshake.is_zero()),
             ("the header time-out", headers.is_zero()),
             ("the idle time-out", idle.is_zero()),
@@ -99,7 +105,8 @@ impl Default for RequestLimits {
             kept_body: 20 * MIB,
             small_bodies: 16 * MIB,
             large_bodies: 40 * MIB,
-            in_flight: 256,
+            // One address may have 288 of them.
+            in_flight: 384,
         }
     }
 }

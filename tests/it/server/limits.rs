@@ -94,6 +94,41 @@ async fn the_longest_idle_connection_makes_room_and_a_busy_one_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_one_address_the_oldest_stranger_makes_room_and_who_knows_the_path_stays() {
+    let server = start_server_with(|settings, _| settings.max_strangers = 2).await;
+    let mut known = server.http1().await;
+    known.expect_answer(simple_review("a")).await.assert_answers("a");
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        strangers.push(server.http1().await);
+    }
+    for mut gone in strangers.drain(..17) {
+        let _ = in_time(&mut gone.connection).await;
+    }
+    // Not even a request at another path makes it known.
+    let mut elsewhere = simple_review("");
+    *elsewhere.uri_mut() = "https://localhost/mutate".parse().unwrap();
+    strangers[1].expect_answer(elsewhere).await.assert_status(404, "NotFound");
+    known.expect_answer(simple_review("b")).await.assert_answers("b");
+    server.http1().await.expect_answer(simple_review("c")).await.assert_answers("c");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_so_many_http2_connections_http1_is_spoken() {
+    let server = start_server().await;
+    let mut open = Vec::new();
+    for _ in 0..40 {
+        let mut config = server.trusting_client();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let stream = connect(server.webhook, config).await.unwrap();
+        open.push((stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec), stream));
+    }
+    let spoken: Vec<_> = open.iter().filter_map(|(protocol, _)| protocol.as_deref()).collect();
+    assert_eq!(spoken.iter().filter(|protocol| **protocol == b"h2").count(), 32, "{spoken:?}");
+    server.http1().await.expect_answer(simple_review("a")).await.assert_answers("a");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_are_answered_beside_idle_connections() {
     let server = start_server_with(|_, _| {}).await;
     let mut idle = Vec::new();
