@@ -1,16 +1,20 @@
 //! The admin port: probes, metrics and the health of the sources, in plain HTTP.
+//!
+//! Every pod may reach it. What names repositories or objects is shown to the same pod only:
+//! `kubectl exec` and `kubectl port-forward` come from there, and need rights.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::sync::watch;
 
+use super::connection::Origin;
 use super::drain::ServingPhase;
 use crate::telemetry::{Health, METRICS_TYPE, Metrics, SourceHealth};
 
@@ -31,15 +35,25 @@ pub(super) fn app(state: AdminState) -> Router {
         .with_state(state)
 }
 
-async fn readyz(State(state): State<AdminState>) -> Response {
+/// Whether a request comes from the same pod.
+fn is_local(origin: Option<&Extension<Origin>>) -> bool {
+    origin.is_some_and(|Extension(origin)| origin.peer.is_local())
+}
+
+async fn readyz(State(state): State<AdminState>, origin: Option<Extension<Origin>>) -> Response {
     if *state.phase.borrow() > ServingPhase::Serving {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response();
     }
     let waiting = state.health.waiting_sources();
+    let is_local = is_local(origin.as_ref());
     if waiting.is_empty() {
-        return source_lines(&state.health.sources()).into_response();
+        return if is_local { source_lines(&state.health.sources()).into_response() } else { "ok\n".into_response() };
     }
-    let text = format!("waiting for sources: {}", waiting.join(", "));
+    let text = if is_local {
+        format!("waiting for sources: {}", waiting.join(", "))
+    } else {
+        format!("waiting for {} sources", waiting.len())
+    };
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
@@ -56,7 +70,11 @@ fn source_lines(sources: &[SourceHealth]) -> String {
     text
 }
 
-async fn sources(State(state): State<AdminState>) -> Response {
+async fn sources(State(state): State<AdminState>, origin: Option<Extension<Origin>>) -> Response {
+    if !is_local(origin.as_ref()) {
+        let text = "only the pod itself is told: kubectl exec or kubectl port-forward";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
     let body = serde_json::to_vec(&state.health.sources()).expect("a source's health holds only texts and numbers");
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
@@ -64,4 +82,82 @@ async fn sources(State(state): State<AdminState>) -> Response {
 async fn metrics(State(state): State<AdminState>) -> Response {
     let text = state.metrics.render(state.health.as_ref());
     ([(CONTENT_TYPE, METRICS_TYPE)], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::super::activity::ConnectionActivity;
+    use super::super::peer::Peer;
+    use super::*;
+    use crate::telemetry::MirrorHealth;
+
+    struct OneSource {
+        is_waiting: bool,
+    }
+
+    impl Health for OneSource {
+        fn waiting_sources(&self) -> Vec<String> {
+            if self.is_waiting { vec!["secret-name".into()] } else { Vec::new() }
+        }
+
+        fn sources(&self) -> Vec<SourceHealth> {
+            vec![SourceHealth {
+                name: "secret-name".into(),
+                repo: "https://secret-name.example".into(),
+                revision: "main".into(),
+                commit: "abc".into(),
+                objects: 1,
+                age: Some(Duration::from_secs(1)),
+                polls: 1,
+                error: Some("secret-name".into()),
+                disputed_fields: Vec::new(),
+                contested_objects: Vec::new(),
+                skipped: Vec::new(),
+            }]
+        }
+
+        fn mirrors(&self) -> Vec<MirrorHealth> {
+            Vec::new()
+        }
+    }
+
+    async fn get(path: &str, client: Option<&str>, is_waiting: bool) -> (u16, String) {
+        let (_, phase) = watch::channel(ServingPhase::Serving);
+        let state = AdminState { health: Arc::new(OneSource { is_waiting }), metrics: Arc::new(Metrics::new()), phase };
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        if let Some(client) = client {
+            let peer = Peer::of(format!("{client}:1").parse().unwrap());
+            request.extensions_mut().insert(Origin::new(peer, ConnectionActivity::new()));
+        }
+        let response = app(state).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn other_pods_are_told_no_name() {
+        for (path, is_waiting, status) in
+            [("/livez", false, 200), ("/readyz", false, 200), ("/readyz", true, 503), ("/sources", false, 403)]
+        {
+            for client in [None, Some("10.0.0.1"), Some("[2001:db8::1]")] {
+                let (found, text) = get(path, client, is_waiting).await;
+                assert_eq!(found, status, "{path}");
+                assert!(!text.contains("secret-name"), "{path}: {text}");
+            }
+        }
+        for (path, is_waiting) in [("/readyz", false), ("/readyz", true), ("/sources", false)] {
+            for client in ["127.0.0.1", "[::1]"] {
+                let (_, text) = get(path, Some(client), is_waiting).await;
+                assert!(text.contains("secret-name"), "{path}: {text}");
+            }
+        }
+    }
 }

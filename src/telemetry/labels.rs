@@ -46,11 +46,6 @@ pub(super) struct SkippedLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct RepositoryLabel {
-    pub(super) repo: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SourceInfoLabels {
     pub(super) source: String,
     pub(super) revision: String,

@@ -1,5 +1,6 @@
 //! What is counted and measured, and its `OpenMetrics` text.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,9 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::health::{Health, SkippedHealth};
-use super::labels::{
-    ReasonLabel, RepositoryLabel, ResultLabel, ReviewLabels, SkippedLabels, SourceInfoLabels, SourceLabel,
-};
+use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, SkippedLabels, SourceInfoLabels, SourceLabel};
 use super::registration::RegistrationMetrics;
 
 /// All metrics. Labels only take values from short, fixed lists or names from the
@@ -233,7 +232,10 @@ impl Metrics {
         let info = Family::<SourceInfoLabels, Gauge>::default();
         let failing = Family::<SourceLabel, Gauge>::default();
         let skipped = Family::<SkippedLabels, Gauge>::default();
+        // The first source that reads a repository.
+        let mut readers = HashMap::new();
         for source in health.sources() {
+            readers.entry(source.repo.clone()).or_insert_with(|| source.name.clone());
             let label = SourceLabel { source: source.name.clone() };
             // An alert on the age must fire for a source that was never synced.
             age.get_or_create(&label).set(source.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
@@ -267,11 +269,13 @@ impl Metrics {
         registry.register("source_objects", "Objects that the source declares", objects);
         registry.register("source_info", "The commit in force", info);
         registry.register("source_failing", "1 if the last sync of the source failed", failing);
-        let mirrors = Family::<RepositoryLabel, Gauge>::default();
+        let mirrors = Family::<SourceLabel, Gauge>::default();
         for mirror in health.mirrors() {
+            // Every pod may read this, so no repository is named.
+            let source = readers.get(&mirror.repo).cloned().unwrap_or_default();
             // Fetched with different credentials, a repository has several.
             let bytes = i64::try_from(mirror.bytes).unwrap_or(i64::MAX);
-            mirrors.get_or_create(&RepositoryLabel { repo: mirror.repo }).inc_by(bytes);
+            mirrors.get_or_create(&SourceLabel { source }).inc_by(bytes);
         }
         registry.register("mirror_bytes", "Bytes that the mirror of a repository takes on the disk", mirrors);
         registry
@@ -370,7 +374,7 @@ mod tests {
             r#"driftwall_source_skipped{source="prod",reason="submodule"} 2"#,
             r#"driftwall_source_info{source="prod",revision="main",commit="abc"} 1"#,
             r#"driftwall_source_failing{source="prod"} 1"#,
-            r#"driftwall_mirror_bytes{repo="https://example.org/acme/gitops"} 8192"#,
+            r#"driftwall_mirror_bytes{source="prod"} 8192"#,
             concat!("driftwall_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
