@@ -85,7 +85,7 @@ impl<'m> Entry<'m> {
             api_version: entry.get("apiVersion")?.as_str()?,
             subresource: text("subresource"),
             owner: (text("manager"), text("operation")),
-            fields: entry.get("fieldsV1")?.as_object()?,
+            fields: entry.get("fieldsV1")?.as_object().filter(|fields| is_field_set(fields))?,
         })
     }
 
@@ -94,5 +94,41 @@ impl<'m> Entry<'m> {
             && self.subresource == other.subresource
             && self.api_version == other.api_version
             && self.fields == other.fields
+    }
+}
+
+/// Whether all that is in a set is a set again, as an API server writes it.
+fn is_field_set(fields: &Map<String, Value>) -> bool {
+    let mut open = vec![fields];
+    while let Some(fields) = open.pop() {
+        for inner in fields.values() {
+            let Value::Object(inner) = inner else { return false };
+            open.push(inner);
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_known_from_what_no_api_server_writes() {
+        for (fields, is_known) in [
+            (json!({}), true),
+            (json!({"f:spec": {"f:replicas": {}, "f:list": {"k:{\"name\":\"a\"}": {".": {}}}}}), true),
+            (json!({"f:spec": {"f:minReadySeconds": [null]}}), false),
+            (json!({"f:spec": {"f:minReadySeconds": null}}), false),
+            (json!({"f:spec": true}), false),
+            (json!([]), false),
+        ] {
+            let entry = json!({"manager": "a", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"});
+            let mut list = json!([entry]);
+            list[0]["fieldsV1"] = fields;
+            assert_eq!(ManagedFields::of(&list).is_some(), is_known, "{list}");
+        }
     }
 }
