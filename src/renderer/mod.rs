@@ -101,7 +101,7 @@ async fn render(State(state): State<Arc<RendererState>>, request: Request) -> Re
             ([(LENGTHS, lengths)], body).into_response()
         }
         Ok(Err(error)) => {
-            tracing::info!(number, ?error, "Job failed");
+            tracing::info!(number, %error, "Job failed");
             (StatusCode::UNPROCESSABLE_ENTITY, Json(error)).into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

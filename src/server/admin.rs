@@ -50,7 +50,9 @@ async fn readyz(State(state): State<AdminState>, origin: Option<Extension<Origin
         return if is_local { source_lines(&state.health.sources()).into_response() } else { "ok\n".into_response() };
     }
     let text = if is_local {
-        format!("waiting for sources: {}", waiting.join(", "))
+        let errors = state.health.sources().into_iter().filter(|source| waiting.contains(&source.name));
+        let errors = errors.filter_map(|source| source.error.map(|error| format!("\n{}: {error}", source.name)));
+        format!("waiting for sources: {}{}", waiting.join(", "), errors.collect::<String>())
     } else {
         format!("waiting for {} sources", waiting.len())
     };
@@ -62,7 +64,7 @@ fn source_lines(sources: &[SourceHealth]) -> String {
     let mut text = "ok\n".to_owned();
     for SourceHealth { name, revision, commit, age, error, .. } in sources {
         let synced = age.map_or("never".to_owned(), |age| format!("{} s ago", age.as_secs()));
-        let commit = commit.get(..7).unwrap_or(commit);
+        let commit = if commit.is_empty() { "no commit yet" } else { commit.get(..7).unwrap_or(commit) };
         let error = error.as_ref().map(|error| format!(", {error}")).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}: {revision} @ {commit}, synced {synced}{error}");

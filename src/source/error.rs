@@ -8,6 +8,7 @@ use super::remote::FetchError;
 use super::render::RenderError;
 use driftwall_core::desired::DesiredError;
 use driftwall_core::manifest::ManifestError;
+use driftwall_core::source_state::FailingSide;
 
 /// A source that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,24 @@ impl SourceError {
             | Self::TooLarge { .. }
             | Self::TooManyFiles { .. } => false,
         }
+    }
+}
+
+impl SourceError {
+    /// Whose failure it is.
+    pub(super) fn failed(&self) -> FailingSide {
+        let is_replica = match self {
+            Self::Fetch { reason, .. } => reason.is_of_this_replica(),
+            Self::Chart(reason) => reason.is_of_this_replica(),
+            Self::Render { reason, .. } => reason.is_of_this_replica(),
+            Self::Git { .. }
+            | Self::InvalidFiles { .. }
+            | Self::PathNotFound { .. }
+            | Self::RepeatedFiles { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyFiles { .. } => false,
+        };
+        if is_replica { FailingSide::Replica } else { FailingSide::Source }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use super::error::SourceError;
 use super::load::{LoadedCommit, load};
 use super::repository::SourceRepository;
-use super::repository_worker::{Look, RepositoryWorker};
+use super::repository_worker::{FailedLook, Look, RepositoryWorker};
 use super::snapshot_store::{ReadFrom, SnapshotStore};
 use super::spec::SourceSpec;
 use driftwall_core::desired::Affected;
@@ -115,7 +115,8 @@ impl SourceFollower {
         let Some((commit, age)) = repository.mirrored_commit(&self.source) else { return };
         // A mirror that cannot be read is no news: the look that follows will say what is wrong.
         let Ok(loaded) = self.load(&commit) else { return repository.suspect() };
-        tracing::info!(source = %self.source.name, %commit, ?age, "Commit read from the mirror");
+        let shown = age.map(tracing::field::debug);
+        tracing::info!(source = %self.source.name, %commit, age = shown, "Commit read from the mirror");
         self.set_attempted(commit);
         // The store's clock begins with the program, and so does the age.
         let age = age.map(|age| age.saturating_sub(self.store.now()));
@@ -138,7 +139,7 @@ impl SourceFollower {
             return;
         };
         let event = match commit {
-            Err(error) => SourceEvent::Unreachable(error.clone()),
+            Err(FailedLook { error, failed }) => SourceEvent::Unreachable { error: error.clone(), failed: *failed },
             Ok(commit) if !self.is_to_load(commit, &state, &progress) => SourceEvent::Unchanged,
             Ok(commit) => {
                 if self.attempted().as_ref() != Some(commit) {
@@ -218,5 +219,11 @@ fn unreadable(commit: String, error: &SourceError) -> UnreadableCommit {
         // What the commit changes is not known: it may be any file.
         _ => Affected::All,
     };
-    UnreadableCommit { commit, error: error.to_string(), affects, is_transient: error.is_transient() }
+    UnreadableCommit {
+        commit,
+        error: error.to_string(),
+        affects,
+        is_transient: error.is_transient(),
+        failed: error.failed(),
+    }
 }

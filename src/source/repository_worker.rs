@@ -13,6 +13,7 @@ use super::follower::SourceFollower;
 use super::repository::SourceRepository;
 use super::snapshot_store::SnapshotStore;
 use crate::jitter;
+use driftwall_core::source_state::FailingSide;
 
 /// Looks at a repository.
 #[derive(Debug)]
@@ -37,7 +38,22 @@ pub(super) struct Look {
     /// The same, by the clock of the snapshots.
     pub(super) at: Duration,
     /// The commit of each revision, or why there is none.
-    commits: Arc<HashMap<String, Result<String, String>>>,
+    commits: Arc<HashMap<String, Result<String, FailedLook>>>,
+}
+
+/// Why a look has no commit for a revision.
+#[derive(Clone, Debug)]
+pub(super) struct FailedLook {
+    /// In words.
+    pub(super) error: String,
+    /// Whose failure it is.
+    pub(super) failed: FailingSide,
+}
+
+impl FailedLook {
+    fn new(error: &SourceError) -> Self {
+        Self { error: error.to_string(), failed: error.failed() }
+    }
 }
 
 /// A server is asked at most this often, however many denials wait for it.
@@ -52,7 +68,7 @@ impl Look {
     }
 
     /// The commit of a revision; `None` where nobody followed it when the look began.
-    pub(super) fn commit(&self, revision: &str) -> Option<Result<&String, &String>> {
+    pub(super) fn commit(&self, revision: &str) -> Option<Result<&String, &FailedLook>> {
         self.commits.get(revision).map(Result::as_ref)
     }
 }
@@ -144,12 +160,12 @@ impl RepositoryWorker {
         let commits = match looked {
             Ok(commits) => {
                 let in_words = |(revision, commit): (_, Result<_, SourceError>)| {
-                    (revision, commit.map_err(|error| error.to_string()))
+                    (revision, commit.map_err(|error| FailedLook::new(&error)))
                 };
                 commits.into_iter().map(in_words).collect()
             }
             Err(error) => {
-                let error = error.to_string();
+                let error = FailedLook::new(&error);
                 revisions.into_iter().map(|revision| (revision, Err(error.clone()))).collect()
             }
         };

@@ -20,6 +20,8 @@ pub struct SourceState {
     pub last_synced: Option<SyncTime>,
     /// How often a sync has ended, well or not.
     pub syncs: u64,
+    /// Whether a sync has failed for a reason that is the source's own.
+    pub has_failed: bool,
     /// Why the repository could not be reached by the last sync.
     pub unreachable: Option<String>,
     /// A newer commit that is being read.
@@ -42,6 +44,17 @@ pub struct UnreadableCommit {
     /// Whether the same commit may be readable at another try: a time-out, a
     /// killed program, a full disk.
     pub is_transient: bool,
+    /// Whose failure it is.
+    pub failed: FailingSide,
+}
+
+/// Whose failure it is that a source could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailingSide {
+    /// This replica's: its disk is full or cannot be written. Another replica may well read the source.
+    Replica,
+    /// The source's: its server, the way to it, or what it holds.
+    Source,
 }
 
 /// What happened to a source.
@@ -73,7 +86,12 @@ pub enum SourceEvent {
     /// The repository was reached, and its newest commit is the one that was tried last.
     Unchanged,
     /// The repository could not be reached.
-    Unreachable(String),
+    Unreachable {
+        /// Why.
+        error: String,
+        /// Whose failure it is.
+        failed: FailingSide,
+    },
     /// A new commit could not be read.
     Unreadable(UnreadableCommit),
 }
@@ -121,11 +139,13 @@ impl SourceState {
                 Arc::make_mut(&mut self.disputed).remove(&field);
             }
             SourceEvent::Unchanged => self.reached(now),
-            SourceEvent::Unreachable(error) => {
+            SourceEvent::Unreachable { error, failed } => {
                 self.syncs += 1;
+                self.has_failed |= failed == FailingSide::Source;
                 self.unreachable = Some(error);
             }
             SourceEvent::Unreadable(commit) => {
+                self.has_failed |= commit.failed == FailingSide::Source;
                 self.unreadable = Some(commit);
                 self.reached(now);
             }
@@ -188,9 +208,10 @@ impl SourceState {
         }
     }
 
-    /// Whether the source has been read, or has failed its first try.
+    /// Whether the source has been read, or has failed its first try. A failure of this replica does
+    /// not count: one whose disk is full knows nothing, and must not take the place of one that does.
     pub fn is_settled(&self) -> bool {
-        self.contents.is_some() || self.syncs > 0
+        self.contents.is_some() || self.has_failed
     }
 }
 

@@ -22,6 +22,7 @@ fn unreadable(commit: &str) -> SourceEvent {
         commit,
         affects: Affected::All,
         is_transient: false,
+        failed: FailingSide::Source,
     })
 }
 
@@ -32,11 +33,26 @@ fn timed_out(commit: &str) -> SourceEvent {
         commit,
         affects: Affected::All,
         is_transient: true,
+        failed: FailingSide::Source,
     })
 }
 
 fn unreachable() -> SourceEvent {
-    SourceEvent::Unreachable("no route".into())
+    SourceEvent::Unreachable { error: "no route".into(), failed: FailingSide::Source }
+}
+
+fn full_disk() -> SourceEvent {
+    SourceEvent::Unreachable { error: "disk full".into(), failed: FailingSide::Replica }
+}
+
+fn no_room_to_render(commit: &str) -> SourceEvent {
+    SourceEvent::Unreadable(UnreadableCommit {
+        commit: commit.to_owned(),
+        error: "no room".into(),
+        affects: Affected::All,
+        is_transient: true,
+        failed: FailingSide::Replica,
+    })
 }
 
 /// What a state says, for a table.
@@ -64,6 +80,27 @@ fn a_state_follows_from_what_happened() {
             "a first try that fails settles the source, and its age is unknown",
             vec![unreachable()],
             Said { commit: None, age: None, error: Some("no route"), ..said },
+        ),
+        (
+            "a disk of this replica that is full at the first try settles nothing",
+            vec![full_disk(), full_disk()],
+            Said { commit: None, age: None, error: Some("disk full"), settled: false, ..said },
+        ),
+        (
+            "…nor does a commit that it has no room to render",
+            vec![no_room_to_render("b"), SourceEvent::Unchanged],
+            Said { commit: None, error: Some("no room"), settled: false, retry: true, ..said },
+        ),
+        ("…until there is room", vec![full_disk(), no_room_to_render("a"), loaded("a")], Said { ..said }),
+        (
+            "…or the source itself fails",
+            vec![full_disk(), unreachable()],
+            Said { commit: None, age: None, error: Some("no route"), ..said },
+        ),
+        (
+            "what the mirror holds settles it, disk full or not",
+            vec![restored("a", Some(100)), full_disk()],
+            Said { age: Some(103), error: Some("disk full"), ..said },
         ),
         (
             "a repository that is away keeps the contents, which get older",

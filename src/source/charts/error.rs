@@ -94,6 +94,20 @@ pub enum ChartError {
 }
 
 impl ChartError {
+    /// Whether the fault is this machine's disk.
+    pub(in crate::source) fn is_of_this_replica(&self) -> bool {
+        match self {
+            Self::Store { .. } => true,
+            Self::Fetch { reason, .. } => reason.is_of_this_replica(),
+            Self::Digest { .. }
+            | Self::InvalidAnswer { .. }
+            | Self::InvalidArchive { .. }
+            | Self::InvalidDependency { .. }
+            | Self::NotAllowed { .. }
+            | Self::NotFound { .. } => false,
+        }
+    }
+
     /// Whether another try may succeed with the same files: the fault is the server's or of the moment.
     pub fn is_transient(&self) -> bool {
         match self {

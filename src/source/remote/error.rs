@@ -186,6 +186,17 @@ pub enum FetchError {
     },
 }
 
+impl FetchError {
+    /// Whether the fault is this machine's disk, and not the server's or the configuration's.
+    pub(in crate::source) fn is_of_this_replica(&self) -> bool {
+        match self {
+            Self::DiskFull { .. } | Self::Mirror { .. } => true,
+            Self::Damaged { reason, .. } => reason.is_of_this_replica(),
+            _ => false,
+        }
+    }
+}
+
 /// A server's words, fit for a log: on one line, and not too many.
 pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());

@@ -173,6 +173,15 @@ pub enum RenderError {
 }
 
 impl RenderError {
+    /// Whether the fault is this machine's: it has no room, or cannot start a program.
+    pub(in crate::source) fn is_of_this_replica(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Chart(reason) => reason.is_of_this_replica(),
+            _ => false,
+        }
+    }
+
     /// Whether another try may succeed with the same files.
     pub(in crate::source) fn is_transient(&self) -> bool {
         match self {

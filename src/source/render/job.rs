@@ -53,13 +53,16 @@ pub struct JobOutput {
 }
 
 /// Why a job has no output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum JobError {
     /// Nobody wants its output any more.
+    #[error("the job was cancelled")]
     Cancelled,
     /// The program exceeded a limit.
+    #[error("the program {0}")]
     Exceeded(Exceeded),
-    /// The program reported an error.
+    /// The program reported an error. What it printed names files of the repository: driftwall tells it.
+    #[error("the program failed with {status}")]
     Failed {
         /// How it ended.
         status: String,
@@ -67,8 +70,10 @@ pub enum JobError {
         stderr: String,
     },
     /// A signal ended the program.
+    #[error("the program was killed by signal {0}")]
     Killed(i32),
     /// The files could not be written, or the program not be run.
+    #[error("failed to {action}: {reason}")]
     NotRun {
         /// What was tried.
         action: String,
