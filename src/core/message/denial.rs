@@ -1,5 +1,6 @@
 //! The text of a denial: what is wrong, which fields, and what to do instead.
 
+use super::declarer::Declarer;
 use super::finding::{describe, location_suffix};
 use super::source_url::source_url;
 use super::summary::{kind_name, summary};
@@ -21,10 +22,11 @@ const MAX_VALUE_CHARS: usize = 80;
 /// driftwall's own namespace, and the denial says how to use it.
 pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_namespace: Option<&str>) -> Denial {
     let findings = &assessment.findings;
+    let declarer = Declarer::of(assessment);
     let mut lines = vec![summary(write, assessment)];
     for finding in findings.iter().take(MAX_FIELDS) {
         let path = truncate_start(&finding.path.to_string(), MAX_PATH_CHARS);
-        let description = describe(finding, &assessment.violation, MAX_VALUE_CHARS);
+        let description = describe(finding, &assessment.violation, declarer, MAX_VALUE_CHARS);
         lines.push(format!("  {path}: {description}{}", location_suffix(finding)));
     }
     let more = findings.len().saturating_sub(MAX_FIELDS) + assessment.more_findings;
@@ -62,11 +64,7 @@ fn admission_hint(findings: &[Finding]) -> Option<String> {
 /// What to do instead.
 fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
     let at = assessment.source.map(|source| source_reference(source, assessment)).unwrap_or_default();
-    // What a chart declares may come from it, or from the values that it is given.
-    let git = match assessment.source {
-        Some(Source { chart: Some(_), .. }) => "the chart or its values",
-        _ => "Git",
-    };
+    let git = Declarer::of(assessment).place_of_change();
     match &assessment.violation {
         Violation::CascadingDelete { .. } => format!("Remove them in {git} first{at}. Nothing was deleted."),
         Violation::ChangeDeclared
@@ -148,7 +146,7 @@ fn causes(assessment: &Assessment<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     let mut bytes = 0;
     for finding in &assessment.findings {
-        let cause = cause(finding, &assessment.violation);
+        let cause = cause(finding, assessment);
         bytes += cause.message.len() + cause.field.len();
         if bytes > MAX_CAUSES_BYTES {
             break;
@@ -158,8 +156,8 @@ fn causes(assessment: &Assessment<'_>) -> Vec<Cause> {
     causes
 }
 
-fn cause(finding: &Finding, violation: &Violation) -> Cause {
-    let mut message = describe(finding, violation, MAX_VALUE_CHARS);
+fn cause(finding: &Finding, assessment: &Assessment<'_>) -> Cause {
+    let mut message = describe(finding, &assessment.violation, Declarer::of(assessment), MAX_VALUE_CHARS);
     if let Some(location) = &finding.location {
         message.push_str(&sanitize(&format!(" ({location})")));
     }

@@ -1,18 +1,20 @@
 //! What happens to one field, in words.
 
+use super::declarer::Declarer;
 use super::value_display::{ValuePair, show_pair, show_value};
 use crate::diff::ChangeKind;
 use crate::policy::{Finding, Violation};
 use crate::text::sanitize;
 
 /// What happens to the field, each value in at most `limit` characters.
-pub(super) fn describe(finding: &Finding, violation: &Violation, limit: usize) -> String {
+pub(super) fn describe(finding: &Finding, violation: &Violation, author: Declarer<'_>, limit: usize) -> String {
+    let author = author.name();
     if finding.is_secret {
-        return "not as Git says (a Secret's values are not shown)".into();
+        return format!("not as {author} says (a Secret's values are not shown)");
     }
     let both = || {
         let ValuePair { at, new, declared } = show_pair(finding.new.as_ref(), finding.declared.as_ref(), limit);
-        format!("{at}{new}, Git says {declared}")
+        format!("{at}{new}, {author} says {declared}")
     };
     let new = || show_value(finding.new.as_ref(), limit);
     let declared = || show_value(finding.declared.as_ref(), limit);
@@ -33,14 +35,14 @@ pub(super) fn describe(finding: &Finding, violation: &Violation, limit: usize) -
             | Violation::SteerTool { .. }
             | Violation::TargetDeclared { .. }
             | Violation::UnknownRevision => new(),
-            _ => format!("{}, Git has none", new()),
+            _ => format!("{}, {author} has none", new()),
         },
         ChangeKind::RemovedDeclared => match violation {
             _ if finding.new.is_some() => both(),
-            Violation::CreateDiffers => format!("left out, Git says {}", declared()),
-            _ => format!("removed, Git says {}", declared()),
+            Violation::CreateDiffers => format!("left out, {author} says {}", declared()),
+            _ => format!("removed, {author} says {}", declared()),
         },
-        ChangeKind::Opaque => "changed, Git holds it encrypted or as a placeholder".into(),
+        ChangeKind::Opaque => format!("changed, {author} holds it encrypted or as a placeholder"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The texts of denials and warnings, which people read in their terminal below
 //! the command that they typed.
 
+mod declarer;
 mod denial;
 mod finding;
 mod source_url;

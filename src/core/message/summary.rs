@@ -1,5 +1,6 @@
 //! The first line of a denial or warning: what is wrong, up to the fields.
 
+use super::declarer::Declarer;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
 use crate::desired::ObjectKey;
@@ -8,6 +9,7 @@ use crate::policy::{Assessment, Violation};
 /// What is wrong, up to the fields.
 pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
     let object = object_name(write, assessment);
+    let declared = Declarer::of(assessment).adverbial();
     match &assessment.violation {
         Violation::CascadingDelete { objects: 1 } => {
             format!("{object} holds 1 object that Git declares, and this write would delete it too.")
@@ -25,21 +27,21 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
                 "{object} defines the kind of {objects} objects that Git declares, and this write would change how they are served:"
             )
         }
-        Violation::ChangeDeclared => format!("{object} is declared in Git, and this write would drift from it:"),
+        Violation::ChangeDeclared => format!("{object} is declared {declared}, and this write would drift from it:"),
         Violation::ChangeDerived { owner } => {
-            format!("{object} belongs to {owner}, which is declared in Git, and this write would drift from it:")
+            format!("{object} belongs to {owner}, which is declared {declared}, and this write would drift from it:")
         }
         Violation::CreateDiffers => {
-            format!("{object} is declared in Git, and this write would create it differently:")
+            format!("{object} is declared {declared}, and this write would create it differently:")
         }
         Violation::CreateUndeclared => {
             format!("{object} is not declared in Git, and this namespace accepts only objects that are.")
         }
         Violation::DeleteDeclared(location) => {
-            format!("{object} is declared in Git, and this write would delete it.   {location}")
+            format!("{object} is declared {declared}, and this write would delete it.   {location}")
         }
         Violation::EvictDeclared(location) => {
-            format!("{object} is declared in Git, and this eviction would delete it.   {location}")
+            format!("{object} is declared {declared}, and this eviction would delete it.   {location}")
         }
         Violation::ExemptToken { account, class } => {
             let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
@@ -76,10 +78,10 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::NotEvaluated(reason) | Violation::NotReadable(reason) => {
             format!("{object} could not be compared with Git: {reason}")
         }
-        Violation::OtherVersion { declared } => {
+        Violation::OtherVersion { declared: version } => {
             let sent = &write.resource.version;
             format!(
-                "{object} is declared in {declared}: write it in that version. This write is in {sent}, and changes:"
+                "{object} is declared in {version}: write it in that version. This write is in {sent}, and changes:"
             )
         }
         Violation::TargetDeclared { target } => {

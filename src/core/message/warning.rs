@@ -2,6 +2,7 @@
 
 use jiff::Unit;
 
+use super::declarer::Declarer;
 use super::finding::{describe, location_suffix};
 use super::summary::{object_name, summary};
 use crate::admission::Write;
@@ -38,10 +39,7 @@ pub(crate) fn warnings(
         lines.push(format!("driftwall: allowed by BreakGlass {name}, until {until}"));
     }
     if is_stale && matches!(assessment.verdict, Verdict::Drift | Verdict::Unmanaged) {
-        lines.push(
-            "driftwall: allowed, because the last sync with Git is too old; the write differs from what Git said then"
-                .into(),
-        );
+        lines.push(Declarer::of(assessment).stale_warning().to_owned());
     }
     let object = object_name(write, assessment);
     match &assessment.violation {
@@ -54,7 +52,7 @@ pub(crate) fn warnings(
         _ => lines.push(format!("driftwall: {}", summary(write, assessment))),
     }
     for finding in assessment.findings.iter().take(MAX_FIELDS) {
-        lines.push(field_warning(finding, &object, &assessment.violation));
+        lines.push(field_warning(finding, &object, assessment));
     }
     if let Some(uncertainty) = &assessment.uncertainty {
         lines.push(uncertainty_warning(uncertainty));
@@ -106,16 +104,17 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// One field as a warning: what is needed least goes first where it is too long.
-fn field_warning(finding: &Finding, object: &str, violation: &Violation) -> String {
+fn field_warning(finding: &Finding, object: &str, assessment: &Assessment<'_>) -> String {
+    let (violation, author) = (&assessment.violation, Declarer::of(assessment));
     let (path, location) = (sanitize(&finding.path.to_string()), location_suffix(finding));
     for (limit, location) in [(MAX_VALUE_CHARS, &*location), (MAX_VALUE_CHARS, ""), (MAX_VALUE_CHARS_IF_LONG, "")] {
-        let line = format!("driftwall: {object}: {path}: {}{location}", describe(finding, violation, limit));
+        let line = format!("driftwall: {object}: {path}: {}{location}", describe(finding, violation, author, limit));
         if line.chars().count() <= MAX_WARNING_CHARS {
             return line;
         }
     }
     let object = truncate(object, MAX_NAME_CHARS_IF_LONG);
-    let description = describe(finding, violation, MAX_VALUE_CHARS_IF_LONG);
+    let description = describe(finding, violation, author, MAX_VALUE_CHARS_IF_LONG);
     let without_path = format!("driftwall: {object}: : {description}").chars().count();
     let path_limit = MAX_WARNING_CHARS.saturating_sub(without_path).max(MAX_VALUE_CHARS_IF_LONG);
     format!("driftwall: {object}: {}: {description}", truncate_start(&path, path_limit))

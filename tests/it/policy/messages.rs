@@ -2,6 +2,8 @@
 
 use crate::harness::evaluator::{COMMIT, Evaluated, Evaluator};
 use crate::harness::reviews::{Review, recorded_action, review_of, review_of_yaml, set_at};
+use crate::harness::snapshots::source_contents;
+use driftwall_core::desired::Source;
 use driftwall_core::policy::{Mode, Outcome};
 use serde_json::{Value, json};
 
@@ -72,6 +74,37 @@ fn the_denial_on_the_readme_reads_word_for_word() {
         answered.response["auditAnnotations"],
         json!({"verdict": "drift", "actor": "person", "fields": "spec.replicas", "commit": COMMIT})
     );
+}
+
+#[test]
+fn what_a_chart_declares_is_told_with_its_name_and_version() {
+    let source = Source {
+        name: "web".into(),
+        repo: "https://charts.example.org/stable".into(),
+        revision: "^1".into(),
+        commit: "1.2.3@sha256:abc".into(),
+        chart: Some("web".into()),
+        ..Source::default()
+    };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: prod}\ndata:\n  a: \"1\"\n";
+    let evaluator = || {
+        let contents = source_contents(source.clone(), None, [("templates/map.yaml", map)]);
+        Evaluator::with_sources(vec![contents], &[])
+    };
+    let changed = review_of_yaml("configmaps", map).with_object(|new| new["data"]["a"] = json!("2"));
+    let denied = evaluator().evaluate(&changed);
+    let expected = "configmap \"web\" is declared by chart web 1.2.3, and this write would drift from it:\n  \
+                    data[\"a\"]: \"2\", the chart says \"1\"   templates/map.yaml:5\n\
+                    Change it in the chart or its values: chart web 1.2.3 of https://charts.example.org/stable. This \
+                    object was not changed.";
+    assert_eq!(denied.message(), expected);
+    let deleted = evaluator().evaluate(&review_of_yaml("configmaps", map).into_delete());
+    assert!(!deleted.message().contains("Git"), "{}", deleted.message());
+    let mut stale = evaluator();
+    stale.context.is_stale = true;
+    for warning in warned(evaluator(), &changed).warnings().iter().chain(&warned(stale, &changed).warnings()) {
+        assert!(!warning.contains("Git"), "{warning}");
+    }
 }
 
 #[test]
