@@ -60,6 +60,9 @@ const FAILED: u8 = 2;
 
 /// Reads the command line and runs the command.
 pub fn run() -> ExitCode {
+    if let Some(status) = render_child::helm() {
+        return status;
+    }
     let Cli { command } = Cli::parse();
     let result = match command {
         Command::BreakGlass(break_glass) => break_glass.run(),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::source::render::{NOT_STARTED, become_program};
+use crate::source::render::{NOT_STARTED, become_helm, become_program};
 
 #[derive(Args, Debug)]
 pub(super) struct RenderChild {
@@ -17,6 +17,13 @@ pub(super) struct RenderChild {
     /// The program, and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
+}
+
+/// Becomes Helm, where kustomize has started this program for that; `None` otherwise.
+pub(super) fn helm() -> Option<ExitCode> {
+    let error = become_helm(std::env::args_os().skip(1))?;
+    anstream::eprintln!("{error}");
+    Some(ExitCode::from(NOT_STARTED))
 }
 
 impl RenderChild {

@@ -8,7 +8,9 @@ use super::values::KeyProblems;
 use crate::source::charts::{
     ChartAccess, ChartRepository, ChartRequest, ChartStore, RepositoryCredentials, VersionRange, is_chart_name,
 };
-use crate::source::render::{Capabilities, HelmOptions, Limits, Programs, RenderMode, RenderOptions, Renderer};
+use crate::source::render::{
+    Capabilities, HelmOptions, KustomizeOptions, Limits, LoadRestrictor, Programs, RenderMode, RenderOptions, Renderer,
+};
 use crate::source::{Address, ChartSource, Credentials, FileFilter, RemoteRepository, RemoteUrl, SourceSpec};
 use driftwall_core::desired::NamespaceScope;
 
@@ -88,7 +90,15 @@ impl<'a> SourceBuilder<'a> {
             let message = "the renderer has no network; remove this and copy the bases in, or remove render.renderer";
             problems.add(format!("{key}.allowRemote"), message);
         }
-        if source.chart.is_some() || repo.to_ascii_lowercase().starts_with("oci://") {
+        let is_built = source.build_options != file_format::BuildOptions::default();
+        let may_be_kustomization =
+            matches!(source.render, file_format::Render::Auto | file_format::Render::Kustomize) && !has_globs;
+        let is_chart = source.chart.is_some() || repo.to_ascii_lowercase().starts_with("oci://");
+        if is_built && (!may_be_kustomization || is_chart) {
+            let message = "build options are for kustomizations, and this source is none; remove them";
+            problems.add(format!("{key}.buildOptions"), message);
+        }
+        if is_chart {
             return self.build_chart(key, source, problems);
         }
         if source.version.is_some() {
@@ -241,6 +251,13 @@ impl<'a> SourceBuilder<'a> {
                 api_versions: api_versions.clone(),
                 // Filled in by whoever has a cluster.
                 cluster: Capabilities::default(),
+            },
+            kustomize: KustomizeOptions {
+                enable_helm: source.build_options.enable_helm,
+                load_restrictor: match source.build_options.load_restrictor {
+                    file_format::LoadRestrictor::LoadRestrictionsRootOnly => LoadRestrictor::RootOnly,
+                    file_format::LoadRestrictor::LoadRestrictionsNone => LoadRestrictor::None,
+                },
             },
             allow_remote: source.allow_remote,
             programs: self.programs.clone(),

@@ -69,7 +69,7 @@ pub fn load(
         Err(reason) => return Err(SourceError::Render { commit: commit.to_owned(), reason }),
     };
     let from = if let Some(mut plan) = plan {
-        if let Err(reason) = fetch_dependencies(source, &mut plan, cancel) {
+        if let Err(reason) = fetch_charts(source, &mut plan, cancel) {
             return Err(SourceError::Render { commit: commit.to_owned(), reason: reason.into() });
         }
         load_rendered(source, commit, &plan, previous, cancel)?
@@ -121,17 +121,17 @@ fn open_chart(ChartSource { request, store }: &ChartSource, commit: &str) -> Res
     Ok(charts::unpack(store, &request.name, &resolved)?)
 }
 
-/// Gives a chart the charts that it depends on and that are not committed.
-fn fetch_dependencies(
+/// Gives a chart or kustomization the charts that it needs and that are not committed.
+fn fetch_charts(
     source: &SourceSpec,
     plan: &mut RenderPlan<'_, '_>,
     cancel: &Arc<AtomicBool>,
 ) -> Result<(), ChartError> {
     // Without access, Helm reports what is missing.
     let Some(access) = &source.chart_access else { return Ok(()) };
-    for dependency in plan.dependencies().to_vec() {
-        if let Some(ResolvedChart { digest, .. }) = access.fetch(&source.name, &dependency, cancel)? {
-            plan.add_chart(&dependency.name, FetchedChart { digest, store: access.store.clone() });
+    for wanted in plan.wanted_charts().to_vec() {
+        if let Some(ResolvedChart { digest, .. }) = access.fetch(&source.name, &wanted.dependency, cancel)? {
+            plan.add_chart(&wanted, FetchedChart { digest, store: access.store.clone() });
         }
     }
     Ok(())

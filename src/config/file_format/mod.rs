@@ -16,7 +16,9 @@ pub(crate) use policy::{
     Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError, ProtectedKeys,
     UnmanagedAnswer, UnmanagedRule,
 };
-pub(crate) use source::{Auth, Git, Helm, Programs, Render, Renderer, Rendering, Repository, Source};
+pub(crate) use source::{
+    Auth, BuildOptions, Git, Helm, LoadRestrictor, Programs, Render, Renderer, Rendering, Repository, Source,
+};
 
 /// Configuration of driftwall. Relative paths are relative to the folder of this file.
 #[derive(Deserialize, JsonSchema)]

@@ -45,6 +45,9 @@ pub(crate) struct Source {
     #[schemars(example = false)]
     #[serde(default)]
     pub(crate) allow_remote: bool,
+    /// How a kustomization is built, as `kustomize.buildOptions` of Argo CD.
+    #[serde(default)]
+    pub(crate) build_options: BuildOptions,
     /// Values and options for a Helm chart.
     #[serde(default)]
     pub(crate) helm: Helm,
@@ -130,6 +133,29 @@ pub(crate) enum Render {
     Kustomize,
     /// With `helm template`.
     Helm,
+}
+
+#[derive(Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct BuildOptions {
+    /// Whether a kustomization may have `helmCharts` (`--enable-helm`). driftwall fetches the charts itself;
+    /// `kubeVersion` and `apiVersions` of `helm` apply to them.
+    #[schemars(example = true)]
+    #[serde(default)]
+    pub(crate) enable_helm: bool,
+    /// Which files a kustomization may read (`--load-restrictor`).
+    #[schemars(example = &"LoadRestrictionsNone")]
+    #[serde(default)]
+    pub(crate) load_restrictor: LoadRestrictor,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+pub(crate) enum LoadRestrictor {
+    /// Files in its own folder, and other kustomizations.
+    #[default]
+    LoadRestrictionsRootOnly,
+    /// Any file of the repository.
+    LoadRestrictionsNone,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]

@@ -132,6 +132,7 @@ mod tests {
             arguments: vec!["template".into()],
             inputs: [("helm.values".to_owned(), "x: 1".to_owned())].into(),
             runs: Runs::Twice,
+            helm: false,
         }
     }
 

@@ -5,21 +5,22 @@
 //! | limit | by | where it holds |
 //! | --- | --- | --- |
 //! | memory, CPU time, sizes of files | `setrlimit` | everywhere |
-//! | no network, no other process | seccomp | Linux with seccomp: practically everywhere |
+//! | no network, no other process (but Helm, where kustomize runs it) | seccomp | Linux with seccomp: practically everywhere |
 //! | only the files that are named | Landlock | Linux 5.13 and newer, where it is switched on |
 //!
 //! Where the kernel has no seccomp or Landlock, the program runs without that limit.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
-    path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
+    RulesetError, Scope, path_beneath_rules,
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 use seccompiler::{
@@ -27,6 +28,8 @@ use seccompiler::{
     apply_filter,
 };
 use serde::{Deserialize, Serialize};
+
+use super::helm_process::HelmProcess;
 
 /// What a program may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +40,18 @@ pub struct Confinement {
     pub cpu_seconds: u64,
     /// The largest file that it may write, in bytes.
     pub file_size: u64,
-    /// Files and folders that it may read, and run programs from.
+    /// Files and folders that it may read. No program of them may be run.
     pub readable: Vec<PathBuf>,
+    /// The programs that may be run, beside those of the system.
+    pub runnable: Vec<PathBuf>,
     /// Folders in which it may write as well.
     pub writable: Vec<PathBuf>,
     /// Whether it may use the network.
     pub network: bool,
     /// Whether it may start other programs.
     pub processes: bool,
+    /// The Helm that it may start in any case.
+    pub helm: Option<HelmProcess>,
     /// The process that waits for it: it dies with that one.
     pub parent: u32,
 }
@@ -92,17 +99,28 @@ const LANDLOCK: ABI = ABI::V6;
 /// Limits this process and makes it the program; returns only if that fails. This
 /// process must have one thread.
 pub fn become_program(confinement: &Confinement, program: &OsString, arguments: &[OsString]) -> ConfinementError {
-    match confinement.apply() {
-        Ok(()) => {
-            let reason = Command::new(program).args(arguments).exec();
-            ConfinementError::Run { program: program.to_string_lossy().into_owned(), reason }
+    let failed = |reason| ConfinementError::Run { program: program.to_string_lossy().into_owned(), reason };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let launcher = match &confinement.helm {
+        None => None,
+        Some(helm) => {
+            let launcher = HelmProcess::launcher();
+            match launcher.and_then(|launcher| helm.prepare(&launcher, &mut command).map(|()| launcher)) {
+                Ok(launcher) => Some(launcher),
+                Err(reason) => return failed(reason),
+            }
         }
+    };
+    match confinement.apply(launcher.as_ref()) {
+        Ok(()) => failed(command.exec()),
         Err(error) => error,
     }
 }
 
 impl Confinement {
-    fn apply(&self) -> Result<(), ConfinementError> {
+    /// Limits this process. `launcher` may be run as well.
+    fn apply(&self, launcher: Option<&File>) -> Result<(), ConfinementError> {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // It may have ended before that.
         if getppid().map(Pid::as_raw_pid) != i32::try_from(self.parent).ok() {
@@ -121,12 +139,12 @@ impl Confinement {
         ] {
             limit(resource, most, most)?;
         }
-        self.limit_files()?;
+        self.limit_files(launcher)?;
         self.refuse_system_calls();
         Ok(())
     }
 
-    fn limit_files(&self) -> Result<(), RulesetError> {
+    fn limit_files(&self, launcher: Option<&File>) -> Result<(), RulesetError> {
         let mut ruleset = Ruleset::default().handle_access(AccessFs::from_all(LANDLOCK))?;
         if !self.network {
             ruleset = ruleset.handle_access(AccessNet::from_all(LANDLOCK))?;
@@ -138,7 +156,12 @@ impl Confinement {
             .create()?
             // A path that does not exist needs no rule.
             .add_rules(path_beneath_rules(SYSTEM_FOLDERS.iter().chain(network), read))?
-            .add_rules(path_beneath_rules(&self.readable, read))?
+            .add_rules(path_beneath_rules(&self.readable, AccessFs::ReadFile | AccessFs::ReadDir))?
+            .add_rules(path_beneath_rules(&self.runnable, read))?
+            .add_rules(
+                launcher
+                    .map(|file| Ok::<_, RulesetError>(PathBeneath::new(file, AccessFs::Execute | AccessFs::ReadFile))),
+            )?
             .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
             .add_rules(path_beneath_rules(&self.writable, AccessFs::from_all(LANDLOCK)))?
             .restrict_self()?;
@@ -156,18 +179,33 @@ impl Confinement {
         if !self.network {
             refused.insert(libc::SYS_socket, Vec::new());
         }
-        if !self.processes {
-            let thread = libc::CLONE_THREAD.unsigned_abs().into();
-            let no_thread = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0);
-            let Ok(rule) = no_thread.and_then(|condition| SeccompRule::new(vec![condition])) else { return };
-            refused.insert(libc::SYS_clone, vec![rule]);
-            #[cfg(target_arch = "x86_64")]
-            refused.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
-            // Its arguments are in memory, where no filter can look; without it, programs use `clone`.
-            refuse(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS);
-        }
         refuse(refused, libc::EPERM);
+        match (self.processes, &self.helm) {
+            (true, _) => {}
+            (false, None) => refuse_processes(),
+            // Go's way to start a program: its thread waits until that is another program.
+            (false, Some(_)) => refuse_clones_without(libc::CLONE_THREAD | libc::CLONE_VFORK),
+        }
     }
+}
+
+/// From now on this process, whatever it becomes, can start no other.
+pub(super) fn refuse_processes() {
+    refuse_clones_without(libc::CLONE_THREAD);
+}
+
+/// Refuses new processes and threads, unless they are made with one of these flags of `clone`.
+fn refuse_clones_without(flags: i32) {
+    let flags = flags.unsigned_abs().into();
+    let has_none = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flags), 0);
+    let Ok(rule) = has_none.and_then(|condition| SeccompRule::new(vec![condition])) else { return };
+    #[allow(unused_mut, reason = "other machines have no more than `clone`")]
+    let mut refused = BTreeMap::from([(libc::SYS_clone, vec![rule])]);
+    #[cfg(target_arch = "x86_64")]
+    refused.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
+    // Its arguments are in memory, where no filter can look; without it, programs use `clone`.
+    refuse(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS);
+    refuse(refused, libc::EPERM);
 }
 
 /// Makes system calls fail with an error number. A kernel without seccomp refuses

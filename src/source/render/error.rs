@@ -36,6 +36,17 @@ pub enum RenderError {
         /// Why it failed.
         reason: git2::Error,
     },
+    /// A kustomization names charts, and may not.
+    #[error(
+        "failed to render {file}: it has {field}, and kustomize inflates charts only where that is enabled; set \
+         buildOptions.enableHelm of the source, as --enable-helm of Argo CD's kustomize.buildOptions"
+    )]
+    HelmNotEnabled {
+        /// The kustomization.
+        file: String,
+        /// The field with the charts.
+        field: &'static str,
+    },
     /// The kustomization's file cannot be parsed.
     #[error("failed to read {file}: {reason}")]
     InvalidKustomization {
@@ -195,6 +206,7 @@ impl RenderError {
             | Self::Renderer { .. } => true,
             Self::Exceeded { limit, .. } => limit.is_transient(),
             Self::FileNotFound { .. }
+            | Self::HelmNotEnabled { .. }
             | Self::InvalidKustomization { .. }
             | Self::InvalidOutput { .. }
             | Self::LinkLoop { .. }

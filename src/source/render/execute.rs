@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::checkout::Checkout;
+use super::helm::can_skip_schemas;
+use super::helm_process::{HelmProcess, name_helm};
 use super::job::{Job, JobError, JobOutput, Runs};
 use super::programs::Program;
 use super::subprocess::{Completion, Invocation, Limits, run};
@@ -15,6 +17,8 @@ pub(super) struct Executor<'a> {
     /// driftwall itself, which confines the program.
     pub(super) launcher: &'a Path,
     pub(super) program: &'a Program,
+    /// The Helm that the program may run.
+    pub(super) helm: Option<&'a Program>,
     pub(super) limits: Limits,
     pub(super) allow_network: bool,
 }
@@ -37,7 +41,9 @@ impl Executor<'_> {
     }
 
     fn run(&self, job: &Job, checkout: &Checkout, cancel: &AtomicBool) -> Result<Vec<u8>, JobError> {
-        let Self { launcher, program, limits, allow_network } = *self;
+        let Self { launcher, program, helm, limits, allow_network } = *self;
+        let helm = helm
+            .map(|helm| HelmProcess { program: helm.path.clone(), can_skip_schemas: can_skip_schemas(&helm.version) });
         let completion = run(&Invocation {
             launcher,
             program: &program.path,
@@ -47,6 +53,7 @@ impl Executor<'_> {
             readable: checkout.readable(),
             limits,
             allow_network,
+            helm,
             cancel,
         });
         let not_run = |reason| JobError::NotRun { action: format!("run {}", program.path.display()), reason };
@@ -57,7 +64,10 @@ impl Executor<'_> {
             Completion::NotStarted(reason) => Err(not_run(reason)),
             Completion::Failed(status, stderr) => Err(match status.signal() {
                 Some(signal) => JobError::Killed(signal),
-                None => JobError::Failed { status: status.to_string(), stderr: checkout.relative_paths(&stderr) },
+                None => JobError::Failed {
+                    status: status.to_string(),
+                    stderr: name_helm(&checkout.relative_paths(&stderr)),
+                },
             }),
         }
     }

@@ -1,9 +1,25 @@
-//! A chart that was fetched, and is unpacked beside what is rendered.
+//! Charts that are wanted, and, once fetched, unpacked beside what is rendered.
 
 use super::checkout::FileSink;
 use super::error::RenderError;
 use super::tree::join;
-use crate::source::charts::{ChartError, ChartFile, ChartStore, for_each_file};
+use crate::source::charts::{ChartError, ChartFile, ChartStore, Dependency, for_each_file};
+
+/// A chart that must be fetched before something can be rendered.
+#[derive(Clone, Debug)]
+pub(in crate::source) struct WantedChart {
+    /// Which, and where it is.
+    pub(in crate::source) dependency: Dependency,
+    /// The folder into which it must be unpacked; `None` for one of those in a chart's `charts/`.
+    pub(super) folder: Option<String>,
+}
+
+impl WantedChart {
+    /// A dependency of a chart.
+    pub(super) fn of_chart(dependency: Dependency) -> Self {
+        Self { dependency, folder: None }
+    }
+}
 
 /// A chart that was fetched.
 #[derive(Clone, Debug)]

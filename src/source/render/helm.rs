@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::capabilities::{self, Capabilities};
 use super::error::RenderError;
 use super::job::{Job, Runs, Tool, path_from, path_to_input};
-use super::nondeterminism::{StableObjects, mask_differences};
+use super::nondeterminism::StableObjects;
 use super::programs::Program;
 use super::tree::{CommitFiles, FileEntry, join};
 use super::{RenderPlan, Rendered};
@@ -52,15 +52,7 @@ pub(super) fn job(folder: &str, values_files: &[FileEntry], options: &HelmOption
         arguments.push("--skip-schema-validation".to_owned());
     }
     arguments.push(format!("--namespace={namespace}"));
-    let served = options.cluster.served();
-    let (served_version, served_apis) = match served.as_deref() {
-        Some(served) => (Some(&served.version), served.api_versions.as_slice()),
-        None => (None, [].as_slice()),
-    };
-    let kube_version = options.kube_version.as_ref().or(served_version);
-    arguments.extend(kube_version.map(|version| format!("--kube-version={version}")));
-    let api_versions = options.api_versions.iter().chain(served_apis);
-    arguments.extend(api_versions.map(|version| format!("--api-versions={version}")));
+    arguments.extend(capability_arguments(options, "--kube-version", "--api-versions"));
     arguments.extend(values_files.iter().map(|entry| values_argument(&path_from(folder, &entry.path))));
     let mut inputs = BTreeMap::new();
     if let Some(inline) = &options.values {
@@ -68,7 +60,20 @@ pub(super) fn job(folder: &str, values_files: &[FileEntry], options: &HelmOption
         arguments.push(values_argument(&path_to_input(folder, INLINE_VALUES)));
     }
     arguments.extend(["--".to_owned(), release.to_owned(), ".".to_owned()]);
-    Job { tool: Tool::Helm, folder: folder.to_owned(), arguments, inputs, runs: Runs::Twice }
+    Job { tool: Tool::Helm, folder: folder.to_owned(), arguments, inputs, runs: Runs::Twice, helm: false }
+}
+
+/// What the cluster serves, as arguments with these flags.
+pub(super) fn capability_arguments(options: &HelmOptions, version: &str, apis: &str) -> Vec<String> {
+    let served = options.cluster.served();
+    let (served_version, served_apis) = match served.as_deref() {
+        Some(served) => (Some(&served.version), served.api_versions.as_slice()),
+        None => (None, [].as_slice()),
+    };
+    let kube_version = options.kube_version.as_ref().or(served_version);
+    let mut arguments: Vec<_> = kube_version.map(|value| format!("{version}={value}")).into_iter().collect();
+    arguments.extend(options.api_versions.iter().chain(served_apis).map(|value| format!("{apis}={value}")));
+    arguments
 }
 
 /// Renders a chart; what differs between both renderings is not known from Git.
@@ -84,10 +89,7 @@ pub(super) fn render(plan: &RenderPlan<'_, '_>, source: &str, cancel: &AtomicBoo
     for object in plan.parse(&output.first)? {
         objects.push((comments.template_of(&object).map(str::to_owned), object));
     }
-    let (mut opaque, mut warnings) = (Vec::new(), Vec::new());
-    if let Some(second) = &output.second {
-        StableObjects { objects, opaque, warnings } = mask_differences(objects, plan.parse(second)?);
-    }
+    let StableObjects { objects, opaque, warnings } = plan.stable_objects(objects, &output)?;
     let mut with_files = Vec::new();
     for (template, object) in objects {
         with_files.push(with_file(plan, template.as_deref(), object)?);
@@ -97,7 +99,7 @@ pub(super) fn render(plan: &RenderPlan<'_, '_>, source: &str, cancel: &AtomicBoo
 
 /// Whether `helm template` has the flag that leaves out schemas: since Helm 3.16.
 /// An older one fetches nothing either: it has no network.
-fn can_skip_schemas(version: &str) -> bool {
+pub(super) fn can_skip_schemas(version: &str) -> bool {
     let mut numbers = version.trim_start_matches('v').split(['.', '+', '-']).map(|number| number.parse::<u32>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
         (Some(major), Some(minor)) => (major, minor) >= (3, 16),
@@ -168,7 +170,7 @@ pub(super) fn missing_dependencies(stderr: &str) -> Option<String> {
 }
 
 /// Whether a template may use the time.
-fn uses_time(plan: &RenderPlan<'_, '_>) -> Result<bool, RenderError> {
+pub(super) fn uses_time(plan: &RenderPlan<'_, '_>) -> Result<bool, RenderError> {
     for (path, id) in plan.selection.files() {
         // A dependency in an archive, which is not searched.
         if path.contains("charts/") && path.rsplit('.').next() == Some("tgz") {

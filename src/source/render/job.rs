@@ -30,6 +30,9 @@ pub(super) struct Job {
     pub inputs: BTreeMap<String, String>,
     /// How often it runs.
     pub runs: Runs,
+    /// Whether it may run Helm.
+    #[serde(default)]
+    pub helm: bool,
 }
 
 /// How often a program runs on the same files.

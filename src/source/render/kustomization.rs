@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::RenderOptions;
 use super::error::RenderError;
+use super::kustomization_charts::{self, NamedChart, WrittenChart};
+use super::kustomize::LoadRestrictor;
 use super::tree::{CommitFiles, FileEntry, join};
 use driftwall_core::manifest;
 
@@ -34,6 +37,10 @@ pub(super) struct KustomizationInputs {
     pub(super) suffixes: Vec<String>,
     /// What generators make.
     pub(super) generated: Vec<Generated>,
+    /// Other files that they name, where those need not be in their own folders.
+    pub(super) files: Vec<FileEntry>,
+    /// The charts that they name.
+    pub(super) charts: Vec<NamedChart>,
 }
 
 /// A ConfigMap or Secret that a generator makes.
@@ -60,14 +67,14 @@ pub(super) fn file_in(files: &CommitFiles<'_>, folder: &str) -> Result<Option<Fi
 pub(super) fn collect_inputs(
     files: &CommitFiles<'_>,
     folder: &FileEntry,
-    allow_remote: bool,
+    options: &RenderOptions,
 ) -> Result<KustomizationInputs, RenderError> {
-    let mut collector = Collector { files, allow_remote, inputs: KustomizationInputs::default() };
+    let mut collector = Collector { files, options, inputs: KustomizationInputs::default() };
     let mut seen = BTreeSet::new();
-    let mut queue = VecDeque::from([Base { folder: folder.clone(), is_of_plugins: false }]);
+    let mut queue = VecDeque::from([Base { folder: folder.clone(), plugins_of: None }]);
     while let Some(base) = queue.pop_front() {
-        let Base { folder, is_of_plugins } = &base;
-        if !seen.insert((folder.path.clone(), *is_of_plugins)) {
+        let Base { folder, plugins_of } = &base;
+        if !seen.insert((folder.path.clone(), plugins_of.clone())) {
             continue;
         }
         if seen.len() > MAX_KUSTOMIZATIONS {
@@ -84,13 +91,13 @@ pub(super) fn collect_inputs(
 /// A folder with a kustomization.
 struct Base {
     folder: FileEntry,
-    /// Whether its objects configure generators and transformers of another kustomization.
-    is_of_plugins: bool,
+    /// The folder of the kustomization whose generators and transformers its objects configure, if they do.
+    plugins_of: Option<String>,
 }
 
 struct Collector<'a, 'r> {
     files: &'a CommitFiles<'r>,
-    allow_remote: bool,
+    options: &'a RenderOptions,
     inputs: KustomizationInputs,
 }
 
@@ -113,7 +120,7 @@ const PLUGIN_FILE_FIELDS: [&str; 7] = ["additionalValuesFiles", "env", "envs", "
 impl Collector<'_, '_> {
     /// Collects what one kustomization names; further kustomizations go into the queue.
     fn kustomization(&mut self, base: &Base, queue: &mut VecDeque<Base>) -> Result<(), RenderError> {
-        let Base { folder, is_of_plugins } = base;
+        let Base { folder, plugins_of } = base;
         // A folder without one is left to kustomize to report.
         let Some(entry) = file_in(self.files, &folder.path)? else { return Ok(()) };
         self.inputs.folders.push(folder.clone());
@@ -131,11 +138,11 @@ impl Collector<'_, '_> {
                 self.refuse_remote_base(&file, field, path)?;
                 match self.find(&folder.path, path)? {
                     Some(folder) if folder.is_folder => {
-                        queue.push_back(Base { folder, is_of_plugins: *is_of_plugins });
+                        queue.push_back(Base { folder, plugins_of: plugins_of.clone() });
                     }
                     Some(entry) if field == "resources" => {
-                        if *is_of_plugins {
-                            self.refuse_urls_of_plugins(&entry.path, &read_objects(self.files, &entry)?)?;
+                        if let Some(root) = plugins_of {
+                            self.plugins(root, &entry.path, &read_objects(self.files, &entry)?)?;
                         }
                         self.inputs.resources.push(entry);
                     }
@@ -148,20 +155,25 @@ impl Collector<'_, '_> {
                 // As kustomize does: what can be read as objects is no path.
                 let written_here = manifest::parse(&file, path.as_bytes()).objects;
                 if !written_here.is_empty() {
-                    self.refuse_urls_of_plugins(&file, &written_here)?;
+                    self.plugins(&folder.path, &file, &written_here)?;
                     continue;
                 }
                 self.refuse_remote_base(&file, field, path)?;
                 match self.find(&folder.path, path)? {
-                    Some(folder) if folder.is_folder => queue.push_back(Base { folder, is_of_plugins: true }),
-                    Some(entry) => self.refuse_urls_of_plugins(&entry.path, &read_objects(self.files, &entry)?)?,
+                    Some(base) if base.is_folder => {
+                        queue.push_back(Base { folder: base, plugins_of: Some(folder.path.clone()) });
+                    }
+                    Some(entry) => {
+                        self.plugins(&folder.path, &entry.path, &read_objects(self.files, &entry)?)?;
+                        self.inputs.files.push(entry);
+                    }
                     None => {}
                 }
             }
         }
         for field in FILE_FIELDS {
             for path in texts(&value[field]) {
-                self.refuse_url(&file, field, path)?;
+                self.file(&folder.path, &file, field, path)?;
                 if field == "patchesStrategicMerge" {
                     self.add_patch(&folder.path, path)?;
                 }
@@ -169,20 +181,21 @@ impl Collector<'_, '_> {
         }
         for field in PATH_FIELDS {
             for path in entries(&value[field]).filter_map(|entry| entry["path"].as_str()) {
-                self.refuse_url(&file, field, path)?;
+                self.file(&folder.path, &file, field, path)?;
                 if field == "patches" {
                     self.add_patch(&folder.path, path)?;
                 }
             }
         }
         if let Some(path) = value["openapi"]["path"].as_str() {
-            self.refuse_url(&file, "openapi", path)?;
+            self.file(&folder.path, &file, "openapi", path)?;
         }
         for (field, kind) in GENERATOR_FIELDS {
             for entry in entries(&value[field]) {
-                self.generator(&file, field, kind, entry)?;
+                self.generator(&folder.path, &file, field, kind, entry)?;
             }
         }
+        self.charts(&folder.path, &file, kustomization_charts::of_kustomization(&value))?;
         self.inputs.prefixes.extend(value["namePrefix"].as_str().map(str::to_owned));
         self.inputs.suffixes.extend(value["nameSuffix"].as_str().map(str::to_owned));
         Ok(())
@@ -195,11 +208,18 @@ impl Collector<'_, '_> {
         Ok(())
     }
 
-    fn generator(&mut self, file: &str, field: &str, kind: &'static str, generator: &Value) -> Result<(), RenderError> {
+    fn generator(
+        &mut self,
+        folder: &str,
+        file: &str,
+        field: &str,
+        kind: &'static str,
+        generator: &Value,
+    ) -> Result<(), RenderError> {
         let lists = ["envs", "files"].iter().flat_map(|list| texts(&generator[*list]));
         for path in lists.chain(generator["env"].as_str()) {
             // `files` may be `key=path`.
-            self.refuse_url(file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
+            self.file(folder, file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
         }
         let name = generator["name"].as_str().unwrap_or_default().to_owned();
         self.inputs.generated.push(Generated { kind, name, kustomization: file.into() });
@@ -210,19 +230,46 @@ impl Collector<'_, '_> {
         if is_inline(path) || is_remote(path) { Ok(None) } else { self.files.find_from(folder, path) }
     }
 
-    /// Refuses generators and transformers for which kustomize would fetch a file.
-    fn refuse_urls_of_plugins(&self, file: &str, objects: &[manifest::Object]) -> Result<(), RenderError> {
+    /// Takes what objects name that configure generators and transformers of the kustomization in `root`.
+    fn plugins(&mut self, root: &str, file: &str, objects: &[manifest::Object]) -> Result<(), RenderError> {
         for manifest::Object { value, .. } in objects {
             for field in PLUGIN_FILE_FIELDS {
                 for path in texts(&value[field]).chain(value[field].as_str()) {
                     // `files` may be `key=path`.
-                    self.refuse_url(file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
                     self.refuse_url(file, field, path)?;
+                    self.file(root, file, field, path.split_once('=').map_or(path, |(_, path)| path))?;
                 }
             }
             for path in entries(&value["replacements"]).filter_map(|entry| entry["path"].as_str()) {
-                self.refuse_url(file, "replacements", path)?;
+                self.file(root, file, "replacements", path)?;
             }
+        }
+        self.charts(root, file, kustomization_charts::of_generators(objects))
+    }
+
+    /// Takes charts that a file names for the kustomization in `root`.
+    fn charts(&mut self, root: &str, file: &str, charts: Vec<WrittenChart>) -> Result<(), RenderError> {
+        for chart in charts {
+            if !self.options.kustomize.enable_helm {
+                return Err(RenderError::HelmNotEnabled { file: file.to_owned(), field: chart.field });
+            }
+            for path in &chart.values_files {
+                self.file(root, file, chart.field, path)?;
+            }
+            self.inputs.charts.push(NamedChart { root: root.to_owned(), file: file.into(), chart });
+        }
+        Ok(())
+    }
+
+    /// Takes a file that a field names. By default it is in the kustomization's own folder, or kustomize refuses it.
+    fn file(&mut self, folder: &str, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
+        self.refuse_url(file, field, path)?;
+        if self.options.kustomize.load_restrictor == LoadRestrictor::RootOnly || is_inline(path) {
+            return Ok(());
+        }
+        refuse_absolute(file, field, path)?;
+        if let Some(entry) = self.find(folder, path)?.filter(|entry| !entry.is_folder) {
+            self.inputs.files.push(entry);
         }
         Ok(())
     }
@@ -230,7 +277,10 @@ impl Collector<'_, '_> {
     /// Refuses what kustomize would fetch a repository or a file for.
     fn refuse_remote_base(&self, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
         let is_written_inline = field != "resources" && is_inline(path);
-        if self.allow_remote || is_written_inline || !is_remote(path) {
+        if !is_written_inline && self.options.kustomize.load_restrictor == LoadRestrictor::None {
+            refuse_absolute(file, field, path)?;
+        }
+        if self.options.allow_remote || is_written_inline || !is_remote(path) {
             return Ok(());
         }
         Err(remote_reference(file, field, path))
@@ -239,8 +289,16 @@ impl Collector<'_, '_> {
     /// Refuses what kustomize would fetch a file for.
     fn refuse_url(&self, file: &str, field: &str, path: &str) -> Result<(), RenderError> {
         let is_url = has_scheme(path.trim_start()) && !is_inline(path);
-        if self.allow_remote || !is_url { Ok(()) } else { Err(remote_reference(file, field, path)) }
+        if self.options.allow_remote || !is_url { Ok(()) } else { Err(remote_reference(file, field, path)) }
     }
+}
+
+/// Refuses a path of this machine.
+pub(super) fn refuse_absolute(file: &str, field: &str, path: &str) -> Result<(), RenderError> {
+    if path.trim_start().starts_with('/') {
+        return Err(RenderError::OutsideRepository { file: format!("{path}, which {field} of {file} names") });
+    }
+    Ok(())
 }
 
 /// Whether an entry is YAML itself and not a path: generators and patches may be.
@@ -281,11 +339,11 @@ fn has_scheme(path: &str) -> bool {
     })
 }
 
-fn entries(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn entries(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-fn texts(list: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn texts(list: &Value) -> impl Iterator<Item = &str> {
     entries(list).filter_map(Value::as_str)
 }
 

@@ -26,9 +26,11 @@ mod error;
 mod execute;
 mod fetched_chart;
 mod helm;
+mod helm_process;
 mod job;
 mod kept;
 mod kustomization;
+mod kustomization_charts;
 mod kustomize;
 mod nondeterminism;
 mod output;
@@ -38,6 +40,7 @@ mod queue;
 mod renderer;
 mod selection;
 mod serving;
+mod source_type;
 mod subprocess;
 pub(super) mod tree;
 mod usage;
@@ -51,10 +54,11 @@ use git2::{ObjectType, Oid, Repository};
 use dependencies::Dependencies;
 use job::{Job, JobOutput, Tool};
 use kustomization::KustomizationInputs;
+use nondeterminism::{StableObjects, mask_differences};
 use selection::Selection;
+use source_type::detect_in;
 use tree::{CommitFiles, FileEntry, join};
 
-use super::charts::Dependency;
 use super::reading_place::ReadingPlace;
 
 use driftwall_core::manifest;
@@ -64,38 +68,17 @@ pub use archive::MAX_ARCHIVE_BYTES;
 pub use capabilities::{Capabilities, ServedApis};
 pub use confinement::{NOT_STARTED, become_program};
 pub use error::RenderError;
-pub(in crate::source) use fetched_chart::FetchedChart;
+pub(in crate::source) use fetched_chart::{FetchedChart, WantedChart};
 pub use helm::HelmOptions;
+pub use helm_process::become_helm;
+pub use kustomize::{KustomizeOptions, LoadRestrictor};
 pub use output::set_parallel;
 pub use programs::{Program, Programs};
 pub use renderer::{LENGTHS, PROGRAMS_PATH, RENDER_PATH, Renderer};
 pub use serving::JobRunner;
+pub(in crate::source) use source_type::type_by_file_name;
+pub use source_type::{RenderMode, SourceType, detect};
 pub use subprocess::Limits;
-
-/// How a source's path is to be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RenderMode {
-    /// As what it holds.
-    #[default]
-    Auto,
-    /// As manifests, without rendering.
-    Plain,
-    /// As a kustomization.
-    Kustomize,
-    /// As a Helm chart.
-    Helm,
-}
-
-/// What a path holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceType {
-    /// A Helm chart.
-    Helm,
-    /// A kustomization.
-    Kustomize,
-    /// Manifests.
-    Plain,
-}
 
 /// How a source is rendered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,6 +87,8 @@ pub struct RenderOptions {
     pub mode: RenderMode,
     /// How a chart is rendered.
     pub helm: HelmOptions,
+    /// How a kustomization is built.
+    pub kustomize: KustomizeOptions,
     /// Whether kustomizations may refer to other repositories and to URLs.
     pub allow_remote: bool,
     /// Where the programs are.
@@ -173,6 +158,8 @@ pub struct RenderPlan<'r, 'o> {
     files: CommitFiles<'r>,
     options: &'o RenderOptions,
     program: Program,
+    /// The Helm that kustomize may run.
+    helm: Option<Program>,
     folder: FileEntry,
     /// The kustomization's or chart's file.
     file: String,
@@ -181,43 +168,13 @@ pub struct RenderPlan<'r, 'o> {
     inputs: PlanInputs,
     /// What a chart depends on beyond its own folder.
     dependencies: Dependencies,
+    /// The charts that must be fetched before it is rendered.
+    wanted_charts: Vec<WantedChart>,
 }
 
 enum PlanInputs {
     Chart,
-    Kustomization(KustomizationInputs),
-}
-
-/// What `path` holds in the tree of a commit.
-///
-/// # Errors
-///
-/// libgit2 cannot read the commit, or the path leads out of it.
-pub fn detect(git: &Repository, root_tree: Oid, path: &str) -> Result<SourceType, RenderError> {
-    let files = CommitFiles::new(git, root_tree)?;
-    match files.find(path)? {
-        Some(folder) if folder.is_folder => detect_in(&files, &folder),
-        _ => Ok(SourceType::Plain),
-    }
-}
-
-/// What a folder with a file of this name holds; `None` where the name says nothing.
-pub(super) fn type_by_file_name(name: &str) -> Option<SourceType> {
-    match name {
-        helm::CHART_FILE => Some(SourceType::Helm),
-        name if kustomization::FILE_NAMES.contains(&name) => Some(SourceType::Kustomize),
-        _ => None,
-    }
-}
-
-fn detect_in(files: &CommitFiles<'_>, folder: &FileEntry) -> Result<SourceType, RenderError> {
-    if kustomization::file_in(files, &folder.path)?.is_some() {
-        return Ok(SourceType::Kustomize);
-    }
-    match files.find_from(&folder.path, helm::CHART_FILE)? {
-        Some(chart) if !chart.is_folder => Ok(SourceType::Helm),
-        _ => Ok(SourceType::Plain),
-    }
+    Kustomization(Box<KustomizationInputs>),
 }
 
 /// Renders what is at `path` in the tree of a commit; `None` for plain manifests.
@@ -266,20 +223,26 @@ pub fn plan<'r, 'o>(
     };
     let mut selection = Selection::default();
     let mut dependencies = Dependencies::default();
+    let wanted_charts;
+    let mut helm = None;
     let (program, file, job, inputs) = match source_type {
         SourceType::Plain => return Ok(None),
         SourceType::Kustomize => {
-            let inputs = kustomization::collect_inputs(&files, &folder, options.allow_remote)?;
+            let inputs = kustomization::collect_inputs(&files, &folder, options)?;
             if inputs.root_file.is_empty() {
                 return Err(not_found(path, kustomization::FILE_NAMES[0]));
             }
-            for entry in [&inputs.folders, &inputs.resources, &inputs.patches].into_iter().flatten() {
+            for entry in [&inputs.folders, &inputs.resources, &inputs.patches, &inputs.files].into_iter().flatten() {
                 selection.add(&files, entry)?;
             }
+            wanted_charts = kustomization_charts::wanted(&files, &inputs.charts, &mut selection)?;
             let file = inputs.root_file.clone();
             let program = options.tool(Tool::Kustomize)?;
-            let job = kustomize::job(&folder.path, &program);
-            (program, file, job, PlanInputs::Kustomization(inputs))
+            if options.kustomize.enable_helm {
+                helm = Some(options.tool(Tool::Helm)?);
+            }
+            let job = kustomize::job(&folder.path, &program, options.kustomize, &options.helm);
+            (program, file, job, PlanInputs::Kustomization(Box::new(inputs)))
         }
         SourceType::Helm => {
             if files.find_from(&folder.path, helm::CHART_FILE)?.is_none() {
@@ -290,13 +253,27 @@ pub fn plan<'r, 'o>(
                 selection.add(&files, entry)?;
             }
             dependencies = dependencies::collect(&files, &folder, &mut selection)?;
+            let to_fetch = std::mem::take(&mut dependencies.to_fetch);
+            wanted_charts = to_fetch.into_iter().map(WantedChart::of_chart).collect();
             let file = join(&folder.path, helm::CHART_FILE);
             let program = options.tool(Tool::Helm)?;
             let job = helm::job(&folder.path, &values_files, &options.helm, &program);
             (program, file, job, PlanInputs::Chart)
         }
     };
-    Ok(Some(RenderPlan { files, options, program, folder, file, selection, job, inputs, dependencies }))
+    Ok(Some(RenderPlan {
+        files,
+        options,
+        program,
+        helm,
+        folder,
+        file,
+        selection,
+        job,
+        inputs,
+        dependencies,
+        wanted_charts,
+    }))
 }
 
 fn not_found(path: &str, file: &str) -> RenderError {
@@ -305,22 +282,26 @@ fn not_found(path: &str, file: &str) -> RenderError {
 
 impl RenderPlan<'_, '_> {
     /// The charts that must be fetched, and given to [`Self::add_chart`], before it is rendered.
-    pub(in crate::source) fn dependencies(&self) -> &[Dependency] {
-        &self.dependencies.to_fetch
+    pub(in crate::source) fn wanted_charts(&self) -> &[WantedChart] {
+        &self.wanted_charts
     }
 
-    /// Gives it a chart that it depends on.
-    pub(in crate::source) fn add_chart(&mut self, name: &str, chart: FetchedChart) {
-        let place = dependencies::place(&self.selection, &self.folder.path, name);
-        self.selection.add_chart(place, chart);
+    /// Gives it a chart that it wants.
+    pub(in crate::source) fn add_chart(&mut self, wanted: &WantedChart, chart: FetchedChart) {
+        let folder = match &wanted.folder {
+            Some(folder) => folder.clone(),
+            None => dependencies::place(&self.selection, &self.folder.path, &wanted.dependency.name),
+        };
+        self.selection.add_chart(folder, chart);
     }
 
     /// Identifies the files, the options and the program: under the same
     /// key the same is rendered. (Bases in other repositories are not part of it.)
     pub fn key(&self) -> String {
-        let Self { options, program, selection, job, .. } = self;
-        let path = program.path.display();
-        let text = format!("{program} {path}\n{job:?} {}\n{}", options.allow_remote, selection.key());
+        let Self { options, program, helm, selection, job, .. } = self;
+        let programs: Vec<_> =
+            [program].into_iter().chain(helm).map(|program| format!("{program} {}", program.path.display())).collect();
+        let text = format!("{}\n{job:?} {}\n{}", programs.join("\n"), options.allow_remote, selection.key());
         match Oid::hash_object(ObjectType::Blob, text.as_bytes()) {
             Ok(hash) => hash.to_string(),
             // The text itself identifies it as well.
@@ -336,7 +317,7 @@ impl RenderPlan<'_, '_> {
     /// libgit2 cannot read a file.
     pub fn skipped(&self) -> Result<SkippedContent, RenderError> {
         let mut skipped = self.selection.skipped(&self.files)?;
-        if matches!(self.inputs, PlanInputs::Chart) {
+        if matches!(self.inputs, PlanInputs::Chart) || self.helm.is_some() {
             helm::add_unknown_api_versions(self, &mut skipped)?;
         }
         Ok(skipped)
@@ -363,6 +344,18 @@ impl RenderPlan<'_, '_> {
             return Ok(objects);
         }
         Err(RenderError::InvalidOutput { file: self.file.clone(), program: self.program.name, errors })
+    }
+
+    /// These objects, without what the second rendering has otherwise.
+    fn stable_objects<T>(
+        &self,
+        objects: Vec<(T, manifest::Object)>,
+        output: &JobOutput,
+    ) -> Result<StableObjects<T>, RenderError> {
+        Ok(match &output.second {
+            Some(second) => mask_differences(objects, self.parse(second)?),
+            None => StableObjects { objects, opaque: Vec::new(), warnings: Vec::new() },
+        })
     }
 
     fn rendered(

@@ -61,6 +61,7 @@ impl RenderPlan<'_, '_> {
         let executor = Executor {
             launcher: self.options.programs.launcher(),
             program: &self.program,
+            helm: self.helm.as_ref(),
             limits: self.options.limits,
             allow_network: self.options.allow_remote,
         };

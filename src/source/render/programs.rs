@@ -188,6 +188,7 @@ fn ask_version(name: &'static str, path: &Path, key: &'static str, launcher: &Pa
         readable: Vec::new(),
         limits: Limits { time: VERSION_TIME_LIMIT, output: 64 << 10, ..Limits::default() },
         allow_network: false,
+        helm: None,
         cancel: &AtomicBool::new(false),
     };
     match run(&invocation).map_err(|reason| invalid(reason.to_string()))? {

@@ -13,7 +13,8 @@ pub(super) struct ProvenanceIndex<'i> {
     inputs: &'i KustomizationInputs,
     resources: Vec<(Arc<str>, Object)>,
     patches: Vec<(Arc<str>, Object)>,
-    root_file: Arc<str>,
+    /// Where what nothing else is known of comes from.
+    fallback: Arc<str>,
 }
 
 impl<'i> ProvenanceIndex<'i> {
@@ -24,7 +25,7 @@ impl<'i> ProvenanceIndex<'i> {
             inputs,
             resources: read_all(files, &inputs.resources)?,
             patches: read_all(files, &inputs.patches)?,
-            root_file: inputs.root_file.as_str().into(),
+            fallback: fallback(inputs),
         })
     }
 
@@ -37,7 +38,7 @@ impl<'i> ProvenanceIndex<'i> {
             let patches = self.patches.iter().filter(could_be);
             origins.extend(patches.map(|(file, object)| RenderInput { file, object }));
         }
-        let fallback = self.generator_of(&rendered).unwrap_or(&self.root_file).clone();
+        let fallback = self.generator_of(&rendered).unwrap_or(&self.fallback).clone();
         trace_to_inputs(rendered, &origins, &fallback)
     }
 
@@ -81,6 +82,15 @@ impl<'i> ProvenanceIndex<'i> {
             (Some(only), None) => Some(&only.kustomization),
             _ => None,
         }
+    }
+}
+
+/// The file of which objects most likely are that no other file has: those of charts, where one file names
+/// them, else of the kustomization itself.
+fn fallback(inputs: &KustomizationInputs) -> Arc<str> {
+    match inputs.charts.as_slice() {
+        [first, others @ ..] if others.iter().all(|other| other.file == first.file) => first.file.clone(),
+        _ => inputs.root_file.as_str().into(),
     }
 }
 

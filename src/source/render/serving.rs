@@ -46,8 +46,10 @@ impl JobRunner {
         let (checkout, job) =
             unpacked.map_err(|error: std::io::Error| not_run("unpack the files", error.to_string()))?;
         let program = self.program(job.tool).map_err(|error| not_run("find the program", error.to_string()))?;
+        let helm = if job.helm { Some(self.program(Tool::Helm)) } else { None };
+        let helm = helm.transpose().map_err(|error| not_run("find the program", error.to_string()))?;
         let (launcher, limits) = (self.programs.launcher(), self.limits);
-        let executor = Executor { launcher, program: &program, limits, allow_network: false };
+        let executor = Executor { launcher, program: &program, helm: helm.as_ref(), limits, allow_network: false };
         executor.execute(&job, &checkout, cancel)
     }
 

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use super::confinement::{Confinement, NOT_STARTED};
 use super::end::{Exceeded, exceeded_limit};
+use super::helm_process::HelmProcess;
 use super::usage::{files_below, processes_in_group};
 
 /// A program to run, and its limits.
@@ -34,6 +35,8 @@ pub(super) struct Invocation<'a> {
     pub(super) limits: Limits,
     /// Whether it may use the network, and start other programs for that, such as Git.
     pub(super) allow_network: bool,
+    /// The Helm that it may run.
+    pub(super) helm: Option<HelmProcess>,
     pub(super) cancel: &'a AtomicBool,
 }
 
@@ -105,16 +108,20 @@ pub(super) fn run(invocation: &Invocation<'_>) -> std::io::Result<Completion> {
 }
 
 fn command(invocation: &Invocation<'_>) -> std::io::Result<Command> {
-    let Invocation { launcher, program, arguments, folder, home, readable, limits, allow_network, .. } = invocation;
+    let Invocation { launcher, program, arguments, folder, home, readable, limits, allow_network, helm, .. } =
+        invocation;
+    let helm_program = helm.as_ref().map(|helm| helm.program.clone());
     let confinement = Confinement {
         memory: limits.memory,
         // Two threads that compute all the time; see GOMAXPROCS.
         cpu_seconds: limits.time.as_secs().saturating_mul(2).saturating_add(2),
         file_size: MAX_FILE_BYTES,
-        readable: readable.iter().cloned().chain([program.to_path_buf()]).collect(),
+        readable: readable.clone(),
+        runnable: [program.to_path_buf()].into_iter().chain(helm_program).collect(),
         writable: vec![home.to_path_buf()],
         network: *allow_network,
         processes: *allow_network,
+        helm: helm.clone(),
         parent: std::process::id(),
     };
     let mut command = Command::new(launcher);

@@ -6,6 +6,7 @@ pub(crate) mod fixtures;
 mod helm;
 mod kept;
 mod kustomize;
+mod kustomize_charts;
 mod limits;
 pub(crate) mod renderer;
 mod subprocess;

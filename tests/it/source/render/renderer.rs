@@ -116,6 +116,8 @@ fn repo(name: &str) -> Repo {
         ("k/kustomization.yaml", &format!("resources: [../base]\nnamePrefix: {name}-\n")),
         ("base/kustomization.yaml", "resources: [a.yaml]\n"),
         ("base/a.yaml", CONFIG_MAP),
+        ("h/kustomization.yaml", "helmCharts: [{name: c, releaseName: r}]\nhelmGlobals: {chartHome: ..}\n"),
+        ("c/values.yaml", ""),
     ])
 }
 
