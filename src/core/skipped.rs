@@ -88,6 +88,29 @@ impl SkipReason {
         Self::Submodule,
     ];
 
+    /// Whether there may be objects in it that the source's tool applies: who meets one that Git
+    /// does not seem to declare should look there.
+    pub fn may_hide_objects(self) -> bool {
+        match self {
+            Self::ApiVersionUnknown
+            | Self::FileExtension
+            | Self::Kustomization
+            | Self::LfsPointer
+            | Self::NameNotUtf8
+            | Self::PlaceholderInName
+            | Self::Submodule => true,
+            Self::Chart
+            | Self::GeneratedName
+            | Self::IncludeUnmatched
+            | Self::KustomizationIgnored
+            | Self::LinkDangling
+            | Self::LinkLoop
+            | Self::LinkOutside
+            | Self::NoKind
+            | Self::NothingDeclared => false,
+        }
+    }
+
     /// The name by which metrics and scripts know it.
     pub fn as_str(self) -> &'static str {
         match self {

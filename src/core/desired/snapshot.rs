@@ -141,6 +141,17 @@ impl Snapshot {
         })
     }
 
+    /// A source that may declare objects in this namespace, and holds content that is
+    /// not read and may have objects.
+    pub fn partly_unread_source(&self, namespace: &str) -> Option<&str> {
+        let is_partly_unread = |source: &&SnapshotSource| {
+            let skipped = source.contents.as_ref().map(|contents| &contents.skipped);
+            source.scope.covers(namespace)
+                && skipped.is_some_and(|skipped| skipped.iter().any(|(reason, _)| reason.may_hide_objects()))
+        };
+        self.sources.iter().find(is_partly_unread).map(|source| source.name.as_str())
+    }
+
     /// How long ago a source was last in step with its repository, `now` after the
     /// start of the program; without a name, of all that may declare objects in
     /// `namespace` the one for which that is longest ago. `None` where that is not

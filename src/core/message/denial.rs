@@ -22,11 +22,11 @@ const MAX_VALUE_CHARS: usize = 80;
 /// driftwall's own namespace, and the denial says how to use it.
 pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_namespace: Option<&str>) -> Denial {
     let findings = &assessment.findings;
-    let declarer = Declarer::of(assessment);
+    let author = Declarer::of(assessment);
     let mut lines = vec![summary(write, assessment)];
     for finding in findings.iter().take(MAX_FIELDS) {
         let path = truncate_start(&finding.path.to_string(), MAX_PATH_CHARS);
-        let description = describe(finding, &assessment.violation, declarer, MAX_VALUE_CHARS);
+        let description = describe(finding, &assessment.violation, author, MAX_VALUE_CHARS);
         lines.push(format!("  {path}: {description}{}", location_suffix(finding)));
     }
     let more = findings.len().saturating_sub(MAX_FIELDS) + assessment.more_findings;
@@ -35,6 +35,7 @@ pub(crate) fn denial(write: &Write<'_>, assessment: &Assessment<'_>, driftwall_n
     }
     lines.extend(admission_hint(findings));
     lines.push(remedy(write, assessment));
+    lines.extend(assessment.partly_unread.map(unread_hint));
     if let Some(driftwall_namespace) = driftwall_namespace {
         lines.extend(break_glass_hint(write, assessment, driftwall_namespace));
     }
@@ -59,6 +60,11 @@ fn admission_hint(findings: &[Finding]) -> Option<String> {
     Some(format!(
         "If you did not send {path}{others} so, an admission webhook or a default of the API server made the value."
     ))
+}
+
+/// Where the object may be declared all the same.
+fn unread_hint(source: &str) -> String {
+    format!("If it is declared: driftwall does not read all of source {source}, see `driftwall sources`.")
 }
 
 /// What to do instead.

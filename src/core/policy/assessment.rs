@@ -53,6 +53,8 @@ pub struct Assessment<'a> {
     pub declared: Option<&'a Declared>,
     /// Why what Git declares here is not certain; then the write is warned about at most.
     pub uncertainty: Option<Uncertainty>,
+    /// The name of a source that may declare the object in content that is not read.
+    pub partly_unread: Option<&'a str>,
     /// The object's kind, where there is something to report of it: that of the
     /// object itself, also where the review brings a `Scale` of it.
     pub kind: String,
@@ -199,6 +201,7 @@ impl<'a> Assessment<'a> {
             source: None,
             declared: None,
             uncertainty: None,
+            partly_unread: None,
             kind: String::new(),
             name: String::new(),
         }
@@ -253,6 +256,11 @@ impl<'a> Assessment<'a> {
 
     pub(super) fn with_uncertainty(mut self, uncertainty: Option<Uncertainty>) -> Self {
         self.uncertainty = uncertainty;
+        self
+    }
+
+    pub(super) fn with_partly_unread(mut self, source: Option<&'a str>) -> Self {
+        self.partly_unread = source;
         self
     }
 

@@ -58,8 +58,11 @@ fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
             return Ok(evaluation.verdict(Verdict::Conforms));
         }
     }
-    let uncertainty = evaluation.context.snapshot.uncertainty_of_undeclared(evaluation.namespace);
-    Ok(unmanaged.with_violation(Violation::CreateUndeclared).with_uncertainty(uncertainty))
+    let snapshot = evaluation.context.snapshot;
+    Ok(unmanaged
+        .with_violation(Violation::CreateUndeclared)
+        .with_uncertainty(snapshot.uncertainty_of_undeclared(evaluation.namespace))
+        .with_partly_unread(snapshot.partly_unread_source(evaluation.namespace)))
 }
 
 /// Whether the new object belongs to a declared one. All owners count, for not

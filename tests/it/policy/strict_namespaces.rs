@@ -1,5 +1,8 @@
 //! Namespaces that accept only what Git declares.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::cases::{GIT, assert_allowed, assert_denied, case};
@@ -7,7 +10,10 @@ use super::controllers::{keda_autoscaler, operator_statefulset};
 use crate::harness::evaluator::Evaluator;
 use crate::harness::reviews::{recorded_action, review_of_yaml};
 use driftwall_core::actor::Class;
+use driftwall_core::desired::{NamespaceScope, Snapshot, Source, SourceContents};
 use driftwall_core::policy::{NamespaceRule, Outcome};
+use driftwall_core::skipped::{SkipReason, SkippedContent};
+use driftwall_core::source_state::{SourceEvent, SourceState};
 
 const LEASE: &str = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: prod}, spec: {}}";
 const EVENT: &str = "{apiVersion: v1, kind: Event, metadata: {name: a, namespace: prod}, reason: Pulled}";
@@ -27,6 +33,34 @@ fn a_rule_that_names_workloads_is_for_them() {
     assert_eq!(evaluator.evaluate(&secret).outcome, Outcome::Allow, "persons are not named");
     let endpoints = review_of_yaml("endpoints", ENDPOINTS).into_create().by("prod/app");
     assert_eq!(evaluator.evaluate(&endpoints).outcome, Outcome::Allow);
+}
+
+#[test]
+fn a_denial_names_the_source_whose_content_is_not_read_whole() {
+    let skipping = |reason: SkipReason, namespaces: &[&str]| {
+        let mut skipped = SkippedContent::default();
+        skipped.add(reason, "lib", None);
+        let source = Source { name: "team".into(), ..Source::default() };
+        let contents = Arc::new(SourceContents::new(source, Vec::new()).with_skipped(&skipped));
+        let scope = NamespaceScope::new(namespaces.iter().map(|&glob| glob.into()).collect()).unwrap();
+        let state = SourceState::default().after(SourceEvent::Loaded(contents), Duration::ZERO);
+        let mut evaluator = Evaluator::new("", &[]);
+        evaluator.snapshot = Snapshot::assemble(vec![state.snapshot_source("team", &scope)], None);
+        evaluator.policy.unmanaged = vec![NamespaceRule::new(&["prod".into()], Outcome::Deny).unwrap()];
+        evaluator
+    };
+    let secret = review_of_yaml("secrets", SECRET).into_create();
+    let hint = "If it is declared: driftwall does not read all of source team, see `driftwall sources`.";
+    for (reason, namespaces, expected) in [
+        (SkipReason::Submodule, &[] as &[&str], true),
+        (SkipReason::LfsPointer, &["prod"], true),
+        (SkipReason::Submodule, &["team-*"], false),
+        (SkipReason::NoKind, &[], false),
+    ] {
+        let answered = skipping(reason, namespaces).evaluate(&secret);
+        assert_eq!(answered.outcome, Outcome::Deny, "{reason:?}");
+        assert_eq!(answered.message().contains(hint), expected, "{reason:?}: {}", answered.message());
+    }
 }
 
 #[test]
