@@ -84,7 +84,7 @@ impl SourceFollower {
         loop {
             let look = looks.borrow_and_update().clone();
             if let Some(look) = look {
-                if look.has(&self.source.revision) {
+                if look.has(&self.source.wanted()) {
                     let (follower, worker, began) = (Arc::clone(&self), Arc::clone(&worker), look.began);
                     let _ = tokio::task::spawn_blocking(move || follower.follow(&worker.repository, &look)).await;
                     self.followed.send_replace(Some(began));
@@ -120,12 +120,12 @@ impl SourceFollower {
         self.set_attempted(commit);
         // The store's clock begins with the program, and so does the age.
         let age = age.map(|age| age.saturating_sub(self.store.now()));
-        self.store.set_loaded(&self.source, Arc::new(loaded), ReadFrom::Mirror { age });
+        self.set_loaded(loaded, ReadFrom::Mirror { age }, self.store.now());
     }
 
     /// Says that a look has found a newer commit, before that is loaded.
     pub(super) fn announce(&self, look: &Look) {
-        if let Some(Ok(commit)) = look.commit(&self.source.revision)
+        if let Some(Ok(commit)) = look.commit(&self.source.wanted())
             && self.attempted().as_ref() != Some(commit)
         {
             self.store.record(&self.source, SourceEvent::Loading(commit.clone()), look.at);
@@ -135,13 +135,14 @@ impl SourceFollower {
     /// Loads the commit that the revision names, if it is another than before.
     pub(super) fn follow(&self, repository: &SourceRepository, look: &Look) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(state), Some(commit)) = (self.store.state(&self.source), look.commit(&self.source.revision)) else {
+        let (Some(state), Some(commit)) = (self.store.state(&self.source), look.commit(&self.source.wanted())) else {
             return;
         };
         let event = match commit {
             Err(FailedLook { error, failed }) => SourceEvent::Unreachable { error: error.clone(), failed: *failed },
             Ok(commit) if !self.is_to_load(commit, &state, &progress) => SourceEvent::Unchanged,
             Ok(commit) => {
+                let is_new = self.attempted().as_ref() != Some(commit) || state.contents.is_none();
                 if self.attempted().as_ref() != Some(commit) {
                     *progress = Progress::default();
                 }
@@ -150,9 +151,14 @@ impl SourceFollower {
                 match loaded {
                     Ok(loaded) => {
                         let (source, objects) = (&self.source.name, loaded.contents.len());
-                        tracing::info!(%source, %commit, objects, "Commit read");
+                        if is_new {
+                            tracing::info!(%source, %commit, objects, "Commit read");
+                        }
+                        if loaded.charts_away.is_some() {
+                            progress.count_failure();
+                        }
                         repository.record_good_commit(&self.source, commit);
-                        self.store.set_loaded(&self.source, Arc::new(loaded), ReadFrom::Look { at: look.at });
+                        self.set_loaded(loaded, ReadFrom::Look { at: look.at }, look.at);
                         self.log_change(state.error());
                         return;
                     }
@@ -185,6 +191,14 @@ impl SourceFollower {
         load(&self.source, commit, self.store.loaded(&self.source).as_deref(), &self.cancel)
     }
 
+    fn set_loaded(&self, loaded: LoadedCommit, from: ReadFrom, at: Duration) {
+        let charts_away = loaded.charts_away.clone();
+        self.store.set_loaded(&self.source, Arc::new(loaded), from);
+        if let Some(reason) = charts_away {
+            self.store.record(&self.source, SourceEvent::ChartsAway(reason), at);
+        }
+    }
+
     fn attempted(&self) -> Option<String> {
         self.attempted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -197,7 +211,11 @@ impl SourceFollower {
     fn log_change(&self, before: Option<&str>) {
         let source = &self.source.name;
         let state = self.store.state(&self.source);
+        let charts_away = state.as_ref().and_then(|state| state.charts_away.as_deref());
         match state.as_ref().and_then(SourceState::error) {
+            Some(error) if before != Some(error) && charts_away == Some(error) => {
+                tracing::warn!(%source, %error, "Chart repository away, last version used");
+            }
             Some(error) if before != Some(error) => tracing::error!(%source, %error, "Source not updated"),
             None if before.is_some() => tracing::info!(%source, "Source recovered"),
             _ => {}

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use git2::Oid;
 
-use super::charts::{self, ChartError, ChartTree, ResolvedChart};
+use super::charts::{self, ChartError, ChartTree, FetchedDependency, ResolvedChart};
 use super::error::SourceError;
 use super::libgit2;
 use super::manifest_tree::ManifestTree;
@@ -22,6 +22,8 @@ use driftwall_core::skipped::{SkipReason, SkippedContent};
 pub struct LoadedCommit {
     /// What the commit declares.
     pub contents: Arc<SourceContents>,
+    /// Why charts that it needs may not be the newest: their repository is away.
+    pub charts_away: Option<String>,
     tree: Oid,
     from: LoadedFrom,
 }
@@ -59,18 +61,20 @@ pub fn load(
         (&repository, repository.find_commit(id).and_then(|commit| commit.tree()).map_err(failed)?)
     };
     let tree_id = tree.id();
-    if let Some(same) = previous.filter(|previous| previous.tree == tree_id) {
+    if let Some(same) = previous.filter(|previous| previous.tree == tree_id && previous.charts_away.is_none()) {
         // Another commit with the same files: a merge, or a change that was reverted.
         let contents = Arc::new(same.contents.at_commit(source.at_commit(commit)));
-        return Ok(LoadedCommit { contents, tree: tree_id, from: same.from.clone() });
+        return Ok(LoadedCommit { contents, charts_away: None, tree: tree_id, from: same.from.clone() });
     }
     let plan = match render::plan(git, tree_id, &source.path, &source.render) {
         Ok(plan) => plan,
         Err(reason) => return Err(SourceError::Render { commit: commit.to_owned(), reason }),
     };
+    let mut charts_away = None;
     let from = if let Some(mut plan) = plan {
-        if let Err(reason) = fetch_charts(source, &mut plan, cancel) {
-            return Err(SourceError::Render { commit: commit.to_owned(), reason: reason.into() });
+        match fetch_charts(source, &mut plan, cancel) {
+            Ok(away) => charts_away = away,
+            Err(reason) => return Err(SourceError::Render { commit: commit.to_owned(), reason: reason.into() }),
         }
         load_rendered(source, commit, &plan, previous, cancel)?
     } else {
@@ -84,7 +88,7 @@ pub fn load(
     if previous.is_none_or(|previous| previous.contents.skipped != contents.skipped) {
         log_skipped(&source.name, commit, &contents.skipped);
     }
-    Ok(LoadedCommit { contents: Arc::new(contents), tree: tree_id, from })
+    Ok(LoadedCommit { contents: Arc::new(contents), charts_away, tree: tree_id, from })
 }
 
 impl LoadedFrom {
@@ -121,20 +125,29 @@ fn open_chart(ChartSource { request, store }: &ChartSource, commit: &str) -> Res
     Ok(charts::unpack(store, &request.name, &resolved)?)
 }
 
-/// Gives a chart or kustomization the charts that it needs and that are not committed.
+/// Gives a chart or kustomization the charts that it needs and that are not committed;
+/// why some of them may not be the newest.
 fn fetch_charts(
     source: &SourceSpec,
     plan: &mut RenderPlan<'_, '_>,
     cancel: &Arc<AtomicBool>,
-) -> Result<(), ChartError> {
-    // Without access, Helm reports what is missing.
-    let Some(access) = &source.chart_access else { return Ok(()) };
-    for wanted in plan.wanted_charts().to_vec() {
-        if let Some(ResolvedChart { digest, .. }) = access.fetch(&source.name, &wanted.dependency, cancel)? {
-            plan.add_chart(&wanted, FetchedChart { digest, store: access.store.clone() });
+) -> Result<Option<String>, ChartError> {
+    // Without access, the program reports what is missing.
+    let Some(access) = &source.chart_access else { return Ok(None) };
+    let wanted = plan.wanted_charts().to_vec();
+    let dependencies: Vec<_> = wanted.iter().map(|wanted| &wanted.dependency).collect();
+    let mut reasons = Vec::new();
+    for (wanted, fetched) in wanted.iter().zip(access.fetch(&dependencies, cancel)?) {
+        if let Some(FetchedDependency { chart: ResolvedChart { digest, .. }, away }) = fetched {
+            plan.add_chart(wanted, FetchedChart { digest, store: access.store.clone() });
+            reasons.extend(away);
         }
     }
-    Ok(())
+    let others = match reasons.len() {
+        0 | 1 => String::new(),
+        all => format!(" (and {} more)", all - 1),
+    };
+    Ok(reasons.into_iter().next().map(|first| first + &others))
 }
 
 /// What a program renders of a commit; what it rendered before, where nothing

@@ -1,7 +1,7 @@
 //! Looks at one repository for all sources that are read of it: at an interval,
 //! and at once when a write is about to be denied by what was read earlier.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::error::SourceError;
 use super::follower::SourceFollower;
-use super::repository::SourceRepository;
+use super::repository::{Looked, SourceRepository};
 use super::snapshot_store::SnapshotStore;
 use crate::jitter;
 use driftwall_core::source_state::FailingSide;
@@ -37,7 +37,7 @@ pub(super) struct Look {
     pub(super) began: Instant,
     /// The same, by the clock of the snapshots.
     pub(super) at: Duration,
-    /// The commit of each revision, or why there is none.
+    /// The commit of each revision, or why there is none; of charts, by name and range.
     commits: Arc<HashMap<String, Result<String, FailedLook>>>,
 }
 
@@ -149,16 +149,15 @@ impl RepositoryWorker {
     pub(super) fn look(&self) -> bool {
         let (began, at) = (Instant::now(), self.store.now());
         let followers = self.followers();
-        let revisions: BTreeSet<_> = followers.iter().map(|follower| follower.source.revision.clone()).collect();
-        let revisions: Vec<_> = revisions.into_iter().collect();
-        let looked = self.repository.look(&revisions, &self.cancel);
+        let sources: Vec<_> = followers.iter().map(|follower| &follower.source).collect();
+        let looked = self.repository.look(&sources, &self.cancel);
         if self.cancel.load(Ordering::SeqCst) {
             // The configuration has changed: what was cut short says nothing of the repository.
             return true;
         }
-        let has_reached = looked.is_ok();
+        let has_reached = looked.as_ref().is_ok_and(|looked| looked.has_reached);
         let commits = match looked {
-            Ok(commits) => {
+            Ok(Looked { commits, .. }) => {
                 let in_words = |(revision, commit): (_, Result<_, SourceError>)| {
                     (revision, commit.map_err(|error| FailedLook::new(&error)))
                 };
@@ -166,11 +165,11 @@ impl RepositoryWorker {
             }
             Err(error) => {
                 let error = FailedLook::new(&error);
-                revisions.into_iter().map(|revision| (revision, Err(error.clone()))).collect()
+                sources.iter().map(|source| (source.wanted(), Err(error.clone()))).collect()
             }
         };
         let look = Look { began, at, commits: Arc::new(commits) };
-        for follower in followers {
+        for follower in &followers {
             follower.announce(&look);
         }
         self.last_look.send_replace(Some(look));

@@ -9,7 +9,7 @@ use git2::{Repository, RepositoryOpenFlags};
 
 use super::error::SourceError;
 use super::libgit2;
-use super::repository::SourceRepository;
+use super::repository::{Looked, SourceRepository};
 use super::spec::SourceSpec;
 
 /// The commit that each revision named, or why it named none.
@@ -23,8 +23,8 @@ pub(super) type RevisionCommits = HashMap<String, Result<String, SourceError>>;
 ///
 /// The server cannot be reached, or there is no such revision.
 pub fn latest_commit(source: &SourceSpec, cancel: &Arc<AtomicBool>) -> Result<String, SourceError> {
-    let mut commits = SourceRepository::of(source).look(std::slice::from_ref(&source.revision), cancel)?;
-    commits.remove(&source.revision).unwrap_or_else(|| local_commit(source))
+    let Looked { mut commits, .. } = SourceRepository::of(source).look(&[source], cancel)?;
+    commits.remove(&source.wanted()).unwrap_or_else(|| local_commit(source))
 }
 
 /// The commit that a source's revision names in the repository on this machine.

@@ -136,6 +136,14 @@ impl SourceSpec {
             && chart(self) == chart(other)
     }
 
+    /// What its repository is asked for: a revision; of a chart, its name and versions.
+    pub(super) fn wanted(&self) -> String {
+        match &self.chart {
+            Some(ChartSource { request, .. }) => request.to_string(),
+            None => self.revision.clone(),
+        }
+    }
+
     /// The same, mirrored from a server.
     #[must_use]
     pub fn mirrored(self, remote: RemoteRepository) -> Self {

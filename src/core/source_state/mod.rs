@@ -28,6 +28,8 @@ pub struct SourceState {
     pub loading: Option<String>,
     /// The newest commit, where it could not be read.
     pub unreadable: Option<UnreadableCommit>,
+    /// Why charts that `contents` was rendered from may not be the newest: their repository is away.
+    pub charts_away: Option<String>,
     /// The fields of `contents` to which a GitOps tool itself gives another value.
     pub disputed: Arc<DisputedFields>,
 }
@@ -60,6 +62,8 @@ pub enum FailingSide {
 /// What happened to a source.
 #[derive(Clone, Debug)]
 pub enum SourceEvent {
+    /// The contents that were just read have charts that may not be the newest: their repository is away.
+    ChartsAway(String),
     /// A GitOps tool itself wrote another value than `contents` has.
     Disputed {
         /// The commit of the contents that it was compared with.
@@ -110,6 +114,7 @@ impl SourceState {
     #[must_use]
     pub fn after(mut self, event: SourceEvent, now: Duration) -> Self {
         match event {
+            SourceEvent::ChartsAway(reason) => self.charts_away = Some(reason),
             SourceEvent::Disputed { commit, field } => {
                 // Of another commit it says nothing.
                 if self.commit() == Some(&commit) {
@@ -122,7 +127,7 @@ impl SourceState {
                 }
                 self.contents = Some(contents);
                 self.is_outdated = false;
-                self.unreadable = None;
+                (self.unreadable, self.charts_away) = (None, None);
                 self.reached(now);
             }
             SourceEvent::Loading(commit) => self.loading = Some(commit),
@@ -130,6 +135,7 @@ impl SourceState {
             SourceEvent::Reconfigured(Reconfiguration::Contents) => {
                 self.is_outdated = self.contents.is_some();
                 (self.unreachable, self.unreadable, self.loading) = (None, None, None);
+                self.charts_away = None;
             }
             SourceEvent::Restored { contents, age } => {
                 self.contents = Some(contents);
@@ -195,7 +201,10 @@ impl SourceState {
 
     /// Whether the newest commit is to be tried again although it was tried.
     pub fn is_to_retry(&self) -> bool {
-        self.unreadable.as_ref().is_some_and(|commit| commit.is_transient)
+        match &self.unreadable {
+            Some(commit) => commit.is_transient,
+            None => self.charts_away.is_some(),
+        }
     }
 
     /// Why the contents are not those of the newest commit, in words. A broken
@@ -204,7 +213,7 @@ impl SourceState {
         match (&self.unreadable, &self.unreachable) {
             (Some(commit), _) => Some(&commit.error),
             (None, Some(error)) => Some(error),
-            (None, None) => None,
+            (None, None) => self.charts_away.as_deref(),
         }
     }
 

@@ -41,6 +41,10 @@ fn unreachable() -> SourceEvent {
     SourceEvent::Unreachable { error: "no route".into(), failed: FailingSide::Source }
 }
 
+fn charts_away() -> SourceEvent {
+    SourceEvent::ChartsAway("charts away".into())
+}
+
 fn full_disk() -> SourceEvent {
     SourceEvent::Unreachable { error: "disk full".into(), failed: FailingSide::Replica }
 }
@@ -68,6 +72,7 @@ struct Said {
 
 /// Events happen a second apart, the first at second 1; the state is read one second after the last.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_state_follows_from_what_happened() {
     let said = Said { commit: Some("a"), age: Some(1), error: None, settled: true, retry: false, outdated: false };
     let access = || SourceEvent::Reconfigured(Reconfiguration::Access);
@@ -133,6 +138,27 @@ fn a_state_follows_from_what_happened() {
             "a failure of the moment is tried again",
             vec![loaded("a"), timed_out("b")],
             Said { error: Some("timed out"), retry: true, ..said },
+        ),
+        (
+            "charts whose repository is away are told, and asked for again",
+            vec![loaded("a"), charts_away()],
+            Said { age: Some(2), error: Some("charts away"), retry: true, ..said },
+        ),
+        (
+            "…while nothing else is new",
+            vec![loaded("a"), charts_away(), SourceEvent::Unchanged],
+            Said { error: Some("charts away"), retry: true, ..said },
+        ),
+        ("…until they are there", vec![loaded("a"), charts_away(), loaded("a")], Said { ..said }),
+        (
+            "…and a broken commit comes first",
+            vec![loaded("a"), charts_away(), unreadable("b")],
+            Said { error: Some("b is broken"), ..said },
+        ),
+        (
+            "…also of a mirror",
+            vec![restored("a", Some(100)), charts_away()],
+            Said { age: Some(103), error: Some("charts away"), retry: true, ..said },
         ),
         (
             "a mirror that tells its age has that age and what has passed since",

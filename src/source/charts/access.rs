@@ -28,6 +28,15 @@ pub struct RepositoryCredentials {
     pub credentials: Credentials,
 }
 
+/// A dependency that is there.
+#[derive(Clone, Debug)]
+pub struct FetchedDependency {
+    /// Its version and content.
+    pub chart: ResolvedChart,
+    /// Why it may not be the newest: its repository is away.
+    pub away: Option<String>,
+}
+
 impl ChartAccess {
     /// The credentials of the longest prefix of a repository's address.
     pub fn credentials_for(&self, repository: &ChartRepository) -> Option<&Credentials> {
@@ -35,18 +44,56 @@ impl ChartAccess {
         fitting.max_by_key(|configured| configured.prefix.to_string().len()).map(|configured| &configured.credentials)
     }
 
-    /// Fetches a dependency, if it is not there. Where its repository is away, what
-    /// its range meant last is used, and logged.
+    /// Fetches dependencies that are not there; those in folders have none. Where a repository is away,
+    /// what a range meant last is used.
     ///
     /// # Errors
     ///
-    /// It is not there, and cannot be fetched.
+    /// One is not there, and cannot be fetched.
     pub fn fetch(
         &self,
-        source: &str,
-        dependency: &Dependency,
+        dependencies: &[&Dependency],
         cancel: &Arc<AtomicBool>,
-    ) -> Result<Option<ResolvedChart>, ChartError> {
+    ) -> Result<Vec<Option<FetchedDependency>>, ChartError> {
+        let mut requests = Vec::new();
+        for dependency in dependencies {
+            requests.push(self.request(dependency)?);
+        }
+        let asked: Vec<_> = requests.iter().flatten().cloned().collect();
+        let mut resolved = self.store.resolve_all(&asked, cancel).into_iter();
+        let mut fetched = Vec::new();
+        for request in requests {
+            fetched.push(match (request, &mut resolved) {
+                (None, _) => None,
+                (Some(request), resolved) => match resolved.next() {
+                    Some(Ok(chart)) => Some(FetchedDependency { chart, away: None }),
+                    Some(Err(error)) => Some(self.last(&request, error, cancel)?),
+                    None => None,
+                },
+            });
+        }
+        Ok(fetched)
+    }
+
+    /// What a request meant last, where its repository is away.
+    fn last(
+        &self,
+        request: &ChartRequest,
+        error: ChartError,
+        cancel: &AtomicBool,
+    ) -> Result<FetchedDependency, ChartError> {
+        let is_away = matches!(error, ChartError::Fetch { .. }) && !cancel.load(Ordering::Relaxed);
+        match self.store.last_resolved(request).filter(|_| is_away) {
+            Some(chart) => {
+                let away = format!("{error}; version {}, which was fetched before, is rendered", chart.version);
+                Ok(FetchedDependency { chart, away: Some(away) })
+            }
+            None => Err(error),
+        }
+    }
+
+    /// What is to be asked for, with the credentials of its repository; `None` for a chart in a folder.
+    fn request(&self, dependency: &Dependency) -> Result<Option<ChartRequest>, ChartError> {
         let Dependency { name, range, from } = dependency;
         let DependencyOrigin::Repository(repository) = from else { return Ok(None) };
         let credentials = self.credentials_for(repository);
@@ -56,25 +103,12 @@ impl ChartAccess {
             let (chart, url) = (format!("{name} {range}"), repository.to_string());
             return Err(ChartError::NotAllowed { chart, url });
         }
-        let request = ChartRequest {
+        Ok(Some(ChartRequest {
             repository: repository.clone(),
             name: name.clone(),
             range: range.clone(),
             credentials: credentials.cloned().unwrap_or_default(),
-        };
-        let error = match self.store.resolve(&request, cancel) {
-            Ok(resolved) => return Ok(Some(resolved)),
-            Err(error) => error,
-        };
-        let is_away = matches!(error, ChartError::Fetch { .. }) && !cancel.load(Ordering::Relaxed);
-        match self.store.last_resolved(&request).filter(|_| is_away) {
-            Some(resolved) => {
-                let version = &resolved.version;
-                tracing::warn!(%source, chart = %name, %version, %error, "Chart repository away, last version used");
-                Ok(Some(resolved))
-            }
-            None => Err(error),
-        }
+        }))
     }
 }
 

@@ -94,6 +94,27 @@ pub enum ChartError {
 }
 
 impl ChartError {
+    /// The same error of another chart, where what failed was asked for both.
+    pub(super) fn of_chart(&self, chart: String) -> Self {
+        match self {
+            Self::Fetch { url, reason, .. } => {
+                Self::Fetch { chart, url: url.clone(), reason: FetchError::Shared(reason.to_string()) }
+            }
+            Self::Store { action, file, reason } => {
+                let reason = std::io::Error::new(reason.kind(), reason.to_string());
+                Self::Store { action, file: file.clone(), reason }
+            }
+            Self::NotFound { url, reason, .. } => Self::NotFound { chart, url: url.clone(), reason: reason.clone() },
+            Self::InvalidAnswer { url, reason, .. } => {
+                Self::InvalidAnswer { chart, url: url.clone(), reason: reason.clone() }
+            }
+            Self::Digest { .. }
+            | Self::InvalidArchive { .. }
+            | Self::InvalidDependency { .. }
+            | Self::NotAllowed { .. } => Self::InvalidArchive { chart, reason: self.to_string() },
+        }
+    }
+
     /// Whether the fault is this machine's disk.
     pub(in crate::source) fn is_of_this_replica(&self) -> bool {
         match self {

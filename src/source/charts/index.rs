@@ -1,7 +1,8 @@
 //! The index of an HTTP chart repository, `index.yaml`. It lists every version of
-//! every chart and may have tens of megabytes, so only the entries of one chart
-//! are kept, and it is read as a stream.
+//! every chart and may have tens of megabytes, so only the entries of the charts that
+//! are wanted are kept, and it is read as a stream.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io::Read;
 
@@ -26,21 +27,15 @@ pub(super) struct IndexEntry {
     pub(super) digest: Option<String>,
 }
 
-/// The versions of a chart.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Listing {
-    /// The index does not have the chart.
-    NoSuchChart,
-    /// All versions, in the index's order.
-    Versions(Vec<IndexEntry>),
-}
+/// The versions of charts by their names, in the index's order. A chart that the index does not have is missing.
+pub(super) type IndexedCharts = HashMap<String, Vec<IndexEntry>>;
 
-/// Reads the versions of a chart from an index.
+/// Reads the versions of these charts from an index.
 ///
 /// # Errors
 ///
 /// It is no index of a chart repository; the text says why.
-pub(super) fn read(index: impl Read, chart: &str) -> Result<Listing, String> {
+pub(super) fn read(index: impl Read, charts: &BTreeSet<&str>) -> Result<IndexedCharts, String> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_reader_input_bytes: Some(usize::try_from(MAX_INDEX_BYTES).unwrap_or(usize::MAX)),
@@ -53,14 +48,14 @@ pub(super) fn read(index: impl Read, chart: &str) -> Result<Listing, String> {
         with_snippet: false,
     };
     serde_saphyr::with_deserializer_from_reader_with_options(index, options, |deserializer| {
-        IndexSeed { chart }.deserialize(deserializer)
+        IndexSeed { charts }.deserialize(deserializer)
     })
     .map_err(|error| driftwall_core::text::truncate(&error.to_string(), 300))
 }
 
 impl IndexEntry {
     /// The entry of the newest version in a range.
-    pub(super) fn newest(entries: Vec<Self>, range: &VersionRange) -> Option<Self> {
+    pub(super) fn newest<'e>(entries: &'e [Self], range: &VersionRange) -> Option<&'e Self> {
         range.newest(entries, |entry| &entry.version)
     }
 
@@ -73,29 +68,29 @@ impl IndexEntry {
 }
 
 struct IndexSeed<'c> {
-    chart: &'c str,
+    charts: &'c BTreeSet<&'c str>,
 }
 
 impl<'de> DeserializeSeed<'de> for IndexSeed<'_> {
-    type Value = Listing;
+    type Value = IndexedCharts;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listing, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<IndexedCharts, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for IndexSeed<'_> {
-    type Value = Listing;
+    type Value = IndexedCharts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an index of charts, with `entries`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listing, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IndexedCharts, A::Error> {
         let mut listing = None;
         while let Some(key) = map.next_key::<String>()? {
             if key == "entries" {
-                listing = Some(map.next_value_seed(EntriesSeed { chart: self.chart })?);
+                listing = Some(map.next_value_seed(EntriesSeed { charts: self.charts })?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -105,30 +100,30 @@ impl<'de> Visitor<'de> for IndexSeed<'_> {
 }
 
 struct EntriesSeed<'c> {
-    chart: &'c str,
+    charts: &'c BTreeSet<&'c str>,
 }
 
 impl<'de> DeserializeSeed<'de> for EntriesSeed<'_> {
-    type Value = Listing;
+    type Value = IndexedCharts;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listing, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<IndexedCharts, D::Error> {
         // A repository without charts has nothing here.
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for EntriesSeed<'_> {
-    type Value = Listing;
+    type Value = IndexedCharts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("charts by their names")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listing, A::Error> {
-        let mut listing = Listing::NoSuchChart;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IndexedCharts, A::Error> {
+        let mut listing = IndexedCharts::new();
         while let Some(key) = map.next_key::<String>()? {
-            if key == self.chart {
-                listing = Listing::Versions(map.next_value()?);
+            if self.charts.contains(key.as_str()) {
+                listing.insert(key, map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -136,8 +131,8 @@ impl<'de> Visitor<'de> for EntriesSeed<'_> {
         Ok(listing)
     }
 
-    fn visit_unit<E>(self) -> Result<Listing, E> {
-        Ok(Listing::NoSuchChart)
+    fn visit_unit<E>(self) -> Result<IndexedCharts, E> {
+        Ok(IndexedCharts::new())
     }
 }
 
@@ -163,10 +158,7 @@ generated: \"2024-01-01T00:00:00Z\"
 ";
 
     fn versions(index: &str, chart: &str) -> Vec<IndexEntry> {
-        match read(index.as_bytes(), chart).unwrap() {
-            Listing::Versions(versions) => versions,
-            Listing::NoSuchChart => panic!("no {chart}"),
-        }
+        read(index.as_bytes(), &[chart].into()).unwrap().remove(chart).expect("it is listed")
     }
 
     #[test]
@@ -176,13 +168,13 @@ generated: \"2024-01-01T00:00:00Z\"
         assert_eq!(entries[0].urls[0], "charts/web-1.2.0.tgz");
         assert_eq!(entries[0].sha256().unwrap(), "abcd");
         assert_eq!(entries[1].sha256(), None);
-        let newest = |range: &str| IndexEntry::newest(versions(INDEX, "web"), &range.parse().unwrap());
+        let newest = |range: &str| IndexEntry::newest(&entries, &range.parse().unwrap());
         assert_eq!(newest("^1").unwrap().version, "1.2.0");
         assert_eq!(newest(">=1.2.0-0").unwrap().version, "1.3.0-rc.1");
         assert_eq!(newest("2.x"), None);
-        assert_eq!(read(INDEX.as_bytes(), "db").unwrap(), Listing::NoSuchChart);
-        assert_eq!(read("entries:\n".as_bytes(), "db").unwrap(), Listing::NoSuchChart);
-        assert_eq!(read("entries: {}\n".as_bytes(), "db").unwrap(), Listing::NoSuchChart);
+        assert_eq!(read(INDEX.as_bytes(), &["db"].into()).unwrap(), IndexedCharts::new());
+        assert_eq!(read("entries:\n".as_bytes(), &["db"].into()).unwrap(), IndexedCharts::new());
+        assert_eq!(read("entries: {}\n".as_bytes(), &["db"].into()).unwrap(), IndexedCharts::new());
     }
 
     #[test]
@@ -202,7 +194,7 @@ generated: \"2024-01-01T00:00:00Z\"
             ("entries: {web: 3}", ""),
             ("entries:\n  web: [", ""),
         ] {
-            let error = read(index.as_bytes(), "web").unwrap_err();
+            let error = read(index.as_bytes(), &["web"].into()).unwrap_err();
             assert!(error.contains(words), "{index}: {error}");
         }
     }

@@ -4,7 +4,7 @@
 //! ```text
 //! dependencies  what a Chart.yaml and its lock ask for
 //!   → store     what is here already, and which version a request meant last
-//!     → repository, oci    what the server has now           index, version
+//!     → resolve, repository, oci    what the server has now      index, version
 //!   → archive   the files in a chart, within bounds
 //! ```
 
@@ -15,11 +15,12 @@ mod error;
 mod index;
 mod oci;
 mod repository;
+mod resolve;
 mod store;
 mod tree;
 mod version;
 
-pub use access::{ChartAccess, RepositoryCredentials};
+pub use access::{ChartAccess, FetchedDependency, RepositoryCredentials};
 pub use archive::file as archived_file;
 pub use archive::{ChartFile, for_each_file};
 pub use dependencies::chart_name;

@@ -1,5 +1,6 @@
 //! Where charts are kept: an HTTP repository with its `index.yaml`, or an OCI registry.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{Seek as _, SeekFrom, Write};
 
@@ -8,7 +9,7 @@ use hyper::header::{self, HeaderMap, HeaderName};
 
 use super::archive::MAX_ARCHIVE_BYTES;
 use super::error::ChartError;
-use super::index::{self, IndexEntry, Listing, MAX_INDEX_BYTES};
+use super::index::{self, IndexEntry, IndexedCharts, MAX_INDEX_BYTES};
 use super::oci::{OciClient, OciRepository};
 use super::version::VersionRange;
 use crate::source::remote::{Credentials, FetchError, HttpClient, HttpRequest, HttpUrl};
@@ -35,11 +36,16 @@ pub struct ChartRequest {
     pub credentials: Credentials,
 }
 
-/// What a repository says of a chart that is wanted.
-pub(super) enum Answer {
-    Found(Box<Found>),
+/// What a repository lists, for all that is wanted of it.
+pub(super) enum Listing {
+    /// The charts of an index that are wanted.
+    Index { charts: IndexedCharts, validators: Validators },
     /// The index has not changed since these validators were given.
     NotModified,
+    /// All versions of a chart in a registry, the newest last.
+    Tags(Vec<String>),
+    /// Nothing was asked for: the version is known.
+    Unlisted,
 }
 
 /// A version that a repository has.
@@ -147,13 +153,28 @@ pub(super) struct RepositoryClient<'a> {
 }
 
 impl RepositoryClient<'_> {
-    /// Which version the request means now.
-    pub(super) fn find(&self, known: &Validators) -> Result<Answer, ChartError> {
+    /// Asks for what the repository lists of these charts; of a registry, of the request's own.
+    pub(super) fn list(&self, charts: &BTreeSet<&str>, known: &Validators) -> Result<Listing, ChartError> {
         match &self.request.repository {
-            ChartRepository::Http(url) => self.find_in_index(url, known),
+            ChartRepository::Http(url) => self.read_index(url, charts, known),
+            ChartRepository::Oci(_) if self.request.range.exact().is_some() => Ok(Listing::Unlisted),
             ChartRepository::Oci(folder) => {
                 let repository = folder.child(&self.request.name);
-                self.find_tag(&repository).map(|found| Answer::Found(Box::new(found)))
+                let versions = OciClient::new(self.http, &repository).versions();
+                versions.map(Listing::Tags).map_err(|reason| self.failed(&repository, reason))
+            }
+        }
+    }
+
+    /// Which version the request means, by what the repository lists.
+    pub(super) fn find(&self, listing: &Listing) -> Result<Found, ChartError> {
+        match (&self.request.repository, listing) {
+            (ChartRepository::Http(url), Listing::Index { charts, validators }) => {
+                self.find_in_index(url, charts, validators.clone())
+            }
+            (ChartRepository::Oci(folder), listing) => self.find_tag(&folder.child(&self.request.name), listing),
+            (ChartRepository::Http(url), Listing::NotModified | Listing::Tags(_) | Listing::Unlisted) => {
+                Err(self.invalid(url, "it says that nothing has changed, and was not asked that"))
             }
         }
     }
@@ -179,7 +200,7 @@ impl RepositoryClient<'_> {
         }
     }
 
-    fn find_in_index(&self, url: &HttpUrl, known: &Validators) -> Result<Answer, ChartError> {
+    fn read_index(&self, url: &HttpUrl, charts: &BTreeSet<&str>, known: &Validators) -> Result<Listing, ChartError> {
         let index_url = url.as_folder().join("index.yaml").map_err(|reason| self.invalid(url, reason))?;
         let authorization = self.basic_authorization(url)?;
         let has_login = authorization.is_some();
@@ -189,27 +210,34 @@ impl RepositoryClient<'_> {
         let mut file = tempfile::tempfile().map_err(temporary_file)?;
         let response = self.http.get(&request, &mut file).map_err(|reason| self.failed(&index_url, reason))?;
         if response.status == StatusCode::NOT_MODIFIED && !headers.is_empty() {
-            return Ok(Answer::NotModified);
+            return Ok(Listing::NotModified);
         }
         self.check_status(&index_url, response.status, has_login)?;
         file.seek(SeekFrom::Start(0)).map_err(temporary_file)?;
-        let listing = index::read(file, &self.request.name);
-        let listing =
-            listing.map_err(|reason| self.invalid(&index_url, &format!("it is no index of charts: {reason}")))?;
-        let Listing::Versions(entries) = listing else {
+        let charts = index::read(file, charts);
+        let charts =
+            charts.map_err(|reason| self.invalid(&index_url, &format!("it is no index of charts: {reason}")))?;
+        Ok(Listing::Index { charts, validators: Validators::of(&response.headers) })
+    }
+
+    fn find_in_index(
+        &self,
+        url: &HttpUrl,
+        charts: &IndexedCharts,
+        validators: Validators,
+    ) -> Result<Found, ChartError> {
+        let Some(entries) = charts.get(&self.request.name) else {
             return Err(self.not_found("the repository has no chart of that name".to_owned()));
         };
-        let newest: Vec<_> = entries.iter().map(|entry| entry.version.clone()).take(MAX_NAMED).collect();
         let Some(entry) = IndexEntry::newest(entries, &self.request.range) else {
+            let newest: Vec<_> = entries.iter().map(|entry| entry.version.clone()).take(MAX_NAMED).collect();
             return Err(self.no_such_version(&newest));
         };
-        let digest = entry.sha256();
         let Some(location) = entry.urls.first() else {
-            return Err(self.invalid(&index_url, &format!("version {} has no URL", entry.version)));
+            return Err(self.invalid(url, &format!("version {} has no URL", entry.version)));
         };
-        let location = self.location(url, &entry, location)?;
-        let validators = Validators::of(&response.headers);
-        Ok(Answer::Found(Box::new(Found { version: entry.version, digest, location, validators })))
+        let location = self.location(url, entry, location)?;
+        Ok(Found { version: entry.version.clone(), digest: entry.sha256(), location, validators })
     }
 
     /// What a URL of an index means.
@@ -228,15 +256,16 @@ impl RepositoryClient<'_> {
         Ok(Location::Url(location))
     }
 
-    fn find_tag(&self, repository: &OciRepository) -> Result<Found, ChartError> {
+    fn find_tag(&self, repository: &OciRepository, listing: &Listing) -> Result<Found, ChartError> {
         let range = &self.request.range;
-        let version = if let Some(exact) = range.exact() {
-            exact.to_owned()
-        } else {
-            let mut oci = OciClient::new(self.http, repository);
-            let versions = oci.versions().map_err(|reason| self.failed(repository, reason))?;
-            let newest: Vec<_> = versions.iter().rev().take(MAX_NAMED).cloned().collect();
-            range.newest(versions, String::as_str).ok_or_else(|| self.no_such_version(&newest))?
+        let version = match (range.exact(), listing) {
+            (Some(exact), _) => exact.to_owned(),
+            (None, Listing::Tags(versions)) => {
+                let newest: Vec<_> = versions.iter().rev().take(MAX_NAMED).cloned().collect();
+                let found = range.newest(versions, |version| version.as_str());
+                found.cloned().ok_or_else(|| self.no_such_version(&newest))?
+            }
+            (None, _) => return Err(self.not_found("its tags were not listed".to_owned())),
         };
         let location = self.find_manifest(repository, &super::oci::tag_of(&version))?;
         let digest = match &location {

@@ -7,8 +7,6 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest;
@@ -17,14 +15,14 @@ use tempfile::NamedTempFile;
 
 use super::archive;
 use super::error::ChartError;
-use super::repository::{Answer, ChartRepository, ChartRequest, Found, RepositoryClient, Validators};
-use crate::source::remote::{FetchError, FetchLimits, HttpClient};
+use super::repository::{ChartRepository, ChartRequest, Found, RepositoryClient, Validators};
+use crate::source::remote::FetchLimits;
 
 /// The charts under the data folder. All functions that ask a server block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChartStore {
     folder: PathBuf,
-    limits: FetchLimits,
+    pub(super) limits: FetchLimits,
     max_bytes: u64,
 }
 
@@ -39,10 +37,10 @@ pub struct ResolvedChart {
 
 /// What is remembered of a request.
 #[derive(Deserialize, Serialize)]
-struct Record {
-    resolved: ResolvedChart,
+pub(super) struct Record {
+    pub(super) resolved: ResolvedChart,
     #[serde(default)]
-    validators: Validators,
+    pub(super) validators: Validators,
 }
 
 /// The most bytes of archives that are kept: thousands of charts.
@@ -85,61 +83,6 @@ impl ChartStore {
         self.limits = limits;
         self.max_bytes = max_bytes;
         self
-    }
-
-    /// Asks the repository which version and content a request means now, and
-    /// fetches it if it is not there. A version that is written out in full is asked
-    /// for once: it does not change.
-    ///
-    /// # Errors
-    ///
-    /// The repository failed, or does not have such a chart; `cancel` ends it within a moment.
-    pub fn resolve(&self, request: &ChartRequest, cancel: &Arc<AtomicBool>) -> Result<ResolvedChart, ChartError> {
-        let record = self.record(request).filter(|record| self.has(&record.resolved.digest));
-        if request.range.exact().is_some()
-            && let Some(record) = record
-        {
-            self.touch(request);
-            return Ok(record.resolved);
-        }
-        let failed = |reason: FetchError| ChartError::Fetch {
-            chart: request.to_string(),
-            url: request.repository.to_string(),
-            reason,
-        };
-        let http = HttpClient::new(self.limits, cancel, &request.credentials).map_err(failed)?;
-        let client = RepositoryClient { http: &http, request };
-        let known = record.as_ref().map(|record| record.validators.clone()).unwrap_or_default();
-        let found = match (client.find(&known)?, record) {
-            (Answer::NotModified, Some(record)) => {
-                self.touch(request);
-                return Ok(record.resolved);
-            }
-            (Answer::NotModified, None) => {
-                let reason = "it says that nothing has changed, and was not asked that".to_owned();
-                return Err(failed(FetchError::Server { reason }));
-            }
-            (Answer::Found(found), record) => {
-                let is_same = |record: &Record| {
-                    let ResolvedChart { version, digest } = &record.resolved;
-                    // Where the repository gives no digest, a version stands for its content.
-                    *version == found.version && found.digest.as_ref().is_none_or(|found| found == digest)
-                };
-                if let Some(Record { resolved, .. }) = record.filter(is_same) {
-                    let record = Record { resolved, validators: found.validators };
-                    self.write_record(request, &record);
-                    return Ok(record.resolved);
-                }
-                found
-            }
-        };
-        let digest = match &found.digest {
-            Some(digest) if self.has(digest) => digest.clone(),
-            _ => self.fetch(&client, &found)?,
-        };
-        let resolved = ResolvedChart { version: found.version, digest };
-        self.write_record(request, &Record { resolved: resolved.clone(), validators: found.validators });
-        Ok(resolved)
     }
 
     /// What a request meant last, if its archive is still there; nobody is asked.
@@ -187,7 +130,7 @@ impl ChartStore {
     }
 
     /// Fetches an archive and checks it; its digest.
-    fn fetch(&self, client: &RepositoryClient<'_>, found: &Found) -> Result<String, ChartError> {
+    pub(super) fn fetch(&self, client: &RepositoryClient<'_>, found: &Found) -> Result<String, ChartError> {
         let request = client.request;
         let chart = || format!("{} {}", request.name, found.version);
         let folder = self.folder.join("archives");
@@ -242,7 +185,7 @@ impl ChartStore {
         }
     }
 
-    fn has(&self, digest: &str) -> bool {
+    pub(super) fn has(&self, digest: &str) -> bool {
         self.archive(digest).is_file()
     }
 
@@ -252,18 +195,19 @@ impl ChartStore {
         self.folder.join("archives").join(if is_digest { format!("{digest}.tgz") } else { "none".to_owned() })
     }
 
-    fn record(&self, request: &ChartRequest) -> Option<Record> {
+    /// What is remembered of a request.
+    pub(super) fn record(&self, request: &ChartRequest) -> Option<Record> {
         read_record(&self.record_file("", request))
     }
 
     /// The time of a record says when the repository was asked last.
-    fn touch(&self, request: &ChartRequest) {
+    pub(super) fn touch(&self, request: &ChartRequest) {
         let record = File::options().append(true).open(self.record_file("", request));
         // Without it a restart believes the record to be older than it is.
         let _ = record.and_then(|record| record.set_modified(SystemTime::now()));
     }
 
-    fn write_record(&self, request: &ChartRequest, record: &Record) {
+    pub(super) fn write_record(&self, request: &ChartRequest, record: &Record) {
         self.write(&self.record_file("", request), record);
     }
 

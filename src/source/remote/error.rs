@@ -145,6 +145,9 @@ pub enum FetchError {
         /// What is missing.
         reason: String,
     },
+    /// What was asked for several at once failed, in words.
+    #[error("{0}")]
+    Shared(String),
     /// The server's answer is not that of a Git server.
     #[error("failed to use the server's answer: {reason}")]
     Server {

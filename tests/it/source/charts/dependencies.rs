@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use driftwall::source::charts::{ChartAccess, ChartRepository, RepositoryCredentials};
 use driftwall::source::render::{HelmOptions, Programs, RenderOptions};
-use driftwall::source::{Credentials, LoadedCommit, SourceError, SourceSpec, load, local_commit};
+use driftwall::source::{
+    Credentials, LoadedCommit, SnapshotStore, SourceError, SourcePoller, SourceSpec, load, local_commit,
+};
 use driftwall_core::desired::{ObjectKey, Snapshot};
 
 use super::fixtures::{Client, Helm, write_chart};
@@ -120,6 +123,45 @@ fn a_dependency_is_known_while_its_repository_is_away() {
     setup.depends_on(&format!("- {{name: redis, version: ^16, repository: \"{}\"}}\n", setup.server.url("")));
     let error = setup.error();
     assert!(error.contains("redis ^16") && error.contains(&setup.server.url("")) && error.contains("503"), "{error}");
+}
+
+#[test]
+fn an_absent_repository_of_dependencies_is_told_until_it_is_back() {
+    let Some(helm) = Helm::new() else { return };
+    let setup = Setup::new(&helm);
+    setup.depends_on(&format!("- {{name: redis, version: ^17, repository: \"{}\"}}\n", setup.server.url("")));
+    commit_all(&setup.git);
+    let store = Arc::new(SnapshotStore::default());
+    let poller = SourcePoller::new(&store, &[setup.source()]);
+    let error = || {
+        poller.sync_all();
+        store.statuses()[0].error.clone()
+    };
+    let version = || value_in(&store.snapshot(), "redis", "version").expect("it is declared").0;
+    assert_eq!((error(), version().as_str()), (None, "17.1.0"));
+
+    *setup.server.state.handler.lock().unwrap() = Some(Arc::new(|_: &_| Some((503, Vec::new()))));
+    helm.package("redis", "17.2.0", setup.root.path());
+    helm.index(setup.root.path());
+    setup.write("apps/web/values.yaml", "size: 2\n");
+    let told = |error: Option<String>| {
+        error.is_some_and(|error| {
+            error.contains("redis ^17") && error.contains("503") && error.contains("17.1.0, which")
+        })
+    };
+    commit_all(&setup.git);
+    assert!(told(error()));
+    assert!(told(error()), "it stays told while nothing is new");
+    assert_eq!(value_in(&store.snapshot(), "web", "size").unwrap().0, "2");
+    assert_eq!(version(), "17.1.0");
+
+    *setup.server.state.handler.lock().unwrap() = None;
+    let begun = Instant::now();
+    while error().is_some() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it does not heal");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(version(), "17.2.0");
 }
 
 #[test]
