@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::cluster::{EventRecord, InvolvedObject};
 use driftwall_core::admission::Write;
 use driftwall_core::decision::Decision;
+use driftwall_core::diff::Path;
 use driftwall_core::policy::{Assessment, Outcome, Verdict, Violation};
 use driftwall_core::text::{truncate, truncate_start};
 
@@ -16,8 +17,8 @@ use driftwall_core::text::{truncate, truncate_start};
 const MAX_NAME_CHARS: usize = 256;
 /// The same in an Event, of which a client shows the beginning: the reason must be in it.
 const MAX_EVENT_USER_CHARS: usize = 128;
-/// Characters of all paths together.
-const MAX_PATHS_CHARS: usize = 2048;
+/// Bytes of all paths together.
+const MAX_PATHS_BYTES: usize = 2048;
 
 /// Logs one line per review. It names fields but never a value, which may be a secret.
 pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
@@ -62,20 +63,27 @@ fn short(name: &str) -> String {
 
 /// The paths of the fields that drift, joined by commas: as many as fit, and how many more there are.
 fn field_paths(assessment: &Assessment<'_>) -> String {
-    let mut paths = String::new();
-    for (index, finding) in assessment.findings.iter().enumerate() {
-        let path = truncate_start(&finding.path.to_string(), MAX_PATHS_CHARS / 4);
-        if paths.len() + path.len() > MAX_PATHS_CHARS {
-            let more = assessment.findings.len() - index + assessment.more_findings;
-            let _ = write!(paths, ", … and {more} more");
-            break;
+    let paths: Vec<_> = assessment.findings.iter().map(|finding| &finding.path).collect();
+    path_list(&paths, assessment.more_findings)
+}
+
+fn path_list(paths: &[&Path], more: usize) -> String {
+    let mut list = String::new();
+    for (index, path) in paths.iter().enumerate() {
+        let path = truncate_start(&path.to_string(), MAX_PATHS_BYTES / 8);
+        if list.len() + path.len() > MAX_PATHS_BYTES {
+            let _ = write!(list, ", … and {} more", paths.len() - index + more);
+            return list;
         }
-        if !paths.is_empty() {
-            paths.push_str(", ");
+        if !list.is_empty() {
+            list.push_str(", ");
         }
-        paths.push_str(&path);
+        list.push_str(&path);
     }
-    paths
+    if more > 0 {
+        let _ = write!(list, ", … and {more} more");
+    }
+    list
 }
 
 /// The Event for a denial, for drift that a `BreakGlass` allowed, or where a tool
@@ -131,4 +139,30 @@ fn uid_of(raw: Option<&RawValue>) -> String {
     }
     let object: Option<Object> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
     object.and_then(|object| object.metadata.uid).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_paths_is_short_and_says_how_many_more_there_are() {
+        let short = Path::of(&["spec", "replicas"]);
+        assert_eq!(path_list(&[&short, &short], 0), "spec.replicas, spec.replicas");
+        assert_eq!(path_list(&[&short], 3), "spec.replicas, … and 3 more");
+        assert_eq!(path_list(&[], 0), "");
+        let long = Path::of(&["spec", &"é".repeat(10_000)]);
+        let list = path_list(&vec![&long; 1000], 5);
+        assert!(list.len() < 2 * MAX_PATHS_BYTES && list.ends_with(" more"), "{}", list.len());
+        let many = path_list(&vec![&short; 1000], 5);
+        let named = many.matches("spec.replicas").count();
+        assert!(many.len() < MAX_PATHS_BYTES + 40 && many.ends_with(&format!(" and {} more", 1005 - named)), "{many}");
+    }
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        let name = short(&format!("\u{1b}[31m\n{}", "a".repeat(100_000)));
+        assert_eq!(name.chars().count(), MAX_NAME_CHARS);
+        assert!(!name.chars().any(char::is_control));
+    }
 }
