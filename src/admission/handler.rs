@@ -16,7 +16,7 @@ use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
 use super::self_check_queue::SelfCheckQueue;
 use crate::cluster::Recorder;
-use crate::server::{ReviewResponse, Reviewer};
+use crate::server::{HeadReason, ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
 use crate::telemetry::{Health, MirrorHealth, ReviewLabels, SkippedHealth, SourceHealth};
 use driftwall_core::actor::ActorRules;
@@ -263,8 +263,12 @@ impl Reviewer for AdmissionHandler {
         self.attempt(&body, deadline, true).await.response
     }
 
-    fn review_head(&self, start: &[u8], deadline: Instant) -> ReviewResponse {
-        self.evaluate(admission::decode_head(start, TOO_LARGE), None, deadline, true).response
+    fn review_head(&self, start: &[u8], reason: HeadReason, deadline: Instant) -> ReviewResponse {
+        let reason = match reason {
+            HeadReason::NoRoom => NO_TURN,
+            HeadReason::TooLarge => TOO_LARGE,
+        };
+        self.evaluate(admission::decode_head(start, reason), None, deadline, true).response
     }
 
     fn overdue(&self, body: &Bytes) -> ReviewResponse {

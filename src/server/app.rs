@@ -22,7 +22,7 @@ use super::connection::Origin;
 use super::peer::{Peer, PeerShares};
 use super::rejection::{Rejection, json_response};
 use super::review_paths::ReviewPaths;
-use super::reviewer::{ReviewResponse, Reviewer};
+use super::reviewer::{HeadReason, ReviewResponse, Reviewer};
 use super::settings::RequestLimits;
 use super::timeout;
 use crate::telemetry::{LogLimiter, Metrics};
@@ -78,7 +78,7 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
     let (parts, mut unread) = request.into_parts();
     let (body, body_permits) = match state.bodies.read(&mut unread, peer, deadline).await {
         Ok((Received::Whole(body), permits)) => (body, permits),
-        Ok((Received::Head(start), _)) => return state.review_head(&start, deadline),
+        Ok((Received::Head(start, reason), _)) => return state.review_head(&start, reason, deadline),
         Err(rejection) => return state.reject(rejection, Request::from_parts(parts, unread), deadline).await,
     };
     // Waiting for a permit would only use up the time-out: rejected at once, the API
@@ -125,8 +125,8 @@ impl<R: Reviewer> HandlerState<R> {
     }
 
     /// Answers a review of which only the beginning was kept.
-    fn review_head(&self, start: &[u8], deadline: Instant) -> Response {
-        self.answer_of(|| self.reviewer.review_head(start, deadline))
+    fn review_head(&self, start: &[u8], reason: HeadReason, deadline: Instant) -> Response {
+        self.answer_of(|| self.reviewer.review_head(start, reason, deadline))
     }
 
     fn answer_of(&self, answer: impl FnOnce() -> ReviewResponse) -> Response {
@@ -170,7 +170,7 @@ struct InFlightPermit {
 
 impl InFlightPermit {
     fn acquire<R>(state: &HandlerState<R>, peer: Peer) -> Option<Self> {
-        let of_peer = state.shares.of(peer).try_acquire_owned().ok()?;
+        let of_peer = state.shares.for_peer(peer).try_acquire_owned().ok()?;
         let permit = Arc::clone(&state.permits).try_acquire_owned().ok()?;
         state.metrics.in_flight.inc();
         Some(Self { metrics: Arc::clone(&state.metrics), _permits: [of_peer, permit] })
@@ -238,7 +238,7 @@ mod tests {
             }
         }
 
-        fn review_head(&self, start: &[u8], _: Instant) -> ReviewResponse {
+        fn review_head(&self, start: &[u8], _: HeadReason, _: Instant) -> ReviewResponse {
             response(format!("\"head of {}\"", start.len()).into_bytes())
         }
 

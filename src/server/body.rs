@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::peer::{Peer, PeerShares};
 use super::rejection::Rejection;
+use super::reviewer::HeadReason;
 use super::settings::RequestLimits;
 
 /// Bodies up to this size are read side by side.
@@ -43,8 +44,8 @@ pub(super) struct BodyBudget {
 pub(super) enum Received {
     /// All of it.
     Whole(Bytes),
-    /// The beginning of one that is too large to be kept.
-    Head(Bytes),
+    /// The beginning of one that is not kept.
+    Head(Bytes, HeadReason),
 }
 
 /// What a body takes of the budget; given back when it is dropped.
@@ -65,7 +66,8 @@ impl BodyBudget {
             small: semaphore(limits.small_bodies),
             large: semaphore(limits.large_bodies),
             small_shares: PeerShares::of_total(limits.small_bodies),
-            large_shares: PeerShares::of_total(limits.large_bodies),
+            // Room for two of the largest that can be stored, and a little for others.
+            large_shares: PeerShares::of(limits.large_bodies - limits.large_bodies / 10),
             limits,
         }
     }
@@ -91,6 +93,8 @@ impl BodyBudget {
         }
         let expected = declared.max(received.len());
         let room = if expected <= self.limits.kept_body { self.room_for(peer, declared, deadline).await } else { None };
+        let is_too_large = room.is_some() || expected > self.limits.kept_body;
+        let reason = if is_too_large { HeadReason::TooLarge } else { HeadReason::NoRoom };
         if let Some((permits, bytes)) = room
             && read_up_to(&mut incoming, &mut received, bytes).await?
         {
@@ -103,7 +107,7 @@ impl BodyBudget {
             self.take_small(&mut small, HEAD, peer, deadline).await?;
         }
         let head = self.read_head(&mut incoming, start).await?;
-        Ok((Received::Head(head), small))
+        Ok((Received::Head(head, reason), small))
     }
 
     /// Reads a body to its end; `false` where it turns out not to be a small one.
@@ -139,7 +143,7 @@ impl BodyBudget {
         deadline: Instant,
     ) -> Result<(), Rejection> {
         let bytes = bytes.min(self.small_shares.share());
-        for semaphore in [&self.small_shares.of(peer), &self.small] {
+        for semaphore in [&self.small_shares.for_peer(peer), &self.small] {
             let permit = acquire(semaphore, bytes, deadline).await.ok_or(Rejection::Overload)?;
             permits.0.push(permit);
         }
@@ -155,7 +159,7 @@ impl BodyBudget {
         let until = now + MAX_WAIT.min(deadline.saturating_duration_since(now) / 2);
         let room = bytes.min(self.limits.large_bodies);
         // Whoever sends many waits for itself first, and so not before others.
-        let of_peer = acquire(&self.large_shares.of(peer), room.min(self.large_shares.share()), until).await?;
+        let of_peer = acquire(&self.large_shares.for_peer(peer), room.min(self.large_shares.share()), until).await?;
         let permit = acquire(&self.large, room, until).await?;
         Some((BodyPermits(vec![of_peer, permit]), room))
     }
@@ -251,7 +255,9 @@ mod tests {
             let (received, permits) = budget.read(&mut body, Peer::unknown(), deadline).await.unwrap();
             match &received {
                 Received::Whole(bytes) => assert_eq!((bytes.len(), true), (length, is_kept)),
-                Received::Head(bytes) => assert_eq!((bytes.len(), false), (HEAD, is_kept)),
+                Received::Head(bytes, reason) => {
+                    assert_eq!((bytes.len(), *reason, false), (HEAD, HeadReason::TooLarge, is_kept));
+                }
             }
             let taken = 3 * SMALL - budget.small.available_permits() - budget.large.available_permits();
             assert!(taken >= length.min(HEAD), "{length}: {taken}");
@@ -268,7 +274,7 @@ mod tests {
         let held = budget.large.acquire_many(all).await.unwrap();
         let deadline = Instant::now() + Duration::from_millis(200);
         let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), Peer::unknown(), deadline).await.unwrap();
-        assert!(matches!(read, (Received::Head(_), _)));
+        assert!(matches!(read, (Received::Head(_, HeadReason::NoRoom), _)));
         drop(held);
         let read = budget.read(&mut Body::from(vec![b' '; 2 * SMALL]), Peer::unknown(), deadline).await.unwrap();
         assert!(matches!(read, (Received::Whole(_), _)));

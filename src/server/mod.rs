@@ -39,7 +39,7 @@ pub use app::app;
 pub use drain::shutdown_signals;
 pub use probe::{ProbeError, probe};
 pub use review_paths::ReviewPaths;
-pub use reviewer::{ReviewResponse, Reviewer};
+pub use reviewer::{HeadReason, ReviewResponse, Reviewer};
 pub use settings::{RequestLimits, ServerSettings, Timeouts};
 pub use tls::{CertificateSource, TlsError};
 

@@ -50,7 +50,12 @@ const MAX_IDLE_PEERS: usize = 64;
 impl PeerShares {
     /// A share of `total` for each peer.
     pub(super) fn of_total(total: usize) -> Self {
-        Self { share: share_of(total).min(Semaphore::MAX_PERMITS), peers: Mutex::default() }
+        Self::of(share_of(total))
+    }
+
+    /// So much for each peer.
+    pub(super) fn of(share: usize) -> Self {
+        Self { share: share.min(Semaphore::MAX_PERMITS), peers: Mutex::default() }
     }
 
     /// What one peer may take.
@@ -59,7 +64,7 @@ impl PeerShares {
     }
 
     /// The share of this peer.
-    pub(super) fn of(&self, peer: Peer) -> Arc<Semaphore> {
+    pub(super) fn for_peer(&self, peer: Peer) -> Arc<Semaphore> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= MAX_IDLE_PEERS {
             // Whoever holds permits of a share, or waits for some, holds the share too.
@@ -83,7 +88,9 @@ mod tests {
         assert_eq!(peer("2001:db8::1"), peer("2001:db8::ffff:2"));
         assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
         assert_ne!(peer("10.0.0.1"), peer("10.0.0.2"));
-        for (ip, is_local) in [("127.0.0.1", true), ("::1", true), ("10.0.0.1", false), ("::", false)] {
+        for (ip, is_local) in
+            [("127.0.0.1", true), ("::1", true), ("10.0.0.1", false), ("::", false)]
+        {
             assert_eq!(peer(ip).is_local(), is_local, "{ip}");
         }
     }
@@ -91,14 +98,14 @@ mod tests {
     #[test]
     fn no_peer_takes_more_than_its_share_and_peers_are_forgotten() {
         let shares = PeerShares::of_total(4);
-        let held = shares.of(peer("10.0.0.1")).try_acquire_many_owned(3).unwrap();
-        assert!(shares.of(peer("10.0.0.1")).try_acquire().is_err());
+        let held = shares.for_peer(peer("10.0.0.1")).try_acquire_many_owned(3).unwrap();
+        assert!(shares.for_peer(peer("10.0.0.1")).try_acquire().is_err());
         for last in 2..200 {
-            assert!(shares.of(peer(&format!("10.0.0.{last}"))).try_acquire().is_ok());
+            assert!(shares.for_peer(peer(&format!("10.0.0.{last}"))).try_acquire().is_ok());
         }
         assert!(shares.peers.lock().unwrap().len() <= MAX_IDLE_PEERS);
-        assert!(shares.of(peer("10.0.0.1")).try_acquire().is_err(), "its share is still taken");
+        assert!(shares.for_peer(peer("10.0.0.1")).try_acquire().is_err(), "its share is still taken");
         drop(held);
-        assert!(shares.of(peer("10.0.0.1")).try_acquire().is_ok());
+        assert!(shares.for_peer(peer("10.0.0.1")).try_acquire().is_ok());
     }
 }

@@ -11,10 +11,19 @@ use crate::telemetry::ReviewLabels;
 pub trait Reviewer: Send + Sync + 'static {
     /// Answers the review in `body` before the deadline.
     fn review(&self, body: Bytes, deadline: Instant) -> impl Future<Output = ReviewResponse> + Send;
-    /// Answers a review that is too large to be kept, by its first bytes.
-    fn review_head(&self, start: &[u8], deadline: Instant) -> ReviewResponse;
+    /// Answers a review that is not kept, by its first bytes.
+    fn review_head(&self, start: &[u8], reason: HeadReason, deadline: Instant) -> ReviewResponse;
     /// The answer if `review` did not finish before the deadline.
     fn overdue(&self, body: &Bytes) -> ReviewResponse;
+}
+
+/// Why only the beginning of a review is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadReason {
+    /// Other large ones took all room; it may be sent again.
+    NoRoom,
+    /// No review is as large.
+    TooLarge,
 }
 
 /// The answer to a review.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::ServingCertificate;
-use driftwall::server::{CertificateSource, ReviewResponse, Reviewer, Server, ServerError, ServerSettings};
+use driftwall::server::{CertificateSource, HeadReason, ReviewResponse, Reviewer, Server, ServerError, ServerSettings};
 use driftwall::telemetry::{Health, Metrics, MirrorHealth, ReviewLabels, SourceHealth};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ impl Reviewer for StubReviewer {
         reviewed(&json!({"uid": body["uid"], "left": left}), labels)
     }
 
-    fn review_head(&self, start: &[u8], _: Instant) -> ReviewResponse {
+    fn review_head(&self, start: &[u8], _: HeadReason, _: Instant) -> ReviewResponse {
         reviewed(&json!({"uid": "head", "kept": start.len()}), Some(LABELS))
     }
 
