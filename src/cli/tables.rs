@@ -49,6 +49,7 @@ fn hand_overs() -> String {
         let fields = match row.fields {
             HandedFields::Paths(paths) => code(paths),
             HandedFields::AcmeChallenges => "paths below `/.well-known/acme-challenge/`".to_owned(),
+            HandedFields::ImageChanges => "images of the containers that it names".to_owned(),
             HandedFields::TriggeredImages => "images that the annotation names".to_owned(),
             HandedFields::UpdatedImages => "`kustomize.images`, and `helm.parameters` that annotations name".to_owned(),
         };

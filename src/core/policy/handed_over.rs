@@ -15,7 +15,7 @@ use globset::GlobMatcher;
 /// A mark in Git, and the fields that it hands over.
 #[derive(Debug)]
 pub struct HandOver {
-    /// Glob of the annotation or label that Git declares.
+    /// Glob of the annotation or label that Git declares; in words, where it is a field.
     pub mark: &'static str,
     /// The API group, a glob.
     pub group: &'static str,
@@ -36,11 +36,13 @@ pub enum HandedFields {
     AcmeChallenges,
     /// The images of the containers that the value of the annotation names.
     TriggeredImages,
+    /// The images that triggers in the `spec` of a `DeploymentConfig` name, if they are automatic.
+    ImageChanges,
     /// `kustomize.images` of an Application, and the `helm.parameters` that annotations name.
     UpdatedImages,
 }
 
-use HandedFields::{AcmeChallenges, Paths, TriggeredImages, UpdatedImages};
+use HandedFields::{AcmeChallenges, ImageChanges, Paths, TriggeredImages, UpdatedImages};
 
 const fn row(
     mark: &'static str,
@@ -73,6 +75,9 @@ const SERVICE_CA: &str = "https://docs.redhat.com/en/documentation/openshift_con
 const DOWNSCALER: &str = "https://github.com/caas-team/py-kube-downscaler";
 const REPLICATOR: &str = "https://github.com/mittwald/kubernetes-replicator";
 
+/// What stands for a trigger in `spec` where other rows have an annotation; no key of one looks so.
+const IMAGE_CHANGE: &str = "spec.triggers: ImageChange";
+
 /// All hand-overs.
 pub const HAND_OVERS: &[HandOver] = &[
     row("acme.cert-manager.io/http01-edit-in-place", INGRESS, AcmeChallenges, CERT_MANAGER),
@@ -82,6 +87,12 @@ pub const HAND_OVERS: &[HandOver] = &[
     row("service.beta.openshift.io/inject-cabundle", ("", "ConfigMap"), Paths(&["data"]), SERVICE_CA),
     row("config.openshift.io/inject-trusted-cabundle", ("", "ConfigMap"), Paths(&["data"]), SERVICE_CA),
     row("image.openshift.io/triggers", ANY, TriggeredImages, OPENSHIFT),
+    row(
+        IMAGE_CHANGE,
+        ("apps.openshift.io", "DeploymentConfig"),
+        ImageChanges,
+        "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/building_applications/deployments",
+    ),
     row("keel.sh/policy", ANY, IMAGES, "https://keel.sh/docs/"),
     row(
         "argocd-image-updater.argoproj.io/image-list",
@@ -130,7 +141,7 @@ static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| HAND_OVERS.iter().fi
 fn compile(row: &HandOver) -> Option<Compiled> {
     let paths = match row.fields {
         Paths(paths) => paths.iter().map(|path| path.parse()).collect::<Result<_, _>>().ok()?,
-        AcmeChallenges | TriggeredImages | UpdatedImages => Vec::new(),
+        AcmeChallenges | ImageChanges | TriggeredImages | UpdatedImages => Vec::new(),
     };
     Some(Compiled {
         mark: glob::matcher(row.mark).ok()?,
@@ -160,8 +171,13 @@ impl HandedOver {
             if !row.group.is_match(&*evaluation.write.resource.group) || !row.kind.is_match(&evaluation.kind) {
                 continue;
             }
+            if matches!(row.fields, ImageChanges) {
+                handed.paths.extend(changed_images(&git));
+                continue;
+            }
             let Some(value) = mark_of(&git, &row.mark) else { continue };
             match row.fields {
+                ImageChanges => {}
                 Paths(_) => handed.paths.extend(row.paths.iter().cloned()),
                 AcmeChallenges => handed.add_rules(evaluation, value != "false"),
                 TriggeredImages => handed.paths.extend(triggered_images(value, &git)),
@@ -242,6 +258,24 @@ fn triggered_images(value: &str, git: &Value) -> Vec<Pattern> {
     paths.filter_map(|path| image_pattern(path, git)).collect()
 }
 
+/// The images that `OpenShift` sets by triggers of a `DeploymentConfig`, and its note of what it has set.
+fn changed_images(git: &Value) -> Vec<Pattern> {
+    let triggers = git["spec"]["triggers"].as_array().into_iter().flatten();
+    let changes = triggers.map(|trigger| &trigger["imageChangeParams"]).filter(|change| change["automatic"] == true);
+    let names = changes.flat_map(|change| change["containerNames"].as_array().into_iter().flatten());
+    let mut patterns = Vec::new();
+    for name in names.filter_map(Value::as_str).filter(|name| is_container_name(name)) {
+        for list in ["containers", "initContainers"] {
+            patterns.extend(format!("spec.template.spec.{list}[name=\"{name}\"].image").parse::<Pattern>().ok());
+        }
+    }
+    patterns
+}
+
+fn is_container_name(name: &str) -> bool {
+    name.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character))
+}
+
 fn image_pattern(field_path: &str, git: &Value) -> Option<Pattern> {
     let (list, rest) = field_path.split_once('[')?;
     let (selector, field) = rest.rsplit_once(']')?;
@@ -256,8 +290,7 @@ fn image_pattern(field_path: &str, git: &Value) -> Option<Pattern> {
         // The name is what stands in quotes.
         Err(_) => selector.split(['"', '\'']).nth(1)?,
     };
-    let is_name = name.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
-    if is_name { format!("{list}[name=\"{name}\"].image").parse().ok() } else { None }
+    if is_container_name(name) { format!("{list}[name=\"{name}\"].image").parse().ok() } else { None }
 }
 
 /// What the image updater's annotations begin with.
