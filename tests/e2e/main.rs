@@ -32,6 +32,7 @@ mod replicas;
 mod rights;
 mod server_apis;
 mod shipped_manifests;
+mod situations;
 mod webhook_config;
 mod write_load;
 mod zero_downtime;

@@ -107,7 +107,8 @@ impl ServerApis {
         objects
     }
 
-    fn in_served_versions(&self, text: &str) -> String {
+    /// Manifests in the versions of the server.
+    pub(crate) fn in_served_versions(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for kind in &self.older_kinds {
             let head = |version: &str| format!("apiVersion: {}/{version}\nkind: {}\n", kind.group, kind.kind);
