@@ -1,6 +1,21 @@
 {{- define "driftwall.name" -}}
-{{- if contains "driftwall" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
-{{- else }}{{ printf "%s-driftwall" (.Release.Name | trunc 40 | trimSuffix "-") }}{{ end }}
+{{- $name := .Values.nameOverride | default "driftwall" -}}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" (.Release.Name | trunc 40 | trimSuffix "-") $name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "driftwall.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "driftwall.name" .) -}}
+{{- end }}
+
+{{- /* OpenShift refuses pods that ask for a user outside of their namespace's own. */ -}}
+{{- define "driftwall.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $context -}}
 {{- end }}
 
 {{- define "driftwall.selector" -}}
@@ -12,6 +27,9 @@ app.kubernetes.io/name: {{ include "driftwall.name" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "driftwall.rendererLabels" -}}
@@ -19,6 +37,9 @@ app.kubernetes.io/name: {{ include "driftwall.name" . }}-renderer
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- /* The Secrets of the renderer and of its client. */ -}}

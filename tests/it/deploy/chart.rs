@@ -24,6 +24,10 @@ pub(crate) fn template(helm: &Program, release: &str, namespace: &str, more: &[&
 pub(crate) fn compared(objects: Vec<Object>) -> BTreeMap<(String, String), Value> {
     let mut compared = BTreeMap::new();
     for Object { kind, name, mut value, .. } in objects {
+        // Run by `helm test` only.
+        if value["metadata"]["annotations"]["helm.sh/hook"] == "test" {
+            continue;
+        }
         let labels = value["metadata"]["labels"].as_object_mut().unwrap();
         for label in ["app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart"] {
             labels.remove(label);
@@ -103,12 +107,61 @@ fn every_value_reaches_its_field() {
     let pod = spec.template.spec.unwrap();
     assert!(pod.termination_grace_period_seconds.unwrap() > 25 + 20);
     assert_eq!(pod.priority_class_name, None);
+    assert_eq!(pod.service_account_name.as_deref(), Some("wall-driftwall-account"));
+    assert!(
+        pod.affinity.is_some_and(|affinity| affinity.node_affinity.is_some() && affinity.pod_anti_affinity.is_none())
+    );
+    assert_eq!(pod.topology_spread_constraints.unwrap()[0].max_skew, 1);
+    let security = pod.security_context.unwrap();
+    assert_eq!((security.run_as_user, security.run_as_group), (Some(1000), Some(65532)));
+    let limits = pod.volumes.iter().flatten().filter_map(|volume| volume.empty_dir.as_ref()?.size_limit.clone());
+    assert_eq!(limits.map(|limit| limit.0).collect::<Vec<_>>(), ["8Gi", "2Gi"]);
+    let account = find(&objects, "ServiceAccount");
+    assert_eq!(account.value["metadata"]["annotations"]["example.org/role"], "reader");
+    assert!(objects.iter().all(|object| object.value["metadata"]["labels"]["example.org/owner"] == "platform"));
+    let subjects = objects.iter().filter(|object| object.kind.ends_with("RoleBinding"));
+    assert!(subjects.clone().all(|binding| binding.value["subjects"][0]["name"] == "wall-driftwall-account"));
+    let rules = find(&objects, "ClusterRole").value["rules"].as_array().unwrap();
+    assert!(rules.iter().any(|rule| rule["resources"][0] == "rollouts"));
     assert!(objects.iter().all(|object| object.kind != "ResourceQuota"), "a quota for no class");
     let container = &pod.containers[0];
     let image = container.image.as_deref().unwrap();
     assert!(image.starts_with("images.example.org/driftwall@sha256:0123456789abcdef"), "{image}");
     assert!(container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == "/clients"));
     assert_eq!((pod.host_network, pod.dns_policy.as_deref()), (Some(true), Some("ClusterFirstWithHostNet")));
+}
+
+#[test]
+fn names_can_be_overridden() {
+    let Some(helm) = Program::find("helm") else { return };
+    for (values, name) in [
+        ("nameOverride=gate", "wall-gate"),
+        ("fullnameOverride=gate", "gate"),
+        ("nameOverride=a,fullnameOverride=gate", "gate"),
+        ("nameOverride=wall", "wall"),
+    ] {
+        let text = template(&helm, "wall", "ops", &["--set", values, "--set", "renderer.enabled=true"]);
+        for object in read(values, text.as_bytes()) {
+            let is_its_kind = object.name == "breakglasses.driftwall.io";
+            let rest = object.name.strip_prefix(name);
+            assert!(
+                is_its_kind || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')),
+                "{}",
+                object.name
+            );
+        }
+    }
+}
+
+#[test]
+fn on_openshift_no_pod_asks_for_a_user() {
+    let Some(helm) = Program::find("helm") else { return };
+    let with = |more: &[&str]| template(&helm, "wall", "ops", &[&["--set", "renderer.enabled=true"], more].concat());
+    let asks = |text: &str| ["runAsUser", "runAsGroup", "fsGroup"].map(|field| text.contains(field));
+    assert_eq!(asks(&with(&[])), [true; 3]);
+    let there = with(&["--api-versions", "security.openshift.io/v1"]);
+    assert_eq!(asks(&there), [false; 3]);
+    assert_eq!(there.matches("runAsNonRoot: true").count(), 3, "driftwall, the renderer, the test");
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub(crate) fn is_one_that_the_api_has(object: &Object, namespace: &str) {
         "Deployment" => drop(typed::<apps::v1::Deployment>(object)),
         "Namespace" => drop(typed::<core::v1::Namespace>(object)),
         "NetworkPolicy" => drop(typed::<networking::v1::NetworkPolicy>(object)),
+        "Pod" => drop(typed::<core::v1::Pod>(object)),
         "PodDisruptionBudget" => drop(typed::<policy::v1::PodDisruptionBudget>(object)),
         "Role" => drop(typed::<rbac::v1::Role>(object)),
         "RoleBinding" => drop(typed::<rbac::v1::RoleBinding>(object)),

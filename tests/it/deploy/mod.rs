@@ -1,6 +1,7 @@
 //! What `deploy/` ships is valid and keeps its promises.
 
 mod chart;
+mod chart_values;
 mod kustomization;
 mod manifests;
 mod monitoring;
