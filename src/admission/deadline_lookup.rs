@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use driftwall_core::admission::Resource;
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
 use driftwall_core::policy::{ClusterLookup, LookupError, Owner};
+use serde_json::Value;
 
 /// A look-up that answers until the review's deadline.
 pub(super) struct DeadlineLookup<'c> {
@@ -38,6 +40,11 @@ impl ClusterLookup for DeadlineLookup<'_> {
         self.in_time(|| format!("the kind of {plural}.{group}"))?;
         self.cluster.kind_of(group, plural)
     }
+
+    fn object(&self, key: ObjectKey<'_>, resource: &Resource<'_>) -> Result<Option<Value>, LookupError> {
+        self.in_time(|| format!("{key}"))?;
+        self.cluster.object(key, resource)
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +63,7 @@ mod tests {
             assert_eq!(lookup.owner(object).is_ok(), is_asked);
             assert_eq!(lookup.custom_resource("example.org", "Thing").is_ok(), is_asked);
             assert_eq!(lookup.kind_of("apps", "deployments").is_ok(), is_asked);
+            assert_eq!(lookup.object(object, &Resource::default()).is_ok(), is_asked);
         }
     }
 }

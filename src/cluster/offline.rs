@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use driftwall_core::admission::Resource;
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::{CrdError, CustomResource};
 use driftwall_core::policy::{ClusterLookup, LookupError, Owner, OwnerReference};
@@ -14,6 +15,8 @@ use driftwall_core::policy::{ClusterLookup, LookupError, Owner, OwnerReference};
 #[derive(Debug, Default)]
 pub struct OfflineLookup {
     owners: HashMap<String, Owner>,
+    /// By key: what can be scaled is asked for.
+    objects: HashMap<String, Value>,
     custom_resources: Vec<Arc<CustomResource>>,
 }
 
@@ -56,6 +59,7 @@ impl OfflineLookup {
         };
         // Without usable references it has no owner, as in a cluster.
         let references = Vec::<OwnerReference>::deserialize(&metadata["ownerReferences"]).unwrap_or_default();
+        self.objects.insert(key.to_string(), object.clone());
         match Owner::controller(references) {
             Some(owner) => self.owners.insert(key.to_string(), owner),
             None => self.owners.remove(&key.to_string()),
@@ -81,5 +85,9 @@ impl ClusterLookup for OfflineLookup {
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookupError> {
         let custom = self.custom_resources.iter().find(|custom| custom.group == group && custom.plural == plural);
         Ok(custom.map(|custom| custom.kind.clone()))
+    }
+
+    fn object(&self, key: ObjectKey<'_>, _: &Resource<'_>) -> Result<Option<Value>, LookupError> {
+        Ok(self.objects.get(&key.to_string()).cloned())
     }
 }

@@ -6,6 +6,7 @@
 //!   → admission  decodes the envelope only: who, what, which object; the objects stay raw text
 //!   → actor      classifies the writer: a GitOps tool, the control plane, a known controller, a workload, a person
 //!   → desired    finds what Git declares of this object, in an immutable snapshot, without a lock
+//!                (`applications`: what of it Argo CD and Flux list as theirs)
 //!   → ownership  tells what the writer brought from what admission added
 //!   → diff       finds the fields that this write moves away from Git
 //!   → policy     evaluates: the verdict first, then the mode (enforce, warn or audit)
@@ -19,6 +20,7 @@
 
 pub mod actor;
 pub mod admission;
+pub mod applications;
 pub mod decision;
 mod deep_stack;
 pub mod desired;

@@ -169,6 +169,7 @@ impl SourceSpec {
             commit: commit.to_owned(),
             chart: self.chart.as_ref().map(|chart| chart.request.name.clone()),
             priority: self.priority,
+            applied_by: None,
         }
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kube::Client;
+use kube::core::ApiResource;
+use serde_json::Value;
 
 use super::definition::{Definition, read_crd};
-use super::discovery::ApiGroup;
+use super::discovery::{ApiGroup, Resource};
 use super::error::LookupFailure;
 use super::openapi::read_openapi;
 use super::ttl_cache::TtlCache;
@@ -86,6 +88,21 @@ impl LookupCache {
         };
         self.owners.insert(id, owner.clone());
         Ok(owner)
+    }
+
+    /// An object as it is stored now; never cached.
+    pub(super) async fn object(
+        &self,
+        resource: &ApiResource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, LookupFailure> {
+        let is_namespaced = !namespace.is_empty();
+        let Some(api) = Resource::new(resource.clone(), is_namespaced).api_for(&self.client, namespace, name) else {
+            return Ok(None);
+        };
+        let object = none_if_not_found(api.get(name).await)?;
+        Ok(object.and_then(|object| serde_json::to_value(object).ok()))
     }
 
     /// What `find` finds among the cached kinds of a group.

@@ -79,6 +79,10 @@ impl ApiGroup {
 }
 
 impl Resource {
+    pub(super) fn new(api: ApiResource, is_namespaced: bool) -> Self {
+        Self { api, is_namespaced }
+    }
+
     /// The API of the objects of this kind in a namespace. `None` where no object can
     /// have this namespace and name: they come from owner references, which anybody
     /// can write, and become parts of a request's path.

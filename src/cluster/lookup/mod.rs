@@ -1,8 +1,9 @@
 //! Looks up owners, kinds and CustomResourceDefinitions in a live cluster when a
-//! verdict needs them, and caches the answers.
+//! verdict needs them, and caches the answers. An object of which a review brings only
+//! the `scale` is looked up anew each time.
 //!
 //! A look-up needs the right to `get` what it looks for: replicasets, jobs and
-//! whatever else owns pods or other objects, and customresourcedefinitions.
+//! whatever else owns pods or other objects, what can be scaled, and customresourcedefinitions.
 
 mod blocking;
 mod cache;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use blocking::BlockingLookup;
@@ -27,6 +30,7 @@ use discovery::ApiGroup;
 use error::LookupFailure;
 
 use super::ClusterContext;
+use driftwall_core::admission::Resource;
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
 use driftwall_core::policy::{ClusterLookup, LookupError, Owner};
@@ -101,6 +105,16 @@ impl ClusterLookup for ApiLookup {
         self.blocking
             .wait(group, lookup)
             .map_err(|failure| lookup_error(format!("the kind of {plural}.{group}"), &failure))
+    }
+
+    fn object(&self, key: ObjectKey<'_>, resource: &Resource<'_>) -> Result<Option<Value>, LookupError> {
+        let cache = Arc::clone(&self.cache);
+        let kind = GroupVersionKind::gvk(&resource.group, &resource.version, key.kind);
+        let resource = ApiResource::from_gvk_with_plural(&kind, &resource.plural);
+        let [namespace, name] = [key.namespace, key.name].map(str::to_owned);
+        self.blocking
+            .wait(key.group, async move { cache.object(&resource, &namespace, &name).await })
+            .map_err(|failure| lookup_error(format!("{key}"), &failure))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::declared::Declared;
 use super::error::DesiredError;
 use super::placeholder;
+use crate::actor::GitopsTool;
 use crate::diff::CustomResource;
 use crate::manifest;
 use crate::skipped::{SkipReason, SkippedContent};
@@ -45,6 +46,21 @@ pub struct Source {
     pub chart: Option<String>,
     /// Where two sources declare the same object, the one of higher priority counts.
     pub priority: i32,
+    /// The GitOps tool of which only is known what it applied; `None` where the source itself is read.
+    pub applied_by: Option<AppliedBy>,
+}
+
+/// A GitOps tool that applied what a source declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedBy {
+    /// The application, as people name it: `application shop`, `Kustomization flux-system/apps`.
+    pub application: String,
+    /// The names by which rules name it: its own, the same with its namespace, that of its project.
+    pub names: Vec<String>,
+    /// The tool.
+    pub tool: GitopsTool,
+    /// What was applied, as people write it; empty where that is not known.
+    pub revision: String,
 }
 
 // === impl Source ===

@@ -31,7 +31,8 @@ pub struct Declared {
     pub opt_out: Option<&'static str>,
     file: Arc<str>,
     json: Box<str>,
-    positions: Positions,
+    /// `None` where it is not read from a file.
+    positions: Option<Positions>,
 }
 
 /// A file and line in Git.
@@ -61,7 +62,25 @@ impl Declared {
             opt_out: opt_out::git_opt_out(&value),
             file,
             json: value.to_string().into(),
-            positions,
+            positions: Some(positions),
+        }
+    }
+
+    /// What a GitOps tool applied of the object of this key, whatever file that is written in.
+    pub(crate) fn applied(key: ObjectKey<'_>, value: &Value) -> Self {
+        let api_version = value["apiVersion"].as_str().unwrap_or_default();
+        let ObjectKey { group, kind, namespace, name } = key;
+        Self {
+            group: group.to_owned(),
+            version: api_version.rsplit('/').next().unwrap_or_default().to_owned(),
+            kind: kind.to_owned(),
+            names_namespace: !namespace.is_empty(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            opt_out: opt_out::git_opt_out(value),
+            file: "".into(),
+            json: value.to_string().into(),
+            positions: None,
         }
     }
 
@@ -93,22 +112,23 @@ impl Declared {
         Arc::clone(&self.file)
     }
 
-    /// The first line of the object.
-    pub fn start(&self) -> SourceLocation {
-        self.find(&Value::Null, &[]).unwrap_or_else(|| SourceLocation { file: self.file.clone(), line: 1 })
+    /// The first line of the object; `None` where it is not read from a file.
+    pub fn start(&self) -> Option<SourceLocation> {
+        self.positions.as_ref()?;
+        let first_line = || SourceLocation { file: self.file.clone(), line: 1 };
+        Some(self.find(&Value::Null, &[]).unwrap_or_else(first_line))
     }
 
-    /// Where fields are written: each field, or else the nearest thing around it.
+    /// Where fields are written: each field, or else the nearest thing around it. None, where
+    /// the object is not read from a file.
     pub fn locations(&self, paths: &[&Path]) -> Vec<SourceLocation> {
-        if paths.is_empty() {
-            return Vec::new();
-        }
+        let Some(start) = self.start().filter(|_| !paths.is_empty()) else { return Vec::new() };
         let written = self.written();
-        paths.iter().map(|path| self.location(path, &written)).collect()
+        paths.iter().map(|path| self.location(path, &written, start.clone())).collect()
     }
 
-    fn location(&self, path: &Path, written: &Value) -> SourceLocation {
-        let mut nearest = self.start();
+    fn location(&self, path: &Path, written: &Value, start: SourceLocation) -> SourceLocation {
+        let mut nearest = start;
         // `data` of a Secret may have been written as `stringData`.
         for elements in [path.elements(), &normalize::as_string_data(path)] {
             for depth in 1..=elements.len() {
@@ -124,7 +144,7 @@ impl Declared {
 
     /// About how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.json.len() + self.positions.bytes()
+        size_of::<Self>() + self.json.len() + self.positions.as_ref().map_or(0, Positions::bytes)
     }
 
     /// The object as the manifest has it.
@@ -159,9 +179,10 @@ impl Declared {
                 }
             }
         }
-        let Position { line, .. } = self.positions.find(written, &segments)?;
+        let positions = self.positions.as_ref()?;
+        let Position { line, .. } = positions.find(written, &segments)?;
         // Some fields of a rendered object are written in another file than the others.
-        let file = self.positions.file(written, &segments).unwrap_or(&self.file);
+        let file = positions.file(written, &segments).unwrap_or(&self.file);
         Some(SourceLocation { file: file.clone(), line })
     }
 }

@@ -159,8 +159,10 @@ impl Index {
         if source(first.0).priority > source(second.0).priority || first.1.object() == second.1.object() {
             return;
         }
-        let location =
-            |(index, declared): (usize, &Declared)| format!("{} of source {}", declared.start(), source(index).name);
+        let location = |(index, declared): (usize, &Declared)| {
+            let start = declared.start().map(|start| start.to_string()).unwrap_or_default();
+            format!("{start} of source {}", source(index).name)
+        };
         let contest = Contest {
             object: key.to_owned(),
             first: location(first),
@@ -244,6 +246,14 @@ impl Index {
             kind,
             plural: custom.map_or_else(|| kinds::guess_plural(kind), |custom| custom.plural.clone()),
             is_defined: custom.is_some() || kinds::is_namespaced(group, kind).is_some(),
+        }
+    }
+
+    /// The resource, by its definition where Git has it.
+    pub(super) fn defined<'a>(&self, resource: DeclaredResource<'a>) -> DeclaredResource<'a> {
+        match self.custom_resource(resource.group, resource.kind) {
+            Some(custom) => DeclaredResource { plural: custom.plural.clone(), is_defined: true, ..resource },
+            None => resource,
         }
     }
 

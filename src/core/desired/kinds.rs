@@ -52,13 +52,13 @@ const BUILT_IN_GROUPS: [&str; 18] = [
 ];
 
 /// Whether a built-in kind is namespaced; `None` for other kinds.
-pub(super) fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
+pub(crate) fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
     let is_cluster_scoped = CLUSTER_SCOPED.iter().any(|(of_group, kinds)| *of_group == group && kinds.contains(&kind));
     if is_cluster_scoped { Some(false) } else { BUILT_IN_GROUPS.contains(&group).then_some(true) }
 }
 
 /// The built-in kind with this plural, where it has a `scale` subresource.
-pub(super) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
+pub(crate) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
     match (group, plural) {
         ("", "replicationcontrollers") => Some("ReplicationController"),
         ("apps", "deployments") => Some("Deployment"),
@@ -69,7 +69,7 @@ pub(super) fn scalable(group: &str, plural: &str) -> Option<&'static str> {
 }
 
 /// The plural that a kind most likely has: the one that code generators make for a definition.
-pub(super) fn guess_plural(kind: &str) -> String {
+pub(crate) fn guess_plural(kind: &str) -> String {
     let lower = kind.to_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
     if lower == "endpoints" {

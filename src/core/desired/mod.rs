@@ -7,7 +7,7 @@ mod declared;
 mod disputed_fields;
 mod error;
 mod index;
-mod kinds;
+pub(crate) mod kinds;
 mod normalize;
 mod object_key;
 mod opt_out;
@@ -16,7 +16,7 @@ mod placeholders;
 mod snapshot;
 mod snapshot_source;
 
-pub use contents::{FileContents, Source, SourceContents, short_commit};
+pub use contents::{AppliedBy, FileContents, Source, SourceContents, short_commit};
 pub use declared::{Declared, SourceLocation};
 pub use disputed_fields::{DisputedField, DisputedFields};
 pub use error::DesiredError;

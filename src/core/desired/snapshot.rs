@@ -11,6 +11,7 @@ use super::disputed_fields::DisputedField;
 use super::index::{Contest, DeclaredResource, Index, IndexedSource};
 use super::object_key::ObjectKey;
 use super::snapshot_source::{Affected, SnapshotSource, SyncTime};
+use crate::applications::{Application, Applications};
 use crate::diff::{CustomResource, Path};
 
 /// Everything that Git declares, at one commit of each source, with the state of each source.
@@ -18,6 +19,7 @@ use crate::diff::{CustomResource, Path};
 pub struct Snapshot {
     index: Arc<Index>,
     sources: Arc<[SnapshotSource]>,
+    applications: Arc<Applications>,
 }
 
 /// Why what Git declares of an object is not certain, so that a write that
@@ -56,8 +58,9 @@ impl Snapshot {
     /// priority contests that object, and no other.
     pub fn assemble(sources: Vec<SnapshotSource>, before: Option<&Self>) -> Self {
         let sources: Arc<[SnapshotSource]> = sources.into();
+        let applications = before.map(|before| before.applications.clone()).unwrap_or_default();
         if let Some(before) = before.filter(|before| before.has_contents_of(&sources)) {
-            return Self { index: before.index.clone(), sources };
+            return Self { index: before.index.clone(), sources, applications };
         }
         let mut indexed = Vec::new();
         for SnapshotSource { contents, scope, .. } in &*sources {
@@ -65,12 +68,23 @@ impl Snapshot {
                 indexed.push(IndexedSource { contents: contents.clone(), scope: scope.clone(), out_of_scope: 0 });
             }
         }
-        Self { index: Arc::new(Index::new(indexed)), sources }
+        Self { index: Arc::new(Index::new(indexed)), sources, applications }
+    }
+
+    /// The same sources, with these applications of GitOps tools.
+    #[must_use]
+    pub fn with_applications(&self, applications: Arc<Applications>) -> Self {
+        Self { applications, ..self.clone() }
+    }
+
+    /// The applications of GitOps tools, of which is known what they list and what was applied.
+    pub fn applications(&self) -> &Applications {
+        &self.applications
     }
 
     /// Whether both declare the same, whatever the states of their sources.
     pub fn shares_contents_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.index, &other.index)
+        Arc::ptr_eq(&self.index, &other.index) && self.applications.lists_the_same(&other.applications)
     }
 
     /// Whether every source has been read.
@@ -206,7 +220,8 @@ impl Snapshot {
         self.index.sources().iter().map(|source| &*source.contents)
     }
 
-    /// How many objects Git declares in a namespace, and the first source that declares some.
+    /// How many objects Git declares in a namespace, and the first source that declares some; what is listed by
+    /// an application and declared by a source counts twice.
     /// `may_be_namespaced` is asked, by group and kind, where Git does not tell whether objects that
     /// name no namespace themselves have one: then they are in that of their source.
     pub fn count_in_namespace(
@@ -214,32 +229,39 @@ impl Snapshot {
         namespace: &str,
         may_be_namespaced: impl Fn(&str, &str) -> bool,
     ) -> Option<(usize, &Source)> {
-        self.index.count_in_namespace(namespace, may_be_namespaced)
+        let declared = self.index.count_in_namespace(namespace, may_be_namespaced);
+        sum(declared, self.applications.count_in_namespace(namespace))
     }
 
     /// Whether Git declares an object that may own others in the namespace.
     pub fn may_own_in(&self, namespace: &str) -> bool {
-        self.index.may_own_in(namespace)
+        self.index.may_own_in(namespace) || self.applications.may_own_in(namespace)
     }
 
-    /// How many objects of a kind Git declares, and the first source that declares some.
+    /// How many objects of a kind Git declares, and the first source that declares some; as above.
     pub fn count_of_kind(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
-        self.index.count_of_kind(group, kind)
+        sum(self.index.count_of_kind(group, kind), self.applications.count_of_kind(group, kind))
     }
 
     /// The resources of which Git declares objects.
     pub fn resources(&self) -> BTreeSet<DeclaredResource<'_>> {
-        self.index.resources()
+        let mut resources = self.index.resources();
+        for listed in self.applications.resources() {
+            resources.insert(self.index.defined(listed));
+        }
+        resources
     }
 
     /// The namespaces in which Git declares objects.
     pub fn namespaces(&self) -> BTreeSet<&str> {
-        self.index.namespaces()
+        let mut namespaces = self.index.namespaces();
+        namespaces.extend(self.applications.namespaces());
+        namespaces
     }
 
     /// Whether Git declares any object of an API group.
     pub fn has_group(&self, group: &str) -> bool {
-        self.index.has_group(group)
+        self.index.has_group(group) || self.applications.has_group(group)
     }
 
     /// A kind that a CustomResourceDefinition in Git defines.
@@ -251,6 +273,18 @@ impl Snapshot {
     /// have `scale`, then the definitions in Git, then a declared kind of the group
     /// whose guessed plural it is.
     pub fn kind_of(&self, group: &str, plural: &str) -> Option<&str> {
-        self.index.kind_of(group, plural)
+        self.index.kind_of(group, plural).or_else(|| self.applications.kind_of(group, plural))
+    }
+}
+
+/// What sources and applications declare together, with a source that declares some of it.
+fn sum<'a>(
+    declared: Option<(usize, &'a Source)>,
+    listed: Option<(usize, &'a Application)>,
+) -> Option<(usize, &'a Source)> {
+    match (declared, listed) {
+        (Some((declared, source)), listed) => Some((declared + listed.map_or(0, |(listed, _)| listed), source)),
+        (None, Some((listed, application))) => Some((listed, &application.source)),
+        (None, None) => None,
     }
 }

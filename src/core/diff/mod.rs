@@ -26,5 +26,5 @@ pub use path::{Path, PathElement, PathError, Pattern};
 pub use quantity::Quantity;
 pub use schema::{DefaultValue, ListKey, ListKind, ScalarKind, Schema, SchemaRef, StructOwnership};
 pub use server_defaults::Allocations;
-pub(crate) use server_defaults::is_allocated_by_server;
+pub(crate) use server_defaults::{is_allocated_by_server, is_server_default};
 pub(crate) use zero_values::is_droppable_zero;

@@ -19,7 +19,7 @@ pub enum Allocations {
 
 /// Whether a field that Git leaves out has, after the write, the value that the
 /// server gives it. `parent` is the object that has the field, as it is written.
-pub(super) fn is_server_default(
+pub(crate) fn is_server_default(
     name: &str,
     old: Option<&Value>,
     new: Option<&Value>,

@@ -91,6 +91,15 @@ pub fn parse(file: &str, bytes: &[u8]) -> ParsedFile {
     parser.parsed
 }
 
+/// Reads one YAML document that is no manifest, such as a value in a ConfigMap.
+pub fn parse_value(text: &str) -> Result<Value, Reason> {
+    if text.len() > MAX_DOCUMENT {
+        return Err(Reason::TooLarge);
+    }
+    let tree = yaml::parse_tree(text, Position::START).map_err(|error| error.reason)?;
+    expand::expand(&tree).map(|(value, _)| value).map_err(|error| error.reason)
+}
+
 /// The largest document that is parsed, in bytes. An API server accepts requests
 /// of 3 MiB and etcd objects of 1.5 MiB; a `List` may hold several.
 const MAX_DOCUMENT: usize = 8 << 20;

@@ -76,13 +76,14 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         Violation::ChangeDeclared
         | Violation::ChangeDefinition { .. }
         | Violation::ChangeDerived { .. }
+        | Violation::ForgetApplied { .. }
         | Violation::OtherVersion { .. }
         | Violation::PauseTool { .. }
         | Violation::Rollback
         | Violation::UnknownRevision => {
             format!("Change it in {git}{at}. This object was not changed.")
         }
-        Violation::CreateDiffers => format!("Change it in {git}{at}. Nothing was created."),
+        Violation::CreateDiffers | Violation::CreateListed => format!("Change it in {git}{at}. Nothing was created."),
         Violation::CreateUndeclared => format!("Declare it in {git}{at}. Nothing was created."),
         Violation::DeleteDeclared(_) | Violation::EvictDeclared(_) => {
             format!("Remove it in {git}{at}. Nothing was deleted.")
@@ -119,10 +120,18 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
 /// `: <where> (main @ 5c56d97)`; of a chart, `: chart web 1.2.3 of <where>`
 fn source_reference(source: &Source, assessment: &Assessment<'_>) -> String {
     let location = match &assessment.violation {
-        Violation::DeleteDeclared(location) | Violation::EvictDeclared(location) => Some(location),
+        Violation::DeleteDeclared(location) | Violation::EvictDeclared(location) => location.as_ref(),
         _ => assessment.findings.iter().find_map(|finding| finding.location.as_ref()),
     };
     let commit = source.short_commit();
+    if source.applied_by.is_some() {
+        // The denial has named the revision.
+        return match (&*source.repo, &source.chart) {
+            ("", _) => String::new(),
+            (repo, Some(chart)) => format!(": chart {chart} of {repo}"),
+            (_, None) => format!(": {} ({})", source_url(source, None), source.revision),
+        };
+    }
     match &source.chart {
         Some(chart) => format!(": chart {chart} {commit} of {}", source.repo),
         None => format!(": {} ({} @ {commit})", source_url(source, location), source.revision),

@@ -3,7 +3,7 @@
 use super::declarer::Declarer;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
-use crate::desired::ObjectKey;
+use crate::desired::{ObjectKey, SourceLocation};
 use crate::policy::{Assessment, Violation};
 
 /// What is wrong, up to the fields.
@@ -37,11 +37,20 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::CreateUndeclared => {
             format!("{object} is not declared in Git, and this namespace accepts only objects that are.")
         }
+        Violation::CreateListed => {
+            format!("{object} is declared {declared}, and this write would create it by hand.")
+        }
         Violation::DeleteDeclared(location) => {
-            format!("{object} is declared {declared}, and this write would delete it.   {location}")
+            format!("{object} is declared {declared}, and this write would delete it.{}", at(location.as_ref()))
         }
         Violation::EvictDeclared(location) => {
-            format!("{object} is declared {declared}, and this eviction would delete it.   {location}")
+            format!("{object} is declared {declared}, and this eviction would delete it.{}", at(location.as_ref()))
+        }
+        Violation::ForgetApplied { tool } => {
+            format!(
+                "{object} is declared {declared}, and this write would take from {} what it knows of that:",
+                tool.as_str()
+            )
         }
         Violation::ExemptToken { account, class } => {
             let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
@@ -88,6 +97,11 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
             format!("{object} is not declared in Git, and would control {target}, which is:")
         }
     }
+}
+
+/// A location, to follow a sentence.
+fn at(location: Option<&SourceLocation>) -> String {
+    location.map(|location| format!("   {location}")).unwrap_or_default()
 }
 
 /// What a write does, in the past tense.

@@ -58,6 +58,60 @@ impl<'m> ManagedFields<'m> {
     }
 }
 
+/// How a manager wrote what it owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteKind {
+    /// By server-side apply.
+    Apply,
+    /// By any other write.
+    Update,
+}
+
+/// What some managers own of an object: those of its entries that are not for a subresource.
+#[derive(Debug, Default)]
+pub(crate) struct ManagedBy<'m> {
+    entries: Vec<Entry<'m>>,
+}
+
+impl<'m> ManagedBy<'m> {
+    /// What these managers own of the object by writes of this kind; by any, without a kind.
+    pub(crate) fn of(object: &'m Value, managers: &[&str], kind: Option<WriteKind>) -> Self {
+        let Some(all) = ManagedFields::of(&object["metadata"]["managedFields"]) else { return Self::default() };
+        let operation = kind.map(|kind| match kind {
+            WriteKind::Apply => "Apply",
+            WriteKind::Update => "Update",
+        });
+        let is_theirs = |entry: &Entry<'_>| {
+            managers.contains(&entry.owner.0)
+                && entry.subresource.is_empty()
+                && operation.is_none_or(|operation| operation == entry.owner.1)
+        };
+        Self { entries: all.entries.into_iter().filter(is_theirs).collect() }
+    }
+
+    /// Whether they own nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The version in which they wrote: this one, where they did.
+    pub(super) fn api_version(&self, wanted: &str) -> Option<&'m str> {
+        let mut versions = self.entries.iter().map(|entry| entry.api_version);
+        versions.clone().find(|version| *version == wanted).or_else(|| versions.next())
+    }
+
+    /// What they own of an object in this version.
+    pub(super) fn fields(&self, api_version: &str) -> OwnedSet<'m> {
+        let of_version = self.entries.iter().filter(|entry| entry.api_version == api_version);
+        OwnedSet::of(of_version.map(|entry| entry.fields))
+    }
+
+    /// Whether they own the field, or something in it, or all of what it is in.
+    pub(crate) fn owns(&self, path: &Path, schema: SchemaRef<'_>) -> bool {
+        OwnedSet::of(self.entries.iter().map(|entry| entry.fields)).owns(path, schema)
+    }
+}
+
 /// What the API server noted as brought by one write.
 pub(crate) struct SentFields<'m>(OwnedSet<'m>);
 

@@ -8,9 +8,11 @@
 mod additions;
 mod known_additions;
 mod managed_fields;
+mod owned_part;
 mod owned_set;
 mod pod_defaults;
 
 pub(crate) use additions::{Evidence, remove_foreign_additions};
 pub(crate) use known_additions::remove_known_additions;
-pub(crate) use managed_fields::SentFields;
+pub(crate) use managed_fields::{ManagedBy, SentFields, WriteKind};
+pub(crate) use owned_part::{PartOwners, owned_part};

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use super::owned_part::{KeyedItems, key_text};
 use crate::diff::{ItemKeys, Path, PathElement, SchemaRef, StructOwnership};
 
 /// What is owned of one value and below it: the nodes of the entries that own some of it.
@@ -19,6 +20,12 @@ pub(super) struct OwnedSet<'m> {
 impl<'m> OwnedSet<'m> {
     pub(super) fn of(nodes: impl Iterator<Item = &'m Map<String, Value>>) -> Self {
         Self { nodes: nodes.collect() }
+    }
+
+    /// What either owns.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.nodes.extend(other.nodes);
+        self
     }
 
     /// How many entries own some of the value: what one look at it costs.
@@ -66,6 +73,25 @@ impl<'m> OwnedSet<'m> {
             }
         }
         Some(items)
+    }
+
+    /// The same, by the keys that the entries themselves name; `None` where items are not owned by keys.
+    pub(super) fn keyed_items(&self) -> Option<KeyedItems<'m>> {
+        let mut keys: Vec<String> = Vec::new();
+        let mut items: HashMap<String, Self> = HashMap::new();
+        for node in &self.nodes {
+            for (name, below) in *node {
+                if name == "." {
+                    continue;
+                }
+                let item: Value = serde_json::from_str(name.strip_prefix("k:")?).ok()?;
+                if keys.is_empty() {
+                    keys = item.as_object()?.keys().cloned().collect();
+                }
+                items.entry(key_text(&keys, &item)).or_default().nodes.push(below.as_object()?);
+            }
+        }
+        if items.is_empty() { None } else { Some((keys, items)) }
     }
 
     /// The members of a set that are owned; `None` where an entry owns them in another way.

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::declared_object::DeclaredObject;
 use super::error::EvaluationError;
 use super::mode::Outcome;
 use crate::actor::{Class, GitopsTool};
@@ -87,6 +88,8 @@ pub enum Violation {
     CreateDiffers,
     /// It creates an object that Git does not declare, where only declared ones are wanted.
     CreateUndeclared,
+    /// It creates an object that a GitOps tool deploys, of which only the tool knows what Git says.
+    CreateListed,
     /// It changes the status of an object of a GitOps tool, which is the tool's alone.
     ChangeToolStatus {
         /// The tool.
@@ -98,9 +101,9 @@ pub enum Violation {
         tool: GitopsTool,
     },
     /// It deletes a declared object, which Git declares here.
-    DeleteDeclared(SourceLocation),
+    DeleteDeclared(Option<SourceLocation>),
     /// It evicts a declared Pod, which Git declares here.
-    EvictDeclared(SourceLocation),
+    EvictDeclared(Option<SourceLocation>),
     /// It asks for a token of a service account that is exempt.
     ExemptToken {
         /// The service account.
@@ -110,6 +113,11 @@ pub enum Violation {
     },
     /// It asks Argo CD to deploy something else than its Application says.
     ForeignOperation,
+    /// It takes from a GitOps tool what it knows of the object that it applied: it would not see the next change.
+    ForgetApplied {
+        /// The tool.
+        tool: GitopsTool,
+    },
     /// It could not be evaluated, and why: what the evaluation depends on could not be asked.
     NotEvaluated(String),
     /// It cannot be read or compared, and why: no person or workload gets past by that.
@@ -252,6 +260,11 @@ impl<'a> Assessment<'a> {
     /// With the object that the write drifts from, and the source that declares it.
     pub(super) fn with_declared(self, declared: &'a Declared, source: &'a Source) -> Self {
         Self { declared: Some(declared), ..self.with_source(source) }
+    }
+
+    /// The same, of an object other than the one under review.
+    pub(super) fn with_declared_object(self, object: &DeclaredObject<'a>) -> Self {
+        Self { declared: object.declared, ..self.with_source(object.source) }
     }
 
     pub(super) fn with_uncertainty(mut self, uncertainty: Option<Uncertainty>) -> Self {

@@ -13,7 +13,7 @@ use super::other_version::{changes_of_same_fields, content_changes, is_comparabl
 use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::admission::Operation;
-use crate::desired::{Declared, live_opt_out};
+use crate::desired::{Declared, SourceLocation, live_opt_out};
 use crate::diff::{self, Allocations, Difference, Path, differences};
 
 /// The verdict on a write to an object that Git declares.
@@ -27,7 +27,7 @@ pub(super) fn evaluate_declared<'a>(
     let write = evaluation.write;
     if write.operation == Operation::Delete {
         let old = parse_deleted(write)?;
-        return Ok(passes_as_it_is(evaluation, &old).unwrap_or_else(|| delete(evaluation, declared, &old)));
+        return Ok(passes_as_it_is(evaluation, &old).unwrap_or_else(|| delete(evaluation, declared.start(), &old)));
     }
     let old = match parse_old(write) {
         Ok(old) => old,
@@ -38,17 +38,27 @@ pub(super) fn evaluate_declared<'a>(
     if let Some(assessment) = old.as_ref().and_then(|old| passes_as_it_is(evaluation, old)) {
         return Ok(assessment);
     }
-    let mut new = parse_new(write)?;
+    let new = parse_new(write)?;
     if old.is_none() && is_being_deleted(&new) {
         return Ok(evaluation.verdict(Verdict::Conforms));
     }
     if write.operation == Operation::Update && write.old_object.is_none() {
         return Err(EvaluationError::MissingObject("oldObject"));
     }
-    let allocations = keep_what_the_writer_brought(evaluation, &mut new, old.as_ref(), Some(&declared.object()))?;
+    evaluate_change(evaluation, declared, old.as_ref(), new)
+}
+
+/// The verdict on what a write makes of an object, and how that was before.
+pub(super) fn evaluate_change<'a>(
+    evaluation: &Evaluation<'_, 'a>,
+    declared: &Declared,
+    old: Option<&Value>,
+    mut new: Value,
+) -> Result<Assessment<'a>, EvaluationError> {
+    let allocations = keep_what_the_writer_brought(evaluation, &mut new, old, Some(&declared.object()))?;
     let Changes { metadata_and_content, status, in_other_version } =
-        changes(evaluation, declared, old.as_ref(), &new, allocations)?;
-    let violation = match write.operation {
+        changes(evaluation, declared, old, &new, allocations)?;
+    let violation = match evaluation.write.operation {
         _ if !in_other_version.is_empty() => Violation::OtherVersion { declared: declared.api_version() },
         Operation::Create => Violation::CreateDiffers,
         _ => Violation::ChangeDeclared,
@@ -57,7 +67,7 @@ pub(super) fn evaluate_declared<'a>(
     drift.extend(without_permitted(evaluation, in_other_version, declared));
     drift.extend(without_permitted(evaluation, status, declared));
     let Drift { mut findings, has_runtime_operation } = drift;
-    mark_what_admission_may_have_made(evaluation, &mut findings, &new, old.as_ref());
+    mark_what_admission_may_have_made(evaluation, &mut findings, &new, old);
     if findings.is_empty() {
         return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
@@ -125,21 +135,26 @@ fn job_status_changes(evaluation: &Evaluation<'_, '_>, old: Option<&Value>, new:
 }
 
 /// The verdict that the stored object has settled already: it is being deleted, or opts out.
-fn passes_as_it_is<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<Assessment<'a>> {
+pub(super) fn passes_as_it_is<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) -> Option<Assessment<'a>> {
     if is_being_deleted(old) {
         return Some(evaluation.verdict(Verdict::Conforms));
     }
     live_opt_out(old).map(|_| evaluation.verdict(Verdict::Unmanaged))
 }
 
-fn delete<'a>(evaluation: &Evaluation<'_, 'a>, declared: &Declared, old: &Value) -> Assessment<'a> {
+/// The verdict on the deletion of a declared object, which is written at `location`.
+pub(super) fn delete<'a>(
+    evaluation: &Evaluation<'_, 'a>,
+    location: Option<SourceLocation>,
+    old: &Value,
+) -> Assessment<'a> {
     // A finished Job is deleted so that a GitOps tool can run it again.
     if evaluation.is_kind("batch", "Job") && is_finished(old) {
         return evaluation.verdict(Verdict::Runtime);
     }
     let violation = match declared_objects_in(evaluation, old) {
         Some((objects, _)) => Violation::CascadingDelete { objects },
-        None => Violation::DeleteDeclared(declared.start()),
+        None => Violation::DeleteDeclared(location),
     };
     evaluation.verdict(Verdict::Drift).with_violation(violation)
 }

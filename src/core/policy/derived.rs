@@ -46,7 +46,7 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
         let is_derived = matches!(declared, Ok(Some(_)));
         return Ok(evaluation.verdict(if is_derived { verdict } else { Verdict::Unmanaged }));
     }
-    let Some((declared, source)) = declared?.filter(|(declared, _)| declared.opt_out.is_none()) else {
+    let Some(declared) = declared?.filter(|declared| !declared.opts_out()) else {
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     };
     let mut findings = Vec::new();
@@ -55,15 +55,15 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
             continue;
         }
         let max_outcome = if is_minor(&difference) { Outcome::Warn } else { Outcome::Deny };
-        findings.push(evaluation.finding(difference, Some(declared.start()), max_outcome));
+        findings.push(evaluation.finding(difference, declared.location(), max_outcome));
     }
     if findings.is_empty() {
         return Ok(evaluation.verdict(Verdict::Conforms));
     }
-    let violation = Violation::ChangeDerived { owner: declared.key().kubectl_name() };
-    let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
+    let uncertainty = declared.uncertainty(evaluation.context.snapshot);
+    let violation = Violation::ChangeDerived { owner: declared.kubectl_name.clone() };
     let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
-    Ok(drift.with_uncertainty(uncertainty).with_declared(declared, source))
+    Ok(drift.with_uncertainty(uncertainty).with_declared_object(&declared))
 }
 
 /// What the write changes in the object.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::assessment::{Assessment, Finding, Verdict};
+use super::declared_object::DeclaredObject;
 use super::error::EvaluationError;
 use super::lookup::ClusterLookup;
 use super::metadata::name_of;
@@ -69,6 +70,11 @@ impl<'w, 'a> Evaluation<'w, 'a> {
 
     pub(super) fn key(&self) -> ObjectKey<'_> {
         ObjectKey { group: &self.write.resource.group, kind: &self.kind, namespace: self.namespace, name: &self.name }
+    }
+
+    /// Whether Git declares the object: in a source that is read, or through an application that lists it.
+    pub(super) fn is_declared(&self) -> bool {
+        DeclaredObject::find(self.context.snapshot, self.key()).is_some()
     }
 
     pub(super) fn is_kind(&self, group: &str, kind: &str) -> bool {

@@ -2,6 +2,7 @@
 //! declares itself is gone.
 
 use super::assessment::{Assessment, Verdict, Violation};
+use super::declared_object::DeclaredObject;
 use super::evaluation::EvaluationContext;
 use crate::actor::Actor;
 use crate::admission::{Operation, Write};
@@ -22,10 +23,8 @@ pub(super) fn evaluate_eviction<'a>(
         return None;
     }
     let pod = ObjectKey { group: "", kind: "Pod", namespace: &write.namespace, name: &write.name };
-    let (declared, source) = context.snapshot.get(pod)?;
-    if declared.opt_out.is_some() {
-        return None;
-    }
-    let drift = Assessment::new(Verdict::Drift, actor.class).with_violation(Violation::EvictDeclared(declared.start()));
-    Some(drift.with_uncertainty(context.snapshot.uncertainty(source, declared)).with_declared(declared, source))
+    let declared = DeclaredObject::find(context.snapshot, pod).filter(|declared| !declared.opts_out())?;
+    let violation = Violation::EvictDeclared(declared.location());
+    let drift = Assessment::new(Verdict::Drift, actor.class).with_violation(violation);
+    Some(drift.with_uncertainty(declared.uncertainty(context.snapshot)).with_declared_object(&declared))
 }

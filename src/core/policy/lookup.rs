@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::admission::Resource;
 use crate::desired::ObjectKey;
 use crate::diff::CustomResource;
 
@@ -19,6 +21,10 @@ pub trait ClusterLookup: Send + Sync {
 
     /// The kind with this plural; `None` where there is none.
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookupError>;
+
+    /// An object as it is stored now, in the version of `resource`; `None` where it does not exist. `key` and
+    /// `resource` are of the same object: a review of its `scale` brings nothing else of it.
+    fn object(&self, key: ObjectKey<'_>, resource: &Resource<'_>) -> Result<Option<Value>, LookupError>;
 }
 
 /// An owner reference.
@@ -85,6 +91,10 @@ impl ClusterLookup for NoCluster {
     }
 
     fn kind_of(&self, _: &str, _: &str) -> Result<Option<String>, LookupError> {
+        Ok(None)
+    }
+
+    fn object(&self, _: ObjectKey<'_>, _: &Resource<'_>) -> Result<Option<Value>, LookupError> {
         Ok(None)
     }
 }

@@ -1,6 +1,7 @@
 //! The verdict on a write, whatever the mode: what the write does to what Git
 //! declares, field by field.
 
+mod applied;
 mod assessment;
 mod binding;
 mod borrowed_identity;
@@ -8,6 +9,7 @@ mod break_glass;
 mod brought;
 mod cascade;
 mod declared;
+mod declared_object;
 mod definition;
 mod derived;
 mod drift;
@@ -38,7 +40,7 @@ mod target;
 mod undeclared;
 mod warned_key_table;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Class};
 use crate::admission::{Operation, Write};
 use crate::deep_stack::with_stack_for;
 use crate::diff;
@@ -114,6 +116,9 @@ fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: Evaluat
         Ok(evaluation) => evaluation,
         Err(error) => return Assessment::error(actor.class, &error).with_object(String::new(), write.name.to_string()),
     };
+    if applied::is_own_write(&evaluation) {
+        return Assessment::new(Verdict::Exempt, Class::Gitops);
+    }
     // What Git says of an object that it does not seem to declare may not have been read yet.
     let of_undeclared = || context.snapshot.uncertainty_of_undeclared(evaluation.namespace);
     let assessment = match context.snapshot.get(evaluation.key()) {
@@ -127,8 +132,13 @@ fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: Evaluat
                 .with_uncertainty(context.snapshot.uncertainty(source, declared))
                 .with_declared(declared, source),
         },
-        None => evaluate_undeclared(&evaluation)
-            .unwrap_or_else(|error| Assessment::error(actor.class, &error).with_uncertainty(of_undeclared())),
+        None => match applied::owning_application(&evaluation) {
+            Some(application) => applied::evaluate_applied(&evaluation, application)
+                .unwrap_or_else(|error| Assessment::error(actor.class, &error))
+                .with_source(&application.source),
+            None => evaluate_undeclared(&evaluation)
+                .unwrap_or_else(|error| Assessment::error(actor.class, &error).with_uncertainty(of_undeclared())),
+        },
     };
     let Assessment { source, declared, verdict, .. } = assessment;
     let uncertainty = assessment.uncertainty.clone();

@@ -72,6 +72,8 @@ impl ObjectMarks {
     pub(crate) fn of(write: &Write<'_>, assessment: &Assessment<'_>) -> Self {
         let mut marks = Self::default();
         marks.applications.extend(assessment.source.map(|source| source.name.clone()));
+        let applied_by = assessment.source.and_then(|source| source.applied_by.as_ref());
+        marks.applications.extend(applied_by.into_iter().flat_map(|it| it.names.iter().cloned()));
         let Some(declared) = assessment.declared else { return marks };
         let git = Metadata::deserialize(&declared.object()["metadata"]).unwrap_or_default();
         marks.applications.extend(git.applications(declared.key()));

@@ -1,9 +1,10 @@
 //! Owner chains: which declared object an undeclared one belongs to.
 
+use super::declared_object::DeclaredObject;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::lookup::Owner;
-use crate::desired::{Declared, ObjectKey, Source};
+use crate::desired::ObjectKey;
 
 /// Owner chains are followed this far: the longest that is known (Application →
 /// operator → StatefulSet → Pod) is half of it.
@@ -13,13 +14,14 @@ const MAX_OWNER_DEPTH: usize = 8;
 pub(super) fn declared_owner<'a>(
     evaluation: &Evaluation<'_, 'a>,
     mut owner: Owner,
-) -> Result<Option<(&'a Declared, &'a Source)>, EvaluationError> {
+) -> Result<Option<DeclaredObject<'a>>, EvaluationError> {
     let context = evaluation.context;
     for _ in 0..MAX_OWNER_DEPTH {
         let namespaced =
             ObjectKey { group: &owner.group, kind: &owner.kind, namespace: evaluation.namespace, name: &owner.name };
         let cluster_scoped = ObjectKey { namespace: "", ..namespaced };
-        let declared = context.snapshot.get_scoped(namespaced).or_else(|| context.snapshot.get_scoped(cluster_scoped));
+        let declared = DeclaredObject::find_scoped(context.snapshot, namespaced)
+            .or_else(|| DeclaredObject::find_scoped(context.snapshot, cluster_scoped));
         if declared.is_some() {
             return Ok(declared);
         }

@@ -8,13 +8,14 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::assessment::{Assessment, Finding, Verdict, Violation};
+use super::declared_object::DeclaredObject;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::lookup::Owner;
 use super::mode::Outcome;
 use super::owners::declared_owner;
 use super::review_object::{is_being_deleted, parse_new, parse_old_parts};
-use crate::desired::{Declared, ObjectKey, Source};
+use crate::desired::ObjectKey;
 use crate::diff::{ChangeKind, Difference, Path};
 
 /// Kinds that point at other objects: group, kind, and the fields of `spec` that do.
@@ -61,16 +62,13 @@ impl TargetRef {
 
     /// The declared object that is pointed at: the target itself, or what it belongs
     /// to, as a ReplicaSet to a Deployment.
-    fn declared<'a>(
-        &self,
-        evaluation: &Evaluation<'_, 'a>,
-    ) -> Result<Option<(&'a Declared, &'a Source)>, EvaluationError> {
+    fn declared<'a>(&self, evaluation: &Evaluation<'_, 'a>) -> Result<Option<DeclaredObject<'a>>, EvaluationError> {
         if self.name.is_empty() {
             return Ok(None);
         }
         let (group, kind) = self.group_and_kind();
         let key = ObjectKey { group, kind, namespace: evaluation.namespace, name: &self.name };
-        match evaluation.context.snapshot.get(key) {
+        match DeclaredObject::find(evaluation.context.snapshot, key) {
             Some(found) => Ok(Some(found)),
             None => declared_owner(
                 evaluation,
@@ -96,19 +94,19 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
         return Ok(None);
     }
     for field in *fields {
-        let Some((declared, source)) = TargetRef::of(&new, field).declared(evaluation)? else { continue };
+        let Some(declared) = TargetRef::of(&new, field).declared(evaluation)? else { continue };
         let permitted = |difference: &Difference| evaluation.is_permitted(&difference.path);
         if changes.iter().all(permitted) {
             return Ok(Some(evaluation.verdict(Verdict::Unmanaged)));
         }
         let mut findings: Vec<Finding> = Vec::new();
         for difference in changes.into_iter().filter(|difference| !permitted(difference)) {
-            findings.push(evaluation.finding(difference, Some(declared.start()), Outcome::Deny));
+            findings.push(evaluation.finding(difference, declared.location(), Outcome::Deny));
         }
-        let violation = Violation::TargetDeclared { target: declared.key().kubectl_name() };
-        let uncertainty = evaluation.context.snapshot.uncertainty(source, declared);
+        let uncertainty = declared.uncertainty(evaluation.context.snapshot);
+        let violation = Violation::TargetDeclared { target: declared.kubectl_name.clone() };
         let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
-        return Ok(Some(drift.with_uncertainty(uncertainty).with_declared(declared, source)));
+        return Ok(Some(drift.with_uncertainty(uncertainty).with_declared_object(&declared)));
     }
     Ok(None)
 }

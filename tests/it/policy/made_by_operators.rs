@@ -158,6 +158,14 @@ impl driftwall_core::policy::ClusterLookup for Refusing {
     fn kind_of(&self, _: &str, plural: &str) -> Result<Option<String>, driftwall_core::policy::LookupError> {
         Err(driftwall_core::policy::LookupError { what: plural.to_owned(), reason: "forbidden".into() })
     }
+
+    fn object(
+        &self,
+        object: driftwall_core::desired::ObjectKey<'_>,
+        _: &driftwall_core::admission::Resource<'_>,
+    ) -> Result<Option<serde_json::Value>, driftwall_core::policy::LookupError> {
+        Err(driftwall_core::policy::LookupError { what: object.to_string(), reason: "forbidden".into() })
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::harness::evaluator::{Evaluated, Evaluator, contents};
 use crate::harness::reviews::{Review, recorded_action, review_of, review_of_yaml, set_at};
 use driftwall_core::actor::Class;
+use driftwall_core::admission::Resource;
 use driftwall_core::decision::{DecisionContext, decide_unreadable_review};
 use driftwall_core::desired::ObjectKey;
 use driftwall_core::diff::CustomResource;
@@ -12,7 +13,7 @@ use driftwall_core::policy::{
     ClusterLookup, IgnoreRule, LookupError, Mode, ModeRule, NamespaceRule, Outcome, Owner, Policy, ProtectedKeyRules,
     Verdict,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A evaluator whose policy is edited.
 fn evaluator(edit: impl FnOnce(&mut Policy)) -> Evaluator {
@@ -86,6 +87,10 @@ impl ClusterLookup for Away {
     }
 
     fn kind_of(&self, _: &str, _: &str) -> Result<Option<String>, LookupError> {
+        Self::fails()
+    }
+
+    fn object(&self, _: ObjectKey<'_>, _: &Resource<'_>) -> Result<Option<Value>, LookupError> {
         Self::fails()
     }
 }

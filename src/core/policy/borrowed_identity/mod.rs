@@ -17,6 +17,7 @@ use super::mode::Outcome;
 use super::review_object::{parse_new, parse_old_parts};
 use crate::actor::Class;
 use crate::admission::Operation;
+use crate::applications::Account;
 use crate::diff::{ChangeKind, Difference, Path};
 use pod_specs::{PodSpec, mounts_token, new_ephemeral_containers, pod_specs, what_runs};
 
@@ -32,6 +33,8 @@ struct ExemptAccount {
     class: Class,
     /// Whether a preset names it.
     is_preset: bool,
+    /// Whether it is exempt for the objects of some applications only.
+    is_scoped: bool,
 }
 
 /// Whether a service account is exempt from anything.
@@ -39,9 +42,14 @@ fn exempt_account(context: EvaluationContext<'_>, namespace: &str, name: &str) -
     let actor = context.actors.classify_account(namespace, name);
     match actor.class {
         Class::Autoscaler | Class::ControlPlane | Class::Controller | Class::Gitops => {
-            Some(ExemptAccount { class: actor.class, is_preset: actor.is_preset() })
+            Some(ExemptAccount { class: actor.class, is_preset: actor.is_preset(), is_scoped: false })
         }
-        Class::Person | Class::Workload => None,
+        Class::Person => None,
+        Class::Workload => {
+            let account = Account { namespace: namespace.to_owned(), name: name.to_owned() };
+            let is_scoped = context.snapshot.applications().has_account(&account);
+            is_scoped.then_some(ExemptAccount { class: Class::Gitops, is_preset: false, is_scoped })
+        }
     }
 }
 
@@ -84,7 +92,9 @@ fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assess
     let specs = pod_specs(group, kind, &new);
     let is_exempt = |pod: &PodSpec<'_>| {
         let account = pod.account.unwrap_or(DEFAULT_ACCOUNT);
-        exempt_account(evaluation.context, evaluation.namespace, account)
+        let exempt = exempt_account(evaluation.context, evaluation.namespace, account)?;
+        // Who names no account takes the one that is there.
+        (!exempt.is_scoped || pod.account.is_some()).then_some(exempt)
     };
     // Most run as an account of their own: for them nothing more is read.
     if specs.iter().all(|pod| is_exempt(pod).is_none()) {
@@ -136,7 +146,9 @@ fn borrowed_by_ephemeral_container<'a>(
 
 /// Drift: a warning where a person installs, upgrades or restarts a tool by hand.
 fn borrowed<'a>(evaluation: &Evaluation<'_, 'a>, path: Path, account: &str, exempt: ExemptAccount) -> Assessment<'a> {
-    let max_outcome = if is_own_workload(evaluation, account, exempt) { Outcome::Warn } else { Outcome::Deny };
+    // A tenant's own workloads run as the account that deploys them, often enough.
+    let is_open = exempt.is_scoped || is_own_workload(evaluation, account, exempt);
+    let max_outcome = if is_open { Outcome::Warn } else { Outcome::Deny };
     let new = Some(Value::from(account));
     let difference = Difference { path, change: ChangeKind::Extra, new, declared: None };
     let finding: Finding = evaluation.finding(difference, None, max_outcome);

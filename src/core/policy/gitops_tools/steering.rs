@@ -38,7 +38,7 @@ pub(super) fn evaluate<'a>(
     assessment: Assessment<'a>,
 ) -> Result<Assessment<'a>, EvaluationError> {
     let write = evaluation.write;
-    let is_declared = evaluation.context.snapshot.get(evaluation.key()).is_some();
+    let is_declared = evaluation.is_declared();
     if !evaluation.actor.is_person() || is_declared || !write.resource.subresource.is_empty() {
         return Ok(assessment);
     }

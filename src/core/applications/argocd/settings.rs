@@ -1,0 +1,157 @@
+//! The settings of Argo CD that say what it leaves alone: the ConfigMap `argocd-cm`
+//! (`argoproj/argo-cd`, `util/settings/settings.go`).
+
+use std::sync::Arc;
+
+use globset::GlobSet;
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use super::super::application::ListedObject;
+use super::super::fields::{items, texts};
+use super::super::ignored::DifferenceRule;
+use super::super::selector::{MAX_REGEX_SIZE, Selector};
+use super::ignore_differences;
+use crate::glob;
+use crate::manifest;
+
+/// The settings, as far as they matter here.
+#[derive(Clone, Debug, Default)]
+pub struct ArgocdSettings {
+    /// What is ignored in all applications.
+    pub(super) ignored: Vec<Arc<DifferenceRule>>,
+    excluded: Vec<KindFilter>,
+    included: Vec<KindFilter>,
+    /// Whether syncs write as accounts of the project.
+    pub(super) has_impersonation: bool,
+    /// What of them is not understood.
+    pub notes: Vec<String>,
+}
+
+/// Kinds that Argo CD leaves alone, or that it looks at alone.
+#[derive(Clone, Debug)]
+struct KindFilter {
+    groups: GlobSet,
+    kinds: GlobSet,
+}
+
+const IGNORE_PREFIX: &str = "resource.customizations.ignoreDifferences.";
+
+impl ArgocdSettings {
+    /// Reads the ConfigMap. What cannot be read is noted, and changes nothing.
+    pub fn parse(config_map: &Value) -> Self {
+        let mut settings = Self::default();
+        for (key, value) in config_map["data"].as_object().into_iter().flatten() {
+            let Some(value) = value.as_str() else { continue };
+            match key.as_str() {
+                "application.sync.impersonation.enabled" => settings.has_impersonation = value.trim() == "true",
+                "resource.exclusions" => settings.excluded = settings.filters(key, value),
+                "resource.inclusions" => settings.included = settings.filters(key, value),
+                "resource.customizations" => settings.add_customizations(value),
+                _ => {
+                    if let Some(target) = key.strip_prefix(IGNORE_PREFIX) {
+                        settings.add_ignored(key, target.split_once('_').unwrap_or(("", target)), value);
+                    }
+                }
+            }
+        }
+        settings
+    }
+
+    /// Adds what is ignored in objects of a kind; `all` is every kind.
+    fn add_ignored(&mut self, key: &str, (group, kind): (&str, &str), value: &str) {
+        let (group, kind) = if (group, kind) == ("", "all") { ("*", "*") } else { (group, kind) };
+        let rule = self.yaml(key, value);
+        match Selector::of_kind(group, kind) {
+            Ok(selector) => {
+                let (rule, notes) = ignore_differences::read(&rule, selector);
+                self.ignored.push(Arc::new(rule));
+                self.notes.extend(notes.into_iter().map(|note| format!("{key}: {note}")));
+            }
+            Err(reason) => self.notes.push(format!("{key}: {reason}")),
+        }
+    }
+
+    /// The older form: one document, with `GROUP/KIND` as its keys.
+    fn add_customizations(&mut self, value: &str) {
+        let customizations = self.yaml("resource.customizations", value);
+        for (target, customization) in customizations.as_object().into_iter().flatten() {
+            if let Some(rule) = customization["ignoreDifferences"].as_str() {
+                let target = match target.as_str() {
+                    "all" | "*/*" => ("", "all"),
+                    target => target.split_once('/').unwrap_or(("", target)),
+                };
+                self.add_ignored("resource.customizations", target, rule);
+            }
+        }
+    }
+
+    fn filters(&mut self, key: &str, value: &str) -> Vec<KindFilter> {
+        let list = self.yaml(key, value);
+        let mut filters = Vec::new();
+        for entry in items(&list, "") {
+            let or_any = |globs: Vec<String>| if globs.is_empty() { vec!["*".to_owned()] } else { globs };
+            let (groups, kinds) = (or_any(texts(entry, "/apiGroups")), or_any(texts(entry, "/kinds")));
+            // One for certain clusters may be for another one.
+            let clusters = texts(entry, "/clusters");
+            if !clusters.is_empty() && !clusters.iter().any(|cluster| cluster == "*") {
+                continue;
+            }
+            match (glob::set(&groups), glob::set(&kinds)) {
+                (Ok(groups), Ok(kinds)) => filters.push(KindFilter { groups, kinds }),
+                _ => self.notes.push(format!("{key}: an entry has a pattern that cannot be read")),
+            }
+        }
+        filters
+    }
+
+    fn yaml(&mut self, key: &str, value: &str) -> Value {
+        match manifest::parse_value(value) {
+            Ok(value) => value,
+            Err(reason) => {
+                self.notes.push(format!("{key} cannot be read: {reason}"));
+                Value::Null
+            }
+        }
+    }
+
+    /// Whether Argo CD looks at objects of this kind.
+    pub(super) fn watches(&self, object: &ListedObject) -> bool {
+        let is_in = |filters: &[KindFilter]| {
+            filters.iter().any(|filter| filter.groups.is_match(&*object.group) && filter.kinds.is_match(&*object.kind))
+        };
+        !is_in(&self.excluded) && (self.included.is_empty() || is_in(&self.included))
+    }
+}
+
+/// The namespaces from which the controller takes Applications, beside its own: `application.namespaces` of
+/// `argocd-cmd-params-cm`, globs and regular expressions between slashes
+/// (<https://argo-cd.readthedocs.io/en/stable/operator-manual/app-any-namespace/>).
+#[derive(Clone, Debug, Default)]
+pub struct ApplicationNamespaces {
+    globs: GlobSet,
+    expressions: Vec<Regex>,
+}
+
+impl ApplicationNamespaces {
+    /// Reads the ConfigMap; an entry that cannot be read names no namespace.
+    pub fn parse(config_map: &Value) -> Self {
+        let list = config_map["data"]["application.namespaces"].as_str().unwrap_or_default();
+        let (mut globs, mut expressions) = (Vec::new(), Vec::new());
+        for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            match entry.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+                Some(expression) => {
+                    expressions.extend(RegexBuilder::new(expression).size_limit(MAX_REGEX_SIZE).build());
+                }
+                None if glob::matcher(entry).is_ok() => globs.push(entry),
+                None => {}
+            }
+        }
+        Self { globs: glob::set(&globs).unwrap_or_default(), expressions }
+    }
+
+    /// Whether the namespace is one of them.
+    pub(in super::super) fn contain(&self, namespace: &str) -> bool {
+        self.globs.is_match(namespace) || self.expressions.iter().any(|expression| expression.is_match(namespace))
+    }
+}

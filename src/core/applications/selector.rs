@@ -1,0 +1,251 @@
+//! Which objects a rule of a tool is for.
+
+use globset::GlobMatcher;
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use super::fields::text;
+use crate::desired::ObjectKey;
+use crate::glob;
+
+/// Which objects a rule is for.
+#[derive(Clone, Debug)]
+pub(super) enum Selector {
+    /// Argo CD's: group and kind are globs, name and namespace are exact; empty for any
+    /// (`argoproj/argo-cd`, `pkg/apis/application/v1alpha1/types.go`, `ResourceIgnoreDifferences`).
+    Argo(Box<ArgoSelector>),
+    /// Flux's: regular expressions that match the whole text, and selectors of labels and annotations; empty for any
+    /// (`fluxcd/pkg`, `apis/kustomize`, `Selector`).
+    Flux(Box<FluxSelector>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ArgoSelector {
+    group: GlobMatcher,
+    kind: GlobMatcher,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct FluxSelector {
+    group: Option<Regex>,
+    kind: Option<Regex>,
+    namespace: Option<Regex>,
+    name: Option<Regex>,
+    labels: Vec<Requirement>,
+    annotations: Vec<Requirement>,
+}
+
+/// One requirement of a selector of labels
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Requirement {
+    Exists(String),
+    Missing(String),
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+}
+
+/// Bytes that a compiled expression may take.
+pub(super) const MAX_REGEX_SIZE: usize = 64 * 1024;
+
+impl Selector {
+    /// The objects that an entry of `ignoreDifferences` is for.
+    pub(super) fn argo(entry: &Value) -> Result<Self, String> {
+        let glob_at = |pointer: &str| {
+            let pattern = text(entry, pointer);
+            glob::matcher(&pattern).map_err(|_| format!("`{pattern}` is not a pattern"))
+        };
+        Ok(Self::Argo(Box::new(ArgoSelector {
+            group: glob_at("/group")?,
+            kind: glob_at("/kind")?,
+            namespace: text(entry, "/namespace"),
+            name: text(entry, "/name"),
+        })))
+    }
+
+    /// Objects of these groups and kinds, which are globs.
+    pub(super) fn of_kind(group: &str, kind: &str) -> Result<Self, String> {
+        let glob = |pattern: &str| glob::matcher(pattern).map_err(|_| format!("`{pattern}` is not a pattern"));
+        let (group, kind) = (glob(group)?, glob(kind)?);
+        Ok(Self::Argo(Box::new(ArgoSelector { group, kind, namespace: String::new(), name: String::new() })))
+    }
+
+    /// The objects that a `target` is for; all, where there is none.
+    pub(super) fn flux(target: Option<&Value>) -> Result<Self, String> {
+        let target = target.unwrap_or(&Value::Null);
+        Ok(Self::Flux(Box::new(FluxSelector {
+            group: expression(target, "/group")?,
+            kind: expression(target, "/kind")?,
+            namespace: expression(target, "/namespace")?,
+            name: expression(target, "/name")?,
+            labels: requirements(&text(target, "/labelSelector"))?,
+            annotations: requirements(&text(target, "/annotationSelector"))?,
+        })))
+    }
+
+    /// Whether the rule is for the object. `object` is asked for its labels and annotations.
+    pub(super) fn matches(&self, key: ObjectKey<'_>, object: &Value) -> bool {
+        match self {
+            Self::Argo(selector) => {
+                let ArgoSelector { group, kind, namespace, name } = &**selector;
+                group.is_match(key.group)
+                    && kind.is_match(key.kind)
+                    && (namespace.is_empty() || namespace == key.namespace)
+                    && (name.is_empty() || name == key.name)
+            }
+            Self::Flux(selector) => selector.matches(key, object),
+        }
+    }
+}
+
+impl FluxSelector {
+    fn matches(&self, key: ObjectKey<'_>, object: &Value) -> bool {
+        let fits = |expression: &Option<Regex>, text: &str| expression.as_ref().is_none_or(|it| it.is_match(text));
+        let has_all = |requirements: &[Requirement], map: &str| {
+            requirements.iter().all(|requirement| requirement.is_met(&object["metadata"][map]))
+        };
+        fits(&self.group, key.group)
+            && fits(&self.kind, key.kind)
+            && fits(&self.namespace, key.namespace)
+            && fits(&self.name, key.name)
+            && has_all(&self.labels, "labels")
+            && has_all(&self.annotations, "annotations")
+    }
+}
+
+fn expression(target: &Value, pointer: &str) -> Result<Option<Regex>, String> {
+    let pattern = text(target, pointer);
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    let anchored = format!("^(?:{})$", pattern.trim_start_matches('^').trim_end_matches('$'));
+    let built = RegexBuilder::new(&anchored).size_limit(MAX_REGEX_SIZE).build();
+    built.map(Some).map_err(|_| format!("`{pattern}` is not a regular expression that is read"))
+}
+
+/// Reads `a=b,c!=d,e in (f,g),h,!i`.
+fn requirements(selector: &str) -> Result<Vec<Requirement>, String> {
+    let mut found = Vec::new();
+    for part in split_outside_parentheses(selector) {
+        let part = part.trim();
+        if !part.is_empty() {
+            found.push(Requirement::parse(part).ok_or_else(|| format!("`{part}` is not a requirement of labels"))?);
+        }
+    }
+    Ok(found)
+}
+
+fn split_outside_parentheses(selector: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth) = (0, 0_usize);
+    for (at, character) in selector.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&selector[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&selector[start..]);
+    parts
+}
+
+impl Requirement {
+    fn parse(part: &str) -> Option<Self> {
+        let is_key = |key: &str| !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || "()!=,".contains(c));
+        let key = |key: &str| Some(key.trim().to_owned()).filter(|key| is_key(key));
+        let values = |list: &str| {
+            let inside = list.trim().strip_prefix('(')?.strip_suffix(')')?;
+            Some(inside.split(',').map(|value| value.trim().to_owned()).collect())
+        };
+        if let Some((name, value)) = part.split_once("!=") {
+            return Some(Self::NotIn(key(name)?, vec![value.trim().to_owned()]));
+        }
+        if let Some((name, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
+            return Some(Self::In(key(name)?, vec![value.trim().to_owned()]));
+        }
+        if let Some((name, list)) = part.split_once(" notin ") {
+            return Some(Self::NotIn(key(name)?, values(list)?));
+        }
+        if let Some((name, list)) = part.split_once(" in ") {
+            return Some(Self::In(key(name)?, values(list)?));
+        }
+        match part.strip_prefix('!') {
+            Some(name) => Some(Self::Missing(key(name)?)),
+            None => Some(Self::Exists(key(part)?)),
+        }
+    }
+
+    fn is_met(&self, map: &Value) -> bool {
+        let value = |key: &str| map.get(key).and_then(Value::as_str);
+        match self {
+            Self::Exists(key) => value(key).is_some(),
+            Self::Missing(key) => value(key).is_none(),
+            Self::In(key, values) => value(key).is_some_and(|it| values.iter().any(|value| value == it)),
+            Self::NotIn(key, values) => !value(key).is_some_and(|it| values.iter().any(|value| value == it)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: ObjectKey<'_> = ObjectKey { group: "apps", kind: "Deployment", namespace: "prod", name: "web-1" };
+
+    #[test]
+    fn a_target_of_flux_matches_whole_texts() {
+        let object = json!({"metadata": {"labels": {"app": "web", "tier": "front"}, "annotations": {"a/b": "1"}}});
+        for (target, matches) in [
+            (json!(null), true),
+            (json!({}), true),
+            (json!({"kind": "Deployment"}), true),
+            (json!({"kind": "Deploy"}), false),
+            (json!({"kind": "Deploy.*"}), true),
+            (json!({"name": "^web-.$", "namespace": "prod|test"}), true),
+            (json!({"name": "web"}), false),
+            (json!({"group": "apps", "labelSelector": "app=web,tier in (front, back)"}), true),
+            (json!({"labelSelector": "app==web,!gone,tier"}), true),
+            (json!({"labelSelector": "app!=web"}), false),
+            (json!({"labelSelector": "tier notin (front)"}), false),
+            (json!({"annotationSelector": "a/b=1"}), true),
+            (json!({"annotationSelector": "a/b=2"}), false),
+        ] {
+            assert_eq!(Selector::flux(Some(&target)).unwrap().matches(KEY, &object), matches, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_read_is_an_error() {
+        let too_large = "(a{1000}){1000}";
+        for target in [
+            json!({"name": "("}),
+            json!({"name": too_large}),
+            json!({"labelSelector": "a in b"}),
+            json!({"labelSelector": "a b"}),
+        ] {
+            assert!(Selector::flux(Some(&target)).is_err(), "{target}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_argo_cd_matches_by_globs_and_exact_names() {
+        for (entry, matches) in [
+            (json!({"group": "apps", "kind": "Deployment"}), true),
+            (json!({"group": "*", "kind": "*"}), true),
+            (json!({"kind": "Deployment"}), false),
+            (json!({"group": "apps", "kind": "*", "name": "web"}), false),
+            (json!({"group": "apps", "kind": "*", "name": "web-1", "namespace": "prod"}), true),
+            (json!({"group": "apps", "kind": "*", "namespace": "test"}), false),
+        ] {
+            assert_eq!(Selector::argo(&entry).unwrap().matches(KEY, &Value::Null), matches, "{entry}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A write after which the tool knows less of what it applied: its entry in `managedFields` owns less, or its note is
+//! gone or says something else. What it knew would be nobody's from then on, so that the next change would be no drift.
+
+use serde_json::Value;
+
+use super::super::assessment::{Assessment, Finding, Verdict, Violation};
+use super::super::evaluation::Evaluation;
+use super::super::mode::Outcome;
+use super::super::object_diff::{Scope, object_differences};
+use super::softened::{Softening, value_at};
+use super::state::{AppliedState, KnownBy, LAST_APPLIED, last_applied};
+use crate::actor::GitopsTool;
+use crate::desired::Declared;
+use crate::diff::{Allocations, ChangeKind, Difference, Path};
+
+/// What the tool would not know any more after the write, of what it has applied and the write does not change.
+/// `sent`, before and after the write, is what workloads are judged by.
+pub(super) fn forgotten(
+    evaluation: &Evaluation<'_, '_>,
+    update: &Softening<'_>,
+    after: &AppliedState,
+    sent: &[AppliedState; 2],
+) -> Vec<Finding> {
+    let before = update.before;
+    let known = |value: &Value| Declared::applied(evaluation.key(), value).object();
+    let mut differences = match before.known_by {
+        KnownBy::Nothing => return Vec::new(),
+        KnownBy::LastApplied => match changes_of_note(evaluation, update) {
+            Some(changes) => changes,
+            None => vec![removed_note(update)],
+        },
+        KnownBy::Apply | KnownBy::Update if after.known_by == KnownBy::Nothing => {
+            vec![removed_entry(update)]
+        }
+        KnownBy::Apply | KnownBy::Update => Vec::new(),
+    };
+    // A note that says the same is as good as an entry; an entry of the tool counts more than a note.
+    if before.known_by != KnownBy::LastApplied || after.known_by == KnownBy::Apply {
+        for (before, after) in [(before, after), (&sent[0], &sent[1])] {
+            let lost = lost(&known(&before.value), &known(&after.value), update);
+            let is_new = |difference: &Difference| !differences.iter().any(|known| known.path == difference.path);
+            let lost: Vec<_> = lost.into_iter().filter(is_new).collect();
+            differences.extend(lost);
+        }
+    }
+    let is_permitted = |difference: &Difference| evaluation.is_permitted(&difference.path);
+    let mut findings = Vec::new();
+    for difference in differences {
+        if !is_permitted(&difference) {
+            findings.push(evaluation.finding(difference, None, Outcome::Deny));
+        }
+    }
+    findings
+}
+
+/// The assessment with what would be forgotten, where nothing worse is said already.
+pub(super) fn add<'a>(
+    evaluation: &Evaluation<'_, 'a>,
+    assessment: Assessment<'a>,
+    forgotten: Vec<Finding>,
+    tool: GitopsTool,
+) -> Assessment<'a> {
+    let is_denied = assessment.verdict == Verdict::Drift && assessment.max_outcome() == Outcome::Deny;
+    if forgotten.is_empty() || is_denied || assessment.verdict == Verdict::Error {
+        return assessment;
+    }
+    let limit = assessment.limit;
+    let drift = evaluation.verdict(Verdict::Drift).with_violation(Violation::ForgetApplied { tool });
+    drift.with_findings(forgotten).with_limit(limit)
+}
+
+/// Fields that were known and are not any more, though they have the value that they had.
+fn lost(before: &Value, after: &Value, update: &Softening<'_>) -> Vec<Difference> {
+    let all = object_differences(Some(before), Some(before), after, update.schema, Scope::Object, Allocations::Writer);
+    let is_lost = |difference: &Difference| {
+        difference.change == ChangeKind::RemovedDeclared
+            && value_at(update.old, &difference.path) == value_at(update.new, &difference.path)
+    };
+    all.into_iter().filter(is_lost).collect()
+}
+
+/// What the note says otherwise than before, outside of labels and annotations; `None` where it is gone.
+fn changes_of_note(evaluation: &Evaluation<'_, '_>, update: &Softening<'_>) -> Option<Vec<Difference>> {
+    let note = |object: &Value| object["metadata"]["annotations"].get(LAST_APPLIED).cloned();
+    if note(update.old) == note(update.new) {
+        return Some(Vec::new());
+    }
+    let after = last_applied(update.new)?;
+    let known = |value: &Value| {
+        let mut value = Declared::applied(evaluation.key(), value).object();
+        update.ignored.remove_from(&mut value);
+        value
+    };
+    let (before, after) = (known(&update.before.value), known(&after));
+    let all =
+        object_differences(Some(&before), Some(&before), &after, update.schema, Scope::Object, Allocations::Writer);
+    let is_mark =
+        |path: &Path| path.starts_with(&["metadata", "labels"]) || path.starts_with(&["metadata", "annotations"]);
+    Some(all.into_iter().filter(|difference| !is_mark(&difference.path)).collect())
+}
+
+/// Whether the note says the same after the write, in whatever words.
+pub(super) fn says_the_same(evaluation: &Evaluation<'_, '_>, update: &Softening<'_>) -> bool {
+    changes_of_note(evaluation, update).is_some_and(|changes| changes.is_empty())
+}
+
+fn removed_note(update: &Softening<'_>) -> Difference {
+    let path = Path::of(&["metadata", "annotations", LAST_APPLIED]);
+    let declared = update.old["metadata"]["annotations"].get(LAST_APPLIED).cloned();
+    Difference { path, change: ChangeKind::RemovedDeclared, new: None, declared }
+}
+
+fn removed_entry(update: &Softening<'_>) -> Difference {
+    let path = Path::of(&["metadata", "managedFields"]);
+    let declared = Some(update.old["metadata"]["managedFields"].clone());
+    Difference { path, change: ChangeKind::RemovedDeclared, new: None, declared }
+}
