@@ -11,6 +11,7 @@
 //! server     TLS, connections, limits, probes, drain
 //! renderer   `driftwall renderer`, which renders for other driftwalls
 //! source     repositories: mirrors, rendering, polling, the snapshot store
+//! discovery  what Argo CD and Flux deploy, found by watching their objects
 //! cluster    the Kubernetes API: look-ups, events, leader election, certificates, webhook configuration
 //! config     the configuration file
 //! telemetry  metrics and logs
@@ -23,6 +24,7 @@ pub mod certs;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod discovery;
 mod error_chain;
 mod jitter;
 pub mod memory;

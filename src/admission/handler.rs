@@ -10,15 +10,17 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::application_health::discovery_health;
 use super::deadline_lookup::DeadlineLookup;
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
 use super::self_check_queue::SelfCheckQueue;
 use crate::cluster::Recorder;
+use crate::discovery::WatchStatus;
 use crate::server::{HeadReason, ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
-use crate::telemetry::{Health, MirrorHealth, ReviewLabels, SkippedHealth, SourceHealth};
+use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, ReviewLabels, SkippedHealth, SourceHealth};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status, Write};
 use driftwall_core::decision::{
@@ -34,6 +36,8 @@ use driftwall_core::text::truncate;
 /// Answers reviews.
 pub(crate) struct AdmissionHandler {
     pub(crate) store: Arc<SnapshotStore>,
+    /// How the watches stand by which applications are found.
+    pub(crate) watches: Arc<WatchStatus>,
     poller: SourcePoller,
     settings: ArcSwap<ReviewSettings>,
     lookup: Box<dyn ClusterLookup>,
@@ -98,6 +102,7 @@ impl AdmissionHandler {
     ) -> Self {
         Self {
             store,
+            watches: Arc::default(),
             poller,
             settings: ArcSwap::from_pointee(settings),
             lookup,
@@ -188,7 +193,10 @@ impl AdmissionHandler {
         // A commit that is being read may settle what is uncertain now.
         let is_loading = matches!(assessment.uncertainty, Some(Uncertainty::NewerCommitLoading(_)));
         let mut refresh_first = None;
-        if !is_final && (is_denied_by_git || is_loading) && self.recent_denials.needs_sync(&write, &assessment) {
+        // What a tool has applied is read from the object itself: there is nothing to sync.
+        let is_applied = assessment.source.is_some_and(|source| source.applied_by.is_some());
+        let may_be_outdated = (is_denied_by_git || is_loading) && !is_applied;
+        if !is_final && may_be_outdated && self.recent_denials.needs_sync(&write, &assessment) {
             refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
         } else {
             if is_denied_by_git && is_final {
@@ -325,6 +333,10 @@ impl Health for AdmissionHandler {
     fn mirrors(&self) -> Vec<MirrorHealth> {
         let mirrors = self.poller.mirrors().into_iter();
         mirrors.map(|MirrorStatus { repo, bytes }| MirrorHealth { repo, bytes }).collect()
+    }
+
+    fn applications(&self) -> DiscoveryHealth {
+        discovery_health(&self.store.snapshot(), &self.watches)
     }
 }
 

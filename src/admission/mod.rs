@@ -1,5 +1,6 @@
 //! The admission handler: a review in, an answer, a log line and an Event out.
 
+mod application_health;
 mod deadline_lookup;
 mod evaluation_budget;
 mod events;

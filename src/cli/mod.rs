@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod applications;
 mod break_glass;
 mod certs;
 mod check;

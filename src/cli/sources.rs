@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::applications;
 use super::client::Client;
 use driftwall_core::desired::short_commit;
 
@@ -64,14 +65,30 @@ impl Sources {
         let page = runtime.block_on(Client::get(admin, "/sources"));
         let page = page.with_context(|| format!("failed to ask the admin port {admin}"))?;
         let sources: Vec<SourceStatus> = serde_json::from_slice(&page)?;
+        // A server of another version may know nothing of applications.
+        let found = runtime.block_on(Client::get(admin, "/applications")).ok();
+        let found: Value = found.and_then(|page| serde_json::from_slice(&page).ok()).unwrap_or_default();
         let mut out = anstream::stdout();
         match output {
-            Format::Json => writeln!(out, "{:#}", serde_json::from_slice::<Value>(&page)?)?,
-            Format::Text => print_table(&mut out, &sources)?,
+            Format::Json => writeln!(out, "{:#}", all_as_json(&page, &found)?)?,
+            Format::Text => {
+                print_table(&mut out, &sources)?;
+                applications::print(&mut out, &found)?;
+            }
         }
         let all_healthy = sources.iter().all(|source| source.error.is_none() && !source.commit.is_empty());
         Ok(if all_healthy { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
+}
+
+/// Sources and applications in one array, each with its grade.
+fn all_as_json(sources: &[u8], found: &Value) -> anyhow::Result<Value> {
+    let mut all: Vec<Value> = serde_json::from_slice(sources)?;
+    for source in all.iter_mut().filter_map(Value::as_object_mut) {
+        source.insert("grade".to_owned(), "git".into());
+    }
+    all.extend(found["applications"].as_array().into_iter().flatten().cloned());
+    Ok(Value::Array(all))
 }
 
 fn print_table(out: &mut impl std::io::Write, sources: &[SourceStatus]) -> std::io::Result<()> {

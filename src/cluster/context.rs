@@ -1,9 +1,10 @@
 //! How to reach the API server, and driftwall's own place in the cluster.
 
 use std::env;
+use std::path::Path;
 use std::time::Duration;
 
-use kube::config::KubeConfigOptions;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 /// A cluster should be reached and cannot be.
@@ -62,10 +63,22 @@ impl ClusterContext {
         Ok(Some(Self { lookup_client, client, namespace, identity }))
     }
 
+    /// The client for watches.
+    pub(crate) fn watch_client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// The namespace of driftwall's own objects.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
+}
+
+/// A client of the cluster that a kubeconfig names by its current context.
+pub(crate) async fn client_of_kubeconfig(file: &Path) -> Result<Client, ConnectError> {
+    let kubeconfig = Kubeconfig::read_from(file)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config).map_err(Box::new)?)
 }
 
 /// A number that another process of the same name does not have.

@@ -19,6 +19,7 @@ mod webhook_config;
 
 pub use api_discovery::ApiDiscovery;
 pub use certificates::{CertificateManager, CertificateSpec, RotationTiming};
+pub(crate) use context::client_of_kubeconfig;
 pub use context::{ClusterContext, ConnectError};
 pub use events::{EventRecord, InvolvedObject, Recorder};
 pub use leader_election::{ElectionTiming, LeaderElector};

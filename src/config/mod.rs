@@ -7,6 +7,7 @@
 //! is wrong as a [`Problem`].
 
 mod cluster;
+mod discover;
 mod document;
 mod file_format;
 mod path_file;
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::values::KeyProblem;
+use crate::discovery::DiscoverySettings;
 use crate::source::SourceSpec;
 use driftwall_core::actor::ActorRules;
 use driftwall_core::policy::Policy;
@@ -54,6 +56,8 @@ pub struct Config {
     pub break_glass: BreakGlassSettings,
     /// Whether denials are recorded as Events of the cluster.
     pub events: bool,
+    /// The GitOps tools whose applications are found.
+    pub discovery: DiscoverySettings,
     /// What Git says, and where.
     pub sources: Vec<SourceSpec>,
     /// How many sources are rendered at once.

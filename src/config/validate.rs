@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::sources::SourceBuilder;
 use super::values::{KeyProblem, KeyProblems, address, bytes, duration, positive_duration};
-use super::{ClusterAccess, Config, cluster, file_format, rendering};
+use super::{ClusterAccess, Config, cluster, discover, file_format, rendering};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
@@ -36,6 +36,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         break_glass,
         events,
         presets,
+        discover: written_discovery,
         sources,
         repositories,
         modes,
@@ -81,7 +82,10 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let builder = builder.with_repositories(&repositories, problems);
     let builder = builder.with_renderer(rendering::renderer(render.renderer, folder, problems));
     let sources = source_specs(&sources, &builder, problems);
-    let rules = each("actors", actors, problems, actor_rule);
+    let discovery = problems.check(discover::settings(written_discovery, folder)).unwrap_or_default();
+    let presets = discover::presets(presets, &discovery);
+    let mut rules = each("actors", actors, problems, actor_rule);
+    rules.extend(discover::controllers(&discovery));
     let actors = problems.check_at("presets", ActorRules::new(rules, &presets));
 
     let listen = problems.check(address("listen", &listen));
@@ -108,6 +112,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         registration: registration?,
         break_glass: break_glass?,
         events,
+        discovery,
         sources,
         render_parallel: render.parallel.into(),
         actors: actors?,

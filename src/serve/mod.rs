@@ -23,6 +23,7 @@ use self::reload::{ConfigReloader, StartupSettings};
 use self::webhook_config::register;
 use crate::cluster::{ApiDiscovery, ApiLookup, ClusterContext};
 use crate::config::{CertificateSettings, ClusterAccess, TlsSettings};
+use crate::discovery;
 use crate::error_chain::error_chain;
 use crate::server::{CertificateSource, Server, ServerSettings, shutdown_signals};
 use crate::source::render::{Capabilities, ServedApis};
@@ -85,6 +86,9 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
     if let Some(cluster) = cluster {
         let registration = register(&cluster, &reloader, &identity, Arc::clone(&metrics));
         tasks.spawn(async { match registration.await {} });
+        let states = Arc::clone(&handler.watches);
+        let discovery = discovery::run(cluster.clone(), Arc::clone(&handler.store), reloader.discovery(), states);
+        tasks.spawn(async { match discovery.await {} });
         let following = follow_capabilities(cluster.clone(), capabilities);
         tasks.spawn(async { match following.await {} });
         tasks.spawn(run_watch(cluster, handler, reloader.cluster_settings()));

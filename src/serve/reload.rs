@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::admission::{AdmissionHandler, ReviewSettings};
 use crate::config::{BreakGlassSettings, ClusterAccess, Config, Problem, TlsSettings, WebhookSettings};
+use crate::discovery::DiscoverySettings;
 use crate::source::render::Capabilities;
 use crate::source::render::set_parallel;
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
@@ -29,6 +30,7 @@ pub(crate) struct ConfigReloader {
     poll_interval: Duration,
     is_polling: bool,
     cluster_settings: watch::Sender<ClusterSettings>,
+    discovery: watch::Sender<DiscoverySettings>,
 }
 
 /// What driftwall does in the cluster besides answering reviews; it can change while it serves.
@@ -85,6 +87,7 @@ struct Partition {
     poll_interval: Duration,
     startup: StartupSettings,
     cluster: ClusterSettings,
+    discovery: DiscoverySettings,
 }
 
 impl ConfigReloader {
@@ -98,7 +101,8 @@ impl ConfigReloader {
     ) -> anyhow::Result<(Self, StartupSettings)> {
         let config = Config::read(file)?;
         let text = std::fs::read(file)?;
-        let Partition { review, mut sources, poll_interval, startup, cluster } = partition(config, audit_only);
+        let Partition { review, mut sources, poll_interval, startup, cluster, discovery } =
+            partition(config, audit_only);
         for source in &mut sources {
             source.render.helm.cluster = capabilities.clone();
             let renderer = source.render.program();
@@ -120,6 +124,7 @@ impl ConfigReloader {
             poll_interval,
             is_polling: false,
             cluster_settings: watch::Sender::new(cluster),
+            discovery: watch::Sender::new(discovery),
         };
         Ok((reloader, startup))
     }
@@ -154,7 +159,8 @@ impl ConfigReloader {
     }
 
     fn apply(&mut self, config: Config) -> StartupSettings {
-        let Partition { review, mut sources, poll_interval, startup, mut cluster } = partition(config, self.audit_only);
+        let Partition { review, mut sources, poll_interval, startup, mut cluster, discovery } =
+            partition(config, self.audit_only);
         for source in &mut sources {
             source.render.helm.cluster = self.capabilities.clone();
         }
@@ -179,7 +185,17 @@ impl ConfigReloader {
             *current = cluster;
             changed
         });
+        self.discovery.send_if_modified(|current| {
+            let changed = *current != discovery;
+            *current = discovery;
+            changed
+        });
         startup
+    }
+
+    /// Which applications to find, now and after every reload.
+    pub(crate) fn discovery(&self) -> watch::Receiver<DiscoverySettings> {
+        self.discovery.subscribe()
     }
 
     /// What to do in the cluster, now and after every reload.
@@ -197,6 +213,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         registration,
         break_glass,
         events,
+        discovery,
         sources,
         render_parallel,
         actors,
@@ -239,6 +256,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         poll_interval,
         startup: StartupSettings { listen, admin, tls, cluster, drain, names: InstanceNames::of(&registration) },
         cluster: ClusterSettings { registration, break_glass, events, strict_namespaces, writers },
+        discovery,
     }
 }
 

@@ -12,11 +12,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::connection::Origin;
 use super::drain::ServingPhase;
-use crate::telemetry::{Health, METRICS_TYPE, Metrics, SourceHealth};
+use crate::telemetry::{DiscoveryHealth, Health, METRICS_TYPE, Metrics, SourceHealth};
 
 /// What the routes of the admin port read.
 #[derive(Clone)]
@@ -32,6 +33,7 @@ pub(super) fn app(state: AdminState) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/sources", get(sources))
+        .route("/applications", get(applications))
         .with_state(state)
 }
 
@@ -74,11 +76,24 @@ fn source_lines(sources: &[SourceHealth]) -> String {
 
 async fn sources(State(state): State<AdminState>, origin: Option<Extension<Origin>>) -> Response {
     if !is_local(origin.as_ref()) {
-        let text = "only the pod itself is told: kubectl exec or kubectl port-forward";
-        return (StatusCode::FORBIDDEN, text).into_response();
+        return told_to_nobody_else();
     }
     let body = serde_json::to_vec(&state.health.sources()).expect("a source's health holds only texts and numbers");
     ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn told_to_nobody_else() -> Response {
+    let text = "only the pod itself is told: kubectl exec or kubectl port-forward";
+    (StatusCode::FORBIDDEN, text).into_response()
+}
+
+async fn applications(State(state): State<AdminState>, origin: Option<Extension<Origin>>) -> Response {
+    if !is_local(origin.as_ref()) {
+        return told_to_nobody_else();
+    }
+    let DiscoveryHealth { applications, watches } = state.health.applications();
+    let page = json!({"applications": applications, "watches": watches});
+    ([(CONTENT_TYPE, "application/json")], page.to_string()).into_response()
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {

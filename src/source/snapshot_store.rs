@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::load::LoadedCommit;
 use super::spec::SourceSpec;
+use driftwall_core::applications::Applications;
 use driftwall_core::desired::{Contest, DisputedField, Snapshot};
 use driftwall_core::skipped::SkippedContent;
 use driftwall_core::source_state::{Reconfiguration, SourceEvent, SourceState, is_ready};
@@ -133,6 +134,16 @@ impl SnapshotStore {
         self.assemble(&entries);
     }
 
+    /// From now on the snapshot has these applications of GitOps tools.
+    pub fn set_applications(&self, applications: Applications) {
+        // Whoever assembles a snapshot takes the applications of the one before.
+        let entries = self.entries();
+        let before = self.snapshot();
+        let snapshot = before.with_applications(Arc::new(applications));
+        let has_other_contents = !snapshot.shares_contents_with(&before);
+        self.publish(snapshot, has_other_contents, &entries);
+    }
+
     /// The newest good commit of a source.
     pub(super) fn loaded(&self, source: &SourceSpec) -> Option<Arc<LoadedCommit>> {
         self.entries().iter().find(|entry| entry.source == *source)?.loaded.clone()
@@ -211,6 +222,10 @@ impl SnapshotStore {
         if has_other_contents {
             log_new_contests(&snapshot, &before);
         }
+        self.publish(snapshot, has_other_contents, entries);
+    }
+
+    fn publish(&self, snapshot: Snapshot, has_other_contents: bool, entries: &[SourceEntry]) {
         self.snapshot.store(Arc::new(snapshot));
         let is_first = *self.generation.borrow() == 0;
         if self.update_readiness(entries) && (has_other_contents || is_first) {

@@ -13,6 +13,71 @@ pub trait Health: Send + Sync + 'static {
     fn sources(&self) -> Vec<SourceHealth>;
     /// What the mirror of each repository on a server takes on the disk.
     fn mirrors(&self) -> Vec<MirrorHealth>;
+    /// The applications of GitOps tools that were found, and how the watches stand by which they are.
+    fn applications(&self) -> DiscoveryHealth {
+        DiscoveryHealth::default()
+    }
+}
+
+/// The applications of GitOps tools that were found.
+#[derive(Clone, Debug, Default)]
+pub struct DiscoveryHealth {
+    /// All of them, in the order of their names.
+    pub applications: Vec<ApplicationHealth>,
+    /// The watches: what is watched, and whether all that there is was seen.
+    pub watches: Vec<WatchHealth>,
+}
+
+/// How a watch stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchHealth {
+    /// The resource that is watched.
+    pub name: String,
+    /// Whether all that there is was seen once.
+    pub is_in_step: bool,
+    /// Why nothing new is seen.
+    pub error: Option<String>,
+}
+
+/// An application, as the metrics and the admin port show it.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationHealth {
+    /// Kind, namespace and name.
+    pub name: String,
+    /// The tool.
+    pub tool: &'static str,
+    /// What is known of what it declares: `applied`, or `none` where it deploys to another cluster.
+    pub grade: &'static str,
+    /// Why it is no better grade.
+    pub grade_reason: String,
+    /// Argo CD's project.
+    pub project: Option<String>,
+    /// The other cluster that it deploys to.
+    pub other_cluster: Option<String>,
+    /// The repository or registry, without credentials; empty where it is not known.
+    pub repo: String,
+    /// The branch, tag or range that it follows.
+    pub revision: String,
+    /// The revision that was applied last; empty before the first.
+    pub applied_revision: String,
+    /// The newest revision that the tool knows.
+    pub newest_revision: String,
+    /// How many objects it lists.
+    pub objects: usize,
+    /// The tool's own word for how it stands.
+    pub sync_status: String,
+    /// Why, in the tool's words.
+    pub sync_message: String,
+    /// Whether the tool applies new revisions by itself.
+    pub is_automatic: bool,
+    /// Whether somebody told the tool to leave it alone.
+    pub is_paused: bool,
+    /// The service accounts that are exempt for its objects, each as `NAMESPACE/NAME`.
+    pub accounts: Vec<String>,
+    /// What of it is not understood, so that it is less protected.
+    pub notes: Vec<String>,
 }
 
 /// What the mirror of one repository takes on the disk.

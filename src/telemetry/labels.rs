@@ -51,3 +51,19 @@ pub(super) struct SourceInfoLabels {
     pub(super) revision: String,
     pub(super) commit: String,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ApplicationLabels {
+    pub(super) tool: &'static str,
+    pub(super) grade: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ToolLabel {
+    pub(super) tool: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WatchLabel {
+    pub(super) watch: String,
+}

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::applications::register_applications;
 use super::health::{Health, SkippedHealth};
 use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, SkippedLabels, SourceInfoLabels, SourceLabel};
 use super::registration::RegistrationMetrics;
@@ -278,6 +279,7 @@ impl Metrics {
             mirrors.get_or_create(&SourceLabel { source }).inc_by(bytes);
         }
         registry.register("mirror_bytes", "Bytes that the mirror of a repository takes on the disk", mirrors);
+        register_applications(&mut registry, &health.applications());
         registry
     }
 }
@@ -294,7 +296,7 @@ pub(crate) fn unix_now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{MirrorHealth, SourceHealth};
+    use crate::telemetry::{ApplicationHealth, DiscoveryHealth, MirrorHealth, SourceHealth, WatchHealth};
 
     struct StubHealth(Vec<SourceHealth>);
 
@@ -310,6 +312,14 @@ mod tests {
         fn mirrors(&self) -> Vec<MirrorHealth> {
             let mirror = MirrorHealth { repo: "https://example.org/acme/gitops".into(), bytes: 4096 };
             vec![mirror.clone(), mirror]
+        }
+
+        fn applications(&self) -> DiscoveryHealth {
+            let flux =
+                ApplicationHealth { tool: "Flux", grade: "applied", objects: 12, ..ApplicationHealth::default() };
+            let partly = ApplicationHealth { notes: vec!["a rule".into()], ..flux.clone() };
+            let watch = WatchHealth { name: "kustomizations".into(), is_in_step: true, error: None };
+            DiscoveryHealth { applications: vec![flux, partly], watches: vec![watch] }
         }
     }
 
@@ -374,6 +384,10 @@ mod tests {
             r#"driftwall_source_skipped{source="prod",reason="submodule"} 2"#,
             r#"driftwall_source_info{source="prod",revision="main",commit="abc"} 1"#,
             r#"driftwall_source_failing{source="prod"} 1"#,
+            r#"driftwall_applications{tool="Flux",grade="applied"} 2"#,
+            r#"driftwall_application_objects{tool="Flux"} 24"#,
+            r#"driftwall_applications_partly_understood{tool="Flux"} 1"#,
+            r#"driftwall_discovery_in_step{watch="kustomizations"} 1"#,
             r#"driftwall_mirror_bytes{source="prod"} 8192"#,
             concat!("driftwall_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {

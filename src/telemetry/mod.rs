@@ -1,5 +1,6 @@
 //! Logs and metrics, and what the metrics ask of the program. Uses no other module.
 
+mod applications;
 mod health;
 mod labels;
 mod log_limit;
@@ -7,7 +8,7 @@ mod logging;
 mod metrics;
 mod registration;
 
-pub use health::{Health, MirrorHealth, SkippedHealth, SourceHealth};
+pub use health::{ApplicationHealth, DiscoveryHealth, Health, MirrorHealth, SkippedHealth, SourceHealth, WatchHealth};
 pub use labels::ReviewLabels;
 pub(crate) use log_limit::{LogChanges, LogLimiter};
 pub use logging::{LogError, LogFormat, init_logging};

@@ -123,6 +123,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.webhook.path -}}
 {{- $_ := set $own.registration "pathFile" "/path/path" -}}
 {{- end -}}
+{{- $discover := dict -}}
+{{- with .Values.discover.argocd }}
+{{- if .enabled -}}
+{{- $argocd := dict "namespace" .namespace -}}
+{{- with .kubeconfigFile }}{{ $_ := set $argocd "kubeconfigFile" . }}{{ end -}}
+{{- with .clusterNames }}{{ $_ := set $argocd "clusterNames" . }}{{ end -}}
+{{- $_ := set $discover "argocd" $argocd -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.discover.flux.enabled }}{{ $_ := set $discover "flux" dict }}{{ end -}}
+{{- if $discover }}{{ $_ := set $own "discover" $discover }}{{ end -}}
 {{- if .Values.renderer.enabled -}}
 {{- $renderer := dict "address" (printf "%s-renderer.%s.svc:8444" $name .Release.Namespace) "caFile" "/renderer/ca.crt" "certFile" "/renderer/tls.crt" "keyFile" "/renderer/tls.key" -}}
 {{- $_ := set $own "render" (dict "renderer" $renderer) -}}

@@ -5,6 +5,7 @@
 //! `docs/configuration.md`: what a key means, its unit, and what happens without it.
 
 mod cluster;
+mod discover;
 mod policy;
 mod source;
 
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
+pub(crate) use discover::{Discover, DiscoverArgocd};
 pub(crate) use policy::{
     Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError, ProtectedKeys,
     UnmanagedAnswer, UnmanagedRule,
@@ -61,6 +63,9 @@ pub(crate) struct Config {
     #[schemars(schema_with = "policy::presets", example = ["argocd", "cert-manager"])]
     #[serde(default)]
     pub(crate) presets: Vec<String>,
+    /// GitOps tools whose applications driftwall finds by itself: what they deploy needs no source.
+    #[serde(default)]
+    pub(crate) discover: Discover,
     /// What Git declares: repositories and paths in them.
     pub(crate) sources: Vec<Source>,
     /// Credentials by address, for charts that the charts of sources depend on, and for chart sources without `auth`.

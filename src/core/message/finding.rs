@@ -19,7 +19,7 @@ pub(super) fn describe(finding: &Finding, violation: &Violation, author: Declare
     let new = || show_value(finding.new.as_ref(), limit);
     let declared = || show_value(finding.declared.as_ref(), limit);
     match finding.change {
-        _ if matches!(violation, Violation::ForgetApplied { .. }) => format!("{} says {}", author.name(), declared()),
+        _ if matches!(violation, Violation::ForgetApplied { .. }) => format!("{author} says {}", declared()),
         ChangeKind::Changed | ChangeKind::Filled => both(),
         ChangeKind::RemovedExtra => "removed".into(),
         ChangeKind::Extra | ChangeKind::Extended => match violation {
