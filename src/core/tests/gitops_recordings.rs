@@ -21,10 +21,14 @@ const LEFT_OPEN: [(&str, &str, &str); 8] = [
         "spec.replicas",
         "driftDetection.ignore names it; the next release brings it back",
     ),
-    ("drift-ignored-replicas", "spec.replicas", "ignoreDifferences names it; the next commit brings it back"),
-    ("drift-ignored-manager", "spec.ports", "ignoreDifferences names its manager"),
+    (
+        "drift-ignored-norespect-and-declared",
+        "spec.replicas",
+        "ignoreDifferences names it; what is declared beside it brings it back",
+    ),
+    ("adopt-csa-person-applies", "spec.replicas", "no application lists the object yet"),
+    ("adopt-ssa-person-applies", "spec.replicas", "no application lists the object yet"),
     ("resume", "spec.suspend", "whoever resumes is not stopped; the root pauses it again"),
-    ("suspend", "spec.suspend", "a pause is warned about"),
 ];
 
 fn check(steps: &[Step], unnamed: Vec<Unnamed>) {
