@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use super::output::print;
 use crate::certs::{ServingCertificate, generate, generate_with_client};
 
 #[derive(Args, Debug)]
@@ -50,7 +51,7 @@ impl Certs {
         for (name, content, mode) in files {
             let file = out.join(name);
             write_new(&file, content, mode).with_context(|| format!("failed to write {}", file.display()))?;
-            anstream::println!("{}", file.display());
+            print(file.display())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,12 +1,12 @@
 //! `driftwall config`: what a configuration may say, and whether a file can be used.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::FAILED;
+use super::output::{print, tell};
 use crate::config::{Config as Configuration, json_schema};
 
 #[derive(Args, Debug)]
@@ -36,21 +36,21 @@ impl Config {
                     Ok(config) => config,
                     Err(error) => {
                         for line in error.lines() {
-                            anstream::eprintln!("{line}");
+                            tell(line);
                         }
                         return Ok(ExitCode::from(FAILED));
                     }
                 };
                 for note in &config.notes {
-                    anstream::eprintln!("{}:{note}", file.display());
+                    tell(format_args!("{}:{note}", file.display()));
                 }
                 let mode = config.policy.mode.as_str();
                 let (sources, presets) = (config.sources.len(), config.presets.len());
                 let (sources, presets) = (counted(sources, "source"), counted(presets, "preset"));
-                writeln!(std::io::stdout(), "{} can be used: mode {mode}, {sources}, {presets}", file.display())?;
+                print(format_args!("{} can be used: mode {mode}, {sources}, {presets}", file.display()))?;
             }
-            Command::Schema => writeln!(std::io::stdout(), "{:#}", json_schema())?,
-            Command::Tables => write!(std::io::stdout(), "{}", super::tables::tables())?,
+            Command::Schema => print(format_args!("{:#}", json_schema()))?,
+            Command::Tables => print(super::tables::tables().trim_end())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod demo;
 mod input;
+mod output;
 mod render_child;
 mod renderer;
 mod serve;
@@ -80,7 +81,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(status) => status,
         Err(error) => {
-            anstream::eprintln!("driftwall: {}", error_chain(&*error));
+            output::tell(format_args!("driftwall: {}", error_chain(&*error)));
             ExitCode::from(FAILED)
         }
     }

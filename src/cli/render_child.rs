@@ -32,7 +32,7 @@ impl RenderChild {
         let confinement = serde_json::from_str(&confinement).context("failed to parse --confinement")?;
         let (program, arguments) = command.split_first().context("failed to find a program to run")?;
         let error = become_program(&confinement, program, arguments);
-        anstream::eprintln!("{error}");
+        super::output::tell(error);
         Ok(ExitCode::from(NOT_STARTED))
     }
 }

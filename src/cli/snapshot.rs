@@ -1,12 +1,23 @@
-//! What Git declares, read once for the commands that need no server.
+//! The configuration and what Git declares, read once for the commands that need no server.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::output::tell;
 use crate::config::Config;
 use crate::source;
 use driftwall_core::desired::Snapshot;
+
+/// Reads a configuration; what is to be noted of it is told.
+pub(super) fn read_config(file: &Path) -> anyhow::Result<Config> {
+    let config = Config::read(file)?;
+    for note in &config.notes {
+        tell(format_args!("driftwall: {}:{note}", file.display()));
+    }
+    Ok(config)
+}
 
 /// Reads every source once.
 pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
@@ -18,13 +29,13 @@ pub(super) fn load_snapshot(config: &Config) -> anyhow::Result<Snapshot> {
         let loaded = loaded.with_context(|| format!("failed to read the source {}", spec.name))?;
         for (reason, places) in loaded.contents.skipped.iter() {
             let (count, names, advice) = (places.count, places.names().join(", "), reason.message());
-            anstream::eprintln!("driftwall: source {}: {count} skipped: {names}: {advice}", spec.name);
+            tell(format_args!("driftwall: source {}: {count} skipped: {names}: {advice}", spec.name));
         }
         contents.push(loaded.contents);
     }
     let snapshot = Snapshot::new(contents);
     for contest in snapshot.contests() {
-        anstream::eprintln!("driftwall: {contest}; it is warned about, never denied");
+        tell(format_args!("driftwall: {contest}; it is warned about, never denied"));
     }
     Ok(snapshot)
 }

@@ -1,6 +1,5 @@
 //! `driftwall webhook`: the webhook configuration for what Git declares.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,9 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::snapshot::load_snapshot;
+use super::output::print;
+use super::snapshot::{load_snapshot, read_config};
 use crate::certs::Certificate;
 use crate::config::{Config, read_path_file};
+=======
+use crate::config::is_label;
 use crate::serve::webhook_config::desired_webhook_config;
 use driftwall_core::webhook_config::{ReviewPath, WebhookParameters, Writers, build};
 
@@ -53,13 +55,12 @@ impl Webhook {
         if certificates.is_empty() {
             bail!("failed to use {}: it holds no certificate; give the CA's, PEM", ca.display());
         }
-        let mut config = Config::read(&config)?;
-        let snapshot = load_snapshot(&config)?;
+        let mut config = read_config(&config)?;
         let registration = &mut config.registration;
         let mut namespace = DEFAULT_NAMESPACE.to_owned();
         if let Some(service) = service {
             let Some((service_namespace, service_name)) = service.split_once('/') else {
-                bail!("failed to use the service `{service}`: write namespace/name");
+                bail!("failed to use --service: `{service}` names no namespace; write namespace/name");
             };
             service_namespace.clone_into(&mut namespace);
             service_name.clone_into(&mut registration.service);
@@ -71,12 +72,22 @@ impl Webhook {
         if url.is_some() {
             registration.url = url;
         }
+        // What the configuration says was checked when it was read.
+        if let Some((flag, message)) = registration.problem() {
+            bail!("failed to use --{flag}: {message}");
+        }
+        if !is_label(&namespace) {
+            bail!(
+                "failed to use --service: `{namespace}` is no name of a namespace; write such as driftwall/driftwall"
+            );
+        }
         let strict_namespaces = config.policy.strict_namespaces();
         let writers = Writers::of(&config.actors);
         let path = match path_file.as_ref().or(config.registration.path_file.as_ref()) {
             Some(file) => read_path_file(file)?.swap_remove(0),
             None => ReviewPath::well_known(),
         };
+        let snapshot = load_snapshot(&config)?;
         let parameters = WebhookParameters {
             path,
             ca_bundle: Some(STANDARD.encode(ca_pem)),
@@ -84,8 +95,7 @@ impl Webhook {
             ..desired_webhook_config(&config.registration, config.break_glass, strict_namespaces, writers, &namespace)
         };
         let text = serde_json::to_string_pretty(&build(&snapshot, &parameters))?;
-        // That the reader of the output went away (`| head`) is no error.
-        let _ = writeln!(std::io::stdout(), "{text}");
+        print(text)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -31,35 +31,38 @@ const SCALE: &str = "kubectl scale deployment python-app-prod -n prod --replicas
 async fn run() -> anyhow::Result<()> {
     let (mut cluster, server) = DemoCluster::start().await?;
     let script = async {
-        out::opening(&cluster);
+        out::opening(&cluster)?;
 
-        out::chapter("enforce", "drift is denied");
-        out::command(PATCH, &cluster.send("patch").await?);
-        out::command(SCALE, &cluster.send("scale").await?);
-        out::command("kubectl delete pod -n prod python-app-prod-7d979486df-92jq6", &cluster.send("delete-pod").await?);
-        out::event("the ReplicaSet creates a new pod", &cluster.send("replicaset").await?);
-        out::event("the HorizontalPodAutoscaler scales `web` from 2 to 4", &cluster.send("autoscaler").await?);
-        out::event("Argo CD syncs `python-app-prod`", &cluster.send("argocd").await?);
+        out::chapter("enforce", "drift is denied")?;
+        out::command(PATCH, &cluster.send("patch").await?)?;
+        out::command(SCALE, &cluster.send("scale").await?)?;
+        out::command(
+            "kubectl delete pod -n prod python-app-prod-7d979486df-92jq6",
+            &cluster.send("delete-pod").await?,
+        )?;
+        out::event("the ReplicaSet creates a new pod", &cluster.send("replicaset").await?)?;
+        out::event("the HorizontalPodAutoscaler scales `web` from 2 to 4", &cluster.send("autoscaler").await?)?;
+        out::event("Argo CD syncs `python-app-prod`", &cluster.send("argocd").await?)?;
         out::command(
             r#"kubectl patch deployment python-app-prod -n prod --dry-run=server --patch '{"spec":{"replicas": 9}}'"#,
             &cluster.send("dry-run").await?,
-        );
+        )?;
 
         cluster.set_mode("warn")?;
-        out::chapter("warn", "drift is allowed, with a warning to the user");
-        out::command(PATCH, &cluster.send("patch").await?);
+        out::chapter("warn", "drift is allowed, with a warning to the user")?;
+        out::command(PATCH, &cluster.send("patch").await?)?;
 
         cluster.set_mode("audit")?;
-        out::chapter("audit", "drift is allowed silently; the API server's audit log records it");
-        out::command(PATCH, &cluster.send("patch").await?);
+        out::chapter("audit", "drift is allowed silently; the API server's audit log records it")?;
+        out::command(PATCH, &cluster.send("patch").await?)?;
 
         cluster.set_mode("enforce")?;
         let commit = cluster.commit("replicas: 3", "replicas: 7", "Run seven replicas")?;
-        out::chapter("enforce", "the right way to make a change is Git");
-        out::done(r#"git commit -am "Run seven replicas""#, &format!("[main {commit}] Run seven replicas"));
-        out::command(PATCH, &cluster.send("patch").await?);
+        out::chapter("enforce", "the right way to make a change is Git")?;
+        out::done(r#"git commit -am "Run seven replicas""#, &format!("[main {commit}] Run seven replicas"))?;
+        out::command(PATCH, &cluster.send("patch").await?)?;
 
-        out::counters(&cluster.metrics().await?);
+        out::counters(&cluster.metrics().await?)?;
         Ok(())
     };
     tokio::select! {

@@ -1,10 +1,10 @@
 //! The demo on the terminal, as kubectl and the API server would print it.
 
-use anstream::println;
 use anstyle::{AnsiColor, Effects, Style};
 use serde_json::Value;
 
 use super::cluster::DemoCluster;
+use crate::cli::output::{OutputError, print};
 
 /// The webhook's name, which the API server prints before a denial.
 const WEBHOOK: &str = "writes.driftwall.io";
@@ -15,50 +15,51 @@ const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 
-pub(super) fn opening(cluster: &DemoCluster) {
-    println!("{BOLD}Git declares the Deployment prod/python-app-prod with replicas: 3.{BOLD:#}");
-    println!("{DIM}repository  {}, branch main", cluster.repository().display());
-    println!("server      https://{}/validate{DIM:#}", cluster.webhook);
+pub(super) fn opening(cluster: &DemoCluster) -> Result<(), OutputError> {
+    print(format_args!("{BOLD}Git declares the Deployment prod/python-app-prod with replicas: 3.{BOLD:#}"))?;
+    print(format_args!("{DIM}repository  {}, branch main", cluster.repository().display()))?;
+    print(format_args!("server      https://{}/validate{DIM:#}", cluster.webhook))
 }
 
-pub(super) fn chapter(mode: &str, title: &str) {
-    println!("\n{BOLD}mode: {mode}{BOLD:#}  {DIM}{title}{DIM:#}");
+pub(super) fn chapter(mode: &str, title: &str) -> Result<(), OutputError> {
+    print(format_args!("\n{BOLD}mode: {mode}{BOLD:#}  {DIM}{title}{DIM:#}"))
 }
 
 /// A user's command, and its output.
-pub(super) fn command(command: &str, response: &Value) {
-    println!("\n{BOLD}$ {command}{BOLD:#}");
+pub(super) fn command(command: &str, response: &Value) -> Result<(), OutputError> {
+    print(format_args!("\n{BOLD}$ {command}{BOLD:#}"))?;
     let status = &response["status"];
     for warning in response["warnings"].as_array().into_iter().flatten() {
-        println!("{YELLOW}Warning:{YELLOW:#} {}", text(warning));
+        print(format_args!("{YELLOW}Warning:{YELLOW:#} {}", text(warning)))?;
     }
     if response["allowed"] == true {
-        println!("{GREEN}allowed{GREEN:#}{}", annotations(response));
+        print(format_args!("{GREEN}allowed{GREEN:#}{}", annotations(response)))
     } else {
         let (reason, message) = (text(&status["reason"]), text(&status["message"]));
-        println!(
+        print(format_args!(
             "{RED}Error from server ({reason}):{RED:#} admission webhook \"{WEBHOOK}\" denied the request: {message}"
-        );
+        ))
     }
 }
 
 /// What a controller does, and the answer that it gets.
-pub(super) fn event(description: &str, response: &Value) {
+pub(super) fn event(description: &str, response: &Value) -> Result<(), OutputError> {
     let (style, answer) = if response["allowed"] == true { (GREEN, "allowed") } else { (RED, "denied") };
-    println!("\n{BOLD}# {description}{BOLD:#}\n{style}{answer}{style:#}{}", annotations(response));
+    print(format_args!("\n{BOLD}# {description}{BOLD:#}\n{style}{answer}{style:#}{}", annotations(response)))
 }
 
 /// A command that driftwall is not asked about.
-pub(super) fn done(command: &str, output: &str) {
-    println!("\n{BOLD}$ {command}{BOLD:#}\n{output}");
+pub(super) fn done(command: &str, output: &str) -> Result<(), OutputError> {
+    print(format_args!("\n{BOLD}$ {command}{BOLD:#}\n{output}"))
 }
 
 /// The reviews by verdict, as the server counted them.
-pub(super) fn counters(metrics: &str) {
-    println!("\n{BOLD}The same as metrics{BOLD:#}  {DIM}on the admin port, /metrics{DIM:#}");
+pub(super) fn counters(metrics: &str) -> Result<(), OutputError> {
+    print(format_args!("\n{BOLD}The same as metrics{BOLD:#}  {DIM}on the admin port, /metrics{DIM:#}"))?;
     for line in metrics.lines().filter(|line| line.starts_with("driftwall_reviews_total{")) {
-        println!("{line}");
+        print(line)?;
     }
+    Ok(())
 }
 
 /// The audit annotations, under the keys that the API server gives them.
