@@ -1,19 +1,18 @@
 //! `driftwall check`: evaluates recorded AdmissionReviews offline, by the code that serves.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::FAILED;
-use super::input::{for_each_value, read};
-use super::snapshot::load_snapshot;
+use super::input::{InputValue, display_name, for_each_value, read};
+use super::output::{OutputError, print, tell};
+use super::snapshot::{load_snapshot, read_config};
 use crate::cluster::OfflineLookup;
-use crate::config::Config;
 use crate::error_chain::error_chain;
 use driftwall_core::admission::{self, Write};
 use driftwall_core::decision::{Decision, DecisionContext, decide};
@@ -60,18 +59,9 @@ struct Line<'a> {
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { config, objects, output, reviews } = self;
-        let config = Config::read(&config)?;
+        let config = read_config(&config)?;
         let snapshot = load_snapshot(&config)?;
-        let mut cluster = OfflineLookup::default();
-        for file in &objects {
-            let mut inserted = Ok(());
-            for_each_value(file, &read(file)?, |text| {
-                if inserted.is_ok() {
-                    inserted = insert_object(&mut cluster, text);
-                }
-            })?;
-            inserted.with_context(|| format!("failed to use the objects of {}", file.display()))?;
-        }
+        let cluster = read_objects(&objects)?;
         let context = EvaluationContext {
             snapshot: &snapshot,
             actors: &config.actors,
@@ -79,12 +69,27 @@ impl Check {
             cluster: &cluster,
         };
         let mut report = Report { output, any_denied: false, any_error: false };
+        let mut count = 0;
         for file in &reviews {
             let bytes = read(file)?;
-            if let Err(error) = for_each_value(file, &bytes, |text| report.evaluate(text, context)) {
-                anstream::eprintln!("driftwall: {}", error_chain(&error));
-                report.any_error = true;
+            let mut printed = Ok(());
+            let read = for_each_value(file, &bytes, |value| {
+                if printed.is_ok() {
+                    printed = report.evaluate(file, value, context);
+                }
+            });
+            printed?;
+            match read {
+                Ok(0) => tell(format_args!("driftwall: there is no AdmissionReview in {}", display_name(file))),
+                Ok(values) => count += values,
+                Err(error) => {
+                    tell(format_args!("driftwall: {}", error_chain(&error)));
+                    report.any_error = true;
+                }
             }
+        }
+        if count == 0 && !report.any_error {
+            return Err(anyhow!("nothing was judged: give files that hold AdmissionReviews"));
         }
         Ok(match report {
             Report { any_error: true, .. } => ExitCode::from(FAILED),
@@ -94,9 +99,28 @@ impl Check {
     }
 }
 
-fn insert_object(cluster: &mut OfflineLookup, text: &str) -> anyhow::Result<()> {
-    cluster.insert(&serde_json::from_str(text)?)?;
-    Ok(())
+/// The objects of these files, in place of a cluster.
+pub(super) fn read_objects(files: &[PathBuf]) -> anyhow::Result<OfflineLookup> {
+    let mut cluster = OfflineLookup::default();
+    for file in files {
+        let mut inserted = Ok(());
+        let count = for_each_value(file, &read(file)?, |InputValue { line, text }| {
+            if inserted.is_ok() {
+                inserted = insert_object(&mut cluster, text).map_err(|reason| (line, reason));
+            }
+        })?;
+        inserted.map_err(|(line, reason)| anyhow!("failed to use {}:{line}: {reason}", display_name(file)))?;
+        if count == 0 {
+            tell(format_args!("driftwall: there is no object in {}", display_name(file)));
+        }
+    }
+    Ok(cluster)
+}
+
+fn insert_object(cluster: &mut OfflineLookup, text: &str) -> Result<(), String> {
+    // What is no JSON was found before; what is left is nested too deep for an object of Kubernetes.
+    let object = serde_json::from_str(text).map_err(|_| "it cannot be an object of a cluster".to_owned())?;
+    cluster.insert(&object).map_err(|error| error_chain(&error))
 }
 
 struct Report {
@@ -107,13 +131,18 @@ struct Report {
 }
 
 impl Report {
-    fn evaluate(&mut self, text: &str, context: EvaluationContext<'_>) {
+    fn evaluate(
+        &mut self,
+        file: &Path,
+        InputValue { line, text }: InputValue<'_>,
+        context: EvaluationContext<'_>,
+    ) -> Result<(), OutputError> {
         let write = match admission::decode(text.as_bytes()) {
             Ok(write) => write,
             Err(error) => {
                 self.any_error = true;
                 let uid = error.uid().unwrap_or_default();
-                return self.print_error(uid, &error.to_string());
+                return self.print_error(uid, &format!("{}:{line}: {error}", display_name(file)));
             }
         };
         let assessment = evaluate(&write, context);
@@ -121,14 +150,14 @@ impl Report {
         self.any_denied |= decision.outcome == Outcome::Deny;
         self.any_error |= assessment.verdict == Verdict::Error;
         match self.output {
-            Format::Json => print(&line(&write, &assessment, &decision)),
+            Format::Json => print_json(&json_line(&write, &assessment, &decision)),
             Format::Text => print_text(&write, &assessment, &decision),
         }
     }
 
-    fn print_error(&self, uid: &str, message: &str) {
+    fn print_error(&self, uid: &str, message: &str) -> Result<(), OutputError> {
         match self.output {
-            Format::Json => print(&Line {
+            Format::Json => print_json(&Line {
                 uid,
                 verdict: Verdict::Error.as_str(),
                 answer: Outcome::Warn.as_str(),
@@ -138,12 +167,12 @@ impl Report {
                 fields: Vec::new(),
                 message: message.to_owned(),
             }),
-            Format::Text => anstream::println!("error  {message}"),
+            Format::Text => print(format_args!("error  {message}")),
         }
     }
 }
 
-fn line<'a>(write: &'a Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Line<'a> {
+fn json_line<'a>(write: &'a Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Line<'a> {
     let message = match (&decision.answer.denial, &assessment.violation) {
         (Some(denial), _) => denial.message.clone(),
         (None, Violation::NotEvaluated(reason) | Violation::NotReadable(reason)) => reason.clone(),
@@ -161,13 +190,11 @@ fn line<'a>(write: &'a Write<'_>, assessment: &Assessment<'_>, decision: &Decisi
     }
 }
 
-/// Prints to standard output. That its reader went away (`| head`) is no error.
-fn print(line: &Line<'_>) {
-    let text = serde_json::to_string(line).expect("a line holds only texts");
-    let _ = writeln!(std::io::stdout(), "{text}");
+fn print_json(line: &Line<'_>) -> Result<(), OutputError> {
+    print(serde_json::to_string(line).expect("a line holds only texts"))
 }
 
-fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) {
+fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Result<(), OutputError> {
     let style = match decision.outcome {
         Outcome::Allow => Style::new(),
         Outcome::Deny => AnsiColor::Red.on_default().bold(),
@@ -178,8 +205,7 @@ fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decisio
         Violation::NotEvaluated(reason) | Violation::NotReadable(reason) => reason.clone(),
         _ => fields.join(", "),
     };
-    let _ = writeln!(
-        anstream::stdout(),
+    print(format_args!(
         "{style}{:<5}{style:#}  {:<9}  {:<13}  {} {} {}  {}  {reason}",
         decision.outcome.as_str(),
         assessment.verdict.as_str(),
@@ -188,7 +214,7 @@ fn print_text(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decisio
         resource_name(write),
         object_name(write),
         write.user.name.escape_debug(),
-    );
+    ))
 }
 
 /// The resource as kubectl writes it, such as `deployments/scale.apps`.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::head::{Head, read_head};
@@ -110,8 +111,18 @@ pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
             Ok(request.into())
         }
         Ok(_) => from_head(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request"),
-        Err(error) => from_head(body, &error.to_string()),
+        Err(error) => from_head(body, &json_problem(&error)),
     }
+}
+
+/// Why a body cannot be decoded.
+fn json_problem(error: &serde_json::Error) -> String {
+    let problem = match error.classify() {
+        Category::Eof => "it is cut off",
+        Category::Data => "a part of it is not as in admission.k8s.io/v1",
+        Category::Io | Category::Syntax => "it is no JSON",
+    };
+    format!("{problem}, at line {}, column {}", error.line(), error.column())
 }
 
 /// Decodes what stands before the objects in an AdmissionReview of which only the
@@ -214,9 +225,9 @@ fn null_as_empty<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Vec<CowSt
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     api_version: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
     request: Option<Request<'a>>,
