@@ -11,9 +11,7 @@ use clap::Args;
 use super::output::print;
 use super::snapshot::{load_snapshot, read_config};
 use crate::certs::Certificate;
-use crate::config::{Config, read_path_file};
-=======
-use crate::config::is_label;
+use crate::config::{is_label, read_path_file};
 use crate::serve::webhook_config::desired_webhook_config;
 use driftwall_core::webhook_config::{ReviewPath, WebhookParameters, Writers, build};
 

@@ -179,17 +179,11 @@ pub(super) fn registration(written: file_format::Registration, folder: &Path) ->
             "driftwall creates the path itself with manage: true; remove this, or manage",
         ));
     }
-    if url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
-        return Err(KeyProblem::new(
-            "registration.url",
-            "the API server calls webhooks by https:// only; write such a URL",
-        ));
-    }
     let failure_policy = match failure_policy {
         file_format::FailurePolicy::Fail => FailurePolicy::Fail,
         file_format::FailurePolicy::Ignore => FailurePolicy::Ignore,
     };
-    Ok(WebhookSettings {
+    let settings = WebhookSettings {
         manage,
         name,
         service,
@@ -200,7 +194,11 @@ pub(super) fn registration(written: file_format::Registration, folder: &Path) ->
         timeout_seconds,
         exclude_namespaces,
         self_heal,
-    })
+    };
+    match settings.problem() {
+        Some((key, message)) => Err(KeyProblem::new(format!("registration.{key}"), message)),
+        None => Ok(settings),
+    }
 }
 
 pub(super) fn break_glass(written: &file_format::BreakGlass) -> Result<BreakGlassSettings, KeyProblem> {

@@ -10,6 +10,8 @@ mod cluster;
 mod discover;
 mod document;
 mod file_format;
+mod names;
+mod notes;
 mod path_file;
 mod problem;
 mod rendering;
@@ -35,6 +37,7 @@ use driftwall_core::policy::Policy;
 pub use cluster::{
     BreakGlassSettings, CertificateSettings, CertificateValidity, FailurePolicy, TlsSettings, WebhookSettings,
 };
+pub(crate) use names::is_label;
 pub use path_file::{PathFileError, read_path_file};
 pub use problem::{ConfigError, Problem};
 pub use schema::json_schema;
@@ -115,7 +118,14 @@ fn parse(text: &[u8], folder: &Path) -> Result<Config, Vec<Problem>> {
     let document = document::read(text).map_err(|problem| vec![problem])?;
     let (written, positions) = structure::read(&document)?;
     let at_lines = |problems: Vec<KeyProblem>| {
-        problems.into_iter().map(|KeyProblem { key, message }| positions.problem(&key, message)).collect()
+        let at_line = |KeyProblem { key, mut message, other }: KeyProblem| {
+            if let Some(other) = other {
+                let Problem { line, key, .. } = positions.problem(&other, String::new());
+                message = format!("{message} ({key} on line {line})");
+            }
+            positions.problem(&key, message)
+        };
+        problems.into_iter().map(at_line).collect()
     };
     match validate::validate(written, folder) {
         Ok((config, notes)) => Ok(Config { notes: at_lines(notes), ..config }),

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use super::file_format;
 use super::values::KeyProblems;
+use super::{file_format, is_label};
 use crate::source::charts::{
     ChartAccess, ChartRepository, ChartRequest, ChartStore, RepositoryCredentials, VersionRange, is_chart_name,
 };
@@ -77,7 +77,11 @@ impl<'a> SourceBuilder<'a> {
         if path.split('/').any(|part| part == "..") {
             problems.add(format!("{key}.path"), format!("`{path}` leads out of the repository; write a path in it"));
         }
-        problems.check_globs(&format!("{key}.namespaces"), &source.namespaces);
+        problems.check_namespaces(&format!("{key}.namespaces"), &source.namespaces);
+        if let Some(name) = namespace.as_ref().filter(|name| !is_label(name)) {
+            problems
+                .add(format!("{key}.namespace"), format!("`{name}` is no name of a namespace; write one such as prod"));
+        }
         problems.check_globs(&format!("{key}.include"), include);
         problems.check_globs(&format!("{key}.exclude"), exclude);
         let has_globs = !include.is_empty() || !exclude.is_empty();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::sources::SourceBuilder;
 use super::values::{KeyProblem, KeyProblems, address, bytes, duration, positive_duration};
-use super::{ClusterAccess, Config, cluster, discover, file_format, rendering};
+use super::{ClusterAccess, Config, cluster, discover, file_format, notes, rendering};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
@@ -26,6 +26,7 @@ pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<No
 
 /// `None` only after a problem was added.
 fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblems) -> Option<Noted> {
+    let mut notes = notes::of_rules(&written);
     let file_format::Config {
         mode,
         listen,
@@ -72,7 +73,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
             policy.source_modes.insert(source.name.clone(), Mode::from(mode));
         }
     }
-    let notes = notes(&policy, &sources);
+    notes.extend(notes::of_order(&policy, &sources));
     let limits = rendering::limits(&render, problems);
     let max_mirror_bytes = problems.check(bytes("git.maxMirrorSize", &git.max_mirror_size)).unwrap_or_default();
     if max_mirror_bytes == 0 && problems.count() == 0 {
@@ -128,21 +129,6 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     Some((config, notes))
 }
 
-/// What may have another effect than it seems to: rules whose order matters, modes of sources that rules override.
-fn notes(policy: &Policy, sources: &[file_format::Source]) -> Vec<KeyProblem> {
-    let mut notes = Vec::new();
-    for (key, note) in policy.notes_on_order() {
-        notes.push(KeyProblem::new(key, note));
-    }
-    for (index, source) in sources.iter().enumerate() {
-        let Some(mode) = source.mode else { continue };
-        if let Some(note) = policy.note_on_source_mode(&source.name, mode.into(), &source.namespaces) {
-            notes.push(KeyProblem::new(format!("sources[{index}].mode"), note));
-        }
-    }
-    notes
-}
-
 /// The items of a list, each made usable; those that cannot be are left out, with a problem.
 fn each<T, U>(
     key: &str,
@@ -157,7 +143,7 @@ fn each<T, U>(
 fn mode_rule(key: &str, rule: file_format::ModeRule, problems: &mut KeyProblems) -> Option<ModeRule> {
     let file_format::ModeRule { namespaces, kinds, applications, labels, actors, mode } = rule;
     let before = problems.count();
-    problems.check_globs(&format!("{key}.namespaces"), &namespaces);
+    problems.check_namespaces(&format!("{key}.namespaces"), &namespaces);
     for (index, kind) in kinds.iter().enumerate() {
         problems.check_kind(&format!("{key}.kinds[{index}]"), kind, true);
     }
@@ -192,9 +178,9 @@ fn unmanaged_rule(key: &str, rule: file_format::UnmanagedRule, problems: &mut Ke
 fn ignore_rule(key: &str, rule: file_format::IgnoreRule, problems: &mut KeyProblems) -> Option<IgnoreRule> {
     let file_format::IgnoreRule { group, kind, namespace, name, paths } = rule;
     let before = problems.count();
-    for (part, glob) in [("group", &group), ("namespace", &namespace), ("name", &name)] {
-        problems.check_glob(&format!("{key}.{part}"), glob);
-    }
+    problems.check_glob(&format!("{key}.group"), &group);
+    problems.check_namespace(&format!("{key}.namespace"), &namespace);
+    problems.check_glob(&format!("{key}.name"), &name);
     problems.check_kind(&format!("{key}.kind"), &kind, false);
     check_paths(&format!("{key}.paths"), &paths, problems);
     if problems.count() > before {
@@ -206,7 +192,7 @@ fn ignore_rule(key: &str, rule: file_format::IgnoreRule, problems: &mut KeyProbl
 fn namespace_rule(key: &str, rule: file_format::NamespaceRule, problems: &mut KeyProblems) -> Option<NamespaceRule> {
     let file_format::NamespaceRule { namespaces, answer } = rule;
     let before = problems.count();
-    problems.check_globs(&format!("{key}.namespaces"), &namespaces);
+    problems.check_namespaces(&format!("{key}.namespaces"), &namespaces);
     if problems.count() > before {
         return None;
     }

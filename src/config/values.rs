@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use globset::{ErrorKind, Glob};
 
+use super::is_label;
+use driftwall_core::glob::CHARACTERS;
+
 /// What is wrong with the value of a key; where the key is written comes to it later.
 #[derive(Debug)]
 pub(super) struct KeyProblem {
     /// The key as the file format has it, never an old name.
     pub(super) key: String,
     pub(super) message: String,
+    /// Another key that is a reason for it.
+    pub(super) other: Option<String>,
 }
 
 /// Collects what is wrong, so that one run reports every problem.
@@ -19,7 +24,7 @@ pub(super) struct KeyProblems(Vec<KeyProblem>);
 
 impl KeyProblem {
     pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), message: message.into() }
+        Self { key: key.into(), message: message.into(), other: None }
     }
 }
 
@@ -59,6 +64,27 @@ impl KeyProblems {
         }
         let example = if names_groups { "Deployment or Deployment.apps" } else { "Deployment, without its group" };
         self.add(key, format!("`{glob}` matches no kind; write one such as {example}"));
+    }
+
+    /// Patterns of namespaces: one that matches none would make its rule one without effect. An empty one is for
+    /// objects without a namespace.
+    pub(super) fn check_namespaces(&mut self, key: &str, globs: &[String]) {
+        for (index, glob) in globs.iter().enumerate() {
+            self.check_namespace(&format!("{key}[{index}]"), glob);
+        }
+    }
+
+    pub(super) fn check_namespace(&mut self, key: &str, glob: &str) {
+        let is_of_names = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-!^,".contains(c);
+        let is_pattern = glob.contains(CHARACTERS);
+        let can_match = glob.chars().all(|c| is_of_names(c) || CHARACTERS.contains(&c));
+        if glob.is_empty() || (is_pattern && can_match) || is_label(glob) {
+            return self.check_glob(key, glob);
+        }
+        self.add(
+            key,
+            format!("`{glob}` matches no namespace; write one of small letters, digits and `-`, such as prod-*"),
+        );
     }
 
     pub(super) fn count(&self) -> usize {

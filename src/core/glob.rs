@@ -2,6 +2,16 @@
 
 use globset::{Error, Glob, GlobMatcher, GlobSet, GlobSetBuilder};
 
+/// Characters that make a name a pattern for several.
+pub const CHARACTERS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
+
+/// Whether the glob matches the name, or is the same glob: then it matches whatever the other one does. Of two
+/// different patterns nothing is known.
+pub fn is_within(name: &str, glob: &str) -> bool {
+    let is_plain = !name.contains(CHARACTERS);
+    name == glob || glob == "*" || (is_plain && matcher(glob).is_ok_and(|matcher| matcher.is_match(name)))
+}
+
 /// The matcher of one glob.
 pub fn matcher(glob: &str) -> Result<GlobMatcher, Error> {
     Ok(Glob::new(glob)?.compile_matcher())

@@ -64,6 +64,7 @@ pub use object_marks::ObjectMarks;
 pub use protected_key_table::{KeysOfTool, ProtectedFrom, ProtectedKeys};
 pub use protected_keys::{ProtectedKeyRules, protected_keys};
 pub(crate) use review_object::{MAX_DEPTH, parse_object};
+pub use rule_order::OrderNote;
 pub use runtime_fields::{Place, RUNTIME_ANNOTATIONS, RuntimeAnnotation};
 pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
 pub use settings::{IgnoreRule, NamespaceRule, Policy};

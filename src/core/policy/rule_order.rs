@@ -3,15 +3,26 @@
 
 use super::mode::Mode;
 use super::mode_rule::ModeRule;
-use super::settings::{GLOB_CHARACTERS, NamespaceRule, Policy};
+use super::settings::{NamespaceRule, Policy};
 use crate::actor::Class;
-use crate::glob;
+use crate::glob::{self, is_within};
 
 const WITHOUT_EFFECT: &str = "it has no effect: a rule above it is for the same writes, and the first applies";
 const COMES_SECOND: &str =
     "a stricter rule above it applies where both match; move this one up if it is to apply there";
 const OVERRIDES_SOURCE: &str = "a rule of `modes` is stricter and applies first where it matches; put a rule with this mode and the source's name in `applications` above it if the source's is to apply there";
 const STRICTER: &str = "it is stricter than `mode`, and applies to what it matches";
+
+/// What is to be said of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderNote {
+    /// The rule's key.
+    pub key: String,
+    /// A sentence.
+    pub message: &'static str,
+    /// The key of the rule above it that is the reason, where one is.
+    pub other: Option<String>,
+}
 
 impl Policy {
     /// Whether a rule may make the answers stricter that a source with a mode of its own gets. `namespaces` are the
@@ -29,26 +40,27 @@ impl Policy {
         None
     }
 
-    /// What is to be said of the order of rules when a configuration is loaded: the key of a rule, and a sentence.
-    pub fn notes_on_order(&self) -> Vec<(String, &'static str)> {
+    /// What is to be said of the order of rules when a configuration is loaded.
+    pub fn notes_on_order(&self) -> Vec<OrderNote> {
         let mut notes = Vec::new();
         for (index, rule) in self.modes.iter().enumerate() {
             let mut earlier = self.modes[..index].iter();
-            let note = if earlier.clone().any(|first| covers_rule(first, rule)) {
-                WITHOUT_EFFECT
-            } else if earlier.any(|first| first.mode > rule.mode && may_overlap_rule(first, rule)) {
-                COMES_SECOND
-            } else if rule.mode > self.mode {
-                STRICTER
-            } else {
-                continue;
+            let covering = earlier.clone().position(|first| covers_rule(first, rule));
+            let stricter = earlier.position(|first| first.mode > rule.mode && may_overlap_rule(first, rule));
+            let (message, other) = match (covering, stricter) {
+                (Some(first), _) => (WITHOUT_EFFECT, Some(first)),
+                (None, Some(first)) => (COMES_SECOND, Some(first)),
+                (None, None) if rule.mode > self.mode => (STRICTER, None),
+                (None, None) => continue,
             };
-            notes.push((format!("modes[{index}]"), note));
+            let other = other.map(|first| format!("modes[{first}]"));
+            notes.push(OrderNote { key: format!("modes[{index}]"), message, other });
         }
         for (key, rules) in [("unmanaged", &self.unmanaged), ("extras", &self.extras)] {
             for (index, rule) in rules.iter().enumerate() {
-                if rules[..index].iter().any(|first| covers_namespaces(first, rule)) {
-                    notes.push((format!("{key}[{index}]"), WITHOUT_EFFECT));
+                if let Some(first) = rules[..index].iter().position(|first| covers_namespaces(first, rule)) {
+                    let other = Some(format!("{key}[{first}]"));
+                    notes.push(OrderNote { key: format!("{key}[{index}]"), message: WITHOUT_EFFECT, other });
                 }
             }
         }
@@ -99,19 +111,13 @@ fn may_overlap(globs: &[String], others: &[String]) -> bool {
 
 /// Whether two globs may match the same name.
 fn may_meet(one: &str, other: &str) -> bool {
-    let is_pattern = |glob: &str| glob.contains(GLOB_CHARACTERS);
+    let is_pattern = |glob: &str| glob.contains(glob::CHARACTERS);
     (is_pattern(one) && is_pattern(other)) || is_within(one, other) || is_within(other, one)
 }
 
 /// Whether a rule asks for a label, and for such a value of it.
 fn has_label(rule: &ModeRule, key: &str, is_such: impl Fn(&str) -> bool) -> bool {
     rule.label_patterns.get(key).is_some_and(|value| is_such(value))
-}
-
-/// Whether the glob matches the name, or is the same glob.
-fn is_within(name: &str, glob: &str) -> bool {
-    let is_plain = !name.contains(GLOB_CHARACTERS);
-    name == glob || glob == "*" || (is_plain && glob::matcher(glob).is_ok_and(|matcher| matcher.is_match(name)))
 }
 
 #[cfg(test)]
@@ -142,11 +148,12 @@ mod tests {
         ] {
             let policy = Policy { mode: Enforce, modes, ..Policy::default() };
             let notes = policy.notes_on_order();
-            let notes: Vec<_> = notes.iter().map(|(key, note)| (key.as_str(), *note)).collect();
+            let notes: Vec<_> = notes.iter().map(|note| (note.key.as_str(), note.message)).collect();
             assert_eq!(notes, expected, "{:?}", policy.modes);
         }
         let policy = Policy { mode: Audit, modes: vec![rule(&["prod"], &[], Enforce)], ..Policy::default() };
-        assert_eq!(policy.notes_on_order(), [("modes[0]".to_owned(), STRICTER)]);
+        let note = OrderNote { key: "modes[0]".into(), message: STRICTER, other: None };
+        assert_eq!(policy.notes_on_order(), [note]);
     }
 
     #[test]
@@ -168,7 +175,7 @@ mod tests {
             (by(&[], &["shop"], Warn), by(&[], &["cart"], Audit), Some(COMES_SECOND)),
         ] {
             let policy = Policy { mode: Enforce, modes: vec![first, second], ..Policy::default() };
-            let notes: Vec<_> = policy.notes_on_order().into_iter().map(|(_, note)| note).collect();
+            let notes: Vec<_> = policy.notes_on_order().into_iter().map(|note| note.message).collect();
             assert_eq!(notes, expected.into_iter().collect::<Vec<_>>(), "{:?}", policy.modes);
         }
     }
@@ -202,6 +209,8 @@ mod tests {
         };
         let for_workloads = rule(&["prod"]).for_actors(vec![Class::Workload]);
         let policy = Policy { unmanaged: vec![rule(&[]), rule(&["prod"]), for_workloads], ..Policy::default() };
-        assert_eq!(policy.notes_on_order(), [("unmanaged[1]".to_owned(), WITHOUT_EFFECT)]);
+        let other = Some("unmanaged[0]".into());
+        let note = OrderNote { key: "unmanaged[1]".into(), message: WITHOUT_EFFECT, other };
+        assert_eq!(policy.notes_on_order(), [note]);
     }
 }

@@ -102,7 +102,7 @@ impl Policy {
         for NamespaceRule { patterns, actors, answer, .. } in &self.unmanaged {
             let is_for_all = patterns.is_empty();
             if *answer != Outcome::Allow {
-                if is_for_all || patterns.iter().any(|pattern| pattern.contains(GLOB_CHARACTERS)) {
+                if is_for_all || patterns.iter().any(|pattern| pattern.contains(glob::CHARACTERS)) {
                     return None;
                 }
                 let is_strict = |name: &&String| {
@@ -169,9 +169,6 @@ impl IgnoreRule {
             && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.covers(path)))
     }
 }
-
-/// Characters that make a name a pattern for several.
-pub(super) const GLOB_CHARACTERS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 /// The answer of the first rule that names the namespace.
 fn first_match(rules: &[NamespaceRule], namespace: &str, class: Class) -> Option<Outcome> {
