@@ -1,4 +1,4 @@
-//! An error with its causes, as one line.
+//! An error with its causes, as one line, or the last of them.
 
 /// The error and all its causes, joined by colons. A cause that is already part of
 /// the text is left out, since some libraries repeat it.
@@ -14,4 +14,13 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// The last cause: what happened, without the libraries through which it came.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp, Unit};
 
+use super::output::print;
 use crate::cluster::break_glass::{self, BreakGlassRequest, CreatedBreakGlass};
+use crate::config::is_label;
+use driftwall_core::policy::BreakGlassError;
 
 #[derive(Args, Debug)]
 pub(super) struct BreakGlass {
@@ -40,7 +44,8 @@ impl BreakGlass {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { objects, namespace, reason, duration, users, groups, context, dry_run } = self;
         let now = Timestamp::now().round(Unit::Second)?;
-        let until = now.checked_add(SignedDuration::try_from(duration)?)?;
+        let until = SignedDuration::try_from(duration).ok().and_then(|duration| now.checked_add(duration).ok());
+        let until = until.context("failed to use --for: it is too long; write a duration such as 30m or 2h")?;
         let request = BreakGlassRequest {
             namespace,
             objects: objects.clone(),
@@ -50,21 +55,39 @@ impl BreakGlass {
             until,
             dry_run,
         };
+        // A typo is told at once, whether the cluster can be reached or not.
+        if let Err(error) = request.check(now) {
+            bail!("failed to use {}: {error}", flag_of(&error));
+        }
+        if let Some(namespace) = request.namespace.as_ref().filter(|name| !is_label(name)) {
+            bail!("failed to use --namespace: `{namespace}` is no name of a namespace");
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let CreatedBreakGlass { namespace, name, users } = runtime.block_on(break_glass::create(context, request))?;
         let objects: Vec<_> = objects.iter().map(|(kind, name)| format!("{kind}/{name}")).collect();
         let mut allowed = users;
         allowed.extend(groups.into_iter().map(|group| format!("members of {group}")));
         let done = if dry_run { "would be created" } else { "created" };
-        anstream::println!(
+        print(format_args!(
             "breakglass.driftwall.io/{name} {done}: until {until}, drift of {} in {namespace} by {} is allowed.",
             objects.join(", "),
             allowed.join(", "),
-        );
-        anstream::println!(
-            "Pause the sync of Argo CD or Flux first, or it will undo your change. Commit the change to Git afterwards."
-        );
+        ))?;
+        print(
+            "Pause the sync of Argo CD or Flux first, or it will undo your change. Commit the change to Git afterwards.",
+        )?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What of the command line a field of a `BreakGlass` is made from.
+fn flag_of(error: &BreakGlassError) -> &'static str {
+    match error.field() {
+        "spec.objects" => "KIND/NAME",
+        "spec.reason" => "--reason",
+        "spec.until" => "--for",
+        "spec.users" => "--user",
+        _ => "the command line",
     }
 }
 

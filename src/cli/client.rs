@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use axum::http::{Request, Uri, header};
@@ -14,6 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::certs::client_config;
+
+/// How long a page may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Client {
     tls: TlsConnector,
@@ -35,7 +39,12 @@ impl Client {
 
     /// Gets a page without TLS, and returns its body.
     pub(super) async fn get(from: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
-        exchange(TcpStream::connect(from).await?, from, Request::get(path).body(Full::default())?).await
+        let page =
+            async { exchange(TcpStream::connect(from).await?, from, Request::get(path).body(Full::default())?).await };
+        match tokio::time::timeout(TIMEOUT, page).await {
+            Ok(page) => page,
+            Err(_) => bail!("it did not answer within {} s", TIMEOUT.as_secs()),
+        }
     }
 }
 

@@ -1,17 +1,18 @@
 //! `driftwall sources`: the status of a running server's sources.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Effects, Style};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::applications;
 use super::client::Client;
+use super::output::print;
 use driftwall_core::desired::short_commit;
 
 #[derive(Args, Debug)]
@@ -64,16 +65,18 @@ impl Sources {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let page = runtime.block_on(Client::get(admin, "/sources"));
         let page = page.with_context(|| format!("failed to ask the admin port {admin}"))?;
-        let sources: Vec<SourceStatus> = serde_json::from_slice(&page)?;
+        let sources: Vec<SourceStatus> = serde_json::from_slice(&page)
+            .map_err(|_| anyhow!("failed to read the answer of {admin}: is that driftwall's admin port?"))?;
         // A server of another version may know nothing of applications.
         let found = runtime.block_on(Client::get(admin, "/applications")).ok();
         let found: Value = found.and_then(|page| serde_json::from_slice(&page).ok()).unwrap_or_default();
-        let mut out = anstream::stdout();
         match output {
-            Format::Json => writeln!(out, "{:#}", all_as_json(&page, &found)?)?,
+            Format::Json => print(format_args!("{:#}", all_as_json(&page, &found)?))?,
             Format::Text => {
-                print_table(&mut out, &sources)?;
-                applications::print(&mut out, &found)?;
+                let mut table = Vec::new();
+                write_table(&mut table, &sources)?;
+                applications::print(&mut table, &found)?;
+                print(String::from_utf8_lossy(&table).trim_end())?;
             }
         }
         let all_healthy = sources.iter().all(|source| source.error.is_none() && !source.commit.is_empty());
@@ -91,7 +94,7 @@ fn all_as_json(sources: &[u8], found: &Value) -> anyhow::Result<Value> {
     Ok(Value::Array(all))
 }
 
-fn print_table(out: &mut impl std::io::Write, sources: &[SourceStatus]) -> std::io::Result<()> {
+fn write_table(out: &mut impl Write, sources: &[SourceStatus]) -> io::Result<()> {
     let mut rows = vec![["NAME", "REVISION", "COMMIT", "SYNCED", "OBJECTS", "REPO"].map(str::to_owned)];
     for source in sources {
         let synced = source.age_seconds.map_or("never".to_owned(), |age| format!("{age:.0}s ago"));
@@ -107,13 +110,13 @@ fn print_table(out: &mut impl std::io::Write, sources: &[SourceStatus]) -> std::
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{style}{}{style:#}", cells.join("  ").trim_end())?;
         if !is_header {
-            print_problems(out, &sources[index - 1])?;
+            write_problems(out, &sources[index - 1])?;
         }
     }
     Ok(())
 }
 
-fn print_problems(out: &mut impl std::io::Write, source: &SourceStatus) -> std::io::Result<()> {
+fn write_problems(out: &mut impl Write, source: &SourceStatus) -> io::Result<()> {
     let (red, yellow) = (AnsiColor::Red.on_default(), AnsiColor::Yellow.on_default());
     if let Some(error) = &source.error {
         writeln!(out, "  {red}error{red:#}  {error}")?;

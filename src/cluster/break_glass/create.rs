@@ -1,14 +1,21 @@
 //! Creates a `BreakGlass`, with the rights of the user's own kubeconfig.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api_resource;
 use crate::cluster::ConnectError;
+use crate::error_chain::root_cause;
+use driftwall_core::policy::{BreakGlass, BreakGlassError};
+
+/// How long the API server may take for each request. A login that a kubeconfig's program asks for is not counted.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which drift is to be allowed, for whom and for how long.
 #[derive(Clone, Debug)]
@@ -53,14 +60,40 @@ pub enum CreateError {
     )]
     NoKind,
     /// The API server does not say who asks.
-    #[error("failed to ask the API server who you are ({0}): name the users or groups with --user or --group")]
-    UnknownUser(kube::Error),
+    #[error("failed to ask the API server who you are ({0}); name the users or groups with --user or --group")]
+    UnknownUser(String),
     /// The API server, or driftwall, refuses it.
     #[error("failed to create a BreakGlass: {0}")]
     Refused(String),
-    /// The API server cannot be reached.
-    #[error("failed to create a BreakGlass: {0}")]
-    Unreachable(kube::Error),
+    /// The API server cannot be reached, or does not answer.
+    #[error("failed to reach the API server {server}: {reason}")]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl BreakGlassRequest {
+    /// Why no API server would accept this, as far as that can be known without one.
+    ///
+    /// # Errors
+    ///
+    /// It is not valid.
+    pub fn check(&self, now: Timestamp) -> Result<(), BreakGlassError> {
+        // Who asks is known later.
+        let somebody = ["somebody".to_owned()];
+        let users = if self.users.is_empty() && self.groups.is_empty() { &somebody } else { self.users.as_slice() };
+        BreakGlass::parse(&json!({"spec": self.spec(users)}), now, Duration::MAX)?;
+        if self.until <= now { Err(BreakGlassError::Past(self.until)) } else { Ok(()) }
+    }
+
+    fn spec(&self, users: &[String]) -> Value {
+        let Self { objects, groups, reason, until, .. } = self;
+        let objects: Vec<_> = objects.iter().map(|(kind, name)| json!({"kind": kind, "name": name})).collect();
+        json!({"objects": objects, "users": users, "groups": groups, "reason": reason, "until": until.to_string()})
+    }
 }
 
 /// Creates a `BreakGlass` in the cluster of the kubeconfig's `context`; `None` takes the current one.
@@ -68,38 +101,53 @@ pub async fn create(context: Option<String>, request: BreakGlassRequest) -> Resu
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let config = Config::from_kubeconfig(&options).await.map_err(ConnectError::from)?;
     let default_namespace = config.default_namespace.clone();
+    let server = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|error| ConnectError::from(Box::new(error)))?;
 
-    let BreakGlassRequest { namespace, objects, mut users, groups, reason, until, dry_run } = request;
-    if users.is_empty() && groups.is_empty() {
-        users.push(current_user(&client).await?);
+    let mut users = request.users.clone();
+    if users.is_empty() && request.groups.is_empty() {
+        users.push(current_user(&client, &server).await?);
     }
-    let namespace = namespace.unwrap_or(default_namespace);
+    let namespace = request.namespace.clone().unwrap_or(default_namespace);
     let resource = api_resource();
-    let objects: Vec<_> = objects.into_iter().map(|(kind, name)| json!({"kind": kind, "name": name})).collect();
     let mut object = DynamicObject::new("", &resource);
     object.metadata.name = None;
     object.metadata.generate_name = Some("break-glass-".into());
-    object.data = json!({"spec": {
-        "objects": objects, "users": users, "groups": groups, "reason": reason, "until": until.to_string(),
-    }});
+    object.data = json!({"spec": request.spec(&users)});
 
     let api: Api<DynamicObject> = Api::namespaced_with(client, &namespace, &resource);
-    match api.create(&PostParams { dry_run, ..PostParams::default() }, &object).await {
+    let parameters = PostParams { dry_run: request.dry_run, ..PostParams::default() };
+    match in_time(&server, api.create(&parameters, &object)).await? {
         Ok(created) => Ok(CreatedBreakGlass { namespace, name: created.name_any(), users }),
         // A 404 that names namespaces is about the namespace, not about the kind.
         Err(kube::Error::Api(status)) if status.code == 404 && !status.message.contains("namespaces") => {
             Err(CreateError::NoKind)
         }
         Err(kube::Error::Api(status)) => Err(CreateError::Refused(status.message)),
-        Err(error) => Err(CreateError::Unreachable(error)),
+        Err(error) => Err(unreachable(&server, &error)),
     }
 }
 
-async fn current_user(client: &Client) -> Result<String, CreateError> {
+/// The answer to a request, if it comes in time.
+async fn in_time<T>(server: &str, request: impl Future<Output = T>) -> Result<T, CreateError> {
+    tokio::time::timeout(TIMEOUT, request).await.map_err(|_| CreateError::Unreachable {
+        server: server.to_owned(),
+        reason: format!("it did not answer within {} s", TIMEOUT.as_secs()),
+    })
+}
+
+fn unreachable(server: &str, error: &kube::Error) -> CreateError {
+    CreateError::Unreachable { server: server.to_owned(), reason: root_cause(error) }
+}
+
+async fn current_user(client: &Client, server: &str) -> Result<String, CreateError> {
     let api: Api<SelfSubjectReview> = Api::all(client.clone());
-    let review =
-        api.create(&PostParams::default(), &SelfSubjectReview::default()).await.map_err(CreateError::UnknownUser)?;
+    let (parameters, question) = (PostParams::default(), SelfSubjectReview::default());
+    let review = match in_time(server, api.create(&parameters, &question)).await? {
+        Ok(review) => review,
+        Err(kube::Error::Api(status)) => return Err(CreateError::UnknownUser(status.message)),
+        Err(error) => return Err(unreachable(server, &error)),
+    };
     let user = review.status.and_then(|status| status.user_info);
     Ok(user.and_then(|user| user.username).unwrap_or_default())
 }
