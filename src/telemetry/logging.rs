@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+use super::log_filter::{self, FilterError};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,9 +22,9 @@ pub enum LogFormat {
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// `DRIFTWALL_LOG` is not a valid filter.
-    #[error("failed to parse the log filter in DRIFTWALL_LOG")]
-    Filter(#[from] tracing_subscriber::filter::FromEnvError),
+    /// `DRIFTWALL_LOG` cannot be used.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// This process has a log already.
     #[error("failed to set up the log")]
     AlreadySet(#[from] TryInitError),
@@ -31,10 +32,8 @@ pub enum LogError {
 
 /// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`).
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
-    let filter = EnvFilter::builder()
-        .with_env_var("DRIFTWALL_LOG")
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env()?;
+    let text = std::env::var_os("DRIFTWALL_LOG").unwrap_or_default();
+    let filter = log_filter::parse(&text.to_string_lossy())?;
     let is_terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !is_terminal,

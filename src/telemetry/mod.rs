@@ -3,6 +3,7 @@
 mod applications;
 mod health;
 mod labels;
+mod log_filter;
 mod log_limit;
 mod logging;
 mod metrics;
