@@ -7,6 +7,9 @@
 #
 # docker build --target full -t driftwall:0.1.0 .
 #
+# `--build-arg COMMIT=$(git rev-parse HEAD)` puts the commit into the first line of
+# the log.
+#
 # This requires BuildKit, which builds only the stages that are needed; with
 # `--platform linux/amd64,linux/arm64` each platform is built on its own.
 ARG RUST=1.95
@@ -21,8 +24,9 @@ WORKDIR /src
 COPY . .
 # libgit2, AWS-LC and zlib are built from the crates' own sources.
 ENV LIBZ_SYS_STATIC=1
+ARG COMMIT=
 RUN target="$(uname -m)-unknown-linux-musl" \
- && cargo build --release --locked --bin driftwall --target "$target" \
+ && DRIFTWALL_COMMIT="$COMMIT" cargo build --release --locked --bin driftwall --target "$target" \
  && install -D "target/$target/release/driftwall" /root-of-image/usr/local/bin/driftwall \
  && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /root-of-image/etc/ssl/certs/ca-certificates.crt \
  && mkdir -m 1777 /root-of-image/tmp

@@ -41,6 +41,8 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
                 dry_run = write.dry_run,
                 fields = %field_paths(assessment),
                 break_glass = decision.break_glass.as_deref().unwrap_or_default(),
+                source = assessment.source.map_or("", |source| &source.name),
+                application = %short(&assessment.application().unwrap_or_default()),
                 commit = assessment.source.map_or("", |source| &source.commit),
                 reason = %short(assessment.error_reason().unwrap_or_default()),
                 $message

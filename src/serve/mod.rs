@@ -4,6 +4,7 @@ mod break_glass;
 mod identity;
 pub(crate) mod reload;
 mod review_path;
+mod unreadable_file;
 pub(crate) mod webhook_config;
 
 use std::convert::Infallible;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::sync::watch;
 
+use super::unreadable_file::{Readability, UnreadableFile};
 use crate::admission::{AdmissionHandler, ReviewSettings};
 use crate::config::{BreakGlassSettings, ClusterAccess, Config, Problem, TlsSettings, WebhookSettings};
 use crate::discovery::DiscoverySettings;
@@ -17,6 +18,14 @@ use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
 use driftwall_core::policy::{ClusterLookup, Mode};
 use driftwall_core::webhook_config::Writers;
 
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit that it was built from, where whoever built it said so; a tarball has none.
+const COMMIT: &str = match option_env!("DRIFTWALL_COMMIT") {
+    Some(commit) => commit,
+    None => "",
+};
+
 /// The admission handler, and what keeps its configuration current.
 pub(crate) struct ConfigReloader {
     pub(crate) handler: Arc<AdmissionHandler>,
@@ -24,6 +33,8 @@ pub(crate) struct ConfigReloader {
     audit_only: bool,
     /// The text that was read last, valid or not.
     text: Vec<u8>,
+    /// Why the file cannot be read.
+    unreadable: UnreadableFile,
     sources: Vec<SourceSpec>,
     /// What charts may ask of the cluster.
     capabilities: Capabilities,
@@ -82,6 +93,7 @@ impl InstanceNames {
 
 /// A configuration, by who uses it.
 struct Partition {
+    presets: Vec<String>,
     review: ReviewSettings,
     sources: Vec<SourceSpec>,
     poll_interval: Duration,
@@ -101,8 +113,11 @@ impl ConfigReloader {
     ) -> anyhow::Result<(Self, StartupSettings)> {
         let config = Config::read(file)?;
         let text = std::fs::read(file)?;
-        let Partition { review, mut sources, poll_interval, startup, cluster, discovery } =
-            partition(config, audit_only);
+        let Partition { presets, review, mut sources, poll_interval, startup, cluster, discovery } =
+            partition(config, file, audit_only);
+        let (version, commit, mode) = (VERSION, COMMIT, review.policy.mode.as_str());
+        let presets = presets.join(", ");
+        tracing::info!(version, commit, mode, audit_only, sources = sources.len(), presets, "Starting");
         for source in &mut sources {
             source.render.helm.cluster = capabilities.clone();
             let renderer = source.render.program();
@@ -119,6 +134,7 @@ impl ConfigReloader {
             file: file.to_owned(),
             audit_only,
             text,
+            unreadable: UnreadableFile::default(),
             sources,
             capabilities,
             poll_interval,
@@ -143,13 +159,16 @@ impl ConfigReloader {
     /// Applies the configuration if its file has changed; `None` if it has not, the
     /// startup settings if it is valid. An invalid one changes nothing.
     pub(crate) fn reload(&mut self) -> Option<anyhow::Result<StartupSettings>> {
-        let text = match std::fs::read(&self.file) {
-            Ok(text) if text == self.text => return None,
-            Ok(text) => text,
-            // Kubernetes replaces a mounted ConfigMap by swapping a link; the file is there at the next poll.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-            Err(error) => return Some(Err(error.into())),
-        };
+        let read = std::fs::read(&self.file);
+        match self.unreadable.observe(read.as_ref().err()) {
+            Some(Readability::Lost(reason)) => {
+                let file = self.file.display();
+                return Some(Err(anyhow!("failed to read {file}: {reason}; a change of it would not be noticed")));
+            }
+            Some(Readability::Regained) => tracing::info!("Configuration file can be read again"),
+            None => {}
+        }
+        let text = read.ok().filter(|text| *text != self.text)?;
         let config = Config::parse(&text, &self.file);
         self.text = text;
         match config {
@@ -159,8 +178,8 @@ impl ConfigReloader {
     }
 
     fn apply(&mut self, config: Config) -> StartupSettings {
-        let Partition { review, mut sources, poll_interval, startup, mut cluster, discovery } =
-            partition(config, self.audit_only);
+        let Partition { presets: _, review, mut sources, poll_interval, startup, mut cluster, discovery } =
+            partition(config, &self.file, self.audit_only);
         for source in &mut sources {
             source.render.helm.cluster = self.capabilities.clone();
         }
@@ -204,7 +223,7 @@ impl ConfigReloader {
     }
 }
 
-fn partition(config: Config, audit_only: bool) -> Partition {
+fn partition(config: Config, file: &Path, audit_only: bool) -> Partition {
     let Config {
         listen,
         admin,
@@ -219,7 +238,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         actors,
         mut policy,
         notes,
-        presets: _,
+        presets,
         poll_interval,
         has_refresh_after,
         refresh_timeout,
@@ -235,12 +254,13 @@ fn partition(config: Config, audit_only: bool) -> Partition {
     if has_refresh_after {
         tracing::warn!("Key git.refreshAfter has no effect: every denial is preceded by a sync");
     }
+    let file = file.display();
     for Problem { line, key, message } in notes {
         if audit_only && (key.starts_with("modes") || key.starts_with("sources")) {
             // Every mode is audit.
             continue;
         }
-        tracing::warn!(key, line, note = message, "A rule of the configuration may not do what it seems to");
+        tracing::warn!(%file, line, key, note = message, "A rule of the configuration may not do what it seems to");
     }
     let strict_namespaces = policy.strict_namespaces();
     let writers = Writers::of(&actors);
@@ -255,6 +275,7 @@ fn partition(config: Config, audit_only: bool) -> Partition {
         sources,
         poll_interval,
         startup: StartupSettings { listen, admin, tls, cluster, drain, names: InstanceNames::of(&registration) },
+        presets,
         cluster: ClusterSettings { registration, break_glass, events, strict_namespaces, writers },
         discovery,
     }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::declared_object::DeclaredObject;
 use super::error::EvaluationError;
 use super::mode::Outcome;
+use super::object_marks::ObjectMarks;
 use crate::actor::{Class, GitopsTool};
 use crate::desired::{Declared, Source, SourceLocation, Uncertainty};
 use crate::diff::{ChangeKind, Path};
@@ -275,6 +276,12 @@ impl<'a> Assessment<'a> {
     pub(super) fn with_partly_unread(mut self, source: Option<&'a str>) -> Self {
         self.partly_unread = source;
         self
+    }
+
+    /// The application that what the write drifts from belongs to, by the marks that it has in Git: as
+    /// `NAMESPACE/NAME`, or as `NAME` where the namespace is not known.
+    pub fn application(&self) -> Option<String> {
+        ObjectMarks::application(self.declared?)
     }
 
     /// Why the write could not be evaluated.

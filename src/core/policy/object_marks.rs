@@ -82,6 +82,12 @@ impl ObjectMarks {
         marks.labels = labels.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect();
         marks
     }
+
+    /// The application that marks in Git name first: as `NAMESPACE/NAME` where the namespace is known.
+    pub(super) fn application(declared: &Declared) -> Option<String> {
+        let git = Metadata::deserialize(&declared.object()["metadata"]).unwrap_or_default();
+        git.applications(declared.key()).into_iter().next()
+    }
 }
 
 fn claimed_applications(write: &Write<'_>, assessment: &Assessment<'_>, declared: &Declared) -> Vec<String> {
