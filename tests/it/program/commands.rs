@@ -104,8 +104,17 @@ fn webhook_prints_a_webhook_configuration_for_the_declared_kinds() {
     assert_eq!(value["metadata"]["name"], "other");
     let both = webhook(&["--service", "wall/it", "--url", "https://wall.example"]);
     assert_eq!(both.status.code(), Some(2));
-    let wrong = webhook(&["--service", "it"]);
-    assert!(text(&wrong.stderr).contains("write namespace/name"), "{}", text(&wrong.stderr));
+    for (flags, words) in [
+        (&["--service", "it"][..], "write namespace/name"),
+        (&["--service", "wall/It"], "--service: `It` is no name of a Service"),
+        (&["--service", "Wall/it"], "--service: `Wall` is no name of a namespace"),
+        (&["--name", "a b"], "--name: `a b` is no name for an object"),
+        (&["--url", "http://wall"], "--url: the API server calls webhooks by https:// only"),
+    ] {
+        let wrong = webhook(flags);
+        assert_eq!((wrong.status.code(), wrong.stdout.len()), (Some(2), 0), "{flags:?}");
+        assert!(text(&wrong.stderr).contains(words), "{}", text(&wrong.stderr));
+    }
     std::fs::write(&ca, "PEM").unwrap();
     let broken = webhook(&[]);
     assert_eq!(broken.status.code(), Some(2));
@@ -195,4 +204,164 @@ fn a_user_name_with_a_line_break_adds_no_line_to_the_output() {
     let run = driftwall(&["check", "--config", config.to_str().unwrap(), file.to_str().unwrap()]);
     assert_eq!(run.status.code(), Some(1));
     assert_eq!(text(&run.stdout).lines().count(), 1, "{}", text(&run.stdout));
+}
+
+/// A configuration of the recorded repository, and files beside it.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        crate::common::git::commit_folder(&folder.path().join("repo"), std::path::Path::new("tests/data/reviews/git"));
+        std::fs::write(folder.path().join("driftwall.yaml"), config).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.0.path().join(name), text).unwrap();
+        self.path(name)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn check_says_what_it_cannot_judge_with_file_and_line() {
+    let folder = Folder::new(crate::program::serve_process::PROD_SOURCE);
+    let config = folder.path("driftwall.yaml");
+    let review = crate::harness::reviews::recorded_review("patch-replicas-7", "alice").to_string();
+    for (content, status, on_stdout, on_stderr) in [
+        ("", 2, "", "nothing was judged"),
+        ("[]\n", 2, "", "there is no AdmissionReview in"),
+        (&*format!("{review}\n\n{{\"kind\":"), 2, "deny ", "reviews:3: the JSON that begins here does not end"),
+        (&*format!("{review}\nkind: Pod"), 2, "deny ", "reviews:2: there is no JSON at column 1"),
+        ("\n{\"kind\":\"Pod\"}", 2, "reviews:2: failed to read an AdmissionReview: it is not an AdmissionReview", ""),
+        ("\n{\"kind\":1}", 2, "reviews:2: failed to read an AdmissionReview: a part of it is not as in", ""),
+        (&review, 1, "deny ", ""),
+    ] {
+        let reviews = folder.file("reviews", content);
+        let run = driftwall(&["check", "--config", &config, &reviews]);
+        let (out, err) = (text(&run.stdout), text(&run.stderr));
+        assert_eq!(run.status.code(), Some(status), "{content}: {out}{err}");
+        assert!(out.contains(on_stdout) && err.contains(on_stderr), "{content}: {out}{err}");
+        assert!(!err.contains("EOF") && !out.contains("expected"), "{out}{err}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_of_every_command_that_prints() {
+    let folder = Folder::new(crate::program::serve_process::PROD_SOURCE);
+    let config = folder.path("driftwall.yaml");
+    let review = crate::harness::reviews::recorded_review("delete-pod", "alice").to_string();
+    let reviews = folder.file("reviews", &review);
+    let ca = folder.file("ca.crt", &driftwall::certs::generate(&["wall".to_owned()], 1).unwrap().ca);
+    let out = folder.path("made");
+    for arguments in [
+        &["check", "--config", &config, &reviews][..],
+        &["check", "-o", "json", "--config", &config, &reviews],
+        &["certs", "--out", &out, "--dns", "wall"],
+        &["webhook", "--config", &config, "--ca", &ca],
+        &["config", "check", &config],
+        &["config", "schema"],
+        &["config", "tables"],
+        &["demo"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftwall"));
+        let run = command.args(arguments).stdout(full.try_clone().unwrap()).output().unwrap();
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("failed to write the output: no space is left there"), "{arguments:?}: {said}");
+        // Where nobody can be told, the status says it.
+        let _ = std::fs::remove_dir_all(&out);
+        let untold = Command::new(env!("CARGO_BIN_EXE_driftwall"))
+            .args(arguments)
+            .stdout(full.try_clone().unwrap())
+            .stderr(full)
+            .status()
+            .unwrap();
+        assert_eq!(untold.code(), Some(2), "{arguments:?}");
+        let _ = std::fs::remove_dir_all(&out);
+    }
+}
+
+#[test]
+fn a_rule_without_effect_is_told_with_file_and_line_by_every_command_that_reads_rules() {
+    let late = "modes:\n  - {mode: warn}\n  - {namespaces: [prod], mode: audit}\n";
+    let folder = Folder::new(&format!("{late}{}", crate::program::serve_process::PROD_SOURCE));
+    let config = folder.path("driftwall.yaml");
+    let review = crate::harness::reviews::recorded_review("delete-pod", "alice").to_string();
+    let reviews = folder.file("reviews", &review);
+    for arguments in [&["check", "--config", &config, &reviews][..], &["config", "check", &config]] {
+        let run = driftwall(arguments);
+        let words = format!("{config}:3: modes[1]: it has no effect: a rule above it");
+        assert!(text(&run.stderr).contains(&words), "{arguments:?}: {}", text(&run.stderr));
+        assert!(text(&run.stderr).contains("(modes[0] on line 2)"), "{}", text(&run.stderr));
+        assert!(run.status.success());
+    }
+}
+
+#[test]
+fn break_glass_looks_at_its_arguments_before_any_cluster_and_names_what_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftwall"));
+        let run = command.arg("break-glass").args(arguments).env("KUBECONFIG", &kubeconfig).output().unwrap();
+        assert_eq!(run.status.code(), Some(2));
+        text(&run.stderr)
+    };
+    // No kubeconfig is there at all.
+    for (arguments, words) in [
+        (&["deployment/web", "--reason", " "][..], "--reason: it is missing: say why"),
+        (&["deployment/[web", "--reason", "fire"], "KIND/NAME: `[web` is not a valid pattern"),
+        (&["deployment/web", "--reason", "fire", "--user", ""], "--user: it names nobody"),
+        (&["deployment/web", "--reason", "fire", "--for", "200000000h"], "--for: it is too long"),
+        (&["deployment/web", "--reason", "fire", "-n", "Prod"], "--namespace: `Prod` is no name of a namespace"),
+        (&["deployment/web", "--reason", "fire"], "failed to use the kubeconfig"),
+    ] {
+        let said = run(arguments);
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    // A port on which nobody listens.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+         clusters: [{{name: a, cluster: {{server: '{server}'}}}}]\nusers: [{{name: a, user: {{}}}}]\n"
+    );
+    std::fs::write(&kubeconfig, text).unwrap();
+    for more in [&[][..], &["--user", "alice"]] {
+        let said = run(&[&["deployment/web", "--reason", "fire"], more].concat());
+        assert!(said.contains(&format!("failed to reach the API server {server}")), "{said}");
+        assert!(said.contains("Connection refused"), "the cause is named: {said}");
+    }
+}
+
+#[test]
+fn a_level_that_there_is_not_is_told_instead_of_silencing_the_log() {
+    let folder = Folder::new("sources: []\n");
+    let config = folder.path("driftwall.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driftwall"));
+    let run = command.args(["serve", "--config", &config]).env("DRIFTWALL_LOG", "warning").output().unwrap();
+    assert_eq!(run.status.code(), Some(2));
+    assert!(text(&run.stderr).contains("DRIFTWALL_LOG: `warning` is no level; write one of error, warn,"));
+}
+
+#[test]
+fn the_first_line_says_what_is_started() {
+    let folder = Folder::new(&format!("mode: audit\n{}", crate::program::serve_process::PROD_SOURCE));
+    // Without a certificate it ends at once.
+    let run = driftwall(&["serve", "--config", &folder.path("driftwall.yaml")]);
+    let said = text(&run.stderr);
+    let line: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert_eq!(line["message"], "Starting", "{said}");
+    assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        (&line["mode"], &line["sources"], &line["presets"]),
+        (&"audit".into(), &1.into(), &"argocd, flux".into())
+    );
 }
