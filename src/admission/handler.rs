@@ -1,7 +1,7 @@
 //! The admission handler: a review's bytes in, an answer's bytes out, by the
 //! current snapshot and the current settings.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -20,13 +20,16 @@ use crate::cluster::Recorder;
 use crate::discovery::WatchStatus;
 use crate::server::{HeadReason, ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
-use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, ReviewLabels, SkippedHealth, SourceHealth};
+use crate::telemetry::{
+    DiscoveryHealth, Health, MirrorHealth, RecurringDrift, ReviewLabels, SkippedHealth, SourceHealth,
+};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status, Write};
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
 };
 use driftwall_core::desired::{DisputedField, Uncertainty};
+use driftwall_core::drift_memory::DriftMemory;
 use driftwall_core::policy::{
     BreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, SelfCheck, Verdict, Violation,
     evaluate, needs_self_check, self_check,
@@ -44,6 +47,8 @@ pub(crate) struct AdmissionHandler {
     break_glasses: ArcSwapOption<BreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
     recent_denials: RecentDenials,
+    /// Who drifts what, since the start.
+    drift: Mutex<DriftMemory>,
     budget: EvaluationBudget,
     /// Writes of GitOps tools, compared with the snapshot after they were answered.
     self_checks: SelfCheckQueue,
@@ -109,6 +114,7 @@ impl AdmissionHandler {
             break_glasses: ArcSwapOption::empty(),
             recorder: ArcSwapOption::empty(),
             recent_denials: RecentDenials::default(),
+            drift: Mutex::default(),
             budget: EvaluationBudget::new(),
             self_checks: SelfCheckQueue::new(),
         }
@@ -125,6 +131,11 @@ impl AdmissionHandler {
     /// Replaces the `BreakGlass` objects that count; with `None` none does.
     pub(crate) fn set_break_glasses(&self, break_glasses: Option<BreakGlasses>) {
         self.break_glasses.store(break_glasses.map(Arc::new));
+    }
+
+    fn drift_memory(&self) -> MutexGuard<'_, DriftMemory> {
+        // What a panic left half done is one entry of a memory that forgets anyway.
+        self.drift.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces where Events are recorded; with `None` nowhere.
@@ -203,6 +214,9 @@ impl AdmissionHandler {
                 self.recent_denials.insert(&write, &assessment);
             }
             log(&write, &assessment, &decision);
+            if assessment.verdict == Verdict::Drift {
+                self.drift_memory().record(&write, &assessment, Some(Timestamp::now()));
+            }
             if let Some(recorder) = &*self.recorder.load()
                 && let Some(event) = event_for(&write, &assessment, &decision)
             {
@@ -328,6 +342,11 @@ impl Health for AdmissionHandler {
 
     fn sources(&self) -> Vec<SourceHealth> {
         self.store.statuses().into_iter().map(source_health).collect()
+    }
+
+    fn recurring_drift(&self) -> RecurringDrift {
+        let memory = self.drift_memory();
+        RecurringDrift { drift: memory.recurrences(), forgotten: memory.forgotten() }
     }
 
     fn mirrors(&self) -> Vec<MirrorHealth> {

@@ -14,6 +14,7 @@ mod renderer;
 mod serve;
 mod snapshot;
 mod sources;
+mod suggest;
 mod tables;
 mod webhook;
 
@@ -53,6 +54,8 @@ enum Command {
     Serve(serve::Serve),
     /// Show the status of a running server's sources
     Sources(sources::Sources),
+    /// Print the rules that would let recurring drift of machines pass, before it is denied
+    Suggest(suggest::Suggest),
     /// Print the webhook configuration for what Git declares, as JSON for `kubectl apply`
     Webhook(webhook::Webhook),
 }
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Renderer(renderer) => renderer.run(),
         Command::Serve(serve) => serve.run(),
         Command::Sources(sources) => sources.run(),
+        Command::Suggest(suggest) => suggest.run(),
         Command::Webhook(webhook) => webhook.run(),
     };
     match result {

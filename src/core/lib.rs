@@ -25,6 +25,7 @@ pub mod decision;
 mod deep_stack;
 pub mod desired;
 pub mod diff;
+pub mod drift_memory;
 pub mod glob;
 pub mod go_duration;
 pub mod manifest;

@@ -34,6 +34,7 @@ pub(super) fn app(state: AdminState) -> Router {
         .route("/metrics", get(metrics))
         .route("/sources", get(sources))
         .route("/applications", get(applications))
+        .route("/drift", get(drift))
         .with_state(state)
 }
 
@@ -94,6 +95,14 @@ async fn applications(State(state): State<AdminState>, origin: Option<Extension<
     let DiscoveryHealth { applications, watches } = state.health.applications();
     let page = json!({"applications": applications, "watches": watches});
     ([(CONTENT_TYPE, "application/json")], page.to_string()).into_response()
+}
+
+async fn drift(State(state): State<AdminState>, origin: Option<Extension<Origin>>) -> Response {
+    if !is_local(origin.as_ref()) {
+        return told_to_nobody_else();
+    }
+    let body = serde_json::to_vec(&state.health.recurring_drift()).expect("it holds only texts, numbers and times");
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use driftwall_core::drift_memory::Recurrence;
 use driftwall_core::skipped::{SkipReason, SkippedPlaces};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What probes and metrics ask of the program.
 pub trait Health: Send + Sync + 'static {
@@ -16,6 +17,10 @@ pub trait Health: Send + Sync + 'static {
     /// The applications of GitOps tools that were found, and how the watches stand by which they are.
     fn applications(&self) -> DiscoveryHealth {
         DiscoveryHealth::default()
+    }
+    /// Who drifts what, since the start; nobody, where no reviews are answered.
+    fn recurring_drift(&self) -> RecurringDrift {
+        RecurringDrift::default()
     }
 }
 
@@ -78,6 +83,15 @@ pub struct ApplicationHealth {
     pub accounts: Vec<String>,
     /// What of it is not understood, so that it is less protected.
     pub notes: Vec<String>,
+}
+
+/// Who drifts what.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct RecurringDrift {
+    /// The most frequent first.
+    pub drift: Vec<Recurrence>,
+    /// How often drift was seen that is not among it, since there was no room.
+    pub forgotten: u64,
 }
 
 /// What the mirror of one repository takes on the disk.

@@ -9,7 +9,9 @@ mod logging;
 mod metrics;
 mod registration;
 
-pub use health::{ApplicationHealth, DiscoveryHealth, Health, MirrorHealth, SkippedHealth, SourceHealth, WatchHealth};
+pub use health::{
+    ApplicationHealth, DiscoveryHealth, Health, MirrorHealth, RecurringDrift, SkippedHealth, SourceHealth, WatchHealth,
+};
 pub use labels::ReviewLabels;
 pub(crate) use log_limit::{LogChanges, LogLimiter};
 pub use logging::{LogError, LogFormat, init_logging};

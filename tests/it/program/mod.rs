@@ -14,3 +14,4 @@ mod recorded_reviews;
 mod reload;
 mod rendered_source;
 mod serve_process;
+mod suggest;

@@ -1,0 +1,240 @@
+//! A bounded memory of who drifts what: in audit mode, it tells which writers need an entry in the configuration
+//! before their drift may be denied.
+
+mod suggestion;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::admission::Write;
+use crate::policy::{Assessment, Verdict};
+
+pub use suggestion::suggestion;
+
+/// What a writer drifts again and again.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftKey {
+    /// The writer's name.
+    pub user: String,
+    /// The writer's class.
+    pub actor: String,
+    /// The API group of the object; empty for the core group.
+    pub group: String,
+    /// The kind of the object.
+    pub kind: String,
+    /// The path of the field; empty where the drift is not about fields, as with a deletion.
+    pub field: String,
+    /// What the write does: `UPDATE`, `DELETE`, …
+    pub operation: String,
+    /// The source that declares what the write drifts from; empty where none does.
+    pub source: String,
+}
+
+/// How often, when and where it was seen.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recurrence {
+    /// What was seen.
+    #[serde(flatten)]
+    pub key: DriftKey,
+    /// How often.
+    pub count: u64,
+    /// When first; of recorded reviews it is not known.
+    pub first: Option<Timestamp>,
+    /// When last.
+    pub last: Option<Timestamp>,
+    /// The object of the first time: `NAMESPACE/NAME`, or `NAME`.
+    pub example: String,
+}
+
+/// Drift that was seen, up to a number of entries and bytes.
+#[derive(Debug, Default)]
+pub struct DriftMemory {
+    entries: HashMap<DriftKey, Seen>,
+    /// Bytes of all texts.
+    bytes: usize,
+    /// How often drift was seen that has no place here any more.
+    forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    count: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    example: String,
+}
+
+/// The most entries.
+const MAX_ENTRIES: usize = 2000;
+/// The most bytes of all texts.
+const MAX_BYTES: usize = 1 << 20;
+/// The most bytes of one entry: a longer path is nobody's configuration.
+const MAX_ENTRY_BYTES: usize = 4096;
+/// The most fields of one write.
+const MAX_FIELDS: usize = 50;
+
+impl DriftMemory {
+    /// Notes what a write drifts, if it does. A dry run changes nothing.
+    pub fn record(&mut self, write: &Write<'_>, assessment: &Assessment<'_>, now: Option<Timestamp>) {
+        if assessment.verdict != Verdict::Drift || write.dry_run {
+            return;
+        }
+        let example = match &*write.namespace {
+            "" => assessment.name.clone(),
+            namespace => format!("{namespace}/{}", assessment.name),
+        };
+        let key = |field: String| DriftKey {
+            user: write.user.name.to_string(),
+            actor: assessment.class.to_string(),
+            group: write.resource.group.to_string(),
+            kind: assessment.kind.clone(),
+            field,
+            operation: write.operation.to_string(),
+            source: assessment.source.map(|source| source.name.clone()).unwrap_or_default(),
+        };
+        if assessment.findings.is_empty() {
+            self.insert(key(String::new()), &example, now);
+        }
+        for finding in assessment.findings.iter().take(MAX_FIELDS) {
+            self.insert(key(finding.path.to_string()), &example, now);
+        }
+    }
+
+    /// All that is remembered, the most frequent first.
+    pub fn recurrences(&self) -> Vec<Recurrence> {
+        let mut all: Vec<_> = self
+            .entries
+            .iter()
+            .map(|(key, Seen { count, first, last, example })| Recurrence {
+                key: key.clone(),
+                count: *count,
+                first: *first,
+                last: *last,
+                example: example.clone(),
+            })
+            .collect();
+        all.sort_by(|one, other| {
+            let order = |it: &Recurrence| (it.key.user.clone(), it.key.kind.clone(), it.key.field.clone());
+            other.count.cmp(&one.count).then_with(|| order(one).cmp(&order(other)))
+        });
+        all
+    }
+
+    /// How often drift was seen that is not remembered: there was no room.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn insert(&mut self, key: DriftKey, example: &str, now: Option<Timestamp>) {
+        if let Some(seen) = self.entries.get_mut(&key) {
+            seen.count = seen.count.saturating_add(1);
+            seen.last = now;
+            return;
+        }
+        let bytes = key.bytes() + example.len();
+        if bytes > MAX_ENTRY_BYTES {
+            self.forgotten += 1;
+            return;
+        }
+        while self.entries.len() >= MAX_ENTRIES || self.bytes + bytes > MAX_BYTES {
+            self.forget_one();
+        }
+        self.bytes += bytes;
+        self.entries.insert(key, Seen { count: 1, first: now, last: now, example: example.to_owned() });
+    }
+
+    /// Forgets what was seen least often; of these, what was not seen for the longest time.
+    fn forget_one(&mut self) {
+        let rarest = self.entries.iter().min_by_key(|(_, seen)| (seen.count, seen.last)).map(|(key, _)| key.clone());
+        if let Some((key, seen)) = rarest.and_then(|key| self.entries.remove_entry(&key)) {
+            self.bytes -= key.bytes() + seen.example.len();
+            self.forgotten = self.forgotten.saturating_add(seen.count);
+        }
+    }
+}
+
+impl DriftKey {
+    fn bytes(&self) -> usize {
+        let Self { user, actor, group, kind, field, operation, source } = self;
+        [user, actor, group, kind, field, operation, source].iter().map(|text| text.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(user: &str, field: &str) -> DriftKey {
+        DriftKey {
+            user: user.into(),
+            actor: "workload".into(),
+            group: "apps".into(),
+            kind: "Deployment".into(),
+            field: field.into(),
+            operation: "UPDATE".into(),
+            source: "prod".into(),
+        }
+    }
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Timestamp::from_second(second).ok()
+    }
+
+    #[test]
+    fn what_recurs_is_counted_with_its_first_and_last_time_and_the_first_example() {
+        let mut memory = DriftMemory::default();
+        for (second, user, field, example) in [
+            (1, "ci", "spec.replicas", "prod/web"),
+            (2, "vpa", "spec.replicas", "prod/web"),
+            (3, "ci", "spec.replicas", "prod/api"),
+            (4, "ci", "spec.paused", "prod/web"),
+            (5, "ci", "spec.replicas", "prod/web"),
+        ] {
+            memory.insert(key(user, field), example, at(second));
+        }
+        let seen: Vec<_> = memory
+            .recurrences()
+            .into_iter()
+            .map(|it| (it.key.user, it.key.field, it.count, it.first, it.last, it.example))
+            .collect();
+        let row = |user: &str, field: &str, count, first, last, example: &str| {
+            (user.to_owned(), field.to_owned(), count, at(first), at(last), example.to_owned())
+        };
+        assert_eq!(
+            seen,
+            [
+                row("ci", "spec.replicas", 3, 1, 5, "prod/web"),
+                row("ci", "spec.paused", 1, 4, 4, "prod/web"),
+                row("vpa", "spec.replicas", 1, 2, 2, "prod/web"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_recurs_outlives_any_flood_and_the_bounds_hold() {
+        let mut memory = DriftMemory::default();
+        for second in 0..3 {
+            memory.insert(key("ci", "spec.replicas"), "prod/web", at(second));
+        }
+        for n in 0..3 * i64::try_from(MAX_ENTRIES).unwrap() {
+            memory.insert(key("alice", &format!("data.key-{n}")), "prod/map", at(10 + n));
+        }
+        assert_eq!((memory.entries.len(), memory.forgotten()), (MAX_ENTRIES, 2 * MAX_ENTRIES as u64 + 1));
+        assert_eq!(memory.recurrences()[0].key, key("ci", "spec.replicas"));
+
+        for n in 0..1000 {
+            memory.insert(key("bob", &format!("{n}-{}", "x".repeat(3000))), "prod/map", at(100_000 + n));
+        }
+        let bytes: usize = memory.entries.iter().map(|(key, seen)| key.bytes() + seen.example.len()).sum();
+        assert!(bytes == memory.bytes && bytes <= MAX_BYTES, "{bytes} {}", memory.bytes);
+        assert_eq!(memory.recurrences()[0].key, key("ci", "spec.replicas"));
+
+        let entries = memory.entries.len();
+        memory.insert(key("bob", &"x".repeat(MAX_ENTRY_BYTES)), "prod/map", at(200_000));
+        assert_eq!(memory.entries.len(), entries, "a giant has no place");
+    }
+}
