@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::FAILED;
+use super::audit_log::{AuditEvent, AuditLog};
 use super::input::{InputValue, display_name, for_each_value, read};
 use super::output::{OutputError, print, tell};
 use super::snapshot::{load_snapshot, read_config};
@@ -30,7 +31,7 @@ pub(super) struct Check {
     /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-    /// Files of AdmissionReviews (JSON or JSON lines); `-` is standard input
+    /// Files of AdmissionReviews, or of an API server's audit log (JSON or JSON lines); `-` is standard input
     #[arg(required = true, value_name = "REVIEWS")]
     reviews: Vec<PathBuf>,
 }
@@ -68,8 +69,8 @@ impl Check {
             policy: &config.policy,
             cluster: &cluster,
         };
-        let mut report = Report { output, any_denied: false, any_error: false };
-        let mut count = 0;
+        let mut report =
+            Report { output, audit_log: AuditLog::default(), judged: 0, any_denied: false, any_error: false };
         for file in &reviews {
             let bytes = read(file)?;
             let mut printed = Ok(());
@@ -81,14 +82,14 @@ impl Check {
             printed?;
             match read {
                 Ok(0) => tell(format_args!("driftwall: there is no AdmissionReview in {}", display_name(file))),
-                Ok(values) => count += values,
+                Ok(_) => {}
                 Err(error) => {
                     tell(format_args!("driftwall: {}", error_chain(&error)));
                     report.any_error = true;
                 }
             }
         }
-        if count == 0 && !report.any_error {
+        if report.judged == 0 && !report.any_error {
             return Err(anyhow!("nothing was judged: give files that hold AdmissionReviews"));
         }
         Ok(match report {
@@ -125,6 +126,9 @@ fn insert_object(cluster: &mut OfflineLookup, text: &str) -> Result<(), String> 
 
 struct Report {
     output: Format,
+    /// What the events of an audit log said so far.
+    audit_log: AuditLog,
+    judged: usize,
     any_denied: bool,
     /// Whether any review could not be evaluated.
     any_error: bool,
@@ -137,6 +141,20 @@ impl Report {
         InputValue { line, text }: InputValue<'_>,
         context: EvaluationContext<'_>,
     ) -> Result<(), OutputError> {
+        let from_log;
+        let text = match self.audit_log.read(text) {
+            None => text,
+            Some(AuditEvent::Other) => return Ok(()),
+            Some(AuditEvent::NotJudgeable(id, reason)) => {
+                self.any_error = true;
+                return self.print_error(&id, &format!("{}:{line}: not judgeable: {reason}", display_name(file)));
+            }
+            Some(AuditEvent::Review(review)) => {
+                from_log = review.to_string();
+                &from_log
+            }
+        };
+        self.judged += 1;
         let write = match admission::decode(text.as_bytes()) {
             Ok(write) => write,
             Err(error) => {

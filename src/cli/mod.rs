@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod applications;
+mod audit_log;
 mod break_glass;
 mod certs;
 mod check;

@@ -6,7 +6,7 @@ use driftwall_core::actor::Class;
 use driftwall_core::glob::{self, is_within};
 use driftwall_core::policy::{OrderNote, Policy};
 
-const NO_SOURCES: &str = "it is empty: Git declares nothing, so every write passes; add a source";
+const NO_SOURCES: &str = "it is empty: nothing is declared, so every write passes; add a source, or discover";
 const EXEMPT_CLASSES: &str = "it has no effect: writers of these classes are exempt, and never answered by a rule";
 const EXEMPT_FIELDS: &str = "it has no effect: writers of this class are exempt, and may change any field";
 const EXCLUDED: &str =
@@ -20,7 +20,8 @@ const NO_ACCOUNT: &str = "it matches nobody: the name of a service account is sy
 /// What is written of rules, apart from their order.
 pub(super) fn of_rules(written: &file_format::Config) -> Vec<KeyProblem> {
     let mut notes = Vec::new();
-    if written.sources.is_empty() {
+    let discovers = written.discover.argocd.is_some() || written.discover.flux.is_some();
+    if written.sources.is_empty() && !discovers {
         notes.push(KeyProblem::new("sources", NO_SOURCES));
     }
     let excluded = &written.registration.exclude_namespaces;

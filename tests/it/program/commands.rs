@@ -365,3 +365,31 @@ fn the_first_line_says_what_is_started() {
         (&"audit".into(), &1.into(), &"argocd, flux".into())
     );
 }
+
+#[test]
+fn check_judges_an_audit_log_as_far_as_it_holds_what_was_there_before() {
+    let folder = Folder::new(crate::program::serve_process::PROD_SOURCE);
+    let review = crate::harness::reviews::recorded_review("patch-replicas-7", "alice");
+    let request = &review["request"];
+    let event = |verb: &str, id: &str, object: &serde_json::Value| {
+        serde_json::json!({
+            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": id, "stage": "ResponseComplete", "verb": verb,
+            "requestURI": "/apis/apps/v1/namespaces/prod/deployments/python-app-prod", "user": request["userInfo"],
+            "objectRef": {"resource": "deployments", "namespace": request["namespace"], "name": request["name"],
+                "apiGroup": "apps", "apiVersion": "v1"},
+            "responseStatus": {"code": 200}, "responseObject": object,
+        })
+    };
+    let (old, new) = (&request["oldObject"], &request["object"]);
+    let lines = [event("patch", "first", old), event("patch", "second", new), event("delete", "third", &"".into())];
+    let log = folder.file("audit.log", &lines.map(|line| format!("{line}\n")).concat());
+    let run = driftwall(&["check", "-o", "json", "--config", &folder.path("driftwall.yaml"), &log]);
+    assert_eq!(run.status.code(), Some(2), "the first event cannot be judged: {}", text(&run.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&run.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seen: Vec<_> =
+        lines.iter().map(|line| (line["uid"].as_str().unwrap(), line["verdict"].as_str().unwrap())).collect();
+    assert_eq!(seen, [("first", "error"), ("second", "drift"), ("third", "drift")]);
+    assert!(lines[0]["message"].as_str().unwrap().contains("audit.log:1: not judgeable: no earlier event"));
+    assert_eq!(lines[1]["fields"], serde_json::json!(["spec.replicas"]));
+}
