@@ -15,6 +15,7 @@ use super::deadline_lookup::DeadlineLookup;
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{event_for, log};
 use super::recent_denials::RecentDenials;
+use super::review_recording::ReviewRecording;
 use super::self_check_queue::SelfCheckQueue;
 use crate::cluster::Recorder;
 use crate::discovery::WatchStatus;
@@ -46,6 +47,8 @@ pub(crate) struct AdmissionHandler {
     lookup: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<BreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
+    /// Where reviews are recorded, if they are.
+    recording: ArcSwapOption<ReviewRecording>,
     recent_denials: RecentDenials,
     /// Who drifts what, since the start.
     drift: Mutex<DriftMemory>,
@@ -113,6 +116,7 @@ impl AdmissionHandler {
             lookup,
             break_glasses: ArcSwapOption::empty(),
             recorder: ArcSwapOption::empty(),
+            recording: ArcSwapOption::empty(),
             recent_denials: RecentDenials::default(),
             drift: Mutex::default(),
             budget: EvaluationBudget::new(),
@@ -131,6 +135,11 @@ impl AdmissionHandler {
     /// Replaces the `BreakGlass` objects that count; with `None` none does.
     pub(crate) fn set_break_glasses(&self, break_glasses: Option<BreakGlasses>) {
         self.break_glasses.store(break_glasses.map(Arc::new));
+    }
+
+    /// Records reviews from now on.
+    pub(crate) fn set_recording(&self, recording: ReviewRecording) {
+        self.recording.store(Some(Arc::new(recording)));
     }
 
     fn drift_memory(&self) -> MutexGuard<'_, DriftMemory> {
@@ -276,6 +285,9 @@ impl AdmissionHandler {
 impl Reviewer for AdmissionHandler {
     async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
         let arrived = Instant::now();
+        if let Some(recording) = &*self.recording.load() {
+            recording.record(&body);
+        }
         let first = self.attempt(&body, deadline, false).await;
         let Some(RefreshFirst { source }) = first.refresh_first else { return first.response };
         // Nobody is denied for a change that they pushed a moment ago.

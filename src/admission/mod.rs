@@ -6,6 +6,8 @@ mod evaluation_budget;
 mod events;
 mod handler;
 mod recent_denials;
+mod review_recording;
 mod self_check_queue;
 
 pub(crate) use handler::{AdmissionHandler, ReviewSettings};
+pub(crate) use review_recording::ReviewRecording;

@@ -22,6 +22,7 @@ use self::break_glass::run_watch;
 use self::identity::ServingIdentity;
 use self::reload::{ConfigReloader, StartupSettings};
 use self::webhook_config::register;
+use crate::admission::ReviewRecording;
 use crate::cluster::{ApiDiscovery, ApiLookup, ClusterContext};
 use crate::config::{CertificateSettings, ClusterAccess, TlsSettings};
 use crate::discovery;
@@ -37,7 +38,11 @@ const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(1);
 const CAPABILITIES_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Serves until a signal. Everything that can fail at the start fails before the port opens.
-pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn serve(
+    file: PathBuf,
+    audit_only: bool,
+    recording: Option<ReviewRecording>,
+) -> anyhow::Result<ExitCode> {
     let mut cluster = None;
     let capabilities = Capabilities::default();
     let (mut reloader, startup) = ConfigReloader::start(&file, audit_only, capabilities.clone(), async |access| {
@@ -48,6 +53,9 @@ pub(crate) async fn serve(file: PathBuf, audit_only: bool) -> anyhow::Result<Exi
         cluster_lookup(cluster.as_ref())
     })
     .await?;
+    if let Some(recording) = recording {
+        reloader.handler.set_recording(recording);
+    }
     let metrics = Arc::new(Metrics::new());
     let tls = tls_settings(&startup, &file)?;
     let (shutdown, at_once) = shutdown_signals()?;

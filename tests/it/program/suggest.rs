@@ -1,6 +1,7 @@
 //! From audit to enforce by data: what `suggest` prints makes machines' recurring writes pass, and no person's.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -101,4 +102,27 @@ async fn a_running_server_remembers_who_drifts_what() {
     assert!(!twice.contains("alice"), "{twice}");
     let once = suggest(&["--at-least", "1"]);
     assert!(once.contains("#   alice (person): UPDATE of Deployment.apps spec.replicas: once, 20"), "{once}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_records_can_be_judged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::common::git::commit_folder(&folder.path().join("repo"), Path::new("tests/data/reviews/git"));
+    let recording = folder.path().join("reviews").to_str().unwrap().to_owned();
+    let server = ServeProcess::start(folder, PROD_SOURCE, &["--record", &recording]).until_ready().await;
+    assert_eq!(server.review(&recorded_review("patch-replicas-7", "alice")).await["allowed"], false);
+    assert_eq!(server.review(&recorded_review("delete-pod", "alice")).await["allowed"], true);
+    let lines = || std::fs::read_to_string(&recording).unwrap_or_default().lines().count();
+    server.until(async |_| lines() == 2).await;
+    let mode = std::fs::metadata(&recording).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let run = Command::new(env!("CARGO_BIN_EXE_driftwall"))
+        .args(["check", "--config"])
+        .arg(server.folder.path().join("driftwall.yaml"))
+        .arg(&recording)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(run.stdout).unwrap();
+    let answers: Vec<_> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(answers, ["deny", "allow"], "{said}{}", String::from_utf8_lossy(&run.stderr));
 }
