@@ -20,7 +20,7 @@ struct Attempt {
 
 const APP: &str = "deployment python-app-prod";
 
-const ATTEMPTS: [Attempt; 44] = [
+const ATTEMPTS: [Attempt; 45] = [
     // Another request for the same field.
     Attempt {
         name: "scale",
@@ -148,6 +148,12 @@ END"#,
             --as-group=system:serviceaccounts --as-group=system:masters \
             scale deployment python-app-prod -n prod --replicas=8",
         reason: "spec.replicas: 8",
+    },
+    Attempt {
+        name: "a rollback that its controller does",
+        target: APP,
+        script: "kubectl annotate deployment python-app-prod -n prod deprecated.deployment.rollback.to=1",
+        reason: "deprecated.deployment.rollback.to",
     },
     Attempt {
         name: "a selector that finds nothing",

@@ -92,6 +92,25 @@ pub(super) const DENIED: &[ProtectedKeys] = &[
             ),
         ],
     ),
+    // The control plane is exempt, whoever asks it so. Nobody else sets these.
+    denied(
+        Everyone,
+        "make the control plane roll a Deployment back, or delete the object",
+        &[
+            of(
+                &["deprecated.deployment.rollback.to"],
+                "https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/deployment/rollback.go",
+            ),
+            of(
+                &["kube-aggregator.kubernetes.io/automanaged"],
+                "https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/kube-aggregator/pkg/controllers/autoregister/autoregister_controller.go",
+            ),
+            of(
+                &["apf.kubernetes.io/autoupdate-spec"],
+                "https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#maintenance-of-the-mandatory-and-suggested-configuration-objects",
+            ),
+        ],
+    ),
     denied(
         Tracking,
         "say which application or release owns the object",
@@ -148,6 +167,32 @@ pub(super) const DENIED: &[ProtectedKeys] = &[
         "take a container's confinement away",
         &[of(
             &["container.apparmor.security.beta.kubernetes.io/*", "*seccomp.security.alpha.kubernetes.io/*"],
+            "https://kubernetes.io/docs/reference/labels-annotations-taints/",
+        )],
+    ),
+    denied(
+        People,
+        "make the control plane delete a Secret with a token, or take an EndpointSlice over",
+        &[
+            of(
+                &["kubernetes.io/legacy-token-invalid-since"],
+                "https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#legacy-serviceaccount-token-cleaner",
+            ),
+            of(
+                &["endpointslice.kubernetes.io/managed-by"],
+                "https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#management",
+            ),
+        ],
+    ),
+    denied(
+        People,
+        "say under an older name what the spec says",
+        &[of(
+            &[
+                "service.alpha.kubernetes.io/tolerate-unready-endpoints",
+                "volume.beta.kubernetes.io/mount-options",
+                "volume.beta.kubernetes.io/storage-class",
+            ],
             "https://kubernetes.io/docs/reference/labels-annotations-taints/",
         )],
     ),

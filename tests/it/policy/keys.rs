@@ -19,7 +19,7 @@ fn with_key(key: &str) -> Review {
     front_deployment().with_object(|new| set_at(new, &at, "x".into()))
 }
 
-const DENIED: [&str; 12] = [
+const DENIED: [&str; 16] = [
     "autoscaling.keda.sh/paused",
     "autoscaling.keda.sh/paused-replicas",
     "strimzi.io/pause-reconciliation",
@@ -32,6 +32,10 @@ const DENIED: [&str; 12] = [
     "cleanup.kyverno.io/ttl",
     "capsule.clastix.io/tenant",
     "argocd.argoproj.io/managed-by",
+    "kubernetes.io/legacy-token-invalid-since",
+    "endpointslice.kubernetes.io/managed-by",
+    "volume.beta.kubernetes.io/storage-class",
+    "service.alpha.kubernetes.io/tolerate-unready-endpoints",
 ];
 
 const WARNED: [&str; 12] = [
@@ -64,6 +68,17 @@ fn keys_that_are_configuration_are_told_from_notes() {
 fn no_workload_may_take_an_object_from_its_tool() {
     let opt_outs = ["driftwall.io/ignore", "argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/reconcile"];
     assert_denied(opt_outs.map(|key| case(key, with_key(key).by("ci/deployer"), "drift")).into());
+    // What the control plane does for whoever asks it so is asked by nobody.
+    let asked = [
+        "deprecated.deployment.rollback.to",
+        "kube-aggregator.kubernetes.io/automanaged",
+        "apf.kubernetes.io/autoupdate-spec",
+    ];
+    for by in ["alice", "ci/deployer"] {
+        assert_denied(asked.map(|key| case(key, with_key(key).by(by), "drift")).into());
+    }
+    let by_server = asked.map(|key| case(key, with_key(key).by("system:apiserver"), "exempt"));
+    assert_allowed(by_server.into());
     let tracked =
         |object: &mut Value| set_at(object, "/metadata/annotations/argocd.argoproj.io~1tracking-id", "a:x".into());
     let moved = with_key("argocd.argoproj.io/tracking-id").with_old_object(tracked);
