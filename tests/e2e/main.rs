@@ -29,6 +29,7 @@ mod pki;
 mod process;
 mod recorded_actions;
 mod replicas;
+mod restore;
 mod rights;
 mod server_apis;
 mod shipped_manifests;

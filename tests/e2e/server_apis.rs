@@ -96,6 +96,25 @@ impl ServerApis {
         self.in_served_versions(text).replace(port, &format!("{port}      protocol: TCP\n"))
     }
 
+    /// An object of Git's, as this server knows it.
+    pub(crate) fn object(&self, mut object: Value) -> Value {
+        for kind in &self.older_kinds {
+            let KindVersions { group, current, older, .. } = kind;
+            if object["kind"] == kind.kind && object["apiVersion"] == format!("{group}/{current}") {
+                object["apiVersion"] = format!("{group}/{older}").into();
+            }
+        }
+        let is_older = !self.older_kinds.is_empty() && object["kind"] == "Service";
+        let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+        for port in ports.into_iter().flatten().filter(|_| is_older) {
+            if port["protocol"].is_null() {
+                port["protocol"] = "TCP".into();
+            }
+        }
+        self.remove_missing_fields(&mut object);
+        object
+    }
+
     /// The objects of rendered manifests, as this server knows them.
     pub(crate) fn objects(&self, name: &str, rendered: &str) -> Vec<Object> {
         let reading = manifest::parse(name, self.in_served_versions(rendered).as_bytes());
