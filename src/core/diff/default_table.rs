@@ -126,6 +126,7 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
         "apps.v1.DeploymentStrategy",
         &[("rollingUpdate", Json(r#"{"maxSurge":"25%","maxUnavailable":"25%"}"#)), ("type", Json("\"RollingUpdate\""))],
     ),
+    ("apps.v1.ReplicaSetSpec", &[("replicas", Json("1"))]),
     ("apps.v1.RollingUpdateDeployment", &[("maxSurge", Json("\"25%\"")), ("maxUnavailable", Json("\"25%\""))]),
     (
         "apps.v1.StatefulSetSpec",
@@ -213,6 +214,7 @@ pub(super) const DEFAULTS: &[(&str, &[(&str, TableDefault)])] = &[
     ),
     ("core.v1.ContainerPort", &[("protocol", TCP)]),
     ("core.v1.DownwardAPIVolumeSource", &[("defaultMode", FILE_MODE)]),
+    ("core.v1.EndpointPort", &[("protocol", TCP)]),
     (
         "core.v1.EphemeralContainer",
         &[

@@ -44,7 +44,18 @@ pub(crate) fn is_server_default(
         Some(DefaultValue::Sibling(other)) => parent.get(*other) == Some(new),
         // A count that Git leaves out is an autoscaler's: back to the default is a change like any other.
         Some(DefaultValue::Value(value)) if name == "replicas" && old.is_some_and(|old| old != value) => false,
-        Some(DefaultValue::Value(value)) => values_equal(value, new, schema.field(name)),
+        Some(DefaultValue::Value(value)) => is_default(value, new, schema.field(name)),
+    }
+}
+
+/// Whether a value is this default, or as much of it as an older server has: before 1.21 a `DaemonSet`
+/// has no `maxSurge`.
+fn is_default(default: &Value, value: &Value, schema: SchemaRef<'_>) -> bool {
+    match (default, value) {
+        (Value::Object(default), Value::Object(fields)) if !fields.is_empty() => fields.iter().all(|(name, value)| {
+            default.get(name).is_some_and(|default| is_default(default, value, schema.field(name)))
+        }),
+        _ => values_equal(default, value, schema),
     }
 }
 
@@ -105,6 +116,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_older_server_has_less_of_a_default() {
+        let daemon_set = crate::diff::builtin_schema("apps", "v1", "DaemonSet").unwrap();
+        let schema = daemon_set.field("spec").field("updateStrategy");
+        let default = json!({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}, "type": "RollingUpdate"});
+        for (value, expected) in [
+            (default.clone(), true),
+            (json!({"rollingUpdate": {"maxUnavailable": 1}, "type": "RollingUpdate"}), true),
+            (json!({"type": "RollingUpdate"}), true),
+            (json!({"rollingUpdate": {"maxUnavailable": 2}, "type": "RollingUpdate"}), false),
+            (json!({"type": "OnDelete"}), false),
+            (json!({"type": "RollingUpdate", "other": 1}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(is_default(&default, &value, schema), expected, "{value}");
+        }
+    }
 
     #[test]
     fn the_default_pull_policy_follows_the_tag() {
