@@ -16,6 +16,7 @@ mod cluster;
 mod common;
 mod control_plane;
 mod controllers;
+mod discovery;
 mod enforcement;
 mod fail_closed;
 mod https_server;

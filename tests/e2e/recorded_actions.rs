@@ -90,7 +90,7 @@ fn expected_answer(action: &Action, shows_old_owners: bool) -> &str {
 
 /// Whether the server sends `managedFields` in `oldObject`: up to 1.20 it took them out of the stored object before
 /// it called webhooks.
-fn shows_old_owners(cluster: &TestCluster) -> bool {
+pub(crate) fn shows_old_owners(cluster: &TestCluster) -> bool {
     let shown = Arc::new(Mutex::new(None));
     let seen = shown.clone();
     let server = HttpsServer::start(&cluster.control_plane, move |request| {
