@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use driftwall_core::actor::{ActorRules, Class};
-use driftwall_core::admission::{self, JsonShape, Operation, Write};
+use driftwall_core::admission::{self, JsonShape, Operation, Resource, Write};
 use driftwall_core::decision::{DecisionContext, decide, decide_unreadable_review};
 use driftwall_core::desired::{FileContents, ObjectKey, Snapshot, Source, SourceContents};
 use driftwall_core::diff::CustomResource;
@@ -171,5 +171,10 @@ impl ClusterLookup for RecordedLookup {
     fn kind_of(&self, group: &str, plural: &str) -> Result<Option<String>, LookupError> {
         let found = self.custom_resources.iter().find(|custom| custom.group == group && custom.plural == plural);
         Ok(found.map(|custom| custom.kind.clone()))
+    }
+
+    // Only asked for where an application lists the object, and there is none here.
+    fn object(&self, _: ObjectKey<'_>, _: &Resource<'_>) -> Result<Option<Value>, LookupError> {
+        Ok(None)
     }
 }
