@@ -1,5 +1,7 @@
 //! An error with its causes, as one line, or the last of them.
 
+use crate::plain_words::in_plain_words;
+
 /// The error and all its causes, joined by colons. A cause that is already part of
 /// the text is left out, since some libraries repeat it.
 pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
@@ -13,7 +15,7 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    in_plain_words(&text).into_owned()
 }
 
 /// The last cause: what happened, without the libraries through which it came.
@@ -22,5 +24,5 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    in_plain_words(&cause.to_string()).into_owned()
 }

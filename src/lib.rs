@@ -28,6 +28,7 @@ pub mod discovery;
 mod error_chain;
 mod jitter;
 pub mod memory;
+mod plain_words;
 pub mod renderer;
 pub mod serve;
 pub mod server;

@@ -6,6 +6,7 @@
 
 mod authority;
 mod client;
+mod handshake;
 mod inspect;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use authority::CertificateAuthority;
 pub use client::{TrustError, client_config, mutual_client_config};
+pub(crate) use handshake::{certificate_failure, handshake_failure};
 pub use inspect::{Certificate, InspectError};
 
 /// Certificates are valid from this long before they are issued: the clocks of a cluster's nodes differ.
@@ -43,7 +45,11 @@ pub enum CertsError {
     #[error("failed to create a certificate: it needs at least one DNS name or IP address")]
     NoName,
     /// A name is neither a DNS name nor an IP address.
-    #[error("failed to create a certificate: {0:?} is neither a DNS name nor an IP address")]
+    #[error(
+        "failed to create a certificate: `{name}` is neither a DNS name nor an IP address; write one such as \
+         driftwall.driftwall.svc",
+        name = .0.escape_debug()
+    )]
     InvalidName(String),
     /// The number of days is zero, or leads to a date that X.509 cannot express.
     #[error("failed to create a certificate that is valid for {0} days")]

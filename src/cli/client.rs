@@ -57,7 +57,11 @@ where
     request.headers_mut().insert(header::HOST, to.to_string().parse()?);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse::<Uri>()?;
     *request.uri_mut() = path;
-    let response = sender.send_request(request).await?;
+    let response = match sender.send_request(request).await {
+        Ok(response) => response,
+        Err(error) if error.is_parse() => bail!("it does not answer in HTTP; is it the right port?"),
+        Err(_) => bail!("it closed the connection without an answer; is it the right port?"),
+    };
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {

@@ -21,6 +21,7 @@ use super::connection::{self, Origin, Protocol};
 use super::drain::ServingPhase;
 use super::peer::{Peer, share_of};
 use super::settings::Timeouts;
+use crate::certs::handshake_failure;
 use crate::telemetry::{LogLimiter, Metrics};
 
 /// An open port, and what is served there.
@@ -278,9 +279,9 @@ impl ConnectionHandler {
         // Port scans and TCP probes just close the connection; a client that answers with
         // an alert, because of a stale caBundle for example, is worth a log line.
         if error.kind() == io::ErrorKind::InvalidData && self.handshake_log.allows() {
-            tracing::warn!(%error, "TLS handshake failed");
+            tracing::warn!(error = %handshake_failure(error), "TLS handshake failed");
         } else {
-            tracing::debug!(%error, "TLS handshake failed");
+            tracing::debug!(error = %handshake_failure(error), "TLS handshake failed");
         }
     }
 }

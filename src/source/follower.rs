@@ -14,6 +14,7 @@ use super::repository::SourceRepository;
 use super::repository_worker::{FailedLook, Look, RepositoryWorker};
 use super::snapshot_store::{ReadFrom, SnapshotStore};
 use super::spec::SourceSpec;
+use crate::plain_words::in_plain_words;
 use driftwall_core::desired::Affected;
 use driftwall_core::source_state::{SourceEvent, SourceState, UnreadableCommit};
 
@@ -239,7 +240,7 @@ fn unreadable(commit: String, error: &SourceError) -> UnreadableCommit {
     };
     UnreadableCommit {
         commit,
-        error: error.to_string(),
+        error: in_plain_words(&error.to_string()).into_owned(),
         affects,
         is_transient: error.is_transient(),
         failed: error.failed(),

@@ -13,6 +13,7 @@ use super::follower::SourceFollower;
 use super::repository::{Looked, SourceRepository};
 use super::snapshot_store::SnapshotStore;
 use crate::jitter;
+use crate::plain_words::in_plain_words;
 use driftwall_core::source_state::FailingSide;
 
 /// Looks at a repository.
@@ -52,7 +53,7 @@ pub(super) struct FailedLook {
 
 impl FailedLook {
     fn new(error: &SourceError) -> Self {
-        Self { error: error.to_string(), failed: error.failed() }
+        Self { error: in_plain_words(&error.to_string()).into_owned(), failed: error.failed() }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The log on standard error: text for people, JSON for machines.
 
-use std::io::IsTerminal as _;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use super::log_filter::{self, FilterError};
+use crate::plain_words::in_plain_words;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,23 @@ pub enum LogError {
     AlreadySet(#[from] TryInitError),
 }
 
+/// Writes lines, with the errors of the operating system that libraries left in them in plain words.
+struct PlainLines<W>(W);
+
+impl<W: Write> Write for PlainLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // The subscriber writes a line at once.
+        match std::str::from_utf8(line).map(in_plain_words) {
+            Ok(Cow::Owned(plain)) => self.0.write_all(plain.as_bytes()).map(|()| line.len()),
+            _ => self.0.write(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`).
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     let text = std::env::var_os("DRIFTWALL_LOG").unwrap_or_default();
@@ -40,7 +59,7 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| PlainLines(std::io::stderr()));
     let registry = tracing_subscriber::registry().with(filter);
     if json {
         registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?;

@@ -26,6 +26,7 @@ use super::http_url::HttpUrl;
 use super::proxy::connect_http;
 use super::tls;
 use super::url::RemoteUrl;
+use crate::certs::{certificate_failure, handshake_failure};
 
 /// Asks web servers for what one fetch needs. Its calls block.
 pub(in crate::source) struct HttpClient {
@@ -217,16 +218,17 @@ pub(super) fn connection_error(server: &RemoteUrl, error: &dyn std::error::Error
 }
 
 fn handshake_error(server: &RemoteUrl, error: &io::Error) -> FetchError {
-    use rustls::CertificateError::UnknownIssuer;
     let inner = error.get_ref().and_then(|error| error.downcast_ref());
-    let Some(rustls::Error::InvalidCertificate(reason)) = inner else {
-        return connection_error(server, error);
-    };
-    let reason = match reason {
-        UnknownIssuer => "it is not signed by a CA that is trusted here".to_owned(),
-        other => other.to_string(),
-    };
-    FetchError::Certificate { host: server.host().to_owned(), reason }
+    match inner {
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            FetchError::Certificate { host: server.host().to_owned(), reason: certificate_failure(reason) }
+        }
+        Some(_) => {
+            let host = format!("{}:{}", server.host(), server.port());
+            FetchError::Connect { host, reason: handshake_failure(error) }
+        }
+        None => connection_error(server, error),
+    }
 }
 
 const MAX_REDIRECTS: usize = 5;

@@ -177,7 +177,8 @@ fn ask_version(name: &'static str, path: &Path, key: &'static str, launcher: &Pa
         _ => &["version"],
     };
     let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    let home = tempfile::tempdir().map_err(|reason| invalid(reason.to_string()))?;
+    let home = tempfile::tempdir()
+        .map_err(|reason| RenderError::Io { action: "create a temporary folder".to_owned(), reason })?;
     let path = std::path::absolute(path).map_err(|reason| invalid(reason.to_string()))?;
     let invocation = Invocation {
         launcher,

@@ -1,5 +1,6 @@
 //! The renderer in the cluster, as its client: programs run there, not here.
 
+use std::error::Error as _;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ use super::programs::{OfferedPrograms, Program};
 use super::selection::Selection;
 use super::subprocess::Limits;
 use super::tree::CommitFiles;
-use crate::certs::mutual_client_config;
+use crate::certs::{handshake_failure, mutual_client_config};
 
 /// Where the renderer is, and how it and driftwall know each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -180,7 +181,7 @@ impl Renderer {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
             let stream = stream.map_err(|error| format!("failed to connect: {error}"))?;
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-            stream.map_err(|error| format!("failed to make a TLS connection: {error}"))
+            stream.map_err(|error| format!("failed to make a TLS connection: {}", handshake_failure(&error)))
         };
         let stream =
             timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| "it did not accept a connection".to_owned())??;
@@ -190,7 +191,7 @@ impl Renderer {
         let request = Request::builder().method(method).uri(path).header("host", &self.host);
         let request = request.body(Box::pin(body)).map_err(|error| error.to_string())?;
         let exchange = async {
-            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, most).collect().await.map_err(|error| error.to_string())?.to_bytes();
             let lengths = parts.headers.get(LENGTHS).and_then(|lengths| lengths.to_str().ok()).unwrap_or_default();
@@ -212,6 +213,11 @@ impl Renderer {
     fn failed(&self, reason: String) -> RenderError {
         RenderError::Renderer { renderer: self.to_string(), reason }
     }
+}
+
+/// Why an exchange ended early: the library says the cause apart.
+fn broken(error: &hyper::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 async fn read(file: &PathBuf) -> Result<String, String> {

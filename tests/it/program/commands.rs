@@ -146,7 +146,7 @@ fn a_configuration_error_names_the_file_the_key_and_what_is_allowed() {
         (config("i", &source(", path: ../b")), vec!["sources[0]", "../b"]),
         (config("j", &format!("{}unmanaged: perhaps\n", source(""))), vec!["unmanaged", "allow, warn, deny"]),
         (config("k", &source("")), vec!["source a", "nowhere"]),
-        (at("none"), vec!["none", "No such file"]),
+        (at("none"), vec!["none", "there is no such file"]),
     ];
     for (file, expected) in cases {
         let run = driftwall(&["check", "--config", &file, &reviews]);
@@ -337,7 +337,7 @@ fn break_glass_looks_at_its_arguments_before_any_cluster_and_names_what_fails() 
     for more in [&[][..], &["--user", "alice"]] {
         let said = run(&[&["deployment/web", "--reason", "fire"], more].concat());
         assert!(said.contains(&format!("failed to reach the API server {server}")), "{said}");
-        assert!(said.contains("Connection refused"), "the cause is named: {said}");
+        assert!(said.contains("connection refused"), "the cause is named: {said}");
     }
 }
 
