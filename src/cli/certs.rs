@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::output::print;
+use super::values::number;
 use crate::certs::{ServingCertificate, generate, generate_with_client};
 
 #[derive(Args, Debug)]
@@ -21,8 +22,8 @@ pub(super) struct Certs {
     #[arg(long, value_name = "NAME", required = true, num_args = 1..)]
     dns: Vec<String>,
     /// How many days the certificates are valid
-    #[arg(long, value_name = "DAYS", default_value_t = 365)]
-    days: u32,
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = number(1..=36_500))]
+    days: u64,
     /// Create a client certificate too, client.crt and client.key, under the same CA
     #[arg(long)]
     client: bool,
@@ -34,6 +35,7 @@ pub(super) struct Certs {
 impl Certs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { out, dns, days, client, force } = self;
+        let days = u32::try_from(days)?;
         let (ServingCertificate { ca, cert, key }, client) = if client {
             let (serving, client) = generate_with_client(&dns, days)?;
             (serving, Some(client))
@@ -48,10 +50,13 @@ impl Certs {
         if let Some((name, ..)) = files.iter().find(|(name, ..)| !force && out.join(name).exists()) {
             bail!("failed to write {}: it exists already; --force replaces it", out.join(name).display());
         }
-        for (name, content, mode) in files {
+        // All of them before anything is said: half a set would be used as a whole one.
+        for (name, content, mode) in &files {
             let file = out.join(name);
-            write_new(&file, content, mode).with_context(|| format!("failed to write {}", file.display()))?;
-            print(file.display())?;
+            write_new(&file, content, *mode).with_context(|| format!("failed to write {}", file.display()))?;
+        }
+        for (name, ..) in files {
+            print(out.join(name).display())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -17,6 +17,7 @@ mod snapshot;
 mod sources;
 mod suggest;
 mod tables;
+mod values;
 mod webhook;
 
 use std::process::ExitCode;
@@ -69,7 +70,18 @@ pub fn run() -> ExitCode {
     if let Some(status) = render_child::helm() {
         return status;
     }
-    let Cli { command } = Cli::parse();
+    let Cli { command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => error.exit(),
+        // `--help` and `--version`. Whoever redirects into a file must not go on with half of it.
+        Err(text) => match output::write(text.render().ansi()) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => {
+                output::tell(format_args!("driftwall: {error}"));
+                return ExitCode::from(FAILED);
+            }
+        },
+    };
     let result = match command {
         Command::BreakGlass(break_glass) => break_glass.run(),
         Command::Certs(certs) => certs.run(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::values::{listen_address, number};
 use crate::server::{CertificateSource, ServerSettings};
 use crate::source::render::{JobRunner, Limits, Programs, set_parallel};
 use crate::telemetry::{LogFormat, init_logging};
@@ -14,10 +15,10 @@ use crate::telemetry::{LogFormat, init_logging};
 #[derive(Args, Debug)]
 pub(super) struct Renderer {
     /// Address and port of the renderer
-    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8444)))]
+    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8444)), value_parser = listen_address)]
     listen: SocketAddr,
     /// Address and port of probes and metrics
-    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)))]
+    #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)), value_parser = listen_address)]
     admin: SocketAddr,
     /// PEM file of the serving certificate; it is reloaded when it changes, as are the others
     #[arg(long, value_name = "FILE")]
@@ -29,13 +30,13 @@ pub(super) struct Renderer {
     #[arg(long, value_name = "FILE")]
     client_ca_file: PathBuf,
     /// How many kustomizations and charts are rendered at once
-    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
-    parallel: u8,
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = number(1..=64))]
+    parallel: u64,
     /// How much memory a program that renders may use, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 224, value_parser = clap::value_parser!(u64).range(128..=1 << 20))]
+    #[arg(long, value_name = "MIB", default_value_t = 224, value_parser = number(128..=1 << 20))]
     memory: u64,
     /// How long a program that renders may run, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = number(1..=3600))]
     timeout: u64,
     /// Path of helm; without it, that on PATH
     #[arg(long, value_name = "FILE")]
@@ -52,7 +53,7 @@ impl Renderer {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { listen, admin, cert_file, key_file, client_ca_file, .. } = self;
         init_logging(LogFormat::Auto)?;
-        set_parallel(self.parallel.into());
+        set_parallel(usize::try_from(self.parallel)?);
         let mut settings = ServerSettings::new(CertificateSource::Files { cert: cert_file, key: key_file });
         settings.listen = listen;
         settings.admin = admin;

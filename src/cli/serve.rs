@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::values::number;
 use crate::admission::ReviewRecording;
 use crate::telemetry::{LogFormat, init_logging};
 
@@ -22,7 +23,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// How large the recording may become, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, requires = "record", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "MIB", default_value_t = 256, requires = "record", value_parser = number(1..=1 << 20))]
     record_limit: u64,
 }
 

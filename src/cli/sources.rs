@@ -13,12 +13,13 @@ use serde_json::Value;
 use super::applications;
 use super::client::Client;
 use super::output::print;
+use super::values::server_address;
 use driftwall_core::desired::short_commit;
 
 #[derive(Args, Debug)]
 pub(super) struct Sources {
     /// Address of the server's admin port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = server_address)]
     admin: SocketAddr,
     /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]

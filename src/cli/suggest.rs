@@ -14,6 +14,7 @@ use super::input::{InputValue, display_name, for_each_value, read};
 use super::output::{print, tell};
 use super::snapshot::{load_snapshot, read_config};
 use crate::telemetry::RecurringDrift;
+use super::values::{number, server_address};
 use driftwall_core::admission;
 use driftwall_core::drift_memory::{DriftMemory, suggestion};
 use driftwall_core::policy::{EvaluationContext, evaluate};
@@ -21,7 +22,7 @@ use driftwall_core::policy::{EvaluationContext, evaluate};
 #[derive(Args, Debug)]
 pub(super) struct Suggest {
     /// Address of the admin port of a running server, from its own pod or through `kubectl port-forward`
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", conflicts_with_all = ["config", "objects", "reviews"])]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = server_address, conflicts_with_all = ["config", "objects", "reviews"])]
     admin: SocketAddr,
     /// Configuration file, to evaluate recorded reviews instead
     #[arg(long, value_name = "FILE", requires = "reviews")]
@@ -30,7 +31,7 @@ pub(super) struct Suggest {
     #[arg(long, value_name = "FILE", requires = "config")]
     objects: Vec<PathBuf>,
     /// How often a writer must have drifted a field to be named
-    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = number(1..=u64::MAX))]
     at_least: u64,
     /// Files of AdmissionReviews (JSON or JSON lines); `-` is standard input
     #[arg(value_name = "REVIEWS", requires = "config")]

@@ -5,6 +5,8 @@
 
 mod answers;
 mod commands;
+mod day_in_audit;
+mod flags;
 mod load;
 mod many_sources;
 mod memory;
