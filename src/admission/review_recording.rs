@@ -1,61 +1,97 @@
 //! A recording of reviews for `driftwall check` and `driftwall suggest`, on request: the values of Secrets replaced, and
-//! bounded in size. Reviews are written aside; what does not keep up is left out, never waited for.
+//! bounded in size. Reviews are written aside; what does not keep up is left out, never waited for, and counted.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::telemetry::LogLimiter;
+
 /// Writes reviews to a file.
 #[derive(Debug)]
 pub(crate) struct ReviewRecording {
     queue: SyncSender<Bytes>,
+    /// Reviews that are not in the recording.
+    left_out: Arc<AtomicU64>,
+    log: LogLimiter,
 }
 
 /// How many reviews may wait to be written.
 const QUEUE: usize = 16;
 /// The largest review that is recorded, in bytes: those that wait are in memory.
 const MAX_REVIEW: usize = 1 << 20;
+/// How often it is told that reviews are left out.
+const TELL_INTERVAL: Duration = Duration::from_mins(1);
 /// An annotation of kubectl's that repeats what a Secret holds.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 impl ReviewRecording {
     /// Records to a file, which only its owner may read, until it has `max_bytes`. What is there already stays.
     pub(crate) fn start(file: &Path, max_bytes: u64) -> std::io::Result<Self> {
-        let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
-        let left = max_bytes.saturating_sub(opened.metadata()?.len());
+        let mut opened = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+        let length = opened.metadata()?.len();
+        // A full disk is found now, and told to whoever asked for the recording.
+        opened.write_all(b"\n")?;
+        // What cannot be made shorter, such as a pipe, keeps an empty line, which readers skip.
+        let _ = opened.set_len(length);
+        let left = max_bytes.saturating_sub(length);
         let (queue, reviews) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("recording".into()).spawn(move || write_all(&reviews, opened, left))?;
-        Ok(Self { queue })
+        let left_out = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&left_out);
+        let write = move || write_all(&reviews, opened, left, &counter);
+        std::thread::Builder::new().name("recording".into()).spawn(write)?;
+        Ok(Self { queue, left_out, log: LogLimiter::every(TELL_INTERVAL) })
     }
 
     /// Records a review, if there is room for it.
     pub(crate) fn record(&self, body: &Bytes) {
-        if body.len() <= MAX_REVIEW {
-            // Where the disk does not keep up, reviews are left out.
-            let _ = self.queue.try_send(body.clone());
+        // Where the disk does not keep up, reviews are left out, and where the file is full.
+        if body.len() <= MAX_REVIEW && self.queue.try_send(body.clone()).is_ok() {
+            return;
+        }
+        let left_out = self.left_out.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.log.allows() {
+            tracing::warn!(left_out, "Reviews are missing in the recording");
+        }
+    }
+}
+
+impl Drop for ReviewRecording {
+    fn drop(&mut self) {
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            tracing::warn!(left_out, "Reviews are missing in the recording");
         }
     }
 }
 
 /// Writes reviews, until the file is full or cannot be written.
-fn write_all(reviews: &Receiver<Bytes>, mut file: File, mut left: u64) {
+fn write_all(reviews: &Receiver<Bytes>, mut file: File, mut left: u64, left_out: &AtomicU64) {
     for body in reviews {
-        let Some(mut line) = without_secrets(&body) else { continue };
+        let Some(mut line) = without_secrets(&body) else {
+            left_out.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
         line.push('\n');
         let bytes = line.len() as u64;
         if bytes > left {
+            left_out.fetch_add(1, Ordering::Relaxed);
             tracing::warn!("Recording is full, no more reviews are recorded");
             return;
         }
         if let Err(error) = file.write_all(line.as_bytes()) {
+            left_out.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "Failed to record a review, no more are recorded");
             return;
         }
@@ -124,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_recorded_is_counted_and_a_full_disk_found_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let recording = ReviewRecording::start(&folder.path().join("reviews"), 1 << 20).unwrap();
+        recording.record(&Bytes::from(vec![b' '; MAX_REVIEW + 1]));
+        assert_eq!(recording.left_out.load(Ordering::Relaxed), 1);
+        let full = ReviewRecording::start(Path::new("/dev/full"), 1 << 20);
+        assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    #[test]
     fn a_recording_ends_where_it_is_full() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reviews");
@@ -134,7 +180,9 @@ mod tests {
             queue.send(Bytes::from_static(line.as_bytes())).unwrap();
         }
         drop(queue);
-        write_all(&reviews, file(), 3 * (line.len() as u64 + 1) + 5);
+        let left_out = AtomicU64::new(0);
+        write_all(&reviews, file(), 3 * (line.len() as u64 + 1) + 5, &left_out);
+        assert_eq!(left_out.into_inner(), 1);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{line}\n").repeat(3));
     }
 }
