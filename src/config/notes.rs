@@ -9,6 +9,8 @@ use driftwall_core::policy::{OrderNote, Policy};
 const NO_SOURCES: &str = "it is empty: nothing is declared, so every write passes; add a source, or discover";
 const EXEMPT_CLASSES: &str = "it has no effect: writers of these classes are exempt, and never answered by a rule";
 const EXEMPT_FIELDS: &str = "it has no effect: writers of this class are exempt, and may change any field";
+const EXEMPT_DELETES: &str = "it has no effect: writers of this class are exempt, and may delete any object";
+const NO_PATHS: &str = "it has no effect: it names no field; write a path such as spec.replicas";
 const EXCLUDED: &str =
     "writes in these namespaces are not sent to driftwall: registration.excludeNamespaces names them";
 const IGNORES_ALL: &str =
@@ -90,6 +92,12 @@ fn of_actors(actors: &[file_format::Actor], notes: &mut Vec<KeyProblem>) {
         }
         if is_exempt(&actor.class) && !actor.fields.is_empty() {
             notes.push(KeyProblem::new(format!("{key}.fields"), EXEMPT_FIELDS));
+        }
+        for (item, _) in actor.fields.iter().enumerate().filter(|(_, grant)| grant.paths.is_empty()) {
+            notes.push(KeyProblem::new(format!("{key}.fields[{item}].paths"), NO_PATHS));
+        }
+        if is_exempt(&actor.class) && !actor.deletes.is_empty() {
+            notes.push(KeyProblem::new(format!("{key}.deletes"), EXEMPT_DELETES));
         }
         if let Some(first) = actors[..index].iter().position(|first| names_whom(first, actor)) {
             notes.push(KeyProblem { other: Some(format!("actors[{first}]")), ..KeyProblem::new(key, SAME_WRITERS) });

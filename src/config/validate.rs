@@ -200,7 +200,7 @@ fn namespace_rule(key: &str, rule: file_format::NamespaceRule, problems: &mut Ke
 }
 
 fn actor_rule(key: &str, actor: file_format::Actor, problems: &mut KeyProblems) -> Option<ActorRule> {
-    let file_format::Actor { class, users, groups, fields } = actor;
+    let file_format::Actor { class, users, groups, fields, deletes } = actor;
     let before = problems.count();
     if users.is_empty() && groups.is_empty() {
         problems.add(key, "it names nobody; give users or groups");
@@ -208,7 +208,8 @@ fn actor_rule(key: &str, actor: file_format::Actor, problems: &mut KeyProblems) 
     problems.check_globs(&format!("{key}.users"), &users);
     problems.check_globs(&format!("{key}.groups"), &groups);
     let class = problems.check_at(&format!("{key}.class"), class.parse());
-    let grants = each(&format!("{key}.fields"), fields, problems, field_grant);
+    let mut grants = each(&format!("{key}.fields"), fields, problems, field_grant);
+    grants.extend(each(&format!("{key}.deletes"), deletes, problems, delete_grant));
     if problems.count() > before {
         return None;
     }
@@ -231,6 +232,17 @@ fn check_paths(key: &str, paths: &[String], problems: &mut KeyProblems) {
     for (index, path) in paths.iter().enumerate() {
         if let Err(error) = path.parse::<Pattern>() {
             problems.add(format!("{key}[{index}]"), format!("{error}; write a path such as spec.replicas"));
+fn delete_grant(key: &str, grant: file_format::DeleteGrant, problems: &mut KeyProblems) -> Option<Grant> {
+    let file_format::DeleteGrant { group, kind } = grant;
+    let before = problems.count();
+    problems.check_glob(&format!("{key}.group"), &group);
+    problems.check_kind(&format!("{key}.kind"), &kind, false);
+    if problems.count() > before {
+        return None;
+    }
+    problems.check_at(key, Grant::to_delete(&group, &kind))
+}
+
         }
     }
 }

@@ -15,8 +15,8 @@ use serde::Deserialize;
 pub(crate) use cluster::{BreakGlass, FailurePolicy, Registration, Tls};
 pub(crate) use discover::{Discover, DiscoverArgocd};
 pub(crate) use policy::{
-    Actor, AnswerOrRules, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError, ProtectedKeys,
-    UnmanagedAnswer, UnmanagedRule,
+    Actor, AnswerOrRules, DeleteGrant, DryRun, FieldGrant, IgnoreRule, Mode, ModeRule, NamespaceRule, OnError,
+    ProtectedKeys, UnmanagedAnswer, UnmanagedRule,
 };
 pub(crate) use source::{
     Auth, BuildOptions, Git, Helm, LoadRestrictor, Programs, Render, Renderer, Rendering, Repository, Source,

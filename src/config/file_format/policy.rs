@@ -103,6 +103,21 @@ pub(crate) struct Actor {
     /// Fields that these writers may change, whatever Git says.
     #[serde(default)]
     pub(crate) fields: Vec<FieldGrant>,
+    /// Kinds whose objects these writers may delete, whatever Git says.
+    #[serde(default)]
+    pub(crate) deletes: Vec<DeleteGrant>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteGrant {
+    /// Glob of API groups; empty for the core group.
+    #[schemars(example = &"batch")]
+    #[serde(default = "any")]
+    pub(crate) group: String,
+    /// Glob of kinds.
+    #[schemars(example = &"Job")]
+    pub(crate) kind: String,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -4,6 +4,7 @@
 
 mod control_plane;
 mod gitops_tool;
+mod grant;
 mod preset_table;
 mod presets;
 
@@ -11,15 +12,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use globset::{GlobMatcher, GlobSet};
+use globset::GlobSet;
 
 use crate::admission::{CowStr, Resource, User};
-use crate::diff::{Path, PathError, Pattern};
+use crate::diff::{Path, PathError};
 use crate::glob;
 
 pub use control_plane::{COMPONENTS, CONTROLLERS};
 pub use gitops_tool::GitopsTool;
-pub use presets::{PRESETS, Preset, names as preset_names};
+pub use grant::{Grant, WrittenGrant};
+pub use presets::{PRESETS, Preset, names as preset_names, naming as presets_naming};
 
 /// The class of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,14 +67,6 @@ pub struct ActorRule {
     groups: GlobSet,
     grants: Vec<Grant>,
     preset: Option<&'static str>,
-}
-
-/// Fields of some kinds that a controller may change.
-#[derive(Debug)]
-pub struct Grant {
-    group: GlobMatcher,
-    kind: GlobMatcher,
-    paths: Vec<Pattern>,
 }
 
 /// A rule for writers that is not valid.
@@ -161,11 +155,17 @@ impl Actor<'_> {
 
     /// Whether a rule grants the writer this field.
     pub fn may_change(&self, group: &str, kind: &str, path: &Path) -> bool {
-        self.grants.iter().any(|grant| {
-            grant.group.is_match(group)
-                && grant.kind.is_match(kind)
-                && grant.paths.iter().any(|pattern| pattern.covers(path))
-        })
+        self.grants.iter().any(|grant| grant.covers(group, kind, path))
+    }
+
+    /// Whether a rule grants the writer to delete objects of this kind.
+    pub fn may_delete(&self, group: &str, kind: &str) -> bool {
+        self.grants.iter().any(|grant| grant.covers_deletion(group, kind))
+    }
+
+    /// What a rule grants the writer.
+    pub fn grants(&self) -> &[Grant] {
+        self.grants
     }
 }
 
@@ -181,6 +181,11 @@ impl ActorRules {
             tools.extend(presets::tool(name));
         }
         Ok(Self { rules, tools })
+    }
+
+    /// The presets in use.
+    pub fn presets(&self) -> impl Iterator<Item = &'static str> {
+        self.rules.iter().filter_map(|rule| rule.preset)
     }
 
     /// The GitOps tools whose presets are in use.
@@ -234,6 +239,12 @@ impl ActorRules {
     }
 }
 
+/// Whether a user of this name passes on what people tell it: the account of Argo CD's API server.
+pub fn passes_on_what_people_tell(user: &str) -> bool {
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
+    account.is_some_and(|(_, name)| gitops_tool::is_argocd_server(name))
+}
+
 /// Whether a user that is not a service account is a machine: a cloud provider's
 /// own component, or one of Kubernetes' reserved names but those that people use.
 fn is_machine(name: &str) -> bool {
@@ -247,7 +258,7 @@ fn is_machine(name: &str) -> bool {
         || (name.starts_with("system:") && !used_by_people.contains(&name))
 }
 
-// === impl ActorRule and Grant ===
+// === impl ActorRule ===
 
 impl ActorRule {
     /// A rule for the users and groups that these globs name.
@@ -262,17 +273,6 @@ impl ActorRule {
 
     fn matches(&self, user: &User<'_>) -> bool {
         self.users.is_match(&*user.name) || user.groups.iter().any(|group| self.groups.is_match(&*group.0))
-    }
-}
-
-impl Grant {
-    /// Fields of the kinds that these globs name.
-    pub fn new(group: &str, kind: &str, paths: &[impl AsRef<str>]) -> Result<Self, ActorError> {
-        Ok(Self {
-            group: glob::matcher(group)?,
-            kind: glob::matcher(kind)?,
-            paths: paths.iter().map(|path| path.as_ref().parse()).collect::<Result<_, _>>()?,
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! anyone who may create service accounts can take its name.
 
 use super::{ActorError, ActorRule, Class, GitopsTool, Grant};
+use crate::glob;
 
 pub use super::preset_table::PRESETS;
 
@@ -27,6 +28,11 @@ pub(super) type PresetFields = (&'static str, &'static str, &'static [&'static s
 /// The names of all presets.
 pub fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.iter().map(|preset| preset.name)
+}
+
+/// The presets that name a user.
+pub fn naming(user: &str) -> impl Iterator<Item = &'static Preset> {
+    PRESETS.iter().filter(move |preset| glob::set(preset.users).is_ok_and(|users| users.is_match(user)))
 }
 
 /// The rule of a preset.

@@ -44,7 +44,7 @@ pub(super) fn declared_objects_in<'a>(evaluation: &Evaluation<'_, 'a>, old: &Val
 pub(super) fn evaluate_deletion<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, EvaluationError> {
     let old = parse_deleted(evaluation.write)?;
     match declared_objects_in(evaluation, &old) {
-        Some((objects, source)) if !is_being_deleted(&old) => {
+        Some((objects, source)) if !is_being_deleted(&old) && !evaluation.may_delete() => {
             let violation = Violation::CascadingDelete { objects };
             Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_source(source))
         }

@@ -142,7 +142,8 @@ pub(super) fn passes_as_it_is<'a>(evaluation: &Evaluation<'_, 'a>, old: &Value) 
     live_opt_out(old).map(|_| evaluation.verdict(Verdict::Unmanaged))
 }
 
-/// The verdict on the deletion of a declared object, which is written at `location`.
+/// The verdict on the deletion of a declared object, which is written at `location`; an application that lists it
+/// declares it too.
 pub(super) fn delete<'a>(
     evaluation: &Evaluation<'_, 'a>,
     location: Option<SourceLocation>,
@@ -151,6 +152,9 @@ pub(super) fn delete<'a>(
     // A finished Job is deleted so that a GitOps tool can run it again.
     if evaluation.is_kind("batch", "Job") && is_finished(old) {
         return evaluation.verdict(Verdict::Runtime);
+    }
+    if evaluation.may_delete() {
+        return evaluation.verdict(Verdict::Conforms);
     }
     let violation = match declared_objects_in(evaluation, old) {
         Some((objects, _)) => Violation::CascadingDelete { objects },

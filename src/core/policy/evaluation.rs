@@ -119,6 +119,11 @@ impl<'w, 'a> Evaluation<'w, 'a> {
             && self.actor.may_change(group, &self.kind, &Path::of(&["spec", "replicas"]))
     }
 
+    /// Whether the configuration grants this writer to delete the object.
+    pub(super) fn may_delete(&self) -> bool {
+        self.actor.may_delete(&self.write.resource.group, &self.kind)
+    }
+
     pub(super) fn finding(
         &self,
         difference: Difference,

@@ -12,6 +12,7 @@ mod doors;
 mod exempt_token;
 mod fast_path;
 mod gitops_tools;
+mod granted_deletions;
 mod holders;
 mod jobs_and_pods;
 mod keys;

@@ -25,7 +25,7 @@ pub(super) fn evaluate_deletion<'a>(
     let Some(tool) = GitopsTool::of_kind(group.as_str().unwrap_or_default(), kind.as_str().unwrap_or_default()) else {
         return Ok(None);
     };
-    if is_being_deleted(&old) || !evaluation.context.actors.tools().contains(&tool) {
+    if is_being_deleted(&old) || evaluation.may_delete() || !evaluation.context.actors.tools().contains(&tool) {
         return Ok(None);
     }
     Ok(Some(evaluation.verdict(Verdict::Drift).with_violation(Violation::DeleteToolKind { tool })))
