@@ -224,7 +224,7 @@ impl AdmissionHandler {
             }
             log(&write, &assessment, &decision);
             if assessment.verdict == Verdict::Drift {
-                self.drift_memory().record(&write, &assessment, Some(Timestamp::now()));
+                self.drift_memory().record(&write, &assessment, &settings.actors, Some(Timestamp::now()));
             }
             if let Some(recorder) = &*self.recorder.load()
                 && let Some(event) = event_for(&write, &assessment, &decision)
@@ -358,7 +358,8 @@ impl Health for AdmissionHandler {
 
     fn recurring_drift(&self) -> RecurringDrift {
         let memory = self.drift_memory();
-        RecurringDrift { drift: memory.recurrences(), forgotten: memory.forgotten() }
+        let presets = self.settings.load().actors.presets().map(str::to_owned).collect();
+        RecurringDrift { drift: memory.recurrences(), presets, forgotten: memory.forgotten() }
     }
 
     fn mirrors(&self) -> Vec<MirrorHealth> {

@@ -1,6 +1,7 @@
 //! Reviews from an API server's audit log. An audit event has what a write stored (`responseObject`, at level
 //! `RequestResponse`), but not what was there before: that is what an earlier event of the same object stored or read.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -18,9 +19,19 @@ pub(super) struct AuditLog {
 /// Resource, namespace and name.
 type Place = (String, String, String);
 
+/// What a value of a file is for judging.
+pub(super) enum ReviewInput<'a> {
+    /// An AdmissionReview, or what should be one.
+    Review(Cow<'a, str>),
+    /// A write that cannot be judged, with its id and why.
+    NotJudgeable(String, &'static str),
+    /// No write.
+    NoWrite,
+}
+
 /// What an audit event is for judging.
 #[derive(Debug, PartialEq)]
-pub(super) enum AuditEvent {
+enum AuditEvent {
     /// A write, as an AdmissionReview.
     Review(Value),
     /// A write that cannot be judged, with its id and why.
@@ -72,8 +83,18 @@ struct ResponseStatus {
 }
 
 impl AuditLog {
+    /// Reads a value, in the order of the log: a review as it is, and what an audit event comes to.
+    pub(super) fn review_input<'a>(&mut self, text: &'a str) -> ReviewInput<'a> {
+        match self.read(text) {
+            None => ReviewInput::Review(Cow::Borrowed(text)),
+            Some(AuditEvent::Review(review)) => ReviewInput::Review(Cow::Owned(review.to_string())),
+            Some(AuditEvent::NotJudgeable(id, reason)) => ReviewInput::NotJudgeable(id, reason),
+            Some(AuditEvent::Other) => ReviewInput::NoWrite,
+        }
+    }
+
     /// Reads an event, in the order of the log; `None` where this is no audit event.
-    pub(super) fn read(&mut self, text: &str) -> Option<AuditEvent> {
+    fn read(&mut self, text: &str) -> Option<AuditEvent> {
         // Most values are reviews, which need not be parsed twice.
         if !text.contains(API_VERSION) {
             return None;

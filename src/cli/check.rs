@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::FAILED;
-use super::audit_log::{AuditEvent, AuditLog};
+use super::audit_log::{AuditLog, ReviewInput};
 use super::input::{InputValue, display_name, for_each_value, read};
 use super::output::{OutputError, print, tell};
 use super::snapshot::{load_snapshot, read_config};
@@ -141,17 +141,12 @@ impl Report {
         InputValue { line, text }: InputValue<'_>,
         context: EvaluationContext<'_>,
     ) -> Result<(), OutputError> {
-        let from_log;
-        let text = match self.audit_log.read(text) {
-            None => text,
-            Some(AuditEvent::Other) => return Ok(()),
-            Some(AuditEvent::NotJudgeable(id, reason)) => {
+        let text = match self.audit_log.review_input(text) {
+            ReviewInput::Review(text) => text,
+            ReviewInput::NoWrite => return Ok(()),
+            ReviewInput::NotJudgeable(id, reason) => {
                 self.any_error = true;
                 return self.print_error(&id, &format!("{}:{line}: not judgeable: {reason}", display_name(file)));
-            }
-            Some(AuditEvent::Review(review)) => {
-                from_log = review.to_string();
-                &from_log
             }
         };
         self.judged += 1;

@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
+use super::audit_log::{AuditLog, ReviewInput};
 use super::check::read_objects;
 use super::client::Client;
 use super::input::{InputValue, display_name, for_each_value, read};
 use super::output::{print, tell};
 use super::snapshot::{load_snapshot, read_config};
-use crate::telemetry::RecurringDrift;
 use super::values::{number, server_address};
+use crate::telemetry::RecurringDrift;
 use driftwall_core::admission;
 use driftwall_core::drift_memory::{DriftMemory, suggestion};
 use driftwall_core::policy::{EvaluationContext, evaluate};
@@ -33,15 +34,18 @@ pub(super) struct Suggest {
     /// How often a writer must have drifted a field to be named
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = number(1..=u64::MAX))]
     at_least: u64,
-    /// Files of AdmissionReviews (JSON or JSON lines); `-` is standard input
+    /// Files of AdmissionReviews, or of an API server's audit log (JSON or JSON lines); `-` is standard input
     #[arg(value_name = "REVIEWS", requires = "config")]
     reviews: Vec<PathBuf>,
 }
 
+/// The most writes that are named, of those that could not be judged.
+const MAX_TOLD: u64 = 20;
+
 impl Suggest {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { admin, config, objects, at_least, reviews } = self;
-        let RecurringDrift { drift, forgotten } = match config {
+        let RecurringDrift { drift, presets, forgotten } = match config {
             Some(config) => recorded(&config, &objects, &reviews)?,
             None => served(admin)?,
         };
@@ -50,7 +54,7 @@ impl Suggest {
                 "driftwall: drift that was seen {forgotten} times was too rare or too much to be remembered"
             ));
         }
-        let text = suggestion(&drift, at_least);
+        let text = suggestion(&drift, &presets, at_least);
         if text.is_empty() {
             tell(format_args!("driftwall: nobody drifted anything {at_least} times or more"));
         } else {
@@ -77,16 +81,36 @@ fn recorded(config: &Path, objects: &[PathBuf], reviews: &[PathBuf]) -> anyhow::
     let context =
         EvaluationContext { snapshot: &snapshot, actors: &config.actors, policy: &config.policy, cluster: &cluster };
     let mut memory = DriftMemory::default();
-    let mut count = 0;
+    let mut audit_log = AuditLog::default();
+    let (mut judged, mut not_judged) = (0_u64, 0_u64);
     for file in reviews {
-        count +=
-            for_each_value(file, &read(file)?, |InputValue { line, text }| match admission::decode(text.as_bytes()) {
-                Ok(write) => memory.record(&write, &evaluate(&write, context), None),
-                Err(error) => tell(format_args!("driftwall: {}:{line}: {error}", display_name(file))),
-            })?;
+        let mut record = |text: &str| match audit_log.review_input(text) {
+            ReviewInput::NoWrite => Ok(()),
+            ReviewInput::NotJudgeable(_, reason) => Err(format!("not judgeable: {reason}")),
+            ReviewInput::Review(text) => match admission::decode(text.as_bytes()) {
+                Ok(write) => {
+                    judged += 1;
+                    memory.record(&write, &evaluate(&write, context), &config.actors, None);
+                    Ok(())
+                }
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        for_each_value(file, &read(file)?, |InputValue { line, text }| {
+            if let Err(reason) = record(text) {
+                not_judged += 1;
+                if not_judged <= MAX_TOLD {
+                    tell(format_args!("driftwall: {}:{line}: {reason}", display_name(file)));
+                }
+            }
+        })?;
     }
-    if count == 0 {
-        bail!("nothing was judged: give files that hold AdmissionReviews");
+    if not_judged > 0 {
+        tell(format_args!("driftwall: {not_judged} of {} writes could not be judged", judged + not_judged));
     }
-    Ok(RecurringDrift { drift: memory.recurrences(), forgotten: memory.forgotten() })
+    if judged == 0 {
+        bail!("nothing was judged: give files that hold AdmissionReviews, or an audit log of level RequestResponse");
+    }
+    let presets = config.actors.presets().map(str::to_owned).collect();
+    Ok(RecurringDrift { drift: memory.recurrences(), presets, forgotten: memory.forgotten() })
 }

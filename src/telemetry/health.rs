@@ -90,6 +90,9 @@ pub struct ApplicationHealth {
 pub struct RecurringDrift {
     /// The most frequent first.
     pub drift: Vec<Recurrence>,
+    /// The presets in use.
+    #[serde(default)]
+    pub presets: Vec<String>,
     /// How often drift was seen that is not among it, since there was no room.
     pub forgotten: u64,
 }

@@ -1,6 +1,7 @@
 //! A bounded memory of who drifts what: in audit mode, it tells which writers need an entry in the configuration
 //! before their drift may be denied.
 
+mod entries;
 mod suggestion;
 
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::actor::{ActorRules, WrittenGrant};
 use crate::admission::Write;
 use crate::policy::{Assessment, Verdict};
 
@@ -31,6 +33,9 @@ pub struct DriftKey {
     pub operation: String,
     /// The source that declares what the write drifts from; empty where none does.
     pub source: String,
+    /// Whether an admission webhook or a default of the API server may have made the value, not the writer.
+    #[serde(default)]
+    pub may_be_admission: bool,
 }
 
 /// How often, when and where it was seen.
@@ -48,6 +53,9 @@ pub struct Recurrence {
     pub last: Option<Timestamp>,
     /// The object of the first time: `NAMESPACE/NAME`, or `NAME`.
     pub example: String,
+    /// What a rule grants the writer already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<WrittenGrant>,
 }
 
 /// Drift that was seen, up to a number of entries and bytes.
@@ -66,6 +74,7 @@ struct Seen {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     example: String,
+    granted: Vec<WrittenGrant>,
 }
 
 /// The most entries.
@@ -79,7 +88,13 @@ const MAX_FIELDS: usize = 50;
 
 impl DriftMemory {
     /// Notes what a write drifts, if it does. A dry run changes nothing.
-    pub fn record(&mut self, write: &Write<'_>, assessment: &Assessment<'_>, now: Option<Timestamp>) {
+    pub fn record(
+        &mut self,
+        write: &Write<'_>,
+        assessment: &Assessment<'_>,
+        actors: &ActorRules,
+        now: Option<Timestamp>,
+    ) {
         if assessment.verdict != Verdict::Drift || write.dry_run {
             return;
         }
@@ -87,7 +102,11 @@ impl DriftMemory {
             "" => assessment.name.clone(),
             namespace => format!("{namespace}/{}", assessment.name),
         };
-        let key = |field: String| DriftKey {
+        let granted: Vec<_> = {
+            let actor = actors.classify(&write.user, &write.resource);
+            actor.grants().iter().map(|grant| grant.written().clone()).collect()
+        };
+        let key = |field: String, may_be_admission: bool| DriftKey {
             user: write.user.name.to_string(),
             actor: assessment.class.to_string(),
             group: write.resource.group.to_string(),
@@ -95,12 +114,13 @@ impl DriftMemory {
             field,
             operation: write.operation.to_string(),
             source: assessment.source.map(|source| source.name.clone()).unwrap_or_default(),
+            may_be_admission,
         };
         if assessment.findings.is_empty() {
-            self.insert(key(String::new()), &example, now);
+            self.insert(key(String::new(), false), &example, &granted, now);
         }
         for finding in assessment.findings.iter().take(MAX_FIELDS) {
-            self.insert(key(finding.path.to_string()), &example, now);
+            self.insert(key(finding.path.to_string(), finding.may_be_admission), &example, &granted, now);
         }
     }
 
@@ -109,12 +129,13 @@ impl DriftMemory {
         let mut all: Vec<_> = self
             .entries
             .iter()
-            .map(|(key, Seen { count, first, last, example })| Recurrence {
+            .map(|(key, Seen { count, first, last, example, granted })| Recurrence {
                 key: key.clone(),
                 count: *count,
                 first: *first,
                 last: *last,
                 example: example.clone(),
+                granted: granted.clone(),
             })
             .collect();
         all.sort_by(|one, other| {
@@ -129,13 +150,13 @@ impl DriftMemory {
         self.forgotten
     }
 
-    fn insert(&mut self, key: DriftKey, example: &str, now: Option<Timestamp>) {
+    fn insert(&mut self, key: DriftKey, example: &str, granted: &[WrittenGrant], now: Option<Timestamp>) {
         if let Some(seen) = self.entries.get_mut(&key) {
             seen.count = seen.count.saturating_add(1);
             seen.last = now;
             return;
         }
-        let bytes = key.bytes() + example.len();
+        let bytes = key.bytes() + example.len() + bytes_of(granted);
         if bytes > MAX_ENTRY_BYTES {
             self.forgotten += 1;
             return;
@@ -144,14 +165,15 @@ impl DriftMemory {
             self.forget_one();
         }
         self.bytes += bytes;
-        self.entries.insert(key, Seen { count: 1, first: now, last: now, example: example.to_owned() });
+        let seen = Seen { count: 1, first: now, last: now, example: example.to_owned(), granted: granted.to_vec() };
+        self.entries.insert(key, seen);
     }
 
     /// Forgets what was seen least often; of these, what was not seen for the longest time.
     fn forget_one(&mut self) {
         let rarest = self.entries.iter().min_by_key(|(_, seen)| (seen.count, seen.last)).map(|(key, _)| key.clone());
         if let Some((key, seen)) = rarest.and_then(|key| self.entries.remove_entry(&key)) {
-            self.bytes -= key.bytes() + seen.example.len();
+            self.bytes -= key.bytes() + seen.example.len() + bytes_of(&seen.granted);
             self.forgotten = self.forgotten.saturating_add(seen.count);
         }
     }
@@ -159,9 +181,14 @@ impl DriftMemory {
 
 impl DriftKey {
     fn bytes(&self) -> usize {
-        let Self { user, actor, group, kind, field, operation, source } = self;
+        let Self { user, actor, group, kind, field, operation, source, may_be_admission: _ } = self;
         [user, actor, group, kind, field, operation, source].iter().map(|text| text.len()).sum()
     }
+}
+
+fn bytes_of(grants: &[WrittenGrant]) -> usize {
+    let of_paths = |paths: &[String]| paths.iter().map(String::len).sum::<usize>();
+    grants.iter().map(|grant| grant.group.len() + grant.kind.len() + of_paths(&grant.paths)).sum()
 }
 
 #[cfg(test)]
@@ -177,6 +204,7 @@ mod tests {
             field: field.into(),
             operation: "UPDATE".into(),
             source: "prod".into(),
+            may_be_admission: false,
         }
     }
 
@@ -194,7 +222,7 @@ mod tests {
             (4, "ci", "spec.paused", "prod/web"),
             (5, "ci", "spec.replicas", "prod/web"),
         ] {
-            memory.insert(key(user, field), example, at(second));
+            memory.insert(key(user, field), example, &[], at(second));
         }
         let seen: Vec<_> = memory
             .recurrences()
@@ -218,23 +246,23 @@ mod tests {
     fn what_recurs_outlives_any_flood_and_the_bounds_hold() {
         let mut memory = DriftMemory::default();
         for second in 0..3 {
-            memory.insert(key("ci", "spec.replicas"), "prod/web", at(second));
+            memory.insert(key("ci", "spec.replicas"), "prod/web", &[], at(second));
         }
         for n in 0..3 * i64::try_from(MAX_ENTRIES).unwrap() {
-            memory.insert(key("alice", &format!("data.key-{n}")), "prod/map", at(10 + n));
+            memory.insert(key("alice", &format!("data.key-{n}")), "prod/map", &[], at(10 + n));
         }
         assert_eq!((memory.entries.len(), memory.forgotten()), (MAX_ENTRIES, 2 * MAX_ENTRIES as u64 + 1));
         assert_eq!(memory.recurrences()[0].key, key("ci", "spec.replicas"));
 
         for n in 0..1000 {
-            memory.insert(key("bob", &format!("{n}-{}", "x".repeat(3000))), "prod/map", at(100_000 + n));
+            memory.insert(key("bob", &format!("{n}-{}", "x".repeat(3000))), "prod/map", &[], at(100_000 + n));
         }
         let bytes: usize = memory.entries.iter().map(|(key, seen)| key.bytes() + seen.example.len()).sum();
         assert!(bytes == memory.bytes && bytes <= MAX_BYTES, "{bytes} {}", memory.bytes);
         assert_eq!(memory.recurrences()[0].key, key("ci", "spec.replicas"));
 
         let entries = memory.entries.len();
-        memory.insert(key("bob", &"x".repeat(MAX_ENTRY_BYTES)), "prod/map", at(200_000));
+        memory.insert(key("bob", &"x".repeat(MAX_ENTRY_BYTES)), "prod/map", &[], at(200_000));
         assert_eq!(memory.entries.len(), entries, "a giant has no place");
     }
 }

@@ -62,7 +62,7 @@ pub use mode::{Mode, Outcome};
 pub use mode_rule::{ModeRule, ModeTarget};
 pub use object_marks::ObjectMarks;
 pub use protected_key_table::{KeysOfTool, ProtectedFrom, ProtectedKeys};
-pub use protected_keys::{ProtectedKeyRules, protected_keys};
+pub use protected_keys::{ProtectedKeyRules, is_denied_by_default, protected_keys, takes_object_away};
 pub(crate) use review_object::{MAX_DEPTH, parse_object};
 pub use rule_order::OrderNote;
 pub use runtime_fields::{Place, RUNTIME_ANNOTATIONS, RuntimeAnnotation};

@@ -48,6 +48,19 @@ pub fn protected_keys() -> impl Iterator<Item = &'static ProtectedKeys> {
     DENIED.iter().chain(WARNED)
 }
 
+/// Whether a label or annotation takes an object from its GitOps tool or from driftwall, whoever writes then: no
+/// machine may set it either.
+pub fn takes_object_away(key: &str) -> bool {
+    let mut rows = ROWS.iter().filter(|row| row.from != ProtectedFrom::People);
+    rows.any(|row| row.keys.is_match(key))
+}
+
+/// Whether people are denied, without any configuration, to set the keys that a glob names.
+pub fn is_denied_by_default(glob: &str) -> bool {
+    let mut denied = protected_keys().filter(|row| row.answer == Outcome::Deny);
+    denied.any(|row| row.globs().iter().any(|around| glob::is_within(glob, around)))
+}
+
 impl Default for ProtectedKeyRules {
     fn default() -> Self {
         Self { denied: GlobSet::empty(), warned: GlobSet::empty(), has_defaults: true }

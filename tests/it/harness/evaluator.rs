@@ -8,6 +8,7 @@ use driftwall_core::actor::{ActorRules, Class};
 use driftwall_core::admission;
 use driftwall_core::decision::{DecisionContext, decide};
 use driftwall_core::desired::{Snapshot, Source, SourceContents};
+use driftwall_core::drift_memory::DriftMemory;
 use driftwall_core::policy::{ClusterLookup, EvaluationContext, Mode, Outcome, Policy, Verdict, evaluate};
 use serde_json::Value;
 
@@ -69,6 +70,15 @@ impl Evaluator {
             outcome: decision.outcome,
             response: sent["response"].take(),
         }
+    }
+
+    /// Notes in a memory what a review drifts.
+    pub(crate) fn record(&self, Review(review): &Review, memory: &mut DriftMemory) {
+        let body = serde_json::to_vec(review).unwrap();
+        let write = admission::decode(&body).unwrap();
+        let Self { snapshot, actors, policy, cluster, .. } = self;
+        let assessment = evaluate(&write, EvaluationContext { snapshot, actors, policy, cluster: &**cluster });
+        memory.record(&write, &assessment, actors, None);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Situations that platform engineers meet: `tests/data/situations` has a row for each, with the write as the
 //! API server would send it and the answer that is right. `docs/situations.md` is made of the same rows.
 
+mod day_in_audit;
 mod git;
 mod review;
 mod row;
@@ -41,10 +42,22 @@ fn describe(page: &Page, row: &Row, index: usize, got: &Evaluated) -> String {
 
 /// Git, presets and configuration as the row has them; none where a program is missing that renders it.
 fn evaluator(page: &Page, row: &Row) -> Option<Evaluator> {
+    evaluator_with(page, row, &row.config)
+}
+
+/// The same with another configuration.
+fn evaluator_with(page: &Page, row: &Row, config: &str) -> Option<Evaluator> {
     let mut evaluator = Evaluator::with_sources(vec![git::contents(page, row)?], &[]);
     let presets = if row.presets.is_empty() { &page.presets } else { &row.presets };
-    let text = format!("sources: [{{name: prod, repo: /r}}]\npresets: [{}]\n{}", presets.join(", "), row.config);
-    let config = Config::parse(text, std::path::Path::new("driftwall.yaml")).unwrap();
+    let mut config: serde_json::Value = serde_saphyr::from_str(config).unwrap_or_default();
+    if !config.is_object() {
+        config = serde_json::json!({});
+    }
+    if config["presets"].is_null() {
+        config["presets"] = serde_json::json!(presets);
+    }
+    config["sources"] = serde_json::json!([{"name": "prod", "repo": "/r"}]);
+    let config = Config::parse(config.to_string(), std::path::Path::new("driftwall.yaml")).unwrap();
     evaluator.actors = config.actors;
     evaluator.policy = config.policy;
     evaluator.cluster = Box::new(review::cluster(page, row));
