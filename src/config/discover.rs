@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::file_format;
 use super::values::KeyProblem;
+use super::{file_format, is_label};
 use crate::discovery::{ArgocdDiscovery, DiscoverySettings};
 use driftwall_core::actor::{ActorRule, Class};
 
@@ -16,6 +16,10 @@ pub(super) fn settings(written: file_format::Discover, folder: &Path) -> Result<
                 let message = "it is missing; name this cluster as the Argo CD of kubeconfigFile does \
                      (`argocd cluster list`), by name or address";
                 return Err(KeyProblem::new("discover.argocd.clusterNames", message));
+            }
+            if !is_label(&namespace) {
+                let message = format!("`{namespace}` is no name of a namespace; write one such as argocd");
+                return Err(KeyProblem::new("discover.argocd.namespace", message));
             }
             let kubeconfig = kubeconfig_file.map(|file| folder.join(file));
             Some(ArgocdDiscovery { namespace, kubeconfig, cluster_names })

@@ -11,6 +11,7 @@ mod discover;
 mod document;
 mod file_format;
 mod names;
+mod never_matches;
 mod notes;
 mod path_file;
 mod problem;
@@ -19,6 +20,7 @@ mod schema;
 mod sources;
 mod structure;
 mod validate;
+mod value_notes;
 mod values;
 
 #[cfg(test)]

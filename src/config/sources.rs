@@ -82,6 +82,7 @@ impl<'a> SourceBuilder<'a> {
             problems
                 .add(format!("{key}.namespace"), format!("`{name}` is no name of a namespace; write one such as prod"));
         }
+        check_helm(&format!("{key}.helm"), &source.helm, problems);
         problems.check_globs(&format!("{key}.include"), include);
         problems.check_globs(&format!("{key}.exclude"), exclude);
         let has_globs = !include.is_empty() || !exclude.is_empty();
@@ -268,6 +269,29 @@ impl<'a> SourceBuilder<'a> {
             limits: self.limits,
             renderer: self.renderer.clone(),
         }
+    }
+}
+
+/// What Helm would refuse at each rendering.
+fn check_helm(key: &str, helm: &file_format::Helm, problems: &mut KeyProblems) {
+    let file_format::Helm { release_name, values, kube_version, .. } = helm;
+    let is_name = release_name.len() <= 53 && release_name.split('.').all(is_label);
+    if !release_name.is_empty() && !is_name {
+        let message = format!("`{release_name}` is no name of a release; write one of small letters, such as prod");
+        problems.add(format!("{key}.releaseName"), message);
+    }
+    if let Some(values) = values
+        && !matches!(serde_saphyr::from_str(values), Ok(serde_json::Value::Object(_) | serde_json::Value::Null))
+    {
+        problems.add(format!("{key}.values"), "this is no mapping in YAML; write one such as `replicas: 3`");
+    }
+    let is_version = |text: &str| {
+        let numbers = text.strip_prefix('v').unwrap_or(text).split(['-', '+']).next().unwrap_or_default();
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        (2..=3).contains(&numbers.split('.').count()) && numbers.split('.').all(is_number)
+    };
+    if let Some(version) = kube_version.as_ref().filter(|version| !is_version(version)) {
+        problems.add(format!("{key}.kubeVersion"), format!("`{version}` is no version; write one such as 1.33.0"));
     }
 }
 

@@ -1,11 +1,12 @@
 //! From the file format to what is used: parses and checks values; the result is always valid.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::sources::SourceBuilder;
 use super::values::{KeyProblem, KeyProblems, address, bytes, duration, positive_duration};
-use super::{ClusterAccess, Config, cluster, discover, file_format, notes, rendering};
+use super::{ClusterAccess, Config, cluster, discover, file_format, notes, rendering, value_notes};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
@@ -27,6 +28,7 @@ pub(super) fn validate(written: file_format::Config, folder: &Path) -> Result<No
 /// `None` only after a problem was added.
 fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblems) -> Option<Noted> {
     let mut notes = notes::of_rules(&written);
+    notes.extend(value_notes::of_values(&written));
     let file_format::Config {
         mode,
         listen,
@@ -89,8 +91,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     rules.extend(discover::controllers(&discovery));
     let actors = problems.check_at("presets", ActorRules::new(rules, &presets));
 
-    let listen = problems.check(address("listen", &listen));
-    let admin = problems.check(address("admin", &admin));
+    let addresses = addresses(&listen, &admin, problems);
     let tls = tls.map(|tls| problems.check(cluster::tls(tls, folder)));
     let registration = problems.check(cluster::registration(registration, folder));
     let break_glass = problems.check(cluster::break_glass(&break_glass));
@@ -102,9 +103,10 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let refresh_timeout = problems.check(duration("git.refreshTimeout", &git.refresh_timeout));
     let max_staleness = problems.check(duration("maxStaleness", &max_staleness));
     let drain = problems.check(duration("drain", &drain));
+    let (listen, admin) = addresses?;
     let config = Config {
-        listen: listen?,
-        admin: admin?,
+        listen,
+        admin,
         tls: match tls {
             Some(tls) => Some(tls?),
             None => None,
@@ -127,6 +129,16 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         drain: drain?,
     };
     Some((config, notes))
+}
+
+/// Where the webhook listens, and where probes and metrics are served.
+fn addresses(listen: &str, admin: &str, problems: &mut KeyProblems) -> Option<(SocketAddr, SocketAddr)> {
+    let listen = problems.check(address("listen", listen));
+    let admin = problems.check(address("admin", admin));
+    if listen == admin && listen.is_some_and(|address| address.port() != 0) {
+        problems.add("admin", "it is the same as listen; write another port, such as 0.0.0.0:8080");
+    }
+    listen.zip(admin)
 }
 
 /// The items of a list, each made usable; those that cannot be are left out, with a problem.
@@ -228,10 +240,6 @@ fn field_grant(key: &str, grant: file_format::FieldGrant, problems: &mut KeyProb
     problems.check_at(key, Grant::new(&group, &kind, &paths))
 }
 
-fn check_paths(key: &str, paths: &[String], problems: &mut KeyProblems) {
-    for (index, path) in paths.iter().enumerate() {
-        if let Err(error) = path.parse::<Pattern>() {
-            problems.add(format!("{key}[{index}]"), format!("{error}; write a path such as spec.replicas"));
 fn delete_grant(key: &str, grant: file_format::DeleteGrant, problems: &mut KeyProblems) -> Option<Grant> {
     let file_format::DeleteGrant { group, kind } = grant;
     let before = problems.count();
@@ -243,6 +251,10 @@ fn delete_grant(key: &str, grant: file_format::DeleteGrant, problems: &mut KeyPr
     problems.check_at(key, Grant::to_delete(&group, &kind))
 }
 
+fn check_paths(key: &str, paths: &[String], problems: &mut KeyProblems) {
+    for (index, path) in paths.iter().enumerate() {
+        if let Err(error) = path.parse::<Pattern>() {
+            problems.add(format!("{key}[{index}]"), format!("{error}; write a path such as spec.replicas"));
         }
     }
 }

@@ -115,8 +115,17 @@ pub(super) fn positive_duration(key: &str, text: &str, example: &str) -> Result<
 
 pub(super) fn duration(key: &str, text: &str) -> Result<Duration, KeyProblem> {
     let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
-    parsed.ok_or_else(|| KeyProblem::new(key, format!("`{text}` is no duration; write one such as 30s, 5m or 1h")))
+    match parsed {
+        Some(duration) if duration > MAX_DURATION => {
+            Err(KeyProblem::new(key, format!("`{text}` is too long; write 876000h, which is a century, or less")))
+        }
+        Some(duration) => Ok(duration),
+        None => Err(KeyProblem::new(key, format!("`{text}` is no duration; write one such as 30s, 5m or 1h"))),
+    }
 }
+
+/// Longer times have no meaning, and lead to dates that a certificate cannot have.
+const MAX_DURATION: Duration = Duration::from_hours(876_000);
 
 /// A number of bytes, such as `384Mi`.
 pub(super) fn bytes(key: &str, text: &str) -> Result<u64, KeyProblem> {

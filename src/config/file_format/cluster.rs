@@ -20,13 +20,13 @@ pub(crate) struct Tls {
     #[serde(default = "certificate_validity")]
     pub(crate) certificate_validity: String,
     /// PEM file of the serving certificate and its chain. It is read again when it changes.
-    #[schemars(example = &"/tls/tls.crt")]
+    #[schemars(length(min = 1), example = &"/tls/tls.crt")]
     pub(crate) cert_file: Option<String>,
     /// PEM file of the key of `certFile`.
-    #[schemars(example = &"/tls/tls.key")]
+    #[schemars(length(min = 1), example = &"/tls/tls.key")]
     pub(crate) key_file: Option<String>,
     /// PEM file of a CA: only clients with a certificate of this CA are answered. Without it, all clients are.
-    #[schemars(example = &"/clients/ca.crt")]
+    #[schemars(length(min = 1), example = &"/clients/ca.crt")]
     pub(crate) client_ca_file: Option<String>,
     /// Name by which `render.renderer` is reached: driftwall then creates and renews its certificate, and the one by
     /// which driftwall shows it who it is, in the Secrets `<registration.service>-renderer` and
@@ -70,7 +70,7 @@ pub(crate) struct Registration {
     /// too, while you change from one path to another. It is read again when it changes. Without it, the path is
     /// `/validate`. With `manage`, driftwall creates the path itself, keeps it in the Secret
     /// `<registration.service>-path` and replaces it every 30 days.
-    #[schemars(example = &"/path/path")]
+    #[schemars(length(min = 1), example = &"/path/path")]
     pub(crate) path_file: Option<String>,
     /// What the API server does with a write when it cannot call driftwall.
     #[schemars(example = &"Ignore")]

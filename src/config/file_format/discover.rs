@@ -21,7 +21,7 @@ pub(crate) struct DiscoverArgocd {
     pub(crate) namespace: String,
     /// A kubeconfig of the cluster in which Argo CD runs, where that is another one (hub and spoke). Without it, it
     /// runs in this one.
-    #[schemars(example = &"/hub/kubeconfig")]
+    #[schemars(length(min = 1), example = &"/hub/kubeconfig")]
     pub(crate) kubeconfig_file: Option<String>,
     /// Names and addresses by which Argo CD knows this cluster, beside `in-cluster` and
     /// `https://kubernetes.default.svc`; with `kubeconfigFile`, in their place.

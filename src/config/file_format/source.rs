@@ -23,7 +23,7 @@ pub(crate) struct Source {
     #[schemars(example = &"^1.2")]
     pub(crate) version: Option<String>,
     /// Branch, tag or commit.
-    #[schemars(example = &"main")]
+    #[schemars(length(min = 1), example = &"main")]
     #[serde(default = "head")]
     pub(crate) revision: String,
     /// Folder or file in the repository: manifests (folders are read recursively), a kustomization or a Helm
@@ -98,25 +98,25 @@ pub(crate) struct Repository {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Auth {
     /// File of a token, for `https://`. Cannot be combined with `passwordFile`.
-    #[schemars(example = &"/git/token")]
+    #[schemars(length(min = 1), example = &"/git/token")]
     pub(crate) token_file: Option<String>,
     /// File of a user name, for `https://`; with `passwordFile` or `tokenFile`.
-    #[schemars(example = &"/git/username")]
+    #[schemars(length(min = 1), example = &"/git/username")]
     pub(crate) username_file: Option<String>,
     /// File of a password, for `https://`; with `usernameFile`.
-    #[schemars(example = &"/git/password")]
+    #[schemars(length(min = 1), example = &"/git/password")]
     pub(crate) password_file: Option<String>,
     /// PEM file of the CA of the server, for `https://`; without it, the system's CAs are trusted.
-    #[schemars(example = &"/git/ca.crt")]
+    #[schemars(length(min = 1), example = &"/git/ca.crt")]
     pub(crate) ca_file: Option<String>,
     /// File of a private key, OpenSSH or PEM, for ssh.
-    #[schemars(example = &"/git/id_ed25519")]
+    #[schemars(length(min = 1), example = &"/git/id_ed25519")]
     pub(crate) ssh_key_file: Option<String>,
     /// File of the passphrase of `sshKeyFile`.
-    #[schemars(example = &"/git/passphrase")]
+    #[schemars(length(min = 1), example = &"/git/passphrase")]
     pub(crate) ssh_passphrase_file: Option<String>,
     /// File of the server's public keys, in the format of OpenSSH's `known_hosts`. ssh needs it.
-    #[schemars(example = &"/git/known_hosts")]
+    #[schemars(length(min = 1), example = &"/git/known_hosts")]
     pub(crate) known_hosts_file: Option<String>,
 }
 
@@ -211,13 +211,13 @@ pub(crate) struct Renderer {
     #[schemars(example = &"driftwall-renderer.driftwall.svc:8444")]
     pub(crate) address: String,
     /// PEM file of the CA of the renderer's certificate. It is read again at each use, as are the others.
-    #[schemars(example = &"/renderer/ca.crt")]
+    #[schemars(length(min = 1), example = &"/renderer/ca.crt")]
     pub(crate) ca_file: String,
     /// PEM file of the certificate by which driftwall shows the renderer who it is.
-    #[schemars(example = &"/renderer/client.crt")]
+    #[schemars(length(min = 1), example = &"/renderer/client.crt")]
     pub(crate) cert_file: String,
     /// PEM file of the key of `certFile`.
-    #[schemars(example = &"/renderer/client.key")]
+    #[schemars(length(min = 1), example = &"/renderer/client.key")]
     pub(crate) key_file: String,
 }
 
@@ -225,13 +225,13 @@ pub(crate) struct Renderer {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Programs {
     /// Path of `kustomize`.
-    #[schemars(example = &"/usr/bin/kustomize")]
+    #[schemars(length(min = 1), example = &"/usr/bin/kustomize")]
     pub(crate) kustomize: Option<String>,
     /// Path of `kubectl`, which renders kustomizations where there is no `kustomize`.
-    #[schemars(example = &"/usr/bin/kubectl")]
+    #[schemars(length(min = 1), example = &"/usr/bin/kubectl")]
     pub(crate) kubectl: Option<String>,
     /// Path of `helm`.
-    #[schemars(example = &"/usr/bin/helm")]
+    #[schemars(length(min = 1), example = &"/usr/bin/helm")]
     pub(crate) helm: Option<String>,
 }
 
@@ -255,7 +255,7 @@ pub(crate) struct Git {
     pub(crate) refresh_timeout: String,
     /// Folder of the mirrors of repositories on servers. Use a persistent volume where they must survive a
     /// replacement of the pod.
-    #[schemars(extend("x-old-name" = "data"), example = &"/var/lib/driftwall")]
+    #[schemars(length(min = 1), extend("x-old-name" = "data"), example = &"/var/lib/driftwall")]
     pub(crate) data_dir: String,
     /// The most bytes that the mirror of one repository may take in `dataDir`: a number with `Ki`, `Mi` or `Gi`. A
     /// mirror has the newest commit of each revision, without its history; for moments, as it is joined or cloned

@@ -21,7 +21,11 @@ const RENAMED: [(&str, &str, &str, &str); 8] = [
 ];
 
 fn with_key(parent: &str, keys: &str) -> String {
-    let managed = if parent == "tls" { "selfManaged: true, " } else { "" };
+    let managed = match parent {
+        "registration" => "manage: true, ",
+        "tls" => "selfManaged: true, ",
+        _ => "",
+    };
     format!("{SOURCES}{parent}: {{{managed}{keys}}}\n")
 }
 

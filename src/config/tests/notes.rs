@@ -1,6 +1,6 @@
 //! What is said of a configuration that can be used, and may have another effect than it seems to.
 
-use super::{SOURCES, parse};
+use super::{ConfigError, Problem, SOURCES, parse};
 
 /// The lines and keys of what is noted.
 fn noted(text: &str) -> Vec<(u32, String)> {
@@ -79,4 +79,69 @@ fn a_rule_without_effect_names_the_one_above_it_with_its_line() {
     let ends: Vec<_> =
         config.notes.iter().filter_map(|note| note.message.rsplit_once(" (")).map(|(_, end)| end).collect();
     assert_eq!(ends, ["actors[0] on line 7)", "modes[0] on line 3)"]);
+}
+
+#[test]
+fn values_that_match_nothing_or_do_something_else_are_noted() {
+    let gitops = "class: gitops, users: [a]";
+    let of_kubernetes = "system:serviceaccount:kube-system:deployment-controller";
+    for (text, key, words) in [
+        ("modes: [{labels: {\"a b\": x}, mode: warn}]", "modes[0].labels.a b", "key of a label"),
+        ("modes: [{labels: {tier: \"x y\"}, mode: warn}]", "modes[0].labels.tier", "value of a label"),
+        ("modes: [{applications: [Shop], mode: warn}]", "modes[0].applications[0]", "payments or argocd/payments"),
+        ("modes: [{kinds: [deployment], mode: warn}]", "modes[0].kinds[0]", "write Deployment"),
+        ("modes: [{kinds: [Deployment.apps/v1], mode: warn}]", "modes[0].kinds[0]", ""),
+        ("actors: [{class: workload, users: [\" ci\"]}]", "actors[0].users[0]", "nobody"),
+        ("actors: [{class: workload, users: [\"system:serviceaccounts:ci\"]}]", "actors[0].users[0]", "in `groups`"),
+        ("actors: [{class: gitops, groups: [\"system:serviceaccount:ci:x\"]}]", "actors[0].groups[0]", "in `users`"),
+        (
+            &format!("actors: [{{class: workload, users: [\"{of_kubernetes}\"]}}]"),
+            "actors[0].users[0]",
+            "part of Kubernetes",
+        ),
+        ("actors: [{class: controller, users: [a]}]", "actors[0].fields", "judged as a workload"),
+        ("actors: [{class: workload, users: [a], fields: [{paths: []}]}]", "actors[0].fields[0].paths", "no field"),
+        (&format!("actors: [{{{gitops}, deletes: [{{kind: Job}}]}}]"), "actors[0].deletes", "may delete any"),
+        (
+            "actors: [{class: workload, users: [a], deletes: [{group: batch/v1, kind: Job}]}]",
+            "actors[0].deletes[0].group",
+            "write batch",
+        ),
+        (
+            "actors: [{class: workload, users: [a], fields: [{kind: Node, paths: [metadata.labels.a.b/c]}]}]",
+            "actors[0].fields[0].paths[0]",
+            "metadata.labels[\"a.b/c\"]",
+        ),
+        ("ignore: [{kind: Pod, paths: [metadata.uid]}]", "ignore[0].paths[0]", "never compared"),
+        ("ignore: [{group: core, kind: Pod, paths: [spec.a]}]", "ignore[0].group", "has no name"),
+        ("ignore: [{kind: Pod, name: \"\", paths: [spec.a]}]", "ignore[0].name", "name of an object"),
+        ("protectedKeys: [\"a b\"]", "protectedKeys[0]", "label or annotation"),
+        ("protectedKeys: [\"driftwall.io/*\"]", "protectedKeys[0]", "by default"),
+        ("protectedKeys: {replace: true}", "protectedKeys.replace", "names none"),
+        ("presets: [vpa, vpa]", "presets[1]", "twice"),
+        ("registration: {selfHeal: true}", "registration.selfHeal", "without manage"),
+        ("maxStaleness: 0s", "maxStaleness", "nothing is ever denied"),
+        ("maxStaleness: 10s", "maxStaleness", "shorter than git.poll"),
+        ("git: {refreshTimeout: 0s}", "git.refreshTimeout", "waits for no sync"),
+        ("discover: {flux: {}}\ncluster: off", "discover.flux", "with cluster: off"),
+        ("registration: {manage: true}\ncluster: off", "registration.manage", "with cluster: off"),
+    ] {
+        let config = parse(format!("{SOURCES}{text}\n"));
+        let notes = match config {
+            Ok(config) => config.notes,
+            // What cannot be at all is a problem, at the same key.
+            Err(ConfigError::Invalid { problems, .. }) => problems,
+            Err(error) => panic!("{error}"),
+        };
+        let is_it = |note: &&Problem| note.line == 2 && note.key == key && note.message.contains(words);
+        assert!(notes.iter().any(|note| is_it(&note)), "{text}: {notes:?}");
+    }
+    for (text, key) in [
+        ("{name: a, repo: /r, namespace: prod, namespaces: [test]}", "sources[0].namespace"),
+        ("{name: a, repo: /r, include: [./a/*.yaml]}", "sources[0].include[0]"),
+        ("{name: a, repo: /r, exclude: [\"\"]}", "sources[0].exclude[0]"),
+        ("{name: a, repo: /r, render: plain, helm: {releaseName: x}}", "sources[0].helm"),
+    ] {
+        assert_eq!(noted(&format!("sources: [{text}]\n")), [(1, key.to_owned())], "{text}");
+    }
 }
