@@ -79,7 +79,7 @@ const fn case(script: &'static str, answer: &'static str, said: &'static str, un
     Case { script, answer, said, unknown }
 }
 
-const TAKES_KNOWLEDGE: &str = "would take from Argo CD what it knows";
+const TAKES_KNOWLEDGE: &str = "would make Argo CD forget what it applied";
 
 const CASES: [Case; 15] = [
     // The parent of a Scale is looked up, with its owners.

@@ -58,7 +58,7 @@ fn admission_hint(findings: &[Finding]) -> Option<String> {
         others => format!(" and {others} more"),
     };
     Some(format!(
-        "If you did not send {path}{others} so, an admission webhook or a default of the API server made the value."
+        "If you did not send this value of {path}{others}, an admission webhook or a default of the API server made it."
     ))
 }
 

@@ -48,7 +48,7 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         }
         Violation::ForgetApplied { tool } => {
             format!(
-                "{object} is declared {declared}, and this write would take from {} what it knows of that:",
+                "{object} is declared {declared}, and this write would make {} forget what it applied:",
                 tool.as_str()
             )
         }

@@ -363,8 +363,8 @@ fn a_denial_says_what_a_webhook_may_have_made() {
     let container = json!({"k:{\"name\":\"web\"}": {"f:image": {}}});
     let image = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": container}}}});
     let image = entry("kubectl-edit", "Update", "apps/v1", "", image);
-    let hint = "\nIf you did not send spec.template.spec.containers[name=\"web\"].image so, an admission webhook or a \
-                default of the API server made the value.\n";
+    let hint = "\nIf you did not send this value of spec.template.spec.containers[name=\"web\"].image, an admission \
+                webhook or a default of the API server made it.\n";
     for (what, old, entries, is_told) in [
         ("a webhook's", Some(&old), json!([tool(), note]), true),
         ("alice's", Some(&old), json!([tool(), image]), false),
