@@ -81,9 +81,7 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
         Ok((Received::Head(start, reason), _)) => return state.review_head(&start, reason, deadline),
         Err(rejection) => return state.reject(rejection, Request::from_parts(parts, unread), deadline).await,
     };
-    // Waiting for a permit would only use up the time-out: rejected at once, the API
-    // server can sooner ask another replica or apply its failurePolicy.
-    let Some(permit) = InFlightPermit::acquire(&state, peer) else {
+    let Some(permit) = InFlightPermit::acquire(&state, peer, latest_begin(arrived, deadline)).await else {
         state.metrics.overload_rejections.inc();
         if state.overload_log.allows() {
             tracing::warn!("Too many reviews in flight, some rejected");
@@ -93,6 +91,13 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
     let response = state.review(body, deadline, (permit, body_permits)).await;
     state.metrics.observe_latency(arrived.elapsed());
     response
+}
+
+/// Until when a review may wait for its place among those in flight. The API server asks no other replica: what is
+/// rejected passes unchecked under `failurePolicy: Ignore`, so it is rejected only when no time is left to judge it.
+/// Bodies are bounded by their budget, whether they wait or not.
+fn latest_begin(arrived: Instant, deadline: Instant) -> Instant {
+    arrived + deadline.saturating_duration_since(arrived) / 10 * 9
 }
 
 impl<R: Reviewer> HandlerState<R> {
@@ -169,9 +174,14 @@ struct InFlightPermit {
 }
 
 impl InFlightPermit {
-    fn acquire<R>(state: &HandlerState<R>, peer: Peer) -> Option<Self> {
-        let of_peer = state.shares.for_peer(peer).try_acquire_owned().ok()?;
-        let permit = Arc::clone(&state.permits).try_acquire_owned().ok()?;
+    /// Waits for a place, first among those of the peer; who came first is first.
+    async fn acquire<R>(state: &HandlerState<R>, peer: Peer, until: Instant) -> Option<Self> {
+        let both = async {
+            let of_peer = state.shares.for_peer(peer).acquire_owned().await.ok()?;
+            let permit = Arc::clone(&state.permits).acquire_owned().await.ok()?;
+            Some((of_peer, permit))
+        };
+        let (of_peer, permit) = timeout_at(until.into(), both).await.ok()??;
         state.metrics.in_flight.inc();
         Some(Self { metrics: Arc::clone(&state.metrics), _permits: [of_peer, permit] })
     }

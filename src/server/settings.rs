@@ -93,7 +93,7 @@ pub struct RequestLimits {
     pub small_bodies: usize,
     /// Bytes that larger ones may take together; they wait for each other.
     pub large_bodies: usize,
-    /// How many reviews may be in flight; further ones are rejected at once.
+    /// How many reviews may be in flight; further ones wait for their place until their time-out.
     pub in_flight: usize,
 }
 

@@ -180,7 +180,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for_beyond_the_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reviews_beyond_the_limit_are_rejected_at_once() {
+async fn reviews_beyond_the_limit_wait_for_their_place_and_are_rejected_only_at_the_end() {
     let server = start_server_with(|settings, _| settings.limits.in_flight = 2).await;
     let mut held = JoinSet::new();
     for _ in 0..2 {
@@ -195,18 +195,25 @@ async fn reviews_beyond_the_limit_are_rejected_at_once() {
     assert_eq!(server.metric(in_flight).await, Some(2.0));
 
     let mut client = server.http1().await;
-    let answer = client.expect_answer(simple_review("third")).await;
+    let answer = client.expect_answer(review_request("?timeout=300ms", &json!({"uid": "third"}))).await;
     answer.assert_status(429, "TooManyRequests");
     assert_eq!(answer.headers["retry-after"], "1");
     let shed = "driftwall_reviews_shed_total";
     assert_eq!(server.metric(shed).await, Some(1.0));
 
-    server.stub.gate.add_permits(2);
+    let waiting = tokio::spawn(async move {
+        let answer = client.expect_answer(review_request("?timeout=30s", &json!({"uid": "fourth"}))).await;
+        answer.assert_answers("fourth");
+    });
+    // One place is enough for it.
+    server.stub.gate.add_permits(1);
+    waiting.await.unwrap();
+    server.stub.gate.add_permits(1);
     while let Some(answer) = held.join_next().await {
         answer.unwrap().assert_answers("held");
     }
     assert_eq!(server.metric(in_flight).await, Some(0.0));
-    client.expect_answer(simple_review("fourth")).await.assert_answers("fourth");
+    assert_eq!(server.metric(shed).await, Some(1.0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
