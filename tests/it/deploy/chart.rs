@@ -124,11 +124,60 @@ fn every_value_reaches_its_field() {
     let rules = find(&objects, "ClusterRole").value["rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["resources"][0] == "rollouts"));
     assert!(objects.iter().all(|object| object.kind != "ResourceQuota"), "a quota for no class");
+    assert_eq!(pod.node_selector.unwrap()["kubernetes.io/os"], "linux");
+    assert_eq!(pod.tolerations.unwrap()[0].key.as_deref(), Some("dedicated"));
+    let metadata = spec.template.metadata.unwrap();
+    assert_eq!(metadata.labels.unwrap()["example.org/tier"], "control");
+    assert_eq!(metadata.annotations.unwrap()["example.org/team"], "platform");
     let container = &pod.containers[0];
+    let resources = container.resources.clone().unwrap();
+    for (of, storage) in [(resources.requests, "2Gi"), (resources.limits, "12Gi")] {
+        assert_eq!(of.unwrap()["ephemeral-storage"].0, storage);
+    }
     let image = container.image.as_deref().unwrap();
     assert!(image.starts_with("images.example.org/driftwall@sha256:0123456789abcdef"), "{image}");
     assert!(container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == "/clients"));
     assert_eq!((pod.host_network, pod.dns_policy.as_deref()), (Some(true), Some("ClusterFirstWithHostNet")));
+}
+
+#[test]
+fn a_service_account_that_is_there_already_is_only_bound() {
+    let Some(helm) = Program::find("helm") else { return };
+    let values = "serviceAccount.create=false,serviceAccount.name=mine";
+    let objects = read(values, template(&helm, "wall", "ops", &["--set", values]).as_bytes());
+    assert!(objects.iter().all(|object| object.kind != "ServiceAccount"));
+    let pod = typed::<Deployment>(find(&objects, "Deployment")).spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.service_account_name.as_deref(), Some("mine"));
+    let bindings: Vec<_> = objects.iter().filter(|object| object.kind.ends_with("RoleBinding")).collect();
+    assert!(!bindings.is_empty() && bindings.iter().all(|binding| binding.value["subjects"][0]["name"] == "mine"));
+}
+
+/// The pod of `helm test`, which fails where the Service leads to no replica that is ready.
+#[test]
+fn helm_test_asks_what_the_service_and_the_network_policy_let_it_reach() {
+    let Some(helm) = Program::find("helm") else { return };
+    let objects = read("test", template(&helm, "wall", "ops", &[]).as_bytes());
+    let [test] = objects
+        .iter()
+        .filter(|object| object.value["metadata"]["annotations"]["helm.sh/hook"] == "test")
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let command = test.value["spec"]["containers"][0]["command"].as_array().unwrap();
+    let url = command.last().unwrap().as_str().unwrap();
+    assert_eq!(url, "http://wall-driftwall.ops.svc:8080/readyz");
+    let service = &find(&objects, "Service").value;
+    assert_eq!(service["metadata"]["name"], "wall-driftwall");
+    let ports = service["spec"]["ports"].as_array().unwrap();
+    assert!(ports.iter().any(|port| port["port"] == 8080 && port["targetPort"] == "admin"), "{ports:?}");
+    let ingress = &find(&objects, "NetworkPolicy").value["spec"]["ingress"];
+    let opens = |rule: &Value| rule["from"][0]["namespaceSelector"].is_object() && rule["ports"][0]["port"] == "admin";
+    assert!(ingress.as_array().unwrap().iter().any(opens), "{ingress}");
+    // Nothing that it needs is refused by the namespace's Pod Security level, `restricted`.
+    let spec = &test.value["spec"];
+    assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"], false);
+    assert_eq!(spec["automountServiceAccountToken"], false);
 }
 
 #[test]
