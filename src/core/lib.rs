@@ -14,13 +14,14 @@
 //!   → admission  encodes the answer: allowed, status, warnings, audit annotations
 //! ```
 //!
-//! `manifest` parses what Git holds, and `webhook_config` says which writes the API
-//! server asks about. There is no clock, network, file or async in this crate: what
+//! `manifest` parses what Git holds, `webhook_config` says which writes the API server
+//! asks about, and `canary` whether it does. There is no clock, network, file or async in this crate: what
 //! it needs is an argument.
 
 pub mod actor;
 pub mod admission;
 pub mod applications;
+pub mod canary;
 pub mod decision;
 mod deep_stack;
 pub mod desired;
