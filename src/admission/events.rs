@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cluster::{EventRecord, InvolvedObject};
+use crate::telemetry::DriftLabels;
 use driftwall_core::admission::Write;
 use driftwall_core::decision::Decision;
+use driftwall_core::desired::Source;
 use driftwall_core::diff::Path;
 use driftwall_core::policy::{Assessment, Outcome, Verdict, Violation};
 use driftwall_core::text::{truncate, truncate_start};
@@ -56,6 +58,27 @@ pub(crate) fn log(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Dec
         (Verdict::Drift, Outcome::Allow) => line!(info, "Drift recorded"),
         _ => line!(debug, "Allowed"),
     }
+}
+
+/// The labels under which the review is counted where it drifts. A source that is read from the objects themselves
+/// is called as an application, which is an object's name: its tool stands for it.
+pub(crate) fn drift_labels(write: &Write<'_>, assessment: &Assessment<'_>, decision: &Decision) -> Option<DriftLabels> {
+    if assessment.verdict != Verdict::Drift {
+        return None;
+    }
+    let source = match assessment.source {
+        Some(Source { applied_by: Some(applied), .. }) => applied.tool.as_str(),
+        Some(source) => &source.name,
+        None => "",
+    };
+    let kind = if assessment.kind.is_empty() { &*write.resource.kind } else { &assessment.kind };
+    Some(DriftLabels {
+        source: source.to_owned(),
+        object_namespace: write.namespace.to_string(),
+        kind: kind.to_owned(),
+        actor: assessment.class.as_str(),
+        answer: decision.outcome.as_str(),
+    })
 }
 
 /// A name on one line, without what a terminal would obey.

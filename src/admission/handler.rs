@@ -13,17 +13,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::application_health::discovery_health;
 use super::deadline_lookup::DeadlineLookup;
 use super::evaluation_budget::{EvaluationBudget, Turn};
-use super::events::{event_for, log};
+use super::events::{drift_labels, event_for, log};
 use super::recent_denials::RecentDenials;
 use super::review_recording::ReviewRecording;
 use super::self_check_queue::SelfCheckQueue;
+use super::source_health::source_health;
 use crate::cluster::Recorder;
 use crate::discovery::WatchStatus;
 use crate::server::{HeadReason, ReviewResponse, Reviewer};
-use crate::source::{MirrorStatus, SnapshotStore, SourcePoller, SourceStatus};
-use crate::telemetry::{
-    DiscoveryHealth, Health, MirrorHealth, RecurringDrift, ReviewLabels, SkippedHealth, SourceHealth,
-};
+use crate::source::{MirrorStatus, SnapshotStore, SourcePoller};
+use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, RecurringDrift, ReviewLabels, SourceHealth};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status, Write};
 use driftwall_core::decision::{
@@ -86,6 +85,8 @@ pub(crate) struct ReviewSettings {
     pub(crate) max_staleness: Duration,
     /// How long a `BreakGlass` may last at most.
     pub(crate) max_break_glass_duration: Duration,
+    /// The name of this cluster; empty where it has none.
+    pub(crate) cluster_name: String,
 }
 
 /// One evaluation of a review.
@@ -207,7 +208,10 @@ impl AdmissionHandler {
             break_glasses.as_deref().map(|break_glasses| BreakGlassContext { break_glasses, now: Timestamp::now() });
         // What is as old as nobody knows may be any age.
         let is_stale = depends_on_git && age.is_none_or(|age| age > settings.max_staleness);
-        let decision = decide(&write, &assessment, policy, DecisionContext { is_stale, age, break_glass });
+        let mut decision = decide(&write, &assessment, policy, DecisionContext { is_stale, age, break_glass });
+        if !settings.cluster_name.is_empty() && !decision.answer.annotations.is_empty() {
+            decision.answer.annotations.insert("cluster", settings.cluster_name.clone());
+        }
 
         let is_denied_by_git = decision.outcome == Outcome::Deny && assessment.verdict != Verdict::Error;
         // A commit that is being read may settle what is uncertain now.
@@ -232,10 +236,9 @@ impl AdmissionHandler {
                 recorder.record(event);
             }
         }
-        Attempt {
-            response: response(&write.uid, assessment.verdict, assessment.class.as_str(), &decision),
-            refresh_first,
-        }
+        let mut response = response(&write.uid, assessment.verdict, assessment.class.as_str(), &decision);
+        response.drift = drift_labels(&write, &assessment, &decision);
+        Attempt { response, refresh_first }
     }
 
     /// Compares writes of GitOps tools with the snapshot, one after another, for as
@@ -333,7 +336,7 @@ fn error_response(error: &ReviewError, policy: &Policy) -> ReviewResponse {
         let message = error.to_string();
         let status = Status::failure(400, "BadRequest", &message);
         let body = serde_json::to_vec(&status).expect("a status holds only texts and a number");
-        return ReviewResponse { status: StatusCode::BAD_REQUEST, body, labels: None };
+        return ReviewResponse { status: StatusCode::BAD_REQUEST, body, labels: None, drift: None };
     };
     response(uid, Verdict::Error, "unknown", &decide_unreadable_review(error, policy))
 }
@@ -344,6 +347,7 @@ fn response(uid: &str, verdict: Verdict, actor: &'static str, decision: &Decisio
         status: StatusCode::OK,
         body: admission::encode(uid, &decision.answer),
         labels: Some(ReviewLabels { verdict: verdict.as_str(), actor, answer: decision.outcome.as_str(), mode }),
+        drift: None,
     }
 }
 
@@ -369,24 +373,5 @@ impl Health for AdmissionHandler {
 
     fn applications(&self) -> DiscoveryHealth {
         discovery_health(&self.store.snapshot(), &self.watches)
-    }
-}
-
-fn source_health(status: SourceStatus) -> SourceHealth {
-    let SourceStatus { name, repo, revision, commit, objects, age, polls, error, .. } = status;
-    let (disputed_fields, contested_objects) = (status.disputed_fields, status.contested_objects);
-    let skipped = status.skipped.iter().map(|(reason, places)| SkippedHealth::new(reason, places)).collect();
-    SourceHealth {
-        name,
-        repo,
-        revision,
-        commit: commit.unwrap_or_default(),
-        objects,
-        age,
-        polls,
-        error,
-        disputed_fields,
-        contested_objects,
-        skipped,
     }
 }

@@ -8,6 +8,7 @@ mod handler;
 mod recent_denials;
 mod review_recording;
 mod self_check_queue;
+mod source_health;
 
 pub(crate) use handler::{AdmissionHandler, ReviewSettings};
 pub(crate) use review_recording::ReviewRecording;

@@ -55,6 +55,8 @@ pub struct Config {
     pub tls: Option<TlsSettings>,
     /// Whether the API server is asked for what only the cluster knows.
     pub cluster: ClusterAccess,
+    /// The name of this cluster, for metrics, logs and audit annotations; empty where it has none.
+    pub cluster_name: String,
     /// The webhook configuration by which the API server calls driftwall, and whether driftwall manages it.
     pub registration: WebhookSettings,
     /// What may be done in an emergency.

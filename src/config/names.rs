@@ -3,6 +3,7 @@
 use axum::http::Uri;
 
 use super::WebhookSettings;
+use super::values::KeyProblem;
 
 /// What may be wrong with a name.
 const LABEL: &str = "write one of small letters, digits and `-`";
@@ -28,6 +29,20 @@ impl WebhookSettings {
         let message = format!("`{wrong}` is no name of a namespace, and no pattern can be one; {LABEL}");
         Some(("excludeNamespaces", message))
     }
+}
+
+/// Characters of a cluster's name: it is in every series and every log line.
+const MAX_CLUSTER_NAME: usize = 253;
+
+/// The name of a cluster, which may be empty: people use DNS names, and ARNs or paths of their provider.
+pub(super) fn cluster_name(name: String) -> Result<String, KeyProblem> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if name.len() <= MAX_CLUSTER_NAME && name.chars().all(is_plain) {
+        return Ok(name);
+    }
+    let message =
+        format!("write at most {MAX_CLUSTER_NAME} letters, digits and characters of `-_./:@`, such as prod-eu-1");
+    Err(KeyProblem::new("clusterName", message))
 }
 
 /// What keeps the API server from calling a webhook at a URL
@@ -98,6 +113,17 @@ mod tests {
             (settings("a", "b", None, &["kube-*"]), Some("excludeNamespaces")),
         ] {
             assert_eq!(settings.problem().map(|(key, _)| key), expected, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_may_have_the_name_that_its_provider_gives_it() {
+        let arn = "arn:aws:eks:eu-central-1:111122223333:cluster/prod";
+        for name in ["", "prod-eu-1", "gke_acme_europe-west1_prod", arn, "admin@prod.example.org"] {
+            assert_eq!(cluster_name(name.into()).ok().as_deref(), Some(name));
+        }
+        for name in ["a b", "a\"b", "a\nb", "{{a}}", "ü", &"a".repeat(254)] {
+            assert!(cluster_name(name.into()).is_err(), "{name}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::sources::SourceBuilder;
 use super::values::{KeyProblem, KeyProblems, address, bytes, duration, positive_duration};
-use super::{ClusterAccess, Config, cluster, discover, file_format, notes, rendering, value_notes};
+use super::{ClusterAccess, Config, cluster, discover, file_format, names, notes, rendering, value_notes};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
@@ -34,6 +34,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         listen,
         admin,
         cluster,
+        cluster_name,
         tls,
         registration,
         break_glass,
@@ -91,6 +92,7 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     rules.extend(discover::controllers(&discovery));
     let actors = problems.check_at("presets", ActorRules::new(rules, &presets));
 
+    let cluster_name = problems.check(names::cluster_name(cluster_name));
     let addresses = addresses(&listen, &admin, problems);
     let tls = tls.map(|tls| problems.check(cluster::tls(tls, folder)));
     let registration = problems.check(cluster::registration(registration, folder));
@@ -107,11 +109,9 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let config = Config {
         listen,
         admin,
-        tls: match tls {
-            Some(tls) => Some(tls?),
-            None => None,
-        },
+        tls: if let Some(tls) = tls { Some(tls?) } else { None },
         cluster: cluster.into(),
+        cluster_name: cluster_name?,
         registration: registration?,
         break_glass: break_glass?,
         events,

@@ -56,7 +56,7 @@ pub(crate) async fn serve(
     if let Some(recording) = recording {
         reloader.handler.set_recording(recording);
     }
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::of_cluster(&startup.cluster_name));
     let tls = tls_settings(&startup, &file)?;
     let (shutdown, at_once) = shutdown_signals()?;
     let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
@@ -178,8 +178,8 @@ async fn run_reloads(mut reloader: ConfigReloader, startup: StartupSettings, met
                 tracing::info!("Configuration reloaded");
                 if current != startup {
                     tracing::warn!(
-                        "Restart needed: a change of listen, admin, tls, cluster, drain or of the registration's \
-                         name, service, port, url or pathFile has no effect before"
+                        "Restart needed: a change of listen, admin, tls, cluster, clusterName, drain or of the \
+                         registration's name, service, port, url or pathFile has no effect before"
                     );
                 }
             }

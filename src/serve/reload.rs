@@ -15,6 +15,7 @@ use crate::discovery::DiscoverySettings;
 use crate::source::render::Capabilities;
 use crate::source::render::set_parallel;
 use crate::source::{SnapshotStore, SourcePoller, SourceSpec};
+use crate::telemetry::set_cluster_name;
 use driftwall_core::policy::{ClusterLookup, Mode};
 use driftwall_core::webhook_config::Writers;
 
@@ -63,6 +64,7 @@ pub(crate) struct StartupSettings {
     pub(crate) admin: std::net::SocketAddr,
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) cluster: ClusterAccess,
+    pub(crate) cluster_name: String,
     pub(crate) drain: Duration,
     pub(crate) names: InstanceNames,
 }
@@ -115,6 +117,8 @@ impl ConfigReloader {
         let text = std::fs::read(file)?;
         let Partition { presets, review, mut sources, poll_interval, startup, cluster, discovery } =
             partition(config, file, audit_only);
+        // Before the first line that says what is wanted.
+        set_cluster_name(&startup.cluster_name);
         let (version, commit, mode) = (VERSION, COMMIT, review.policy.mode.as_str());
         let presets = presets.join(", ");
         tracing::info!(version, commit, mode, audit_only, sources = sources.len(), presets, "Starting");
@@ -229,6 +233,7 @@ fn partition(config: Config, file: &Path, audit_only: bool) -> Partition {
         admin,
         tls,
         cluster,
+        cluster_name,
         registration,
         break_glass,
         events,
@@ -271,10 +276,19 @@ fn partition(config: Config, file: &Path, audit_only: bool) -> Partition {
             refresh_timeout,
             max_staleness,
             max_break_glass_duration: break_glass.max_duration,
+            cluster_name: cluster_name.clone(),
         },
         sources,
         poll_interval,
-        startup: StartupSettings { listen, admin, tls, cluster, drain, names: InstanceNames::of(&registration) },
+        startup: StartupSettings {
+            listen,
+            admin,
+            tls,
+            cluster,
+            cluster_name,
+            drain,
+            names: InstanceNames::of(&registration),
+        },
         presets,
         cluster: ClusterSettings { registration, break_glass, events, strict_namespaces, writers },
         discovery,

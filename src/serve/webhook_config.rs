@@ -156,7 +156,7 @@ impl Observer for RegistrationReporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Health, MirrorHealth, SourceHealth};
+    use crate::telemetry::{Health, MetricsFormat, MirrorHealth, SourceHealth};
 
     struct NoSources;
 
@@ -188,7 +188,7 @@ mod tests {
         ] {
             metrics.set_registration_state(state.as_str(), None);
             let series = format!("driftwall_registration{{state=\"{}\"}} 1", state.as_str());
-            assert!(metrics.render(&NoSources).lines().any(|line| line == series), "{series}");
+            assert!(metrics.render(&NoSources, MetricsFormat::Text).lines().any(|line| line == series), "{series}");
         }
     }
 }

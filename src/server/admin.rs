@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::connection::Origin;
 use super::drain::ServingPhase;
-use crate::telemetry::{DiscoveryHealth, Health, METRICS_TYPE, Metrics, SourceHealth};
+use crate::telemetry::{DiscoveryHealth, Health, Metrics, MetricsFormat, SourceHealth};
 
 /// What the routes of the admin port read.
 #[derive(Clone)]
@@ -105,9 +105,12 @@ async fn drift(State(state): State<AdminState>, origin: Option<Extension<Origin>
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn metrics(State(state): State<AdminState>) -> Response {
-    let text = state.metrics.render(state.health.as_ref());
-    ([(CONTENT_TYPE, METRICS_TYPE)], text).into_response()
+async fn metrics(State(state): State<AdminState>, headers: HeaderMap) -> Response {
+    // The header may be there several times, which is the same as a list.
+    let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = MetricsFormat::accepted(&accepted.join(","));
+    let text = state.metrics.render(state.health.as_ref(), format);
+    ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
     if let Some(origin) = origin {
         origin.mark_known();
     }
+    state.metrics.mark_called();
     let arrived = Instant::now();
     let deadline = arrived + timeout::review_timeout(request.uri().query());
     if request.method() != Method::POST {
@@ -115,7 +116,7 @@ impl<R: Reviewer> HandlerState<R> {
         let mut task = AbortOnDrop(tokio::spawn(task.in_current_span()));
         match timeout_at(deadline.into(), &mut task.0).await {
             Ok(Ok(answer)) => {
-                if answer.labels.is_none() {
+                if !answer.status.is_success() {
                     self.metrics.count_rejection("malformed_review");
                 }
                 self.answer(answer)
@@ -142,9 +143,12 @@ impl<R: Reviewer> HandlerState<R> {
     }
 
     fn answer(&self, response: ReviewResponse) -> Response {
-        let ReviewResponse { status, body, labels } = response;
+        let ReviewResponse { status, body, labels, drift } = response;
         if let Some(labels) = labels {
             self.metrics.count_review(&labels);
+        }
+        if let Some(drift) = drift {
+            self.metrics.count_drift(&drift);
         }
         json_response(status, body)
     }
@@ -259,7 +263,7 @@ mod tests {
     }
 
     fn response(body: Vec<u8>) -> ReviewResponse {
-        ReviewResponse { status: StatusCode::OK, body, labels: None }
+        ReviewResponse { status: StatusCode::OK, body, labels: None, drift: None }
     }
 
     fn echo() -> Router {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use bytes::Bytes;
 
-use crate::telemetry::ReviewLabels;
+use crate::telemetry::{DriftLabels, ReviewLabels};
 
 /// Answers reviews. Never fails: a review that cannot be evaluated gets an answer too.
 pub trait Reviewer: Send + Sync + 'static {
@@ -33,6 +33,8 @@ pub struct ReviewResponse {
     pub status: StatusCode,
     /// JSON.
     pub body: Vec<u8>,
-    /// The labels that it is counted under; none if the request was no review.
+    /// The labels that it is counted under; none if the request was no review, or the canary, which is not counted.
     pub labels: Option<ReviewLabels>,
+    /// The labels that drift is counted under; none where it is no drift.
+    pub drift: Option<DriftLabels>,
 }

@@ -67,3 +67,8 @@ pub(super) struct ToolLabel {
 pub(super) struct WatchLabel {
     pub(super) watch: String,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct VersionLabel {
+    pub(super) version: &'static str,
+}

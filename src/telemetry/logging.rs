@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::OnceLock;
 
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -49,6 +50,16 @@ impl<W: Write> Write for PlainLines<W> {
     }
 }
 
+/// How each line of JSON begins, once the cluster's name is known.
+static LINE_START: OnceLock<String> = OnceLock::new();
+
+/// From now on every line of JSON has the field `cluster`, unless the name is empty. The first name stays.
+pub fn set_cluster_name(name: &str) {
+    if !name.is_empty() {
+        LINE_START.get_or_init(|| line_start(name));
+    }
+}
+
 /// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`).
 pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
     let text = std::env::var_os("DRIFTWALL_LOG").unwrap_or_default();
@@ -59,7 +70,7 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| PlainLines(std::io::stderr()));
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| PlainLines(NamedLines(io::stderr())));
     let registry = tracing_subscriber::registry().with(filter);
     if json {
         registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?;
@@ -67,4 +78,43 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
         registry.with(lines.with_target(false).with_ansi(is_terminal)).try_init()?;
     }
     Ok(())
+}
+
+fn line_start(cluster: &str) -> String {
+    format!("{{\"cluster\":{},", serde_json::Value::from(cluster))
+}
+
+/// Writes lines, with the cluster's name in each of JSON. A line comes in one piece.
+struct NamedLines<W>(W);
+
+impl<W: Write> Write for NamedLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(&named(line, LINE_START.get())).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn named<'a>(line: &'a [u8], line_start: Option<&String>) -> Cow<'a, [u8]> {
+    match (line_start, line.strip_prefix(b"{")) {
+        (Some(start), Some(fields)) => [start.as_bytes(), fields].concat().into(),
+        _ => line.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_name_of_the_cluster_once_it_is_known() {
+        let line = b"{\"level\":\"INFO\"}\n";
+        assert_eq!(&*named(line, None), line);
+        let start = line_start("a/b:\"c\"");
+        let line: serde_json::Value = serde_json::from_slice(&named(line, Some(&start))).unwrap();
+        assert_eq!(line, serde_json::json!({"cluster": "a/b:\"c\"", "level": "INFO"}));
+        assert_eq!(&*named(b"half a line", Some(&start)), b"half a line");
+    }
 }

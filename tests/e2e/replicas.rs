@@ -77,6 +77,11 @@ impl Replicas {
         });
     }
 
+    /// The name of the replica that was started last.
+    pub(crate) fn newest(&self) -> String {
+        self.running.last().unwrap().process.name.clone()
+    }
+
     pub(crate) fn config(&self) -> Value {
         self.config.clone()
     }
@@ -166,7 +171,9 @@ impl Replicas {
 fn counts(admin: &str) -> Vec<(String, u64)> {
     let page = http_get(admin, "/metrics");
     let lines = page.lines().filter_map(|line| line.strip_prefix("driftwall_reviews_total{")?.split_once("} "));
-    lines.map(|(labels, count)| (labels.to_owned(), count.parse().unwrap())).collect()
+    let counts = lines.map(|(labels, count)| (labels.to_owned(), count.parse().unwrap()));
+    // Some series are there before their first review.
+    counts.filter(|(_, count)| *count > 0).collect()
 }
 
 /// The addresses at which a replica listens, from its log.

@@ -56,7 +56,9 @@ pub(super) fn done(command: &str, output: &str) -> Result<(), OutputError> {
 /// The reviews by verdict, as the server counted them.
 pub(super) fn counters(metrics: &str) -> Result<(), OutputError> {
     print(format_args!("\n{BOLD}The same as metrics{BOLD:#}  {DIM}on the admin port, /metrics{DIM:#}"))?;
-    for line in metrics.lines().filter(|line| line.starts_with("driftwall_reviews_total{")) {
+    let reviews = metrics.lines().filter(|line| line.starts_with("driftwall_reviews_total{"));
+    // Some series are there before their first review.
+    for line in reviews.filter(|line| !line.ends_with(" 0")) {
         print(line)?;
     }
     Ok(())

@@ -45,6 +45,11 @@ pub(crate) struct Config {
     #[schemars(example = &"auto")]
     #[serde(default)]
     pub(crate) cluster: Cluster,
+    /// The name of this cluster, where metrics and logs of several come together: the label `cluster` of every metric,
+    /// the field `cluster` of every JSON log line, and an audit annotation. A change needs a restart.
+    #[schemars(example = &"prod-eu-1")]
+    #[serde(default)]
+    pub(crate) cluster_name: String,
     /// The serving certificate: `certFile` and `keyFile`, or `selfManaged`. Needed to serve, not to check. A
     /// change needs a restart.
     pub(crate) tls: Option<Tls>,

@@ -249,10 +249,16 @@ impl Body for ChunkedBody {
 
 /// Gets a page of the admin port.
 pub(crate) async fn get_page(admin: SocketAddr, path: &str) -> (StatusCode, HeaderMap, String) {
+    get_page_as(admin, path, "*/*").await
+}
+
+/// Gets a page of the admin port in one of the accepted formats.
+pub(crate) async fn get_page_as(admin: SocketAddr, path: &str, accept: &str) -> (StatusCode, HeaderMap, String) {
     let stream = TcpStream::connect(admin).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let request = Request::get(path).header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+    let request = Request::get(path).header("host", "localhost").header("accept", accept);
+    let request = request.body(Full::<Bytes>::default()).unwrap();
     let response = in_time(sender.send_request(request)).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = in_time(body.collect()).await.unwrap().to_bytes();

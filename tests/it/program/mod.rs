@@ -10,6 +10,7 @@ mod flags;
 mod load;
 mod many_sources;
 mod memory;
+mod metrics;
 mod owner_lookup;
 mod pushes;
 mod recorded_reviews;

@@ -9,6 +9,7 @@ use crate::harness::reviews::recorded_review;
 use crate::harness::waiting::in_time;
 use crate::program::serve_process::{PROD_SOURCE, ServeProcess, response};
 
+const LAST_SYNC: &str = "driftwall_source_last_sync_timestamp_seconds{source=\"prod\"}";
 const FAILING: &str = "driftwall_source_failing{source=\"prod\"}";
 
 fn edit(server: &ServeProcess, from: &str, to: &str) {
@@ -49,9 +50,9 @@ async fn uncommitted_files_are_not_declared() {
     let file = server.folder.path().join("repo/apps/prod/app.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replacen("replicas: 3", "replicas: 7", 1)).unwrap();
-    let before = server.metric("driftwall_source_age_seconds{source=\"prod\"}").await;
-    // A later look than the write has been made once the age has fallen.
-    server.until(async |server| server.metric("driftwall_source_age_seconds{source=\"prod\"}").await <= before).await;
+    let before = server.metric(LAST_SYNC).await;
+    // A later look than the write has been made once one is a second younger.
+    server.until(async |server| server.metric(LAST_SYNC).await >= before + 1.0).await;
     assert!(!is_allowed(&server).await);
 }
 
@@ -120,7 +121,9 @@ async fn many_denials_at_once_cost_one_poll() {
     let server =
         ServeProcess::with_config(&format!("git: {{poll: 1h, refreshAfter: 3s}}\n{PROD_SOURCE}")).until_ready().await;
     let polls = "driftwall_source_polls_total{source=\"prod\"}";
-    server.until(async |server| server.metric("driftwall_source_age_seconds{source=\"prod\"}").await > 3.0).await;
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((since - server.metric(LAST_SYNC).await).abs() < 60.0);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert_eq!(server.metric(polls).await, 1.0);
     let review = recorded_review("patch-replicas-7", "alice");
     let mut clients = Vec::new();

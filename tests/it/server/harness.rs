@@ -59,7 +59,8 @@ impl Reviewer for StubReviewer {
 }
 
 fn reviewed(body: &Value, labels: Option<ReviewLabels>) -> ReviewResponse {
-    ReviewResponse { status: StatusCode::OK, body: body.to_string().into_bytes(), labels }
+    let status = if labels.is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    ReviewResponse { status, body: body.to_string().into_bytes(), labels, drift: None }
 }
 
 #[derive(Default)]
