@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::application_health::discovery_health;
+use super::canary::CanaryAnswerer;
 use super::deadline_lookup::DeadlineLookup;
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{drift_labels, event_for, log};
@@ -25,6 +26,7 @@ use crate::source::{MirrorStatus, SnapshotStore, SourcePoller};
 use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, RecurringDrift, ReviewLabels, SourceHealth};
 use driftwall_core::actor::ActorRules;
 use driftwall_core::admission::{self, ReviewError, Status, Write};
+use driftwall_core::canary::CanaryObject;
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
 };
@@ -46,6 +48,7 @@ pub(crate) struct AdmissionHandler {
     lookup: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<BreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
+    canary: CanaryAnswerer,
     /// Where reviews are recorded, if they are.
     recording: ArcSwapOption<ReviewRecording>,
     recent_denials: RecentDenials,
@@ -117,6 +120,7 @@ impl AdmissionHandler {
             lookup,
             break_glasses: ArcSwapOption::empty(),
             recorder: ArcSwapOption::empty(),
+            canary: CanaryAnswerer::default(),
             recording: ArcSwapOption::empty(),
             recent_denials: RecentDenials::default(),
             drift: Mutex::default(),
@@ -136,6 +140,11 @@ impl AdmissionHandler {
     /// Replaces the `BreakGlass` objects that count; with `None` none does.
     pub(crate) fn set_break_glasses(&self, break_glasses: Option<BreakGlasses>) {
         self.break_glasses.store(break_glasses.map(Arc::new));
+    }
+
+    /// Answers this canary from now on.
+    pub(crate) fn set_canary(&self, canary: CanaryObject) {
+        self.canary.set(canary);
     }
 
     /// Records reviews from now on.
@@ -182,6 +191,9 @@ impl AdmissionHandler {
             Ok(write) => write,
             Err(error) => return Attempt { response: error_response(&error, policy), refresh_first: None },
         };
+        if let Some(response) = self.canary.answer(&write) {
+            return Attempt { response, refresh_first: None };
+        }
         if let Some(decision) =
             validate_break_glass(&write, Timestamp::now(), settings.max_break_glass_duration, policy)
         {

@@ -1,6 +1,7 @@
 //! The admission handler: a review in, an answer, a log line and an Event out.
 
 mod application_health;
+mod canary;
 mod deadline_lookup;
 mod evaluation_budget;
 mod events;

@@ -4,6 +4,7 @@
 mod api_discovery;
 mod api_error;
 pub mod break_glass;
+mod canary;
 mod certificates;
 mod context;
 mod events;
@@ -18,6 +19,7 @@ mod testing;
 mod webhook_config;
 
 pub use api_discovery::ApiDiscovery;
+pub use canary::{CanaryObserver, CanarySender, CanarySettings, CanaryStatus};
 pub use certificates::{CertificateManager, CertificateSpec, RotationTiming};
 pub(crate) use context::client_of_kubeconfig;
 pub use context::{ClusterContext, ConnectError};

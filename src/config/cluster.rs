@@ -66,6 +66,8 @@ pub struct WebhookSettings {
     pub exclude_namespaces: Vec<String>,
     /// Whether a webhook configuration that somebody removed or changed is restored.
     pub self_heal: bool,
+    /// Whether the canary is sent, where driftwall manages the webhook configuration.
+    pub canary: bool,
 }
 
 /// What the API server does with a write when it cannot call driftwall.
@@ -172,6 +174,7 @@ pub(super) fn registration(written: file_format::Registration, folder: &Path) ->
         timeout_seconds,
         exclude_namespaces,
         self_heal,
+        canary,
     } = written;
     if manage && path_file.is_some() {
         return Err(KeyProblem::new(
@@ -194,6 +197,7 @@ pub(super) fn registration(written: file_format::Registration, folder: &Path) ->
         timeout_seconds,
         exclude_namespaces,
         self_heal,
+        canary: canary && manage,
     };
     match settings.problem() {
         Some((key, message)) => Err(KeyProblem::new(format!("registration.{key}"), message)),

@@ -89,6 +89,7 @@ mod tests {
             timeout_seconds: 5,
             exclude_namespaces: exclude.iter().map(|name| (*name).to_owned()).collect(),
             self_heal: false,
+            canary: false,
         }
     }
 

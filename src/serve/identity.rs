@@ -347,6 +347,7 @@ mod tests {
             timeout_seconds: 3,
             exclude_namespaces: Vec::new(),
             self_heal: false,
+            canary: false,
         }
     }
 

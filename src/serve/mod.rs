@@ -1,6 +1,7 @@
 //! `driftwall serve`: start, reload and the wiring of all modules.
 
 mod break_glass;
+mod canary;
 mod identity;
 pub(crate) mod reload;
 mod review_path;
@@ -19,6 +20,7 @@ use driftwall_core::policy::{ClusterLookup, NoCluster};
 use tokio::task::JoinSet;
 
 use self::break_glass::run_watch;
+use self::canary::run_canary;
 use self::identity::ServingIdentity;
 use self::reload::{ConfigReloader, StartupSettings};
 use self::webhook_config::register;
@@ -100,6 +102,10 @@ pub(crate) async fn serve(
         tasks.spawn(async { match discovery.await {} });
         let following = follow_capabilities(cluster.clone(), capabilities);
         tasks.spawn(async { match following.await {} });
+        let settings = reloader.cluster_settings();
+        let canary =
+            run_canary(cluster.clone(), Arc::clone(&handler), identity.is_leader(), settings, Arc::clone(&metrics));
+        tasks.spawn(async { match Box::pin(canary).await {} });
         tasks.spawn(run_watch(cluster, handler, reloader.cluster_settings()));
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn desired_webhook_config(
     excluded_namespaces.extend(exclude_namespaces.into_iter().filter(|other| other != namespace));
     WebhookParameters {
         name,
+        canary: settings.canary.then(|| settings.service.clone()),
         labels: BTreeMap::new(),
         ca_bundle: None,
         endpoint: match url {

@@ -12,7 +12,7 @@ use crate::common::{programs, recordings};
 use crate::control_plane::ControlPlane;
 use crate::install::install;
 use crate::kubectl::CommandResult;
-use crate::load_balancer::LoadBalancer;
+use crate::load_balancer::{LoadBalancer, Way};
 use crate::metrics_api::MetricsApi;
 use crate::process::{log_folder, wait_for};
 use crate::replicas::Replicas;
@@ -185,6 +185,7 @@ impl TestCluster {
     /// Brings everything back that an earlier test may have changed. This is done when a test begins, not when
     /// one ends, so that it is done after a test that failed, too.
     fn reset(&mut self) {
+        self.replicas.load_balancer.set_way(Way::Replicas);
         self.replicas.scale_to(1);
         let config = self.initial.config.clone();
         self.replicas.configure(config);
@@ -215,9 +216,16 @@ impl TestCluster {
         }
         // driftwall keeps a failure policy that somebody has set.
         if let Some(live) = live_webhooks(&self.control_plane) {
-            let ignore =
-                |index| json!({"op": "replace", "path": format!("/webhooks/{index}/failurePolicy"), "value": "Ignore"});
-            let patch: Vec<_> = (0..live.as_array().unwrap().len()).map(ignore).collect();
+            let initial = self.initial.webhooks.as_array().unwrap();
+            let policy = |webhook: &Value| {
+                let same = initial.iter().find(|initial| initial["name"] == webhook["name"]);
+                same.map_or("Ignore".into(), |initial| initial["failurePolicy"].clone())
+            };
+            let restore = |(index, webhook): (usize, &Value)| {
+                let path = format!("/webhooks/{index}/failurePolicy");
+                json!({"op": "replace", "path": path, "value": policy(webhook)})
+            };
+            let patch: Vec<_> = live.as_array().unwrap().iter().enumerate().map(restore).collect();
             let patch = Value::from(patch);
             self.alice(&format!("kubectl patch {WEBHOOK_CONFIG} --type=json -p '{patch}'")).expect_success();
         }

@@ -1,6 +1,6 @@
 //! Does what a Service does: new connections go to replicas that are ready.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,22 @@ use std::time::Duration;
 
 /// How often replicas are probed. A kubelet does it less often.
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a connection looks whether the way is another one now.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Where connections lead.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Way {
+    /// To the replicas.
+    #[default]
+    Replicas,
+    /// Nowhere: nothing arrives, as behind a firewall that drops packets.
+    Firewall,
+    /// Nowhere: every connection is closed, as without an endpoint.
+    Closed,
+    /// To another server.
+    Other(String),
+}
 
 struct Backend {
     webhook: String,
@@ -18,6 +34,7 @@ struct Backend {
 #[derive(Default)]
 struct State {
     backends: Mutex<Vec<Backend>>,
+    way: Mutex<Way>,
     turn: AtomicUsize,
 }
 
@@ -36,8 +53,8 @@ impl LoadBalancer {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // Without a replica the connection ends, as it does behind a Service.
-                if let Some(replica) = accepting.choose().and_then(|address| TcpStream::connect(address).ok()) {
-                    proxy(&client, &replica);
+                if let Some(server) = accepting.choose().and_then(|address| TcpStream::connect(address).ok()) {
+                    proxy(&client, &server, &accepting);
                 }
             }
         });
@@ -60,6 +77,11 @@ impl LoadBalancer {
         self.state.backends.lock().unwrap().retain(|backend| backend.admin != admin);
     }
 
+    /// Where connections lead from now on, those too that there are: behind a firewall they stay open, else they end.
+    pub(crate) fn set_way(&self, way: Way) {
+        *self.state.way.lock().unwrap() = way;
+    }
+
     /// How many replicas get new connections.
     pub(crate) fn ready(&self) -> usize {
         self.state.backends.lock().unwrap().iter().filter(|backend| backend.is_ready).count()
@@ -67,7 +89,16 @@ impl LoadBalancer {
 }
 
 impl State {
+    fn way(&self) -> Way {
+        self.way.lock().unwrap().clone()
+    }
+
     fn choose(&self) -> Option<String> {
+        match self.way() {
+            Way::Replicas | Way::Firewall => {}
+            Way::Closed => return None,
+            Way::Other(address) => return Some(address),
+        }
         let backends = self.backends.lock().unwrap();
         let ready: Vec<_> = backends.iter().filter(|backend| backend.is_ready).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -97,15 +128,39 @@ pub(crate) fn http_get(admin: &str, path: &str) -> String {
     get().unwrap_or_default()
 }
 
-fn proxy(client: &TcpStream, replica: &TcpStream) {
-    for (from, to) in [(client, replica), (replica, client)] {
-        let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+fn proxy(client: &TcpStream, server: &TcpStream, state: &Arc<State>) {
+    let way = state.way();
+    for (from, to) in [(client, server), (server, client)] {
+        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        let (state, way) = (Arc::clone(state), way.clone());
         std::thread::spawn(move || {
-            let ended = std::io::copy(&mut from, &mut to);
+            let ended = pass_on(&from, &to, &state, &way);
             // A broken connection is broken for both sides.
             let how = if ended.is_ok() { Shutdown::Write } else { Shutdown::Both };
             let _ = to.shutdown(how);
             let _ = from.shutdown(if ended.is_ok() { Shutdown::Read } else { Shutdown::Both });
         });
+    }
+}
+
+/// Passes on what comes until one side ends, or the way is another one than that by which the connection was made.
+fn pass_on(mut from: &TcpStream, mut to: &TcpStream, state: &State, way: &Way) -> std::io::Result<()> {
+    from.set_read_timeout(Some(LOOK_INTERVAL))?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = from.read(&mut buffer);
+        loop {
+            match state.way() {
+                Way::Firewall => std::thread::sleep(LOOK_INTERVAL),
+                now if now == *way || *way == Way::Firewall => break,
+                _ => return Err(ErrorKind::ConnectionAborted.into()),
+            }
+        }
+        match read {
+            Ok(0) => return Ok(()),
+            Ok(length) => to.write_all(&buffer[..length])?,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -11,6 +11,7 @@
 mod autoscaling;
 mod break_glass;
 mod bypass;
+mod canary;
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;

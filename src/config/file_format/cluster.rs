@@ -85,6 +85,10 @@ pub(crate) struct Registration {
     /// driftwall then, set this to `false` first.
     #[schemars(extend("x-old-name" = "restore"), example = false)]
     pub(crate) self_heal: bool,
+    /// Whether driftwall finds out by itself whether the API server calls it: every 30 s one replica applies the
+    /// ConfigMap `<registration.service>-canary` by dry run. Has no effect without `manage`.
+    #[schemars(example = true)]
+    pub(crate) canary: bool,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema, Serialize)]
@@ -119,6 +123,7 @@ impl Default for Registration {
             timeout_seconds: 5,
             exclude_namespaces: vec!["kube-system".into()],
             self_heal: false,
+            canary: true,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::parameters::{Endpoint, WebhookParameters};
 use super::people;
 use super::review_path::url_with_path;
 use super::rules::SentWrites;
+use crate::canary::{CANARY_LABEL, CANARY_TIMEOUT_SECONDS, CANARY_WEBHOOK};
 use crate::desired::Snapshot;
 
 /// The webhook to which writes to what Git declares are sent.
@@ -37,6 +38,7 @@ pub fn build(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value {
         webhooks.extend(people_webhooks(snapshot, parameters));
         webhooks.push(undeclared_webhook(snapshot, parameters));
     }
+    webhooks.extend(parameters.canary.as_ref().map(|service| canary_webhook(parameters, service)));
     let mut labels = Map::new();
     labels.insert("app.kubernetes.io/name".to_owned(), "driftwall".into());
     for (key, value) in &parameters.labels {
@@ -117,6 +119,24 @@ fn break_glass_webhook(parameters: &WebhookParameters) -> Value {
     let for_all_writers = WebhookParameters { match_conditions: false, ..parameters.clone() };
     let mut webhook = webhook(&for_all_writers, BREAK_GLASS_WEBHOOK, &json!({}), &[rule]);
     webhook["failurePolicy"] = FAIL_OPEN.into();
+    webhook
+}
+
+/// The canary, which only driftwall writes. `Fail` blocks nobody else, and lets the API server say why it cannot call.
+fn canary_webhook(parameters: &WebhookParameters, service: &str) -> Value {
+    let namespaces = namespace_requirement("In", std::slice::from_ref(&parameters.own_namespace));
+    let rule = json!({
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["configmaps"],
+        "scope": "Namespaced",
+    });
+    let for_all_writers = WebhookParameters { match_conditions: false, ..parameters.clone() };
+    let mut webhook = webhook(&for_all_writers, CANARY_WEBHOOK, &json!({"matchExpressions": [namespaces]}), &[rule]);
+    webhook["objectSelector"] = json!({"matchLabels": {CANARY_LABEL: service}});
+    webhook["failurePolicy"] = "Fail".into();
+    webhook["timeoutSeconds"] = parameters.timeout_seconds.min(CANARY_TIMEOUT_SECONDS).into();
     webhook
 }
 

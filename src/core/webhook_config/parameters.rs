@@ -32,6 +32,8 @@ pub struct WebhookParameters {
     pub strict_namespaces: Option<Vec<String>>,
     /// Whether writes to `BreakGlass` objects are sent, so that one that is not valid is denied.
     pub break_glass: bool,
+    /// The Service's name in the canary's label, where the canary is sent.
+    pub canary: Option<String>,
     /// Whether the API server knows `matchConditions`; an older one drops them in silence.
     pub match_conditions: bool,
     /// What of the rules for writers decides which writes are sent.

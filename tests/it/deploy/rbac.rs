@@ -79,6 +79,8 @@ fn driftwall_may_write_only_its_own_objects_by_name() {
         let role: Role = typed(named(&objects, "Role", name));
         let mut expected = of(&KEEP, &format!("/secrets {name}-certificates"));
         expected.extend(of(&KEEP, &format!("/secrets {name}-path")));
+        // A server-side apply of an object that is not there, by dry run.
+        expected.extend(of(&["create", "patch"], &format!("/configmaps {name}-canary")));
         let leases = ["get", "list", "create", "update", "patch", "delete"];
         expected.extend(of(&leases, "coordination.k8s.io/leases"));
         assert_eq!(rights(role.rules), expected, "{name}");
@@ -99,6 +101,16 @@ fn driftwall_may_write_only_its_own_objects_by_name() {
 #[test]
 fn unused_rights_are_not_granted() {
     let Some(helm) = Program::find("helm") else { return };
+    for (values, has_canary) in [
+        ("registration.manage=true", true),
+        ("registration.canary=false", false),
+        ("registration.manage=false,tls.mode=secret", false),
+    ] {
+        let text = helm.print(&["template", "driftwall", "deploy/chart", "--namespace", "driftwall", "--set", values]);
+        let role: Role = typed(named(&read(values, text.as_bytes()), "Role", "driftwall"));
+        let on_config_maps = rights(role.rules).into_iter().any(|right| right.contains("configmaps"));
+        assert_eq!(on_config_maps, has_canary, "{values}");
+    }
     for (values, secrets, on_registration) in [
         ("registration.manage=false,tls.mode=secret", &[][..], &[][..]),
         ("registration.manage=false,tls.mode=secret,webhook.path=/a1b2", &[], &[]),

@@ -30,6 +30,7 @@ fn parameters(name: &str) -> WebhookParameters {
         own_namespace: "ops".into(),
         excluded_namespaces: vec!["ops".into(), "kube-system".into()],
         strict_namespaces: Some(Vec::new()),
+        canary: None,
         break_glass: true,
         match_conditions: true,
         writers: Writers::default(),

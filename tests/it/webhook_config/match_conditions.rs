@@ -39,6 +39,7 @@ fn made_from(snapshot: &Snapshot) -> Value {
         own_namespace: "driftwall".into(),
         excluded_namespaces: vec!["driftwall".into(), "kube-system".into()],
         strict_namespaces: None,
+        canary: None,
         break_glass: true,
         match_conditions: true,
         writers: Writers { tools: BTreeSet::from([GitopsTool::ArgoCd, GitopsTool::Flux]), ..Writers::default() },

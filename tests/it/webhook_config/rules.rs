@@ -47,6 +47,7 @@ pub(super) fn settings() -> WebhookParameters {
         own_namespace: "wall".into(),
         excluded_namespaces: vec!["wall".into(), "kube-system".into()],
         strict_namespaces: Some(Vec::new()),
+        canary: None,
         break_glass: false,
         match_conditions: true,
         writers: Writers::default(),

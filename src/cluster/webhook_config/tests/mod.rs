@@ -92,6 +92,7 @@ fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
             own_namespace: "wall".into(),
             excluded_namespaces: vec!["wall".into()],
             strict_namespaces: Some(Vec::new()),
+            canary: None,
             break_glass: false,
             match_conditions: false,
             writers: Writers::default(),
