@@ -1,5 +1,6 @@
 //! What `deploy/` ships is valid and keeps its promises.
 
+mod alerts;
 mod chart;
 mod chart_values;
 mod kustomization;
