@@ -374,8 +374,11 @@ impl Health for AdmissionHandler {
 
     fn recurring_drift(&self) -> RecurringDrift {
         let memory = self.drift_memory();
-        let presets = self.settings.load().actors.presets().map(str::to_owned).collect();
-        RecurringDrift { drift: memory.recurrences(), presets, forgotten: memory.forgotten() }
+        let actors = &self.settings.load().actors;
+        let presets = actors.presets().map(str::to_owned).collect();
+        // What was seen before a rule came does not need another one.
+        let drift = memory.recurrences().into_iter().filter(|seen| !seen.is_let_pass(actors)).collect();
+        RecurringDrift { drift, presets, forgotten: memory.forgotten() }
     }
 
     fn mirrors(&self) -> Vec<MirrorHealth> {

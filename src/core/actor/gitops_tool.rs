@@ -95,6 +95,11 @@ impl GitopsTool {
     }
 }
 
+/// Whether the account is that of a controller that writes what Git says.
+pub(super) fn is_syncing_controller(name: &str) -> bool {
+    name.ends_with(ARGOCD_SYNCING_COMPONENT) || FLUX_SYNCING_CONTROLLERS.contains(&name)
+}
+
 /// Whether the account is that of Argo CD's API server, which writes for whoever
 /// uses its web page or the `argocd` command.
 pub(super) fn is_argocd_server(name: &str) -> bool {

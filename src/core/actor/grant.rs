@@ -54,11 +54,11 @@ impl Grant {
         &self.written
     }
 
-    pub(super) fn covers(&self, group: &str, kind: &str, path: &Path) -> bool {
+    pub(crate) fn covers(&self, group: &str, kind: &str, path: &Path) -> bool {
         self.is_of(group, kind) && self.paths.iter().any(|pattern| pattern.covers(path))
     }
 
-    pub(super) fn covers_deletion(&self, group: &str, kind: &str) -> bool {
+    pub(crate) fn covers_deletion(&self, group: &str, kind: &str) -> bool {
         self.written.deletes && self.is_of(group, kind)
     }
 

@@ -188,6 +188,11 @@ impl ActorRules {
         self.rules.iter().filter_map(|rule| rule.preset)
     }
 
+    /// The rule that names a user by name, whatever its groups.
+    pub(crate) fn rule_naming(&self, user: &str) -> Option<&ActorRule> {
+        self.rules.iter().find(|rule| rule.users.is_match(user))
+    }
+
     /// The GitOps tools whose presets are in use.
     pub fn tools(&self) -> &BTreeSet<GitopsTool> {
         &self.tools
@@ -245,6 +250,12 @@ pub fn passes_on_what_people_tell(user: &str) -> bool {
     account.is_some_and(|(_, name)| gitops_tool::is_argocd_server(name))
 }
 
+/// Whether the name of a user looks like that of a GitOps tool's own controller, in whatever namespace.
+pub fn looks_like_gitops_tool(user: &str) -> bool {
+    let account = user.strip_prefix("system:serviceaccount:").and_then(|account| account.split_once(':'));
+    account.is_some_and(|(_, name)| gitops_tool::is_syncing_controller(name))
+}
+
 /// Whether a user that is not a service account is a machine: a cloud provider's
 /// own component, or one of Kubernetes' reserved names but those that people use.
 fn is_machine(name: &str) -> bool {
@@ -269,6 +280,16 @@ impl ActorRule {
         grants: Vec<Grant>,
     ) -> Result<Self, ActorError> {
         Ok(Self { class, users: glob::set(users)?, groups: glob::set(groups)?, grants, preset: None })
+    }
+
+    /// Whether nothing that the rule's writers do is compared.
+    pub(crate) fn is_exempt(&self) -> bool {
+        matches!(self.class, Class::ControlPlane | Class::Gitops)
+    }
+
+    /// What the rule grants.
+    pub(crate) fn grants(&self) -> &[Grant] {
+        &self.grants
     }
 
     fn matches(&self, user: &User<'_>) -> bool {

@@ -5,12 +5,14 @@ mod entries;
 mod suggestion;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::{ActorRules, WrittenGrant};
 use crate::admission::Write;
+use crate::diff::Path;
 use crate::policy::{Assessment, Verdict};
 
 pub use suggestion::suggestion;
@@ -138,10 +140,7 @@ impl DriftMemory {
                 granted: granted.clone(),
             })
             .collect();
-        all.sort_by(|one, other| {
-            let order = |it: &Recurrence| (it.key.user.clone(), it.key.kind.clone(), it.key.field.clone());
-            other.count.cmp(&one.count).then_with(|| order(one).cmp(&order(other)))
-        });
+        sort(&mut all);
         all
     }
 
@@ -179,6 +178,48 @@ impl DriftMemory {
     }
 }
 
+/// What several servers have seen, taken together.
+pub fn taken_together(seen: impl IntoIterator<Item = Recurrence>) -> Vec<Recurrence> {
+    let mut together: HashMap<DriftKey, Recurrence> = HashMap::new();
+    for recurrence in seen {
+        match together.entry(recurrence.key.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(recurrence);
+            }
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                known.count = known.count.saturating_add(recurrence.count);
+                known.first = [known.first, recurrence.first].into_iter().flatten().min();
+                known.last = known.last.max(recurrence.last);
+            }
+        }
+    }
+    let mut all: Vec<_> = together.into_values().collect();
+    sort(&mut all);
+    all
+}
+
+/// The most frequent first.
+fn sort(recurrences: &mut [Recurrence]) {
+    recurrences.sort_by(|one, other| {
+        let order = |it: &Recurrence| (it.key.user.clone(), it.key.kind.clone(), it.key.field.clone());
+        other.count.cmp(&one.count).then_with(|| order(one).cmp(&order(other)))
+    });
+}
+
+impl Recurrence {
+    /// Whether a rule that names the writer lets this pass now: it may have been seen before the rule was there.
+    pub fn is_let_pass(&self, actors: &ActorRules) -> bool {
+        let DriftKey { user, group, kind, field, operation, .. } = &self.key;
+        let Some(rule) = actors.rule_naming(user) else { return false };
+        let is_granted = || match field.parse::<Path>() {
+            Ok(path) => rule.grants().iter().any(|grant| grant.covers(group, kind, &path)),
+            Err(_) => operation == "DELETE" && rule.grants().iter().any(|grant| grant.covers_deletion(group, kind)),
+        };
+        rule.is_exempt() || is_granted()
+    }
+}
+
 impl DriftKey {
     fn bytes(&self) -> usize {
         let Self { user, actor, group, kind, field, operation, source, may_be_admission: _ } = self;
@@ -194,6 +235,7 @@ fn bytes_of(grants: &[WrittenGrant]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actor::{ActorRule, Class, Grant};
 
     fn key(user: &str, field: &str) -> DriftKey {
         DriftKey {
@@ -240,6 +282,36 @@ mod tests {
                 row("vpa", "spec.replicas", 1, 2, 2, "prod/web"),
             ]
         );
+    }
+
+    #[test]
+    fn what_several_servers_saw_is_added_up_and_what_a_rule_lets_pass_now_is_known() {
+        let seen = |field: &str, count, first, last| {
+            let (key, example) = (key("system:serviceaccount:ci:x", field), "prod/web".to_owned());
+            Recurrence { key, count, first: at(first), last: at(last), example, granted: Vec::new() }
+        };
+        let all = [seen("spec.replicas", 1, 5, 9), seen("spec.paused", 4, 1, 2), seen("spec.replicas", 5, 3, 4)];
+        let together = taken_together(all);
+        assert_eq!(together, [seen("spec.replicas", 6, 3, 9), seen("spec.paused", 4, 1, 2)]);
+
+        let rule = |class, grants| {
+            let rule = ActorRule::new(class, &["system:serviceaccount:ci:*"], &[""; 0], grants).unwrap();
+            ActorRules::new(vec![rule], &[]).unwrap()
+        };
+        let replicas = || vec![Grant::new("apps", "Deployment", &["spec.replicas"]).unwrap()];
+        let deletion = Recurrence {
+            key: DriftKey { operation: "DELETE".into(), ..key("system:serviceaccount:ci:x", "") },
+            ..together[0].clone()
+        };
+        for (rules, expected) in [
+            (ActorRules::default(), [false, false, false]),
+            (rule(Class::Gitops, Vec::new()), [true, true, true]),
+            (rule(Class::Workload, replicas()), [true, false, false]),
+            (rule(Class::Workload, vec![Grant::to_delete("*", "Deployment").unwrap()]), [false, false, true]),
+        ] {
+            let is_let_pass = |seen: &Recurrence| seen.is_let_pass(&rules);
+            assert_eq!([&together[0], &together[1], &deletion].map(is_let_pass), expected);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::entries::{Entries, WriterEntry};
 use super::{DriftKey, Recurrence};
-use crate::actor::WrittenGrant;
+use crate::actor::{WrittenGrant, looks_like_gitops_tool};
 use crate::text::truncate;
 
 /// Characters of a name or path in a comment.
@@ -86,6 +86,11 @@ fn rule(text: &mut String, writer: &WriterEntry<'_>) {
         let _ = writeln!(
             text,
             "  # If this is that tool, `presets: [{preset}]` names the writer, too, and what it changes."
+        );
+    }
+    if looks_like_gitops_tool(users) {
+        text.push_str(
+            "  # This looks like a GitOps tool: then write `class: gitops`, without fields, or discover it.\n",
         );
     }
     let _ = writeln!(text, "  - class: {class}\n    users: [{}]", quoted(users));

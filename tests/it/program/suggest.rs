@@ -35,6 +35,16 @@ async fn a_running_server_remembers_who_drifts_what() {
     let twice = suggest(&[]);
     assert!(twice.contains("users: [\"system:serviceaccount:ci:deployer\"]"), "{twice}");
     assert!(!twice.contains("alice"), "{twice}");
+    // Two replicas saw half of it each.
+    let seen = server.folder.path().join("seen");
+    std::fs::write(&seen, suggest(&["-o", "json"]).repeat(2)).unwrap();
+    let of_both = Command::new(env!("CARGO_BIN_EXE_driftwall"))
+        .args(["suggest", "--at-least", "4", "--seen", seen.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let of_both = String::from_utf8(of_both.stdout).unwrap();
+    assert!(of_both.contains("system:serviceaccount:ci:deployer (workload): UPDATE of Deployment.apps"), "{of_both}");
+    assert!(of_both.contains(": 4 times, 20"), "{of_both}");
     let once = suggest(&["--at-least", "1"]);
     assert!(once.contains("#   alice (person): UPDATE of Deployment.apps spec.replicas: once, 20"), "{once}");
 }
