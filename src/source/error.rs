@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use git2::{ErrorClass, ErrorCode};
+
 use super::charts::ChartError;
 use super::limits::{MAX_DECLARED_BYTES, MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_DEPTH, MAX_FOLDERS, MAX_REPEATED_FILES};
 use super::remote::FetchError;
@@ -25,7 +27,7 @@ pub enum SourceError {
         reason: FetchError,
     },
     /// libgit2 failed.
-    #[error("failed to {action}: {reason}")]
+    #[error("failed to {action}: {}", git_words(.reason))]
     Git {
         /// What was tried.
         action: String,
@@ -80,6 +82,18 @@ pub enum SourceError {
         /// The source's path.
         path: String,
     },
+}
+
+/// What libgit2 says, in words that need no knowledge of its own.
+fn git_words(error: &git2::Error) -> String {
+    let words = match (error.code(), error.class()) {
+        (ErrorCode::NotFound, ErrorClass::Os | ErrorClass::Repository) => "there is no Git repository",
+        (ErrorCode::NotFound, ErrorClass::Reference) => "there is no such branch, tag or commit",
+        (ErrorCode::InvalidSpec, _) => "no branch, tag or commit can have this name",
+        (ErrorCode::Owner, _) => "the repository belongs to another user",
+        _ => error.message(),
+    };
+    words.to_owned()
 }
 
 impl SourceError {
