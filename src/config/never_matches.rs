@@ -1,5 +1,6 @@
 //! Patterns that can match nothing that there is in a cluster: their rules seem to do something, and do not.
 
+use super::is_label;
 use driftwall_core::diff::{Path, PathElement, Pattern};
 use driftwall_core::glob::CHARACTERS;
 
@@ -68,6 +69,12 @@ pub(super) fn user(glob: &str, is_group: bool) -> Option<String> {
     };
     if glob.starts_with(other) {
         return Some(format!("it matches nobody: write it {right}"));
+    }
+    if let Some((namespace, name)) = glob.split_once('/').filter(|_| !is_group)
+        && is_label(namespace)
+        && is_label(name)
+    {
+        return Some(format!("a service account is called system:serviceaccount:{namespace}:{name}; is it one?"));
     }
     let is_upper = glob.strip_prefix(own).is_some_and(|rest| rest.contains(|c: char| c.is_ascii_uppercase()));
     is_upper.then(|| "it matches nobody: names of namespaces and service accounts have small letters".into())
@@ -144,7 +151,7 @@ mod tests {
                     "oidc:Jo Doe",
                     "eks:*",
                 ],
-                &["", " ci", "ci ", "system:serviceaccounts:ci", "system:serviceaccount:Ci:x"],
+                &["", " ci", "ci ", "ci/deployer", "system:serviceaccounts:ci", "system:serviceaccount:Ci:x"],
             ),
             (
                 "group of users",

@@ -1,5 +1,7 @@
 //! What is to be noted of single values: those that can match nothing, and those that do something else than they seem.
 
+use std::time::Duration;
+
 use driftwall_core::actor::CONTROLLERS;
 use driftwall_core::glob;
 use driftwall_core::policy::is_denied_by_default;
@@ -18,6 +20,8 @@ const PROTECTED: &str = "it has no effect: this key is denied by default";
 const NEVER_DENIED: &str = "nothing is ever denied by this: every sync is older; write a duration such as 30m";
 const OLDER_THAN_POLL: &str = "it is shorter than git.poll, so drift is only warned about between two syncs";
 const NO_WAIT: &str = "a denial waits for no sync by this: people are denied for what they pushed a moment ago";
+const LONGER_THAN_REVIEW: &str =
+    "a denial waits for a second less than registration.timeoutSeconds at most: later it would come too late";
 const NO_CLUSTER: &str = "it has no effect with cluster: off; remove one of the two";
 const NOT_MANAGED: &str = "it has no effect without manage: true";
 const OUT_OF_SCOPE: &str =
@@ -146,8 +150,13 @@ fn of_times(written: &file_format::Config, notes: &mut Notes) {
         _ => None,
     };
     notes.add("maxStaleness", message);
-    let wait = time("git.refreshTimeout", &written.git.refresh_timeout);
-    notes.add("git.refreshTimeout", wait.is_some_and(|wait| wait.is_zero()).then_some(NO_WAIT));
+    let longest = Duration::from_secs(written.registration.timeout_seconds.saturating_sub(1).into());
+    let message = match time("git.refreshTimeout", &written.git.refresh_timeout) {
+        Some(wait) if wait.is_zero() => Some(NO_WAIT),
+        Some(wait) if wait > longest => Some(LONGER_THAN_REVIEW),
+        _ => None,
+    };
+    notes.add("git.refreshTimeout", message);
 }
 
 /// What needs a cluster, where the configuration says that there is none.

@@ -123,6 +123,12 @@ fn values_that_match_nothing_or_do_something_else_are_noted() {
         ("maxStaleness: 0s", "maxStaleness", "nothing is ever denied"),
         ("maxStaleness: 10s", "maxStaleness", "shorter than git.poll"),
         ("git: {refreshTimeout: 0s}", "git.refreshTimeout", "waits for no sync"),
+        ("git: {refreshTimeout: 4500ms}", "git.refreshTimeout", "too late"),
+        (
+            "actors: [{class: gitops, users: [ci/deployer]}]",
+            "actors[0].users[0]",
+            "system:serviceaccount:ci:deployer; is",
+        ),
         ("discover: {flux: {}}\ncluster: off", "discover.flux", "with cluster: off"),
         ("registration: {manage: true}\ncluster: off", "registration.manage", "with cluster: off"),
     ] {
