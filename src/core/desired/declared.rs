@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::object_key::ObjectKey;
 use super::{normalize, opt_out, placeholders};
 use crate::diff::{Path, PathElement};
-use crate::manifest::{self, Position, Positions};
+use crate::manifest::{self, Lines};
 
 /// An object that Git declares.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Declared {
     file: Arc<str>,
     json: Box<str>,
     /// `None` where it is not read from a file.
-    positions: Option<Positions>,
+    lines: Option<Lines>,
 }
 
 /// A file and line in Git.
@@ -62,7 +62,7 @@ impl Declared {
             opt_out: opt_out::git_opt_out(&value),
             file,
             json: value.to_string().into(),
-            positions: Some(positions),
+            lines: Some(Lines::of(positions)),
         }
     }
 
@@ -80,7 +80,7 @@ impl Declared {
             opt_out: opt_out::git_opt_out(value),
             file: "".into(),
             json: value.to_string().into(),
-            positions: None,
+            lines: None,
         }
     }
 
@@ -114,7 +114,7 @@ impl Declared {
 
     /// The first line of the object; `None` where it is not read from a file.
     pub fn start(&self) -> Option<SourceLocation> {
-        self.positions.as_ref()?;
+        self.lines.as_ref()?;
         let first_line = || SourceLocation { file: self.file.clone(), line: 1 };
         Some(self.find(&Value::Null, &[]).unwrap_or_else(first_line))
     }
@@ -144,7 +144,7 @@ impl Declared {
 
     /// About how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.json.len() + self.positions.as_ref().map_or(0, Positions::bytes)
+        size_of::<Self>() + self.json.len() + self.lines.as_ref().map_or(0, Lines::bytes)
     }
 
     /// The object as the manifest has it.
@@ -179,10 +179,10 @@ impl Declared {
                 }
             }
         }
-        let positions = self.positions.as_ref()?;
-        let Position { line, .. } = positions.find(written, &segments)?;
+        let lines = self.lines.as_ref()?;
+        let line = lines.find(written, &segments)?;
         // Some fields of a rendered object are written in another file than the others.
-        let file = positions.file(written, &segments).unwrap_or(&self.file);
+        let file = lines.file(written, &segments).unwrap_or(&self.file);
         Some(SourceLocation { file: file.clone(), line })
     }
 }

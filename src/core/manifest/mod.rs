@@ -14,6 +14,7 @@
 mod error;
 mod expand;
 mod json;
+mod lines;
 mod objects;
 mod positions;
 mod provenance;
@@ -28,6 +29,7 @@ mod tests;
 use serde_json::Value;
 
 pub use error::{ManifestError, Reason};
+pub use lines::Lines;
 pub use objects::is_hook;
 pub use positions::{Position, Positions, Segment};
 pub use provenance::{RenderInput, at_file_start, trace_to_inputs};

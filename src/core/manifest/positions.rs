@@ -38,8 +38,8 @@ impl fmt::Display for Position {
 /// are written in another file than the object itself, by their indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Positions {
-    positions: Box<[Position]>,
-    other_files: Box<[(u32, Arc<str>)]>,
+    pub(super) positions: Box<[Position]>,
+    pub(super) other_files: Box<[(u32, Arc<str>)]>,
 }
 
 /// One segment of the way down a value. Unlike an element of a field path it never
@@ -82,11 +82,6 @@ impl Positions {
         self.positions.get(index).copied()
     }
 
-    /// How many bytes of memory they take beside those of this value itself.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&*self.positions) + size_of_val(&*self.other_files)
-    }
-
     /// How many nodes there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -95,7 +90,7 @@ impl Positions {
 }
 
 /// The index in pre-order of the node that `segments` lead to.
-fn index(value: &Value, segments: &[Segment<'_>]) -> Option<usize> {
+pub(super) fn index(value: &Value, segments: &[Segment<'_>]) -> Option<usize> {
     let mut node = value;
     let mut index = 0;
     for segment in segments {
