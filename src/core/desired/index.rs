@@ -2,13 +2,13 @@
 //! and where several contradict each other.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use super::contents::{Source, SourceContents};
 use super::declared::Declared;
+use super::declared_map::{DeclaredMap, Entry};
 use super::kinds;
 use super::object_key::ObjectKey;
 use super::snapshot_source::NamespaceScope;
@@ -19,10 +19,9 @@ use crate::diff::CustomResource;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     sources: Vec<IndexedSource>,
-    /// By [`ObjectKey`]: the index of the source, and the object.
-    objects: HashMap<String, (usize, Arc<Declared>)>,
+    objects: DeclaredMap,
     /// Objects of kinds whose scope Git does not tell, by their key without a namespace.
-    unscoped: HashMap<String, (usize, Arc<Declared>)>,
+    unscoped: DeclaredMap,
     /// By namespace: its objects.
     namespaces: HashMap<String, Count>,
     /// By namespace, then by group and kind: the same of objects that are there only if their kind,
@@ -30,13 +29,16 @@ pub(super) struct Index {
     maybe_in_namespace: HashMap<String, BTreeMap<(String, String), Count>>,
     /// Whether an object without a namespace that Git declares may own others: nothing tells where they are.
     has_cluster_owners: bool,
-    /// By group and kind: the same.
-    kinds: HashMap<(String, String), Count>,
-    /// By group and kind: what the CustomResourceDefinitions in Git define.
-    custom_resources: HashMap<(String, String), Arc<CustomResource>>,
+    /// The same.
+    kinds: ByKind<Count>,
+    /// What the CustomResourceDefinitions in Git define.
+    custom_resources: ByKind<Arc<CustomResource>>,
     /// By [`ObjectKey`]: declarations that contradict each other.
     contests: HashMap<String, Contest>,
 }
+
+/// By group, then by kind.
+type ByKind<T> = HashMap<String, HashMap<String, T>>;
 
 /// How many objects there are, and the index of the first one's source.
 type Count = (usize, usize);
@@ -92,11 +94,13 @@ impl Index {
             let Source { name, priority, .. } = &source.contents.source;
             (Reverse(*priority), name.clone())
         });
-        let mut index = Self::default();
+        let objects = sources.iter().map(|source| source.contents.len()).sum();
+        let mut index = Self { objects: DeclaredMap::with_capacity(objects), ..Self::default() };
         // First all definitions: they say which objects are namespaced.
         for file in sources.iter().flat_map(|source| &source.contents.files) {
             for crd in &file.custom_resources {
-                index.custom_resources.insert((crd.group.clone(), crd.kind.clone()), crd.clone());
+                let of_group = index.custom_resources.entry(crd.group.clone()).or_default();
+                of_group.insert(crd.kind.clone(), crd.clone());
             }
         }
         index.sources = sources;
@@ -104,8 +108,9 @@ impl Index {
             let IndexedSource { contents, scope, .. } = index.sources[source].clone();
             let mut out_of_scope = 0;
             for declared in contents.objects() {
-                if scope.allows(declared, index.is_namespaced(declared)) {
-                    index.insert(declared, source);
+                let is_namespaced = index.is_namespaced(declared);
+                if scope.allows(declared, is_namespaced) {
+                    index.insert(declared, source, is_namespaced);
                 } else {
                     out_of_scope += 1;
                 }
@@ -123,25 +128,20 @@ impl Index {
         }
     }
 
-    fn insert(&mut self, declared: &Arc<Declared>, source: usize) {
-        let is_namespaced = self.is_namespaced(declared);
-        let namespaced_key = declared.key();
-        let cluster_key = ObjectKey { namespace: "", ..namespaced_key };
-        let key = if is_namespaced == Some(false) { cluster_key } else { namespaced_key };
-        match self.objects.entry(key.to_string()) {
-            Entry::Vacant(entry) => drop(entry.insert((source, declared.clone()))),
-            Entry::Occupied(first) => {
-                let (first_source, first) = first.get().clone();
-                self.declared_again(&key.to_string(), (first_source, &first), (source, declared));
-                return;
-            }
+    fn insert(&mut self, declared: &Arc<Declared>, source: usize, is_namespaced: Option<bool>) {
+        let entry = Entry { declared: declared.clone(), source, is_cluster_scoped: is_namespaced == Some(false) };
+        if let Some(first) = self.objects.insert(entry) {
+            let (first, first_source) = (first.declared.clone(), first.source);
+            let key = if is_namespaced == Some(false) { declared.key().without_namespace() } else { declared.key() };
+            self.declared_again(&key.to_string(), (first_source, &first), (source, declared));
+            return;
         }
         if is_namespaced.is_none() {
             // A kind whose definition is not in Git: the review says whether it has a namespace.
-            self.unscoped.entry(cluster_key.to_string()).or_insert_with(|| (source, declared.clone()));
+            self.unscoped.insert(Entry { declared: declared.clone(), source, is_cluster_scoped: true });
         }
         if is_namespaced == Some(true) || (is_namespaced.is_none() && declared.names_namespace) {
-            self.namespaces.entry(declared.namespace.clone()).or_insert((0, source)).0 += 1;
+            count(&mut self.namespaces, &declared.namespace, source);
         } else if is_namespaced.is_none() {
             let kinds = self.maybe_in_namespace.entry(declared.namespace.clone()).or_default();
             kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
@@ -149,7 +149,10 @@ impl Index {
         let is_custom = kinds::is_namespaced(&declared.group, &declared.kind).is_none();
         let is_cluster_scoped = !is_namespaced.unwrap_or(declared.names_namespace);
         self.has_cluster_owners |= is_cluster_scoped && (is_custom || declared.kind == "Node");
-        self.kinds.entry((declared.group.clone(), declared.kind.clone())).or_insert((0, source)).0 += 1;
+        match self.kinds.get_mut(&declared.group) {
+            Some(of_group) => count(of_group, &declared.kind, source),
+            None => count(self.kinds.entry(declared.group.clone()).or_default(), &declared.kind, source),
+        }
     }
 
     /// Sources come in the order of their priority: the first declaration counts.
@@ -173,16 +176,16 @@ impl Index {
     }
 
     pub(super) fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
-        let found = self.objects.get(&key.to_string()).or_else(|| self.unscoped.get(&key.to_string()))?;
+        let found = self.objects.get(key).or_else(|| self.unscoped.get(key))?;
         Some(self.with_source(found))
     }
 
     pub(super) fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
-        Some(self.with_source(self.objects.get(&key.to_string())?))
+        Some(self.with_source(self.objects.get(key)?))
     }
 
-    fn with_source<'a>(&'a self, (source, declared): &'a (usize, Arc<Declared>)) -> (&'a Declared, &'a Source) {
-        (declared, &self.sources[*source].contents.source)
+    fn with_source<'a>(&'a self, entry: &'a Entry) -> (&'a Declared, &'a Source) {
+        (&entry.declared, &self.sources[entry.source].contents.source)
     }
 
     /// The contest for a declared object, if there is one.
@@ -192,7 +195,7 @@ impl Index {
         }
         let key = declared.key();
         let contest = self.contests.get(&key.to_string());
-        contest.or_else(|| self.contests.get(&ObjectKey { namespace: "", ..key }.to_string()))
+        contest.or_else(|| self.contests.get(&key.without_namespace().to_string()))
     }
 
     pub(super) fn contests(&self) -> impl Iterator<Item = &Contest> {
@@ -219,7 +222,7 @@ impl Index {
     }
 
     pub(super) fn count_of_kind(&self, group: &str, kind: &str) -> Option<(usize, &Source)> {
-        self.with_first_source(self.kinds.get(&(group.to_owned(), kind.to_owned())))
+        self.with_first_source(self.kinds.get(group)?.get(kind))
     }
 
     /// See [`super::Snapshot::may_own_in`].
@@ -234,7 +237,7 @@ impl Index {
     }
 
     pub(super) fn resources(&self) -> BTreeSet<DeclaredResource<'_>> {
-        self.objects.values().map(|(_, declared)| self.resource(declared)).collect()
+        self.objects.iter().map(|entry| self.resource(&entry.declared)).collect()
     }
 
     fn resource<'a>(&self, declared: &'a Declared) -> DeclaredResource<'a> {
@@ -262,11 +265,11 @@ impl Index {
     }
 
     pub(super) fn has_group(&self, group: &str) -> bool {
-        self.kinds.keys().any(|(of, _)| of == group)
+        self.kinds.contains_key(group)
     }
 
     pub(super) fn custom_resource(&self, group: &str, kind: &str) -> Option<&CustomResource> {
-        self.custom_resources.get(&(group.to_owned(), kind.to_owned())).map(|crd| &**crd)
+        self.custom_resources.get(group)?.get(kind).map(|crd| &**crd)
     }
 
     /// See [`super::Snapshot::kind_of`].
@@ -274,10 +277,19 @@ impl Index {
         if let Some(kind) = kinds::scalable(group, plural) {
             return Some(kind);
         }
-        if let Some(crd) = self.custom_resources.values().find(|crd| crd.group == group && crd.plural == plural) {
+        let custom_resources = self.custom_resources.get(group).into_iter().flat_map(HashMap::values);
+        if let Some(crd) = custom_resources.into_iter().find(|crd| crd.plural == plural) {
             return Some(&crd.kind);
         }
-        let has_plural = |(of, kind): &&(String, String)| of == group && kinds::guess_plural(kind) == plural;
-        self.kinds.keys().find(has_plural).map(|(_, kind)| kind.as_str())
+        let kinds = self.kinds.get(group).into_iter().flat_map(HashMap::keys).map(String::as_str);
+        kinds.into_iter().find(|kind| kinds::guess_plural(kind) == plural)
+    }
+}
+
+/// Counts one more object by a name.
+fn count(counts: &mut HashMap<String, Count>, name: &str, source: usize) {
+    match counts.get_mut(name) {
+        Some((objects, _)) => *objects += 1,
+        None => drop(counts.insert(name.to_owned(), (1, source))),
     }
 }

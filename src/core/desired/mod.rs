@@ -4,6 +4,7 @@
 
 mod contents;
 mod declared;
+mod declared_map;
 mod disputed_fields;
 mod error;
 mod index;

@@ -28,6 +28,12 @@ impl fmt::Display for ObjectKey<'_> {
 }
 
 impl ObjectKey<'_> {
+    /// The key that the object has where its kind is cluster-scoped.
+    #[must_use]
+    pub fn without_namespace(self) -> Self {
+        Self { namespace: "", ..self }
+    }
+
     /// The name that kubectl gives an object: `deployment.apps "web"`.
     pub fn kubectl_name(&self) -> String {
         let Self { group, kind, name, .. } = self;
