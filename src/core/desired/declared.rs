@@ -61,7 +61,7 @@ impl Declared {
             name,
             opt_out: opt_out::git_opt_out(&value),
             file,
-            json: value.to_string().into(),
+            json: json_of(&value),
             lines: Some(Lines::of(positions)),
         }
     }
@@ -79,7 +79,7 @@ impl Declared {
             name: name.to_owned(),
             opt_out: opt_out::git_opt_out(value),
             file: "".into(),
-            json: value.to_string().into(),
+            json: json_of(value),
             lines: None,
         }
     }
@@ -185,6 +185,11 @@ impl Declared {
         let file = lines.file(written, &segments).unwrap_or(&self.file);
         Some(SourceLocation { file: file.clone(), line })
     }
+}
+
+/// A value as compact text. The general way to print it is twice as slow.
+fn json_of(value: &Value) -> Box<str> {
+    serde_json::to_string(value).expect("all keys of a value are texts").into()
 }
 
 impl fmt::Display for SourceLocation {

@@ -38,6 +38,10 @@ pub(super) fn hide_vault_values(object: &mut Value) {
     }
     let has_path = annotations.get(VAULT_PATH).is_some();
     let hidden = |text: &str| {
+        // Most texts of a repository have none.
+        if !text.contains('<') {
+            return None;
+        }
         let hidden = without_vault_values(text, has_path);
         (hidden != text).then_some(hidden)
     };
