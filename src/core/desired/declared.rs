@@ -169,10 +169,11 @@ impl Declared {
                     segments.push(manifest::Segment::Index(*index));
                     value = value.get(index)?;
                 }
-                PathElement::Item(keys) => {
+                PathElement::Item(position) => {
                     // A key that the manifest leaves out has its default.
                     let has_key = |item: &Value, key: &str, wanted: &Value| item.get(key).is_none_or(|it| it == wanted);
-                    let has_keys = |item: &Value| keys.iter().all(|(key, wanted)| has_key(item, key, wanted));
+                    let has_keys =
+                        |item: &Value| position.keys().iter().all(|(key, wanted)| has_key(item, key, wanted));
                     let index = value.as_array()?.iter().position(has_keys)?;
                     segments.push(manifest::Segment::Index(index));
                     value = &value[index];

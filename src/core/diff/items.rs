@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::opaque::is_opaque_value;
-use super::path::PathElement;
+use super::path::{ItemPosition, PathElement};
 use super::schema::{ListKey, ListKind, ListOrder, SchemaRef};
 
 /// What identifies the items of a list.
@@ -49,8 +49,8 @@ impl<'s> ItemKeys<'s> {
         }
     }
 
-    /// The path element of `item`; `None` for a member of a set, which has no path of its own.
-    pub(crate) fn path_element(&self, item: &Value) -> Option<PathElement> {
+    /// The path element of `item`, which stands at `index`; `None` for a member of a set, which has no path of its own.
+    pub(crate) fn path_element(&self, item: &Value, index: Option<usize>) -> Option<PathElement> {
         match self {
             Self::WholeItem => None,
             Self::Fields(keys) => {
@@ -58,7 +58,8 @@ impl<'s> ItemKeys<'s> {
                     let value = item.get(&*key.name).or(key.default.as_ref())?;
                     Some((key.name.clone(), value.clone()))
                 };
-                Some(PathElement::Item(keys.iter().filter_map(name_and_value).collect()))
+                let keys = keys.iter().filter_map(name_and_value).collect();
+                Some(PathElement::Item(ItemPosition::new(keys, index)))
             }
         }
     }
@@ -178,10 +179,12 @@ impl<'v> ItemIndex<'v> {
         self.get(&ItemId(id.0.clone(), 0))
     }
 
-    /// The identities of all items of all `lists`, each once, in their order.
-    pub(super) fn union<'a>(lists: &[&'a Self]) -> Vec<&'a ItemId> {
+    /// The identities of all items of all `lists`, each once, in their order, and where each
+    /// stands in the first of the lists that has it.
+    pub(super) fn union<'a>(lists: &[&'a Self]) -> Vec<(&'a ItemId, usize)> {
         let mut seen = HashSet::new();
-        lists.iter().flat_map(|list| list.order.iter().map(|(id, _)| id)).filter(|id| seen.insert(*id)).collect()
+        let of_list = |list: &&'a Self| list.order.iter().enumerate().map(|(index, (id, _))| (id, index));
+        lists.iter().flat_map(of_list).filter(|(id, _)| seen.insert(*id)).collect()
     }
 }
 
@@ -240,7 +243,8 @@ mod tests {
         let keys = ItemKeys::of(ports, &[&short, &full]).unwrap();
         let (short, full) = (ItemIndex::of(&short, &keys), ItemIndex::of(&full, &keys));
         assert_eq!(ItemIndex::union(&[&short, &full]).len(), 2);
-        let names = |items: &ItemIndex<'_>| items.iter().map(|(_, item)| keys.path_element(item)).collect::<Vec<_>>();
+        let names =
+            |items: &ItemIndex<'_>| items.iter().map(|(_, item)| keys.path_element(item, None)).collect::<Vec<_>>();
         assert_eq!(names(&short)[0], names(&full)[0]);
     }
 

@@ -23,7 +23,7 @@ impl Walk {
     ) {
         let (git, written, found_before) = (declared, new, self.differences.len());
         let [declared, old, new] = [declared, old.unwrap_or_default(), new].map(|list| ItemIndex::of(list, keys));
-        for id in ItemIndex::union(&[&declared, &new, &old]) {
+        for (id, index) in ItemIndex::union(&[&declared, &new, &old]) {
             let (declared_item, old_item, new_item) = (declared.get(id), old.get(id), new.get(id));
             // Git has several items with these keys (a variable named twice):
             // tools drop one of them, or swap them.
@@ -35,9 +35,8 @@ impl Walk {
             if !duplicates.is_empty() && is_one_of_them {
                 continue;
             }
-            let Some(element) = declared_item.or(new_item).or(old_item).and_then(|item| keys.path_element(item)) else {
-                continue;
-            };
+            let item = declared_item.or(new_item).or(old_item);
+            let Some(element) = item.and_then(|item| keys.path_element(item, Some(index))) else { continue };
             self.descend(element, |walk| walk.compare(declared_item, old_item, new_item, schema.items()));
         }
         let is_turned_round =

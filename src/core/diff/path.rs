@@ -5,10 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use globset::GlobMatcher;
 use serde_json::Value;
-
-use crate::glob;
 
 /// One element of a path: from a value to a value inside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,26 +15,21 @@ pub enum PathElement {
     /// An item of a list, by its index from 0.
     Index(usize),
     /// An item of a keyed list, by its key fields.
-    Item(Vec<(Box<str>, Value)>),
+    Item(ItemPosition),
+}
+
+/// Which item of a keyed list: its key fields, and where it stands, if that is known. Items with
+/// the same keys are the same one, wherever they stand.
+#[derive(Clone, Debug)]
+pub struct ItemPosition {
+    keys: Vec<(Box<str>, Value)>,
+    /// From 0: in Git's list, or in the object under review where Git does not have the item.
+    index: Option<usize>,
 }
 
 /// The path from an object's root to one of its fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Path(Vec<PathElement>);
-
-/// A path with wildcards: `[*]` for any item, `*` in a name for any text. It
-/// covers what it names and everything below.
-#[derive(Clone, Debug)]
-pub struct Pattern(Vec<PatternElement>);
-
-#[derive(Clone, Debug)]
-enum PatternElement {
-    AnyItem,
-    Glob(GlobMatcher),
-    Exact(PathElement),
-    /// A token of a JSON pointer: a field, or an item where it is a number (RFC 6901, section 4).
-    Token(Box<str>),
-}
 
 /// A path that cannot be parsed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -53,6 +45,31 @@ const DATA_MAPS: [&str; 3] = ["annotations", "labels", "matchLabels"];
 
 /// The same, at the root of an object only: below `spec`, `data` is a field like any other.
 const ROOT_DATA_MAPS: [&str; 3] = ["binaryData", "data", "stringData"];
+
+// === impl ItemPosition ===
+
+impl ItemPosition {
+    /// The item with these keys, which stands at `index`.
+    pub fn new(keys: Vec<(Box<str>, Value)>, index: Option<usize>) -> Self {
+        Self { keys, index }
+    }
+
+    /// Where it stands, from 0.
+    pub fn index(&self) -> Option<usize> {
+        self.index
+    }
+
+    /// The key fields and their values.
+    pub fn keys(&self) -> &[(Box<str>, Value)] {
+        &self.keys
+    }
+}
+
+impl PartialEq for ItemPosition {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+}
 
 // === impl Path ===
 
@@ -79,7 +96,7 @@ impl Path {
         let of_element = |element: &PathElement| match element {
             PathElement::Field(name) => name.len(),
             PathElement::Index(_) => 0,
-            PathElement::Item(keys) => keys.iter().map(|(name, value)| name.len() + of_value(value) + 64).sum(),
+            PathElement::Item(item) => item.keys.iter().map(|(name, value)| name.len() + of_value(value) + 64).sum(),
         };
         self.0.iter().map(|element| size_of::<PathElement>() + of_element(element)).sum()
     }
@@ -150,9 +167,9 @@ impl fmt::Display for Path {
                 }
                 PathElement::Field(name) => write!(f, "[{}]", quoted(name))?,
                 PathElement::Index(index) => write!(f, "[{index}]")?,
-                PathElement::Item(keys) => {
+                PathElement::Item(item) => {
                     f.write_str("[")?;
-                    for (n, (name, value)) in keys.iter().enumerate() {
+                    for (n, (name, value)) in item.keys.iter().enumerate() {
                         write!(f, "{}{name}={value}", if n == 0 { "" } else { "," })?;
                     }
                     f.write_str("]")?;
@@ -180,79 +197,27 @@ impl FromStr for Path {
     }
 }
 
-// === impl Pattern ===
-
-impl Pattern {
-    /// Whether the pattern names `path` or something above it.
-    pub fn covers(&self, path: &Path) -> bool {
-        self.0.len() <= path.0.len() && self.0.iter().zip(&path.0).all(|(pattern, element)| pattern.matches(element))
-    }
-}
-
-impl PatternElement {
-    fn matches(&self, element: &PathElement) -> bool {
-        match (self, element) {
-            (Self::AnyItem, PathElement::Index(_) | PathElement::Item(_)) => true,
-            (Self::Glob(glob), PathElement::Field(name)) => glob.is_match(&**name),
-            // A pattern may name fewer keys than the list has: `ports[port=80]`.
-            (Self::Exact(PathElement::Item(wanted)), PathElement::Item(keys)) => {
-                wanted.iter().all(|pair| keys.contains(pair))
-            }
-            (Self::Exact(wanted), element) => wanted == element,
-            (Self::Token(token), PathElement::Field(name)) => token == name,
-            (Self::Token(token), PathElement::Index(index)) => **token == index.to_string(),
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Pattern {
-    type Err = PathError;
-
-    /// Parses a path with wildcards, or a JSON pointer (`/spec/replicas`), as
-    /// Argo CD's `ignoreDifferences` has them.
-    fn from_str(text: &str) -> Result<Self, PathError> {
-        if let Some(pointer) = text.strip_prefix('/') {
-            let element = |token: &str| PatternElement::Token(token.replace("~1", "/").replace("~0", "~").into());
-            return Ok(Self(pointer.split('/').map(element).collect()));
-        }
-        let mut parser = Parser::new(text);
-        let mut elements = Vec::new();
-        while let Some(part) = parser.next()? {
-            elements.push(match part {
-                Part::AnyItem => PatternElement::AnyItem,
-                Part::Element(PathElement::Field(name)) if name.contains('*') => match glob::matcher(&name) {
-                    Ok(matcher) => PatternElement::Glob(matcher),
-                    Err(_) => return Err(parser.error("not a glob")),
-                },
-                Part::Element(element) => PatternElement::Exact(element),
-            });
-        }
-        Ok(Self(elements))
-    }
-}
-
 // === the parser ===
 
 /// What a path or pattern consists of.
-enum Part {
+pub(super) enum Part {
     /// `[*]`.
     AnyItem,
     Element(PathElement),
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a str,
     /// The next byte.
     at: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    fn error(&self, reason: &'static str) -> PathError {
+    pub(super) fn error(&self, reason: &'static str) -> PathError {
         PathError { text: self.text.to_owned(), at: self.at + 1, reason }
     }
 
@@ -293,7 +258,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The next part; `None` at the end of the text.
-    fn next(&mut self) -> Result<Option<Part>, PathError> {
+    pub(super) fn next(&mut self) -> Result<Option<Part>, PathError> {
         if self.rest().is_empty() {
             return if self.at == 0 { Err(self.error("the path is empty")) } else { Ok(None) };
         }
@@ -322,7 +287,7 @@ impl<'a> Parser<'a> {
                 }
                 keys.push((name.into(), self.value()?));
                 if !self.eat(',') {
-                    break Part::Element(PathElement::Item(keys));
+                    break Part::Element(PathElement::Item(ItemPosition::new(keys, None)));
                 }
             }
         };
@@ -375,32 +340,6 @@ mod tests {
             [("", 1), ("a.", 3), ("a[", 3), ("a[b]", 4), ("a[b=]", 5), ("a[0", 4), ("a[*]", 5), ("a[\"b\"]c", 7)]
         {
             assert_eq!(text.parse::<Path>().unwrap_err().at, at, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_covers_what_it_names_and_everything_below() {
-        for (pattern, path, covered) in [
-            ("spec.replicas", "spec.replicas", true),
-            ("spec", "spec.replicas", true),
-            ("spec.replicas", "spec", false),
-            ("spec.containers[*].resources", "spec.containers[name=\"a\"].resources.limits.cpu", true),
-            ("spec.containers[*].resources", "spec.containers[name=\"a\"].image", false),
-            ("spec.ports[port=80]", "spec.ports[port=80,protocol=\"TCP\"].nodePort", true),
-            ("spec.ports[port=81]", "spec.ports[port=80,protocol=\"TCP\"].nodePort", false),
-            ("metadata.annotations[\"example.com/*\"]", "metadata.annotations[\"example.com/a\"]", true),
-            ("metadata.annotations[\"example.com/*\"]", "metadata.annotations[\"example.org/a\"]", false),
-            ("/spec/replicas", "spec.replicas", true),
-            ("/metadata/annotations/a~1b", "metadata.annotations[\"a/b\"]", true),
-            ("/data/8080", "data[\"8080\"]", true),
-            ("/data/08", "data[\"08\"]", true),
-            ("/spec/rules/0/host", "spec.rules[0].host", true),
-            ("/spec/rules/00/host", "spec.rules[0].host", false),
-            ("/spec/rules/+0/host", "spec.rules[0].host", false),
-            ("*.replicas", "spec.replicas", true),
-        ] {
-            let parsed: Pattern = pattern.parse().unwrap();
-            assert_eq!(parsed.covers(&path.parse().unwrap()), covered, "{pattern} on {path}");
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn general_pattern(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::path::Pattern;
+    use super::super::pattern::Pattern;
     use super::*;
 
     #[test]

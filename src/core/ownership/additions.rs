@@ -190,13 +190,13 @@ impl Removal {
                     let Some(id) = ids.next() else { return true };
                     let place = Place { old: old.get(&id), git: git.get(&id), depth: place.depth + 1 };
                     let owned = owned_items.remove(id.keys()).unwrap_or_default();
-                    let item_keys = keys.path_element(item);
+                    let item_keys = keys.path_element(item, None);
                     let is_kept = owned.has_leaf() || self.keep(item, place, &owned, schema.items());
                     owned_items.insert(id.keys().to_owned(), owned);
                     // An item stays the one that it is.
-                    if let (Value::Object(fields), Some(PathElement::Item(item_keys))) = (item, item_keys) {
-                        for (name, key) in item_keys {
-                            fields.entry(String::from(name)).or_insert(key);
+                    if let (Value::Object(fields), Some(PathElement::Item(position))) = (item, item_keys) {
+                        for (name, key) in position.keys() {
+                            fields.entry(&**name).or_insert_with(|| key.clone());
                         }
                     }
                     is_kept

@@ -124,9 +124,9 @@ impl<'m> OwnedSet<'m> {
             }
             (owned, schema) = match element {
                 PathElement::Field(name) => (owned.field_of(name, schema), schema.field(name)),
-                PathElement::Item(item_keys) => {
-                    let item =
-                        Value::Object(item_keys.iter().map(|(name, key)| (name.to_string(), key.clone())).collect());
+                PathElement::Item(position) => {
+                    let keys = position.keys().iter();
+                    let item = Value::Object(keys.map(|(name, key)| (name.to_string(), key.clone())).collect());
                     let below = ItemKeys::of(schema, &[std::slice::from_ref(&item)]).and_then(|keys| {
                         let text = keys.text(&item);
                         Some(owned.items(&keys)?.remove(&text).unwrap_or_default())

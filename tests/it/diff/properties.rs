@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use driftwall_core::diff::{Path, PathElement};
+use driftwall_core::diff::{ItemPosition, Path, PathElement};
 use driftwall_core::manifest;
 use driftwall_core::policy::Verdict;
 use proptest::prelude::*;
@@ -336,7 +336,7 @@ fn step() -> impl Strategy<Value = PathElement> {
     prop_oneof![
         3 => field.prop_map(|name| PathElement::Field(name.into())),
         1 => any::<usize>().prop_map(PathElement::Index),
-        1 => prop::collection::vec(key, 1..4).prop_map(PathElement::Item),
+        1 => prop::collection::vec(key, 1..4).prop_map(|keys| PathElement::Item(ItemPosition::new(keys, None))),
     ]
 }
 
@@ -347,8 +347,10 @@ fn pointer(object: &Value, path: &Path) -> Option<String> {
         let part = match step {
             PathElement::Field(name) => name.replace('~', "~0").replace('/', "~1"),
             PathElement::Index(index) => index.to_string(),
-            PathElement::Item(keys) => {
-                let is = |item: &Value| keys.iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is));
+            PathElement::Item(position) => {
+                let is = |item: &Value| {
+                    position.keys().iter().all(|(key, is)| item.get(&**key).is_none_or(|there| there == is))
+                };
                 at.as_array()?.iter().position(is)?.to_string()
             }
         };

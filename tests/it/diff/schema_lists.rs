@@ -1,6 +1,6 @@
 //! Finds every list in the schema of a kind, and makes objects that have it.
 
-use driftwall_core::diff::{Path, PathElement};
+use driftwall_core::diff::{ItemPosition, Path, PathElement};
 use serde_json::{Map, Value, json};
 
 use crate::common::recordings;
@@ -93,7 +93,8 @@ impl Of {
     pub(crate) fn step(&self, key: &str) -> PathElement {
         let Self::Keyed(keys) = self else { panic!("{self:?} has no keys") };
         let value = |default: &Option<Value>| default.clone().unwrap_or_else(|| key.into());
-        PathElement::Item(keys.iter().map(|(name, default)| (name.as_str().into(), value(default))).collect())
+        let keys = keys.iter().map(|(name, default)| (name.as_str().into(), value(default))).collect();
+        PathElement::Item(ItemPosition::new(keys, None))
     }
 }
 

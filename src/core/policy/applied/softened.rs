@@ -94,10 +94,10 @@ pub(super) fn value_at<'v>(object: &'v Value, path: &Path) -> Option<&'v Value> 
         value = match element {
             PathElement::Field(name) => value.get(&**name)?,
             PathElement::Index(index) => value.get(index)?,
-            PathElement::Item(keys) => {
+            PathElement::Item(position) => {
                 // A key that is left out has its default.
                 let has_key = |item: &Value, key: &str, wanted: &Value| item.get(key).is_none_or(|it| it == wanted);
-                let is_it = |item: &&Value| keys.iter().all(|(key, wanted)| has_key(item, key, wanted));
+                let is_it = |item: &&Value| position.keys().iter().all(|(key, wanted)| has_key(item, key, wanted));
                 value.as_array()?.iter().find(is_it)?
             }
         };
