@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::difference::{ChangeKind, Difference, DifferenceRef};
 use super::equal::{KnownUnequal, is_zero_value, matches_declared, values_equal};
 use super::items::ItemKeys;
 use super::opaque::{contains_opaque, fits_opaque, is_opaque};
@@ -13,45 +14,7 @@ use super::schema::{DefaultValue, SchemaRef};
 use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default};
 use super::zero_values::{is_back_to_zero, is_pause, is_true_by_default, is_value_when_empty};
 
-/// How a write changes one field, seen from what Git declares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// A declared field gets a value that is not Git's.
-    Changed,
-    /// A declared atomic map keeps all that Git says and gets more.
-    Extended,
-    /// A field that Git does not declare is added or changed.
-    Extra,
-    /// A field that Git declares empty is filled.
-    Filled,
-    /// A declared field whose value in Git is opaque (encrypted, or a placeholder) is changed.
-    Opaque,
-    /// A declared field is removed, or left out of a CREATE.
-    RemovedDeclared,
-    /// A field that Git does not declare is removed.
-    RemovedExtra,
-}
-
-/// One field that a write changes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
-    /// The field.
-    pub path: Path,
-    /// How it changes.
-    pub change: ChangeKind,
-    /// The value that the write gives it; `None` where the write leaves it out.
-    pub new: Option<Value>,
-    /// What Git says.
-    pub declared: Option<Value>,
-}
-
-/// Compares what a write does between `old` and `new` with `declared`: one
-/// [`Difference`] for each field that the write changes and that does not have
-/// Git's value afterwards.
-///
-/// `path` is the path of the three values in their objects. Without `old` (a
-/// CREATE) everything that Git declares must be in `new`; with it, only what
-/// the write itself changes counts.
+/// All that [`each_difference`] finds. Who writes decides how many there are.
 pub fn differences(
     declared: Option<&Value>,
     old: Option<&Value>,
@@ -60,37 +23,47 @@ pub fn differences(
     path: &Path,
     allocations: Allocations,
 ) -> Vec<Difference> {
-    let mut walk = Walk {
-        creating: old.is_none(),
-        allocations,
-        path: path.clone(),
-        differences: Vec::new(),
-        unequal: KnownUnequal::default(),
-        path_bytes: 0,
-    };
-    walk.compare(declared, old, new, schema);
-    walk.differences
+    let mut found = Vec::new();
+    each_difference(declared, old, new, schema, path, allocations, &mut |difference| found.push(difference.to_owned()));
+    found
 }
 
-/// Levels of a path that are named.
-const MAX_LEVELS: usize = 64;
-
-/// Bytes of all paths that are named whole.
-const MAX_PATH_BYTES: usize = 8 * 1024 * 1024;
+/// Compares what a write does between `old` and `new` with `declared`: calls `each` for each
+/// field that the write changes and that does not have Git's value afterwards, in the order
+/// of the paths. Nothing is kept or copied of them.
+///
+/// `path` is the path of the three values in their objects. Without `old` (a
+/// CREATE) everything that Git declares must be in `new`; with it, only what
+/// the write itself changes counts.
+pub fn each_difference(
+    declared: Option<&Value>,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    schema: SchemaRef<'_>,
+    path: &Path,
+    allocations: Allocations,
+    each: &mut dyn FnMut(DifferenceRef<'_>),
+) {
+    let path = path.clone();
+    let unequal = KnownUnequal::default();
+    let mut walk = Walk { creating: old.is_none(), allocations, path, each, reported: 0, unequal };
+    walk.compare(declared, old, new, schema);
+}
 
 /// The state of a walk: `path` is where it is.
-pub(super) struct Walk {
+pub(super) struct Walk<'e> {
     pub(super) creating: bool,
     pub(super) allocations: Allocations,
     pub(super) path: Path,
-    pub(super) differences: Vec<Difference>,
+    /// What is done with each difference.
+    pub(super) each: &'e mut dyn FnMut(DifferenceRef<'_>),
+    /// How many there were.
+    pub(super) reported: usize,
     /// Pairs of `old` and `new`.
     pub(super) unequal: KnownUnequal,
-    /// What the paths of the differences take.
-    pub(super) path_bytes: usize,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Compares the values of one field.
     pub(super) fn compare(
         &mut self,
@@ -118,15 +91,8 @@ impl Walk {
 
     /// Reports a difference at the current path.
     pub(super) fn report(&mut self, change: ChangeKind, new: Option<&Value>, declared: Option<&Value>) {
-        // The writer chooses depth and names. What is too far down is named by what it is in, once.
-        let max_levels = if self.path_bytes > MAX_PATH_BYTES { 1 } else { MAX_LEVELS };
-        let is_whole = self.path.elements().len() <= max_levels;
-        let path = if is_whole { self.path.clone() } else { self.path.prefix(max_levels) };
-        if !is_whole && self.differences.last().is_some_and(|last| last.path == path && last.change == change) {
-            return;
-        }
-        self.path_bytes += path.size();
-        self.differences.push(Difference { path, change, new: new.cloned(), declared: declared.cloned() });
+        self.reported += 1;
+        (self.each)(DifferenceRef { path: &self.path, change, new, declared });
     }
 
     /// Runs `walk` one path element further down.

@@ -1,17 +1,19 @@
 //! The part of the walk that compares lists: keyed lists item by item, sets and
 //! atomic lists as one value.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::differences::{ChangeKind, Walk};
+use super::difference::{ChangeKind, DifferenceRef};
+use super::differences::Walk;
 use super::equal::{KnownUnequal, matches_declared, values_equal};
 use super::items::{ItemIndex, ItemKeys, order_counts};
 use super::opaque::contains_opaque;
 use super::schema::{ListOrder, SchemaRef};
 
-impl Walk {
+impl Walk<'_> {
     /// Compares lists whose items have keys: item with item.
     pub(super) fn compare_keyed_list(
         &mut self,
@@ -21,7 +23,7 @@ impl Walk {
         new: &[Value],
         schema: SchemaRef<'_>,
     ) {
-        let (git, written, found_before) = (declared, new, self.differences.len());
+        let (git, written, found_before) = (declared, new, self.reported);
         let [declared, old, new] = [declared, old.unwrap_or_default(), new].map(|list| ItemIndex::of(list, keys));
         for (id, index) in ItemIndex::union(&[&declared, &new, &old]) {
             let (declared_item, old_item, new_item) = (declared.get(id), old.get(id), new.get(id));
@@ -42,7 +44,7 @@ impl Walk {
         let is_turned_round =
             order_counts(schema, git) && !new.is_in_order_of(&declared) && !new.has_order_of(&old, &declared);
         // Where an item itself differs, that is named.
-        let is_as_written = self.differences.len() == found_before;
+        let is_as_written = self.reported == found_before;
         if is_turned_round || (is_as_written && Self::overrides_another(&declared, &old, &new, schema)) {
             self.report(ChangeKind::Changed, Some(&written.into()), Some(&git.into()));
         }
@@ -107,27 +109,6 @@ impl Walk {
     ) -> Option<ChangeKind> {
         let old_by_index = old.filter(|old| old.len() == new.len());
         let old_items: HashSet<_> = old.unwrap_or_default().iter().map(Value::to_string).collect();
-        let mut inside = Self {
-            creating: false,
-            allocations: self.allocations,
-            path: self.path.clone(),
-            differences: Vec::new(),
-            unequal: KnownUnequal::default(),
-            path_bytes: 0,
-        };
-        for (index, (declared_item, new_item)) in declared.iter().zip(new).enumerate() {
-            // An item that only moves up because another one was removed is not changed by this write.
-            if old_items.contains(&new_item.to_string()) {
-                continue;
-            }
-            let old_item = old_by_index.map(|old| &old[index]);
-            // Without a schema a server's default in a restored item cannot be told from an extra.
-            let is_certain = old_item.is_some() || !schema.items().is_unknown();
-            if is_certain || contains_opaque(declared_item) {
-                inside.compare(Some(declared_item), old_item, Some(new_item), schema.items());
-                inside.differences.retain(|difference| is_certain || difference.change == ChangeKind::Opaque);
-            }
-        }
         let worst_first = [
             ChangeKind::RemovedDeclared,
             ChangeKind::Changed,
@@ -136,7 +117,34 @@ impl Walk {
             ChangeKind::Filled,
             ChangeKind::Extended,
         ];
-        let is_inside = |change: &ChangeKind| inside.differences.iter().any(|difference| difference.change == *change);
-        worst_first.into_iter().find(is_inside)
+        let is_certain = Cell::new(false);
+        let mut worst = worst_first.len();
+        let mut each = |difference: DifferenceRef<'_>| {
+            if is_certain.get() || difference.change == ChangeKind::Opaque {
+                let rank = worst_first.iter().position(|change| *change == difference.change);
+                worst = worst.min(rank.unwrap_or(worst));
+            }
+        };
+        let mut inside = Walk {
+            creating: false,
+            allocations: self.allocations,
+            path: self.path.clone(),
+            each: &mut each,
+            reported: 0,
+            unequal: KnownUnequal::default(),
+        };
+        for (index, (declared_item, new_item)) in declared.iter().zip(new).enumerate() {
+            // An item that only moves up because another one was removed is not changed by this write.
+            if old_items.contains(&new_item.to_string()) {
+                continue;
+            }
+            let old_item = old_by_index.map(|old| &old[index]);
+            // Without a schema a server's default in a restored item cannot be told from an extra.
+            is_certain.set(old_item.is_some() || !schema.items().is_unknown());
+            if is_certain.get() || contains_opaque(declared_item) {
+                inside.compare(Some(declared_item), old_item, Some(new_item), schema.items());
+            }
+        }
+        worst_first.get(worst).copied()
     }
 }

@@ -4,6 +4,7 @@
 mod builtin;
 mod crd;
 mod default_table;
+mod difference;
 mod differences;
 mod equal;
 mod items;
@@ -20,7 +21,8 @@ mod zero_values;
 
 pub use builtin::{builtin_schema, object_meta_schema, unknown_schema};
 pub use crd::{CrdError, CustomResource};
-pub use differences::{ChangeKind, Difference, differences};
+pub use difference::{ChangeKind, Difference, DifferenceRef};
+pub use differences::{differences, each_difference};
 pub(crate) use items::{ItemIndex, ItemKeys};
 pub use opaque::{OPAQUE, is_opaque, is_wholly_opaque};
 pub(crate) use opaque::{contains_opaque, hidden, without_opaque};

@@ -1,13 +1,13 @@
 //! What the evaluation of a write comes to: a verdict, and what is needed to
 //! explain it.
 
-use std::cmp::Reverse;
 use std::fmt;
 
 use serde_json::Value;
 
 use super::declared_object::DeclaredObject;
 use super::error::EvaluationError;
+use super::findings::Findings;
 use super::mode::Outcome;
 use super::object_marks::ObjectMarks;
 use crate::actor::{Class, GitopsTool};
@@ -30,9 +30,6 @@ pub enum Verdict {
     /// Git does not declare the object.
     Unmanaged,
 }
-
-/// The most fields that are named: a write can change a hundred thousand.
-const MAX_FINDINGS: usize = 1000;
 
 /// A verdict, and what is needed to explain it.
 #[derive(Debug)]
@@ -178,6 +175,11 @@ pub struct Finding {
     pub may_be_admission: bool,
 }
 
+impl Finding {
+    /// Levels of a path that are named.
+    pub(super) const MAX_LEVELS: usize = 64;
+}
+
 impl Verdict {
     /// The verdict's name.
     pub fn as_str(self) -> &'static str {
@@ -231,14 +233,16 @@ impl<'a> Assessment<'a> {
         self
     }
 
-    pub(super) fn with_findings(mut self, mut findings: Vec<Finding>) -> Self {
-        self.more_findings = findings.len().saturating_sub(MAX_FINDINGS);
-        if self.more_findings > 0 {
-            // What is not named must not make the answer softer.
-            findings.sort_by_key(|finding| Reverse(finding.max_outcome));
-            findings.truncate(MAX_FINDINGS);
+    pub(super) fn with_findings(self, findings: Vec<Finding>) -> Self {
+        let mut bounded = Findings::default();
+        for finding in findings {
+            bounded.push(finding);
         }
-        self.findings = findings;
+        self.with_bounded_findings(bounded)
+    }
+
+    pub(super) fn with_bounded_findings(mut self, findings: Findings) -> Self {
+        (self.findings, self.more_findings) = findings.finish();
         self
     }
 

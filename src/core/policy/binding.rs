@@ -82,7 +82,7 @@ fn findings(evaluation: &Evaluation<'_, '_>, declared: &Declared, binding: &Valu
         let location = declared.locations(&[&path]).pop();
         let change = if in_git.is_some() { ChangeKind::Changed } else { ChangeKind::Extra };
         let difference = Difference { path, change, new: Some(value.clone()), declared: in_git.cloned() };
-        findings.push(evaluation.finding(difference, location, max_outcome));
+        findings.push(evaluation.finding(&difference, location, max_outcome));
     }
     findings
 }

@@ -9,10 +9,10 @@ use super::definition::changes_of_definition;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::mode::Outcome;
-use super::object_diff::{Scope, object_differences};
+use super::object_diff::{Scope, each_object_difference};
 use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old_parts};
 use crate::desired::Source;
-use crate::diff::{self, Allocations, ChangeKind, Difference};
+use crate::diff::{self, Allocations, ChangeKind, Difference, DifferenceRef};
 
 /// Whether other objects go with objects of this kind.
 pub(super) fn holds_objects(evaluation: &Evaluation<'_, '_>) -> bool {
@@ -64,10 +64,14 @@ pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Ass
         return Ok(unmanaged);
     }
     keep_what_the_writer_brought(evaluation, &mut new, Some(&old), None)?;
-    let mut metadata =
-        object_differences(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata, Allocations::Writer);
-    metadata.retain(is_new_owner);
-    let owners = findings(evaluation, metadata, Outcome::Deny);
+    let mut owners = Vec::new();
+    let add = &mut |difference: DifferenceRef<'_>| {
+        if is_new_owner(difference) {
+            owners.push(difference.to_owned());
+        }
+    };
+    each_object_difference(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata, Allocations::Writer, add);
+    let owners = findings(evaluation, owners, Outcome::Deny);
     let (violation, findings) = if owners.is_empty() {
         let changes = changes_of_definition(evaluation, &old, &new);
         (Violation::ChangeDefinition { objects }, findings(evaluation, changes, Outcome::Warn))
@@ -80,7 +84,7 @@ pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Ass
     Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings).with_source(source))
 }
 
-fn is_new_owner(difference: &Difference) -> bool {
+fn is_new_owner(difference: DifferenceRef<'_>) -> bool {
     difference.path.is_exactly(&["metadata", "ownerReferences"]) && difference.change != ChangeKind::RemovedExtra
 }
 
@@ -88,7 +92,7 @@ fn findings(evaluation: &Evaluation<'_, '_>, differences: Vec<Difference>, max_o
     let mut findings = Vec::new();
     for difference in differences {
         if !evaluation.is_permitted(&difference.path) {
-            findings.push(evaluation.finding(difference, None, max_outcome));
+            findings.push(evaluation.finding(&difference, None, max_outcome));
         }
     }
     findings

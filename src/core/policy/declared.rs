@@ -5,16 +5,17 @@ use serde_json::Value;
 use super::assessment::{Assessment, Verdict, Violation};
 use super::brought::{keep_what_the_writer_brought, mark_what_admission_may_have_made};
 use super::cascade::declared_objects_in;
-use super::drift::{Drift, filter_drift, without_permitted};
+use super::drift::{Drift, DriftFilter};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
-use super::object_diff::{Scope, changed_content, object_differences};
-use super::other_version::{changes_of_same_fields, content_changes, is_comparable};
+use super::mode::Outcome;
+use super::object_diff::{Scope, changed_content, each_object_difference};
+use super::other_version::{changes_of_same_fields, each_content_change, is_comparable};
 use super::review_object::{is_being_deleted, parse_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::admission::Operation;
 use crate::desired::{Declared, SourceLocation, live_opt_out};
-use crate::diff::{self, Allocations, Difference, Path, differences};
+use crate::diff::{self, Allocations, DifferenceRef, Path, each_difference};
 
 /// The verdict on a write to an object that Git declares.
 pub(super) fn evaluate_declared<'a>(
@@ -45,93 +46,106 @@ pub(super) fn evaluate_declared<'a>(
     if write.operation == Operation::Update && write.old_object.is_none() {
         return Err(EvaluationError::MissingObject("oldObject"));
     }
-    evaluate_change(evaluation, declared, old.as_ref(), new)
+    evaluate_change(evaluation, declared, old.as_ref(), new, &|_, max_outcome| Some(max_outcome))
 }
 
-/// The verdict on what a write makes of an object, and how that was before.
+/// The verdict on what a write makes of an object, and how that was before. `soften` makes the answer
+/// to one difference softer; it is `None` where that is no drift.
 pub(super) fn evaluate_change<'a>(
     evaluation: &Evaluation<'_, 'a>,
     declared: &Declared,
     old: Option<&Value>,
     mut new: Value,
+    soften: &dyn Fn(DifferenceRef<'_>, Outcome) -> Option<Outcome>,
 ) -> Result<Assessment<'a>, EvaluationError> {
     let allocations = keep_what_the_writer_brought(evaluation, &mut new, old, Some(&declared.object()))?;
-    let Changes { metadata_and_content, status, in_other_version } =
-        changes(evaluation, declared, old, &new, allocations)?;
+    let mut filter = DriftFilter::new(evaluation, declared, old, soften);
+    let changes_other_version = add_changes(evaluation, declared, old, &new, allocations, &mut filter)?;
     let violation = match evaluation.write.operation {
-        _ if !in_other_version.is_empty() => Violation::OtherVersion { declared: declared.api_version() },
+        _ if changes_other_version => Violation::OtherVersion { declared: declared.api_version() },
         Operation::Create => Violation::CreateDiffers,
         _ => Violation::ChangeDeclared,
     };
-    let mut drift = filter_drift(evaluation, metadata_and_content, declared);
-    drift.extend(without_permitted(evaluation, in_other_version, declared));
-    drift.extend(without_permitted(evaluation, status, declared));
-    let Drift { mut findings, has_runtime_operation } = drift;
-    mark_what_admission_may_have_made(evaluation, &mut findings, &new, old);
+    let Drift { mut findings, has_runtime_operation } = filter.finish();
     if findings.is_empty() {
         return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
-    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings))
+    mark_what_admission_may_have_made(evaluation, findings.named_mut(), &new, old);
+    Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_bounded_findings(findings))
 }
 
-/// What a write changes in a declared object.
-#[derive(Default)]
-struct Changes {
-    /// Compared with Git.
-    metadata_and_content: Vec<Difference>,
-    /// A person's, of what only the object's controller may say.
-    status: Vec<Difference>,
-    /// A person's, of content that cannot be compared with Git's.
-    in_other_version: Vec<Difference>,
-}
-
-fn changes(
+/// Adds what a write changes in a declared object. Whether it changes content that cannot be
+/// compared with Git's.
+fn add_changes(
     evaluation: &Evaluation<'_, '_>,
     declared: &Declared,
     old: Option<&Value>,
     new: &Value,
     allocations: Allocations,
-) -> Result<Changes, EvaluationError> {
+    filter: &mut DriftFilter<'_, '_, '_>,
+) -> Result<bool, EvaluationError> {
     let write = evaluation.write;
     if write.resource.subresource == "scale" {
-        let metadata_and_content = scale_of_declared(evaluation, declared, old, new)?;
-        return Ok(Changes { metadata_and_content, ..Changes::default() });
+        for difference in scale_of_declared(evaluation, declared, old, new)? {
+            filter.add(difference.as_ref());
+        }
+        return Ok(false);
     }
     let git = declared.object();
-    let metadata = || object_differences(Some(&git), old, new, diff::unknown_schema(), Scope::Metadata, allocations);
+    let add_metadata = |filter: &mut DriftFilter<'_, '_, '_>| {
+        let add = &mut |difference: DifferenceRef<'_>| filter.add(difference);
+        each_object_difference(Some(&git), old, new, diff::unknown_schema(), Scope::Metadata, allocations, add);
+    };
     // Whatever the version: no schema is needed where only metadata changes. In a write of the status the server
     // keeps the old content.
     if write.resource.subresource == "status" || old.is_some_and(|old| changed_content(old, new).is_empty()) {
-        let status = job_status_changes(evaluation, old, new);
-        return Ok(Changes { metadata_and_content: metadata(), status, ..Changes::default() });
+        add_metadata(filter);
+        add_job_status_changes(evaluation, old, new, filter);
+        return Ok(false);
     }
     if is_comparable(evaluation, declared)? {
-        let metadata_and_content = evaluation
-            .with_schema(|schema, _| object_differences(Some(&git), old, new, schema, Scope::Object, allocations))?;
-        return Ok(Changes { metadata_and_content, ..Changes::default() });
+        evaluation.with_schema(|schema, _| {
+            let add = &mut |difference: DifferenceRef<'_>| filter.add(difference);
+            each_object_difference(Some(&git), old, new, schema, Scope::Object, allocations, add);
+        })?;
+        return Ok(false);
     }
     if evaluation.actor.is_person() {
-        let in_other_version = content_changes(old, new);
-        return Ok(Changes { metadata_and_content: metadata(), in_other_version, ..Changes::default() });
+        add_metadata(filter);
+        let mut changes_content = false;
+        each_content_change(old, new, &mut |difference| {
+            changes_content = true;
+            filter.add_strictly(difference);
+        });
+        return Ok(changes_content);
     }
     let same_fields = old.map(|old| changes_of_same_fields(&git, old, new)).unwrap_or_default();
     if !same_fields.is_empty() {
-        let metadata_and_content = metadata().into_iter().chain(same_fields).collect();
-        return Ok(Changes { metadata_and_content, ..Changes::default() });
+        add_metadata(filter);
+        for difference in same_fields {
+            filter.add(difference.as_ref());
+        }
+        return Ok(false);
     }
     Err(EvaluationError::Version { sent: write.resource.version.to_string(), declared: declared.version.clone() })
 }
 
-/// What a person changes in the status of a Job: whoever calls it finished may delete it.
-fn job_status_changes(evaluation: &Evaluation<'_, '_>, old: Option<&Value>, new: &Value) -> Vec<Difference> {
+/// Adds what a person changes in the status of a Job: whoever calls it finished may delete it.
+fn add_job_status_changes(
+    evaluation: &Evaluation<'_, '_>,
+    old: Option<&Value>,
+    new: &Value,
+    filter: &mut DriftFilter<'_, '_, '_>,
+) {
     let is_of_job = evaluation.write.resource.subresource == "status" && evaluation.is_kind("batch", "Job");
     if !is_of_job || !evaluation.actor.is_person() {
-        return Vec::new();
+        return;
     }
     let status = |object: &Value| object["status"].clone();
     let (before, after) = (old.map(status).unwrap_or_default(), status(new));
-    let path = Path::of(&["status"]);
-    differences(None, Some(&before), Some(&after), diff::unknown_schema(), &path, Allocations::Writer)
+    let (path, schema) = (Path::of(&["status"]), diff::unknown_schema());
+    let add = &mut |difference: DifferenceRef<'_>| filter.add_strictly(difference);
+    each_difference(None, Some(&before), Some(&after), schema, &path, Allocations::Writer, add);
 }
 
 /// The verdict that the stored object has settled already: it is being deleted, or opts out.

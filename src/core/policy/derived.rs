@@ -5,15 +5,17 @@ use super::assessment::{Assessment, Verdict, Violation};
 use super::brought::keep_what_the_writer_brought;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
+use super::findings::Findings;
+use super::gitops_tools;
 use super::metadata::metadata_of;
 use super::mode::Outcome;
-use super::object_diff::{Scope, changed_content, object_differences};
+use super::object_diff::{Scope, changed_content, each_object_difference};
 use super::owners::declared_owner;
 use super::review_object::{parse_new, parse_old};
 use super::runtime_fields::is_runtime_field;
 use super::scale::scale_of_derived;
 use crate::admission::Operation;
-use crate::diff::{self, ChangeKind, Difference};
+use crate::diff::{self, ChangeKind, DifferenceRef};
 
 /// The verdict on a person's write to an object that Git does not declare, by
 /// the declared object that owns it, if one does.
@@ -49,45 +51,58 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
     let Some(declared) = declared?.filter(|declared| !declared.opts_out()) else {
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     };
-    let mut findings = Vec::new();
-    for difference in derived_differences(evaluation)? {
-        if is_runtime_field(&difference.path) || evaluation.is_permitted(&difference.path) {
-            continue;
+    let (mut findings, mut has_runtime_operation) = (Findings::default(), false);
+    let location = declared.location();
+    each_derived_difference(evaluation, &mut |difference| {
+        has_runtime_operation |= gitops_tools::is_operation(evaluation, difference.path);
+        if is_runtime_field(difference.path)
+            || gitops_tools::is_operation(evaluation, difference.path)
+            || gitops_tools::is_own_field_of_intermediary(evaluation, difference)
+            || evaluation.is_permitted(difference.path)
+        {
+            return;
         }
-        let max_outcome = if is_minor(&difference) { Outcome::Warn } else { Outcome::Deny };
-        findings.push(evaluation.finding(difference, declared.location(), max_outcome));
-    }
+        let max_outcome = if is_minor(difference) { Outcome::Warn } else { Outcome::Deny };
+        findings.add(evaluation, difference, location.clone(), max_outcome);
+    })?;
     if findings.is_empty() {
-        return Ok(evaluation.verdict(Verdict::Conforms));
+        return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
     let uncertainty = declared.uncertainty(evaluation.context.snapshot);
     let violation = Violation::ChangeDerived { owner: declared.kubectl_name.clone() };
-    let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
+    let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_bounded_findings(findings);
     Ok(drift.with_uncertainty(uncertainty).with_declared_object(&declared))
 }
 
-/// What the write changes in the object.
-fn derived_differences(evaluation: &Evaluation<'_, '_>) -> Result<Vec<Difference>, EvaluationError> {
+/// Calls `each` for what the write changes in the object.
+fn each_derived_difference(
+    evaluation: &Evaluation<'_, '_>,
+    each: &mut dyn FnMut(DifferenceRef<'_>),
+) -> Result<(), EvaluationError> {
     let old = parse_old(evaluation.write)?;
     let mut new = parse_new(evaluation.write)?;
     let allocations = keep_what_the_writer_brought(evaluation, &mut new, old.as_ref(), None)?;
-    Ok(match &*evaluation.write.resource.subresource {
-        "scale" => scale_of_derived(old.as_ref(), &new),
-        subresource
-            if subresource == "status" || old.as_ref().is_some_and(|old| changed_content(old, &new).is_empty()) =>
-        {
-            object_differences(None, old.as_ref(), &new, diff::unknown_schema(), Scope::Metadata, allocations)
+    let old = old.as_ref();
+    match &*evaluation.write.resource.subresource {
+        "scale" => {
+            if let Some(difference) = scale_of_derived(old, &new) {
+                each(difference.as_ref());
+            }
+        }
+        subresource if subresource == "status" || old.is_some_and(|old| changed_content(old, &new).is_empty()) => {
+            each_object_difference(None, old, &new, diff::unknown_schema(), Scope::Metadata, allocations, each);
         }
         _ => evaluation.with_schema(|schema, _| {
-            object_differences(None, old.as_ref(), &new, schema, Scope::Object, allocations)
+            each_object_difference(None, old, &new, schema, Scope::Object, allocations, each);
         })?,
-    })
+    }
+    Ok(())
 }
 
 /// Whether the change is warned about at most: labels take a Pod out of its
 /// Service, an ephemeral container looks into one, a finalizer that goes frees what hangs.
-fn is_minor(difference: &Difference) -> bool {
-    let path = &difference.path;
+fn is_minor(difference: DifferenceRef<'_>) -> bool {
+    let path = difference.path;
     path.starts_with(&["metadata", "annotations"])
         || (difference.change == ChangeKind::RemovedExtra && path.is_exactly(&["metadata", "finalizers"]))
         || path.starts_with(&["metadata", "labels"])

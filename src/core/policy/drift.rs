@@ -3,180 +3,185 @@
 
 use serde_json::Value;
 
-use super::assessment::Finding;
 use super::evaluation::Evaluation;
 use super::exact_fields::adds_to_what_is_exact;
 use super::finalizers::max_outcome_for_removal;
+use super::findings::Findings;
+use super::gitops_tools;
 use super::handed_over::HandedOver;
 use super::mode::Outcome;
 use super::object_diff::value_at;
 use super::other_version::is_content_annotation;
 use super::protected_keys::is_tracking;
-use super::review_object::parse_old;
 use super::runtime_fields::{is_runtime_operation, is_tool_managed};
 use crate::admission::Operation;
 use crate::desired::Declared;
-use crate::diff::{ChangeKind, Difference, Path, builtin_schema, is_droppable_zero, is_wholly_opaque};
+use crate::diff::{ChangeKind, DifferenceRef, Path, builtin_schema, is_droppable_zero, is_wholly_opaque};
 
 /// Findings whose line in Git is looked up: each costs a walk over the manifest,
 /// and more are not read.
 const MAX_LOCATIONS: usize = 100;
 
 /// What is left of the differences of a write.
+#[derive(Default)]
 pub(super) struct Drift {
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Findings,
     /// Whether the write also does something that is a runtime operation.
     pub(super) has_runtime_operation: bool,
 }
 
-/// Keeps the differences that are drift for this writer.
-pub(super) fn filter_drift(
-    evaluation: &Evaluation<'_, '_>,
-    differences: Vec<Difference>,
-    declared: &Declared,
-) -> Drift {
-    filter(evaluation, differences, declared, |difference| max_outcome_for(evaluation, difference, declared))
+/// Keeps the differences of one write that are drift, as the walk finds them.
+pub(super) struct DriftFilter<'f, 'w, 'a> {
+    evaluation: &'f Evaluation<'w, 'a>,
+    declared: &'f Declared,
+    /// The object as it was.
+    old: Option<&'f Value>,
+    /// Makes an answer softer; `None` where the difference is no drift.
+    soften: &'f dyn Fn(DifferenceRef<'_>, Outcome) -> Option<Outcome>,
+    /// What Git hands to others: it is looked up where it is needed.
+    handed_over: Option<HandedOver>,
+    drift: Drift,
 }
 
-/// Keeps the differences that nothing permits this writer; what they change is no matter of degree.
-pub(super) fn without_permitted(
-    evaluation: &Evaluation<'_, '_>,
-    differences: Vec<Difference>,
-    declared: &Declared,
-) -> Drift {
-    filter(evaluation, differences, declared, |_| Some(Outcome::Deny))
-}
-
-impl Drift {
-    /// Adds what else the same write does.
-    pub(super) fn extend(&mut self, other: Self) {
-        self.findings.extend(other.findings);
-        self.has_runtime_operation |= other.has_runtime_operation;
+impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
+    pub(super) fn new(
+        evaluation: &'f Evaluation<'w, 'a>,
+        declared: &'f Declared,
+        old: Option<&'f Value>,
+        soften: &'f dyn Fn(DifferenceRef<'_>, Outcome) -> Option<Outcome>,
+    ) -> Self {
+        Self { evaluation, declared, old, soften, handed_over: None, drift: Drift::default() }
     }
-}
 
-fn filter(
-    evaluation: &Evaluation<'_, '_>,
-    differences: Vec<Difference>,
-    declared: &Declared,
-    max_outcome_of: impl Fn(&Difference) -> Option<Outcome>,
-) -> Drift {
-    let mut has_runtime_operation = false;
-    let mut drifting = Vec::new();
-    let mut handed_over = None;
-    for difference in differences {
-        let path = &difference.path;
-        if is_runtime_operation(evaluation, path) {
-            has_runtime_operation = true;
-            continue;
+    /// Keeps the difference where it is drift for this writer.
+    pub(super) fn add(&mut self, difference: DifferenceRef<'_>) {
+        self.add_with(difference, |filter| filter.max_outcome_for(difference));
+    }
+
+    /// Keeps the difference unless this writer is permitted it; what it changes is no matter of degree.
+    pub(super) fn add_strictly(&mut self, difference: DifferenceRef<'_>) {
+        self.add_with(difference, |_| Some(Outcome::Deny));
+    }
+
+    /// What is left, with the lines in Git.
+    pub(super) fn finish(mut self) -> Drift {
+        let named = self.drift.findings.named_mut();
+        let paths: Vec<_> = named.iter().take(MAX_LOCATIONS).map(|finding| &finding.path).collect();
+        let locations = self.declared.locations(&paths);
+        for (finding, location) in named.iter_mut().zip(locations) {
+            finding.location = Some(location);
         }
-        if is_tool_managed(path) || evaluation.is_permitted(path) {
-            continue;
+        self.drift
+    }
+
+    fn add_with(&mut self, difference: DifferenceRef<'_>, max_outcome: impl FnOnce(&Self) -> Option<Outcome>) {
+        let (evaluation, path) = (self.evaluation, difference.path);
+        if is_runtime_operation(evaluation, path) || gitops_tools::is_operation(evaluation, path) {
+            self.drift.has_runtime_operation = true;
+            return;
         }
-        if let Some(max_outcome) = max_outcome_of(&difference) {
-            let handed_over = handed_over.get_or_insert_with(|| HandedOver::of(evaluation, declared));
-            if !handed_over.covers(&difference.path) {
-                drifting.push((difference, max_outcome));
+        if is_tool_managed(path)
+            || evaluation.is_permitted(path)
+            || gitops_tools::is_own_field_of_intermediary(evaluation, difference)
+        {
+            return;
+        }
+        let Some(max_outcome) = max_outcome(self) else { return };
+        let handed_over = self.handed_over.get_or_insert_with(|| HandedOver::of(evaluation, self.declared));
+        if handed_over.covers(path) {
+            return;
+        }
+        if let Some(max_outcome) = (self.soften)(difference, max_outcome) {
+            self.drift.findings.add(evaluation, difference, None, max_outcome);
+        }
+    }
+
+    /// The strictest answer that one difference may get; `None` where it is no drift for this writer.
+    fn max_outcome_for(&self, difference: DifferenceRef<'_>) -> Option<Outcome> {
+        let Self { evaluation, declared, .. } = *self;
+        let is_create = evaluation.write.operation == Operation::Create;
+        let is_person = evaluation.actor.is_person();
+        let is_same_version = declared.version == *evaluation.write.resource.version;
+        match difference.change {
+            // What Git says of it in its own version, the annotation of another one does not tell.
+            _ if is_person && !is_same_version && is_content_annotation(evaluation, difference.path) => {
+                Some(Outcome::Deny)
             }
+            ChangeKind::RemovedExtra if is_person => {
+                max_outcome_for_removal(evaluation, difference.path, difference.new)
+            }
+            ChangeKind::RemovedExtra => None,
+            // Only the controller that knows an opaque value can say what it is.
+            ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
+            ChangeKind::RemovedDeclared if is_dropped_zero(evaluation, difference) => None,
+            ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
+            ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
+            _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
+            // What Git leaves open belongs to the controllers, but for what would take the object from its tool;
+            // what a person wants belongs in Git.
+            _ if !is_person => self.max_outcome_for_key(difference.path, is_create),
+            // Whether a first apply brings the value that is opaque in Git cannot be known.
+            ChangeKind::Opaque if is_create => None,
+            ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
+            ChangeKind::Extra | ChangeKind::Extended => self.max_outcome_for_extra(difference.path, is_create),
         }
     }
-    let paths: Vec<_> = drifting.iter().take(MAX_LOCATIONS).map(|(difference, _)| &difference.path).collect();
-    let mut locations = declared.locations(&paths).into_iter();
-    let mut findings = Vec::new();
-    for (difference, max_outcome) in drifting {
-        findings.push(evaluation.finding(difference, locations.next(), max_outcome));
-    }
-    Drift { findings, has_runtime_operation }
-}
 
-/// The strictest answer that one difference may get; `None` where it is no drift for this writer.
-fn max_outcome_for(evaluation: &Evaluation<'_, '_>, difference: &Difference, declared: &Declared) -> Option<Outcome> {
-    let is_create = evaluation.write.operation == Operation::Create;
-    let is_person = evaluation.actor.is_person();
-    let is_same_version = declared.version == *evaluation.write.resource.version;
-    match difference.change {
-        // What Git says of it in its own version, the annotation of another one does not tell.
-        _ if is_person && !is_same_version && is_content_annotation(evaluation, &difference.path) => {
-            Some(Outcome::Deny)
+    /// The strictest answer to what a person adds to a declared object.
+    fn max_outcome_for_extra(&self, path: &Path, is_create: bool) -> Option<Outcome> {
+        let evaluation = self.evaluation;
+        let policy = evaluation.context.policy;
+        if is_content_annotation(evaluation, path) {
+            return Some(Outcome::Deny);
         }
-        ChangeKind::RemovedExtra if is_person => {
-            max_outcome_for_removal(evaluation, &difference.path, difference.new.as_ref())
+        if is_label_or_annotation(path) {
+            return self.max_outcome_for_key(path, is_create);
         }
-        ChangeKind::RemovedExtra => None,
-        // Only the controller that knows an opaque value can say what it is.
-        ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
-        ChangeKind::RemovedDeclared if is_dropped_zero(evaluation, difference) => None,
-        ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
-        ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
-        _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
-        // What Git leaves open belongs to the controllers, but for what would take the object from its tool;
-        // what a person wants belongs in Git.
-        _ if !is_person => max_outcome_for_key(evaluation, &difference.path, is_create),
-        // Whether a first apply brings the value that is opaque in Git cannot be known.
-        ChangeKind::Opaque if is_create => None,
-        ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
-        ChangeKind::Extra | ChangeKind::Extended => max_outcome_for_extra(evaluation, difference, is_create),
+        if path.starts_with(&["metadata"]) {
+            // A forged owner makes the garbage collector delete the object, a forged
+            // finalizer keeps it from being deleted.
+            return Some(Outcome::Deny);
+        }
+        let configured = match policy.extras_outcome(&evaluation.write.namespace) {
+            Outcome::Allow => return None,
+            outcome => outcome,
+        };
+        // Git leaves the count to an autoscaler; a person who changes it by hand is
+        // warned, not stopped.
+        if path.is_exactly(&["spec", "replicas"]) || evaluation.write.resource.subresource == "scale" {
+            return Some(configured.min(Outcome::Warn));
+        }
+        Some(configured)
     }
-}
 
-/// The strictest answer to what a person adds to a declared object.
-fn max_outcome_for_extra(evaluation: &Evaluation<'_, '_>, difference: &Difference, is_create: bool) -> Option<Outcome> {
-    let path = &difference.path;
-    let policy = evaluation.context.policy;
-    if is_content_annotation(evaluation, path) {
-        return Some(Outcome::Deny);
+    /// The strictest answer to a label or annotation that Git does not declare, by its key.
+    fn max_outcome_for_key(&self, path: &Path, is_create: bool) -> Option<Outcome> {
+        let evaluation = self.evaluation;
+        let key = path.last_field().filter(|_| is_label_or_annotation(path))?;
+        let is_person = evaluation.actor.is_person();
+        // A tool that writes as a tenant's account marks what it takes on; to take it from another is no such thing.
+        let was_there = || self.old.is_some_and(|old| value_at(old, path).is_some());
+        let is_new = || is_tracking(key) && !is_person && !was_there();
+        let outcome = evaluation.context.policy.protected_keys.answer_to(key, is_person, is_create)?;
+        if is_new() { None } else { Some(outcome) }
     }
-    if is_label_or_annotation(path) {
-        return max_outcome_for_key(evaluation, path, is_create);
-    }
-    if path.starts_with(&["metadata"]) {
-        // A forged owner makes the garbage collector delete the object, a forged
-        // finalizer keeps it from being deleted.
-        return Some(Outcome::Deny);
-    }
-    let configured = match policy.extras_outcome(&evaluation.write.namespace) {
-        Outcome::Allow => return None,
-        outcome => outcome,
-    };
-    // Git leaves the count to an autoscaler; a person who changes it by hand is
-    // warned, not stopped.
-    if path.is_exactly(&["spec", "replicas"]) || evaluation.write.resource.subresource == "scale" {
-        return Some(configured.min(Outcome::Warn));
-    }
-    Some(configured)
-}
-
-/// The strictest answer to a label or annotation that Git does not declare, by its key.
-fn max_outcome_for_key(evaluation: &Evaluation<'_, '_>, path: &Path, is_create: bool) -> Option<Outcome> {
-    let key = path.last_field().filter(|_| is_label_or_annotation(path))?;
-    let is_person = evaluation.actor.is_person();
-    // A tool that writes as a tenant's account marks what it takes on; to take it from another is no such thing.
-    let is_new = || is_tracking(key) && !is_person && !was_there(evaluation, path);
-    let outcome = evaluation.context.policy.protected_keys.answer_to(key, is_person, is_create)?;
-    if is_new() { None } else { Some(outcome) }
-}
-
-/// Whether the object had the label or annotation before.
-fn was_there(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
-    let Ok(Some(old)) = parse_old(evaluation.write) else { return false };
-    value_at(&old, path).is_some()
 }
 
 /// Whether a machine leaves a zero value of a custom resource out (`enabled: false`, `0`, `""`): a controller in Go
 /// does so with every such field that its type omits when it is empty, whenever it writes the whole object, as to
 /// add a finalizer; Argo CD's server does so with an Application.
-fn is_dropped_zero(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> bool {
+fn is_dropped_zero(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
     let write = &evaluation.write.resource;
     let is_machine = !evaluation.actor.is_person() || evaluation.actor.is_intermediary();
     let is_builtin = builtin_schema(&write.group, &write.version, &evaluation.kind).is_some();
     let name = difference.path.last_field().unwrap_or_default();
-    let is_zero = difference.declared.as_ref().is_some_and(|declared| is_droppable_zero(name, declared));
-    is_machine && is_zero && !is_builtin && difference.new.is_none() && !is_label_or_annotation(&difference.path)
+    let is_zero = difference.declared.is_some_and(|declared| is_droppable_zero(name, declared));
+    is_machine && is_zero && !is_builtin && difference.new.is_none() && !is_label_or_annotation(difference.path)
 }
 
 /// Whether Git holds nothing but the encrypted value, or a placeholder for it.
-fn is_opaque_in_git(difference: &Difference) -> bool {
-    difference.declared.as_ref().and_then(Value::as_str).is_some_and(is_wholly_opaque)
+fn is_opaque_in_git(difference: DifferenceRef<'_>) -> bool {
+    difference.declared.and_then(Value::as_str).is_some_and(is_wholly_opaque)
 }
 
 fn is_label_or_annotation(path: &Path) -> bool {
@@ -186,8 +191,8 @@ fn is_label_or_annotation(path: &Path) -> bool {
 /// Whether a changed field still holds what Git says, for a writer whose
 /// additions conform: a list to which machines append, with all of Git's items;
 /// or a tracking label or annotation of a GitOps tool.
-fn is_machine_addition(difference: &Difference) -> bool {
-    let Difference { path, new, declared, .. } = difference;
+fn is_machine_addition(difference: DifferenceRef<'_>) -> bool {
+    let DifferenceRef { path, new, declared, .. } = difference;
     match (declared, new) {
         (Some(Value::Array(declared)), Some(Value::Array(new))) => {
             allows_appended_items(path) && has_all_items(new, declared)

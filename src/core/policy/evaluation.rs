@@ -12,7 +12,9 @@ use super::settings::Policy;
 use crate::actor::{Actor, ActorRules};
 use crate::admission::Write;
 use crate::desired::{ObjectKey, Snapshot, SourceLocation};
-use crate::diff::{self, CustomResource, Difference, Path, SchemaRef, contains_opaque, hidden, without_opaque};
+use crate::diff::{
+    self, CustomResource, Difference, DifferenceRef, Path, SchemaRef, contains_opaque, hidden, without_opaque,
+};
 
 /// All that a verdict depends on, apart from the write.
 #[derive(Clone, Copy)]
@@ -126,24 +128,39 @@ impl<'w, 'a> Evaluation<'w, 'a> {
 
     pub(super) fn finding(
         &self,
-        difference: Difference,
+        difference: &Difference,
         location: Option<SourceLocation>,
         max_outcome: Outcome,
     ) -> Finding {
-        let Difference { path, change, new, declared } = difference;
+        let max_outcome = self.undisputed(&difference.path, max_outcome);
+        self.named(difference.as_ref(), location, max_outcome)
+    }
+
+    /// The strictest answer to a change of the field. Where a GitOps tool wrote something else
+    /// than the snapshot says, nobody is denied by the field that is in dispute.
+    pub(super) fn undisputed(&self, path: &Path, max_outcome: Outcome) -> Outcome {
+        let is_disputed = self.context.snapshot.is_disputed(self.key(), path);
+        if is_disputed { max_outcome.min(Outcome::Warn) } else { max_outcome }
+    }
+
+    /// What is kept of a difference to tell it.
+    pub(super) fn named(
+        &self,
+        difference: DifferenceRef<'_>,
+        location: Option<SourceLocation>,
+        max_outcome: Outcome,
+    ) -> Finding {
+        let DifferenceRef { path, change, new, declared } = difference;
         // What Git hides is in what the write brings.
-        let is_hidden = declared.as_ref().is_some_and(contains_opaque);
+        let is_hidden = declared.is_some_and(contains_opaque);
         // It is shown and dropped where there is no room for depth.
         let [mut new, mut declared] = [new, declared].map(|value| value.map(|value| cut(value, MAX_LEVELS)));
         if is_hidden {
             declared = declared.as_ref().map(without_opaque);
             new = new.map(|_| hidden());
         }
-        // A GitOps tool wrote something else than the snapshot says: nobody is
-        // denied by a field that is in dispute.
-        let is_disputed = self.context.snapshot.is_disputed(self.key(), &path);
-        let max_outcome = if is_disputed { max_outcome.min(Outcome::Warn) } else { max_outcome };
         let is_secret = self.is_kind("", "Secret") && !path.starts_with(&["metadata"]);
+        let path = path.prefix(Finding::MAX_LEVELS);
         Finding { path, change, new, declared, location, is_secret, max_outcome, may_be_admission: false }
     }
 }
@@ -152,11 +169,11 @@ impl<'w, 'a> Evaluation<'w, 'a> {
 const MAX_LEVELS: usize = 32;
 
 /// The value without what is deeper than `levels`.
-fn cut(value: Value, levels: usize) -> Value {
+fn cut(value: &Value, levels: usize) -> Value {
     match value {
         Value::Array(_) | Value::Object(_) if levels == 0 => Value::Null,
-        Value::Array(items) => items.into_iter().map(|item| cut(item, levels - 1)).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, cut(value, levels - 1))).collect(),
-        scalar => scalar,
+        Value::Array(items) => items.iter().map(|item| cut(item, levels - 1)).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), cut(value, levels - 1))).collect(),
+        scalar => scalar.clone(),
     }
 }

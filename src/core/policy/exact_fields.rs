@@ -2,16 +2,16 @@
 //! Git leaves empty or out there is meant so, and no machine fills it in.
 
 use super::evaluation::Evaluation;
-use crate::diff::{ChangeKind, Difference};
+use crate::diff::{ChangeKind, DifferenceRef};
 
 /// Whether the difference adds to what Git says in a field in which nothing is left open.
-pub(super) fn adds_to_what_is_exact(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> bool {
+pub(super) fn adds_to_what_is_exact(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
     let adds = matches!(difference.change, ChangeKind::Extended | ChangeKind::Extra | ChangeKind::Filled);
     adds && is_exact(evaluation, difference)
 }
 
-fn is_exact(evaluation: &Evaluation<'_, '_>, difference: &Difference) -> bool {
-    let path = &difference.path;
+fn is_exact(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
+    let path = difference.path;
     let is_in = |fields: &[&[&str]]| fields.iter().any(|field| path.starts_with(field));
     match (&*evaluation.write.resource.group, &*evaluation.kind) {
         // The rules of an aggregated role, which Git leaves out, are the aggregation controller's.

@@ -18,6 +18,7 @@ mod evaluation;
 mod eviction;
 mod exact_fields;
 mod finalizers;
+mod findings;
 mod gitops_tools;
 mod handed_over;
 mod lookup;

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::diff::{Allocations, ChangeKind, Difference, Path, PathElement, SchemaRef, differences, object_meta_schema};
+use crate::diff::{
+    Allocations, ChangeKind, DifferenceRef, Path, PathElement, SchemaRef, each_difference, object_meta_schema,
+};
 
 /// How much of an object a write can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,38 +22,41 @@ pub(super) enum Scope {
 /// Top-level fields that are not content.
 const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 
-/// What a write changes in an object, compared with what Git declares of it.
-pub(super) fn object_differences(
+/// Calls `each` for what a write changes in an object, compared with what Git declares of it.
+pub(super) fn each_object_difference(
     declared: Option<&Value>,
     old: Option<&Value>,
     new: &Value,
     schema: SchemaRef<'_>,
     scope: Scope,
     allocations: Allocations,
-) -> Vec<Difference> {
+    each: &mut dyn FnMut(DifferenceRef<'_>),
+) {
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(|object| &object["metadata"]));
-    let mut found = Vec::new();
     for name in ["annotations", "labels"] {
         let [git, before, after] = [git, before, after].map(|metadata| Some(or_empty(metadata?.get(name))));
         let path = Path::of(&["metadata", name]);
-        found.extend(differences(git, before, after, object_meta_schema().field(name), &path, allocations));
+        each_difference(git, before, after, object_meta_schema().field(name), &path, allocations, each);
     }
     for name in ["finalizers", "ownerReferences"] {
         let [git, before, after] =
             [git, before, after].map(|metadata| metadata?.get(name).filter(|list| **list != Value::Array(Vec::new())));
         let path = Path::of(&["metadata", name]);
-        let of_items = differences(git, before, after, object_meta_schema().field(name), &path, allocations);
         // The list is named instead of its items, whose keys are uids.
-        if let Some(change) = of_items.iter().map(|difference| difference.change).max_by_key(|kind| severity(*kind)) {
-            found.push(Difference { path, change, new: after.cloned(), declared: git.cloned() });
+        let mut worst: Option<ChangeKind> = None;
+        let of_items = &mut |item: DifferenceRef<'_>| {
+            worst = worst.into_iter().chain([item.change]).max_by_key(|change| severity(*change));
+        };
+        each_difference(git, before, after, object_meta_schema().field(name), &path, allocations, of_items);
+        if let Some(change) = worst {
+            each(DifferenceRef { path: &path, change, new: after, declared: git });
         }
     }
     if scope == Scope::Metadata {
-        return found;
+        return;
     }
     let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(content));
-    found.extend(differences(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default(), allocations));
-    found
+    each_difference(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default(), allocations, each);
 }
 
 static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));

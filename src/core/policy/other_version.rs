@@ -7,7 +7,7 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::object_diff::{changed_content, content};
 use crate::desired::Declared;
-use crate::diff::{self, Allocations, ChangeKind, Difference, Path, differences};
+use crate::diff::{self, Allocations, ChangeKind, Difference, DifferenceRef, Path, each_difference};
 
 /// Annotations in which the API server keeps those parts of a HorizontalPodAutoscaler's spec that
 /// `autoscaling/v1` has no fields for (`k8s.io/kubernetes/pkg/apis/autoscaling/annotations.go`).
@@ -23,43 +23,40 @@ pub(super) fn is_comparable(evaluation: &Evaluation<'_, '_>, declared: &Declared
     evaluation.with_schema(|_, definition| definition.is_some_and(|definition| !definition.is_converted()))
 }
 
-/// What a write changes in the content of an object, where Git's content cannot be compared with it.
-pub(super) fn content_changes(old: Option<&Value>, new: &Value) -> Vec<Difference> {
+/// Calls `each` for what a write changes in the content of an object, where Git's content cannot be compared with it.
+pub(super) fn each_content_change(old: Option<&Value>, new: &Value, each: &mut dyn FnMut(DifferenceRef<'_>)) {
     let old = old.unwrap_or(&Value::Null);
-    let mut found = Vec::new();
     for name in changed_content(old, new) {
-        let path = Path::of(&[name]);
-        let inside =
-            differences(None, Some(&old[name]), Some(&new[name]), diff::unknown_schema(), &path, Allocations::Writer);
-        if inside.is_empty() {
+        let (path, schema) = (Path::of(&[name]), diff::unknown_schema());
+        let mut is_named = false;
+        let inside = &mut |difference: DifferenceRef<'_>| {
+            is_named = true;
+            each(difference);
+        };
+        each_difference(None, Some(&old[name]), Some(&new[name]), schema, &path, Allocations::Writer, inside);
+        if !is_named {
             // What the walk takes for a default may be none in this version.
-            found.push(Difference { path, change: ChangeKind::Extra, new: new.get(name).cloned(), declared: None });
+            each(DifferenceRef { path: &path, change: ChangeKind::Extra, new: new.get(name), declared: None });
         }
-        found.extend(inside);
     }
-    found
 }
 
 /// What a write changes of the fields that are the same in both versions: those which the stored object, as this
 /// version shows it, has just as Git says, under the same name. Of all others nothing is known.
 pub(super) fn changes_of_same_fields(git: &Value, old: &Value, new: &Value) -> Vec<Difference> {
     let [git, old, new] = [git, old, new].map(content);
-    let compared = |before: &Value, after: &Value| {
-        differences(
-            Some(&git),
-            Some(before),
-            Some(after),
-            diff::unknown_schema(),
-            &Path::default(),
-            Allocations::MaybeServer,
-        )
+    let compared = |before: &Value, after: &Value, each: &mut dyn FnMut(DifferenceRef<'_>)| {
+        let (path, schema) = (Path::default(), diff::unknown_schema());
+        each_difference(Some(&git), Some(before), Some(after), schema, &path, Allocations::MaybeServer, each);
     };
-    let unlike: Vec<Path> = compared(&git, &old).into_iter().map(|difference| difference.path).collect();
-    let mut changes = compared(&old, &new);
-    changes.retain(|difference| {
-        matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared)
-            && !unlike.iter().any(|path| path.overlaps(&difference.path))
+    // No more than Git declares: what it does not is no such change.
+    let mut changes = Vec::new();
+    compared(&old, &new, &mut |difference| {
+        if matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared) {
+            changes.push(difference.to_owned());
+        }
     });
+    compared(&git, &old, &mut |unlike| changes.retain(|difference| !unlike.path.overlaps(&difference.path)));
     changes
 }
 

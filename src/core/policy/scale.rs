@@ -27,13 +27,13 @@ pub(super) fn scale_of_declared(
 }
 
 /// What a `Scale` changes in an object that a declared one owns.
-pub(super) fn scale_of_derived(old: Option<&Value>, new: &Value) -> Vec<Difference> {
+pub(super) fn scale_of_derived(old: Option<&Value>, new: &Value) -> Option<Difference> {
     let new = replicas(new);
     if old.map(replicas).as_ref() == Some(&new) {
-        return Vec::new();
+        return None;
     }
     let path = Path::of(&["spec", "replicas"]);
-    vec![Difference { path, change: ChangeKind::Extra, new: Some(new), declared: None }]
+    Some(Difference { path, change: ChangeKind::Extra, new: Some(new), declared: None })
 }
 
 /// The replicas of a `Scale`. Zero is left out on the wire.

@@ -10,14 +10,14 @@
 use serde_json::Value;
 
 use super::evaluation::{Evaluation, EvaluationContext};
-use super::object_diff::{Scope, object_differences};
+use super::object_diff::{Scope, each_object_difference};
 use super::review_object::{MAX_DEPTH, is_being_deleted, parse_object};
 use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
 use crate::admission::{Operation, Write};
 use crate::deep_stack::with_stack_for;
 use crate::desired::{Declared, DisputedField};
-use crate::diff::{Allocations, ChangeKind, Path};
+use crate::diff::{Allocations, ChangeKind, DifferenceRef, Path};
 use crate::ownership::{Evidence, remove_known_additions};
 
 /// A field that a GitOps tool writes with another value than the snapshot has.
@@ -112,14 +112,15 @@ fn differing_fields(
     new: &Value,
 ) -> Vec<Path> {
     let git = declared.object();
-    let differences = evaluation.with_schema(|schema, _| {
-        object_differences(Some(&git), old, new, schema, Scope::Object, Allocations::MaybeServer)
-    });
     let mut paths = Vec::new();
-    for difference in differences.unwrap_or_default() {
+    let add = &mut |difference: DifferenceRef<'_>| {
         if matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared) {
-            paths.push(difference.path);
+            paths.push(difference.path.clone());
         }
-    }
-    paths
+    };
+    let compared = evaluation.with_schema(|schema, _| {
+        each_object_difference(Some(&git), old, new, schema, Scope::Object, Allocations::MaybeServer, add);
+    });
+    // Without the kind's schema nothing is known.
+    if compared.is_ok() { paths } else { Vec::new() }
 }

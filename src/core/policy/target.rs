@@ -101,7 +101,7 @@ pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Opt
         }
         let mut findings: Vec<Finding> = Vec::new();
         for difference in changes.into_iter().filter(|difference| !permitted(difference)) {
-            findings.push(evaluation.finding(difference, declared.location(), Outcome::Deny));
+            findings.push(evaluation.finding(&difference, declared.location(), Outcome::Deny));
         }
         let uncertainty = declared.uncertainty(evaluation.context.snapshot);
         let violation = Violation::TargetDeclared { target: declared.kubectl_name.clone() };

@@ -17,6 +17,7 @@ mod holders;
 mod jobs_and_pods;
 mod keys;
 mod made_by_operators;
+mod many_findings;
 mod messages;
 mod modes;
 mod modes_by_marks;

@@ -6,12 +6,15 @@ use serde_json::Value;
 use super::super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
-use super::super::object_diff::{Scope, object_differences};
+use super::super::object_diff::{Scope, each_object_difference};
 use super::softened::{Softening, value_at};
 use super::state::{AppliedState, KnownBy, LAST_APPLIED, last_applied};
 use crate::actor::GitopsTool;
 use crate::desired::Declared;
-use crate::diff::{Allocations, ChangeKind, Difference, Path};
+use crate::diff::{Allocations, ChangeKind, Difference, DifferenceRef, Path};
+
+/// The most changes that are named: what is not applied any more may be a note of any length.
+const MAX_CHANGES: usize = 1000;
 
 /// What the tool would not know any more after the write, of what it has applied and the write does not change.
 /// `sent`, before and after the write, is what workloads are judged by.
@@ -47,7 +50,7 @@ pub(super) fn forgotten(
     let mut findings = Vec::new();
     for difference in differences {
         if !is_permitted(&difference) {
-            findings.push(evaluation.finding(difference, None, Outcome::Deny));
+            findings.push(evaluation.finding(&difference, None, Outcome::Deny));
         }
     }
     findings
@@ -71,12 +74,11 @@ pub(super) fn add<'a>(
 
 /// Fields that were known and are not any more, though they have the value that they had.
 fn lost(before: &Value, after: &Value, update: &Softening<'_>) -> Vec<Difference> {
-    let all = object_differences(Some(before), Some(before), after, update.schema, Scope::Object, Allocations::Writer);
-    let is_lost = |difference: &Difference| {
+    let is_lost = |difference: DifferenceRef<'_>| {
         difference.change == ChangeKind::RemovedDeclared
-            && value_at(update.old, &difference.path) == value_at(update.new, &difference.path)
+            && value_at(update.old, difference.path) == value_at(update.new, difference.path)
     };
-    all.into_iter().filter(is_lost).collect()
+    changes(before, after, update, is_lost)
 }
 
 /// What the note says otherwise than before, outside of labels and annotations; `None` where it is gone.
@@ -92,11 +94,28 @@ fn changes_of_note(evaluation: &Evaluation<'_, '_>, update: &Softening<'_>) -> O
         value
     };
     let (before, after) = (known(&update.before.value), known(&after));
-    let all =
-        object_differences(Some(&before), Some(&before), &after, update.schema, Scope::Object, Allocations::Writer);
     let is_mark =
         |path: &Path| path.starts_with(&["metadata", "labels"]) || path.starts_with(&["metadata", "annotations"]);
-    Some(all.into_iter().filter(|difference| !is_mark(&difference.path)).collect())
+    Some(changes(&before, &after, update, |difference| !is_mark(difference.path)))
+}
+
+/// What is otherwise in what the tool has applied, as far as it counts.
+fn changes(
+    before: &Value,
+    after: &Value,
+    update: &Softening<'_>,
+    counts: impl Fn(DifferenceRef<'_>) -> bool,
+) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let add = &mut |difference: DifferenceRef<'_>| {
+        // As many as can be named: each that counts gets the same answer.
+        if found.len() < MAX_CHANGES && counts(difference) {
+            found.push(difference.to_owned());
+        }
+    };
+    let (before, schema) = (Some(before), update.schema);
+    each_object_difference(before, before, after, schema, Scope::Object, Allocations::Writer, add);
+    found
 }
 
 /// Whether the note says the same after the write, in whatever words.

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::assessment::{Assessment, Verdict, Violation};
 use super::declared::{delete, evaluate_change, passes_as_it_is};
-use super::drift::{Drift, filter_drift};
+use super::drift::{Drift, DriftFilter};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::mode::Outcome;
@@ -27,10 +27,10 @@ use super::scale::scale_of_declared;
 use crate::admission::Operation;
 use crate::applications::Application;
 use crate::desired::Declared;
-use crate::diff::{self, SchemaRef};
+use crate::diff::{self, DifferenceRef, SchemaRef};
 use crate::ownership::ManagedBy;
 use forgotten::forgotten;
-use softened::{Softening, soften};
+use softened::Softening;
 use state::{AppliedState, KnownBy};
 
 pub(super) use owning::{is_own_write, owning_application};
@@ -104,9 +104,10 @@ fn update<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Res
         if declared.opt_out.is_some() {
             return Ok(evaluation.verdict(Verdict::Unmanaged));
         }
-        let assessment = evaluate_change(evaluation, &declared, Some(&kept(&old)), kept(&new))?;
         let softening = Softening { old: &old, new: &new, before: &before, is_known, ignored: &ignored, schema };
-        let assessment = soften(evaluation, assessment, &softening);
+        let soften = softening.of_writer(evaluation);
+        let assessment = evaluate_change(evaluation, &declared, Some(&kept(&old)), kept(&new), &soften)?;
+        let assessment = softening.limit(assessment);
         if !is_person || !is_known {
             return Ok(assessment);
         }
@@ -153,18 +154,22 @@ fn scale<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Resu
     let ignored = application.ignored.of(evaluation.key(), &parent);
     let mut without_ignored = parent.clone();
     ignored.remove_from(&mut without_ignored);
-    let mut differences = scale_of_declared(evaluation, &declared, old.as_ref(), &new)?;
     let ignored_managers = ManagedBy::of(&parent, &ignored.managers(), None);
-    differences.retain(|difference| {
-        let is_there = |object: &Value| softened::value_at(object, &difference.path).is_some();
+    let soften = |difference: DifferenceRef<'_>, max_outcome| {
+        let is_there = |object: &Value| softened::value_at(object, difference.path).is_some();
         let is_removed = is_there(&parent) && !is_there(&without_ignored);
-        !is_removed && !ignored_managers.owns(&difference.path, diff::unknown_schema())
-    });
-    let Drift { findings, has_runtime_operation } = filter_drift(evaluation, differences, &declared);
+        let is_ignored = is_removed || ignored_managers.owns(difference.path, diff::unknown_schema());
+        (!is_ignored).then_some(max_outcome)
+    };
+    let mut filter = DriftFilter::new(evaluation, &declared, Some(&parent), &soften);
+    for difference in scale_of_declared(evaluation, &declared, old.as_ref(), &new)? {
+        filter.add(difference.as_ref());
+    }
+    let Drift { findings, has_runtime_operation } = filter.finish();
     if findings.is_empty() {
         return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
     let limit = if is_known && !ignored.is_partly_unknown() { Outcome::Deny } else { Outcome::Warn };
     let drift = evaluation.verdict(Verdict::Drift).with_violation(Violation::ChangeDeclared);
-    Ok(drift.with_findings(findings).with_limit(limit))
+    Ok(drift.with_bounded_findings(findings).with_limit(limit))
 }

@@ -1,15 +1,17 @@
 //! What makes drift from an applied object less certain than drift from a file in Git.
 
+use std::cell::LazyCell;
+
 use serde_json::Value;
 
-use super::super::assessment::{Assessment, Finding, Verdict, Violation};
+use super::super::assessment::{Assessment, Verdict};
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
 use super::super::protected_keys::is_tracking;
 use super::forgotten::says_the_same;
 use super::state::{AppliedState, KnownBy, LAST_APPLIED};
 use crate::applications::IgnoredOfObject;
-use crate::diff::{ChangeKind, Path, PathElement, SchemaRef};
+use crate::diff::{ChangeKind, DifferenceRef, Path, PathElement, SchemaRef};
 use crate::ownership::ManagedBy;
 
 /// What an UPDATE does, with what was applied before.
@@ -23,68 +25,65 @@ pub(super) struct Softening<'u> {
     pub(super) schema: SchemaRef<'u>,
 }
 
-/// Makes what is not certain a warning, and what the tool ignores nothing.
-pub(super) fn soften<'a>(
-    evaluation: &Evaluation<'_, 'a>,
-    mut assessment: Assessment<'a>,
-    update: &Softening<'_>,
-) -> Assessment<'a> {
-    if assessment.verdict != Verdict::Drift {
-        return assessment;
-    }
-    let is_person = evaluation.actor.is_person();
-    remove_fields_of_ignored_managers(&mut assessment, update, is_person);
-    let applies_the_same_again = is_person && applies_the_same_again(evaluation, update);
-    for finding in &mut assessment.findings {
-        let is_uncertain = (is_person && was_there_unknown(finding, update.old))
-            || (applies_the_same_again && loses_tracking(finding));
-        if is_uncertain {
-            finding.max_outcome = finding.max_outcome.min(Outcome::Warn);
+impl Softening<'_> {
+    /// What makes the answer to one difference a warning where it is not certain, and nothing
+    /// where the tool ignores the field.
+    pub(super) fn of_writer(
+        &self,
+        evaluation: &Evaluation<'_, '_>,
+    ) -> impl Fn(DifferenceRef<'_>, Outcome) -> Option<Outcome> {
+        let is_person = evaluation.actor.is_person();
+        let ignored_managers = self.ignored_managers(is_person);
+        let applies_the_same_again = LazyCell::new(move || is_person && self.applies_the_same_again(evaluation));
+        move |difference, max_outcome| {
+            if ignored_managers.iter().any(|fields| fields.owns(difference.path, self.schema)) {
+                return None;
+            }
+            let is_uncertain = (is_person && was_there_unknown(difference, self.old))
+                || (loses_tracking(difference) && *applies_the_same_again);
+            Some(if is_uncertain { max_outcome.min(Outcome::Warn) } else { max_outcome })
         }
     }
-    if assessment.findings.is_empty() && assessment.more_findings == 0 {
-        return Assessment { verdict: Verdict::Conforms, violation: Violation::default(), ..assessment };
+
+    /// The assessment, as a warning at most where what was applied is not known.
+    pub(super) fn limit<'a>(&self, assessment: Assessment<'a>) -> Assessment<'a> {
+        let is_certain = self.is_known && !self.ignored.is_partly_unknown();
+        let is_limited = assessment.verdict == Verdict::Drift && !is_certain;
+        let limit = if is_limited { assessment.limit.min(Outcome::Warn) } else { assessment.limit };
+        assessment.with_limit(limit)
     }
-    let is_certain = update.is_known && !update.ignored.is_partly_unknown();
-    let limit = if is_certain { assessment.limit } else { assessment.limit.min(Outcome::Warn) };
-    assessment.with_limit(limit)
+
+    /// Whether somebody applies with kubectl what the tool had applied. Git's text has no marks of the tool.
+    fn applies_the_same_again(&self, evaluation: &Evaluation<'_, '_>) -> bool {
+        let [before, after] = [self.old, self.new].map(|object| &object["metadata"]["annotations"][LAST_APPLIED]);
+        self.before.known_by == KnownBy::LastApplied && before != after && says_the_same(evaluation, self)
+    }
+
+    /// The fields whose manager the tool ignores. Who writes chooses the name of the manager, so only
+    /// what it owned before counts, unless the name is one under which people write.
+    fn ignored_managers(&self, is_person: bool) -> Vec<ManagedBy<'_>> {
+        let managers = self.ignored.managers();
+        if managers.is_empty() {
+            return Vec::new();
+        }
+        let believed: Vec<&str> =
+            managers.iter().filter(|name| !is_person || name.starts_with("kubectl")).copied().collect();
+        vec![ManagedBy::of(self.old, &managers, None), ManagedBy::of(self.new, &believed, None)]
+    }
 }
 
 /// Whether the field was there before and the tool has not applied it: a change may be the way back
 /// from what somebody else changed. What is in the metadata is judged by its key.
-fn was_there_unknown(finding: &Finding, old: &Value) -> bool {
-    finding.change == ChangeKind::Extra
-        && finding.declared.is_none()
-        && !finding.path.starts_with(&["metadata"])
-        && value_at(old, &finding.path).is_some_and(|value| !value.is_null())
+fn was_there_unknown(difference: DifferenceRef<'_>, old: &Value) -> bool {
+    difference.change == ChangeKind::Extra
+        && difference.declared.is_none()
+        && !difference.path.starts_with(&["metadata"])
+        && value_at(old, difference.path).is_some_and(|value| !value.is_null())
 }
 
-/// Whether somebody applies with kubectl what the tool had applied. Git's text has no marks of the tool.
-fn applies_the_same_again(evaluation: &Evaluation<'_, '_>, update: &Softening<'_>) -> bool {
-    update.before.known_by == KnownBy::LastApplied
-        && update.old["metadata"]["annotations"][LAST_APPLIED] != update.new["metadata"]["annotations"][LAST_APPLIED]
-        && says_the_same(evaluation, update)
-}
-
-fn loses_tracking(finding: &Finding) -> bool {
-    let is_mark = finding.path.starts_with(&["metadata"]) && finding.path.last_field().is_some_and(is_tracking);
-    is_mark && finding.change == ChangeKind::RemovedDeclared
-}
-
-/// Removes findings in fields whose manager the tool ignores. Who writes chooses the name of the manager, so only
-/// what it owned before counts, unless the name is one under which people write.
-fn remove_fields_of_ignored_managers(assessment: &mut Assessment<'_>, update: &Softening<'_>, is_person: bool) {
-    let managers = update.ignored.managers();
-    if managers.is_empty() {
-        return;
-    }
-    let believed: Vec<&str> =
-        managers.iter().filter(|name| !is_person || name.starts_with("kubectl")).copied().collect();
-    let before = ManagedBy::of(update.old, &managers, None);
-    let after = ManagedBy::of(update.new, &believed, None);
-    assessment
-        .findings
-        .retain(|finding| !before.owns(&finding.path, update.schema) && !after.owns(&finding.path, update.schema));
+fn loses_tracking(difference: DifferenceRef<'_>) -> bool {
+    let is_mark = difference.path.starts_with(&["metadata"]) && difference.path.last_field().is_some_and(is_tracking);
+    is_mark && difference.change == ChangeKind::RemovedDeclared
 }
 
 /// The value at a path; an item of a keyed list by its keys.

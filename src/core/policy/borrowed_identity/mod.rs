@@ -151,7 +151,7 @@ fn borrowed<'a>(evaluation: &Evaluation<'_, 'a>, path: Path, account: &str, exem
     let max_outcome = if is_open { Outcome::Warn } else { Outcome::Deny };
     let new = Some(Value::from(account));
     let difference = Difference { path, change: ChangeKind::Extra, new, declared: None };
-    let finding: Finding = evaluation.finding(difference, None, max_outcome);
+    let finding: Finding = evaluation.finding(&difference, None, max_outcome);
     let violation = Violation::RunAsExempt { account: account.to_owned(), class: exempt.class };
     evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(vec![finding])
 }

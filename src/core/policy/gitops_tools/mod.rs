@@ -11,12 +11,12 @@ use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use crate::actor::GitopsTool;
-use crate::diff::{ChangeKind, Path};
+use crate::diff::{ChangeKind, DifferenceRef, Path};
 
 /// The verdict on a write, with what it does to a GitOps tool.
 pub(super) fn refine<'a>(
     evaluation: &Evaluation<'_, 'a>,
-    assessment: Assessment<'a>,
+    mut assessment: Assessment<'a>,
 ) -> Result<Assessment<'a>, EvaluationError> {
     if matches!(assessment.verdict, Verdict::Error | Verdict::Exempt) {
         return Ok(assessment);
@@ -27,7 +27,6 @@ pub(super) fn refine<'a>(
     let Some(tool) = GitopsTool::of_kind(&evaluation.write.resource.group, &evaluation.kind) else {
         return Ok(assessment);
     };
-    let mut assessment = without_runtime_findings(evaluation, assessment);
     pause::soften(evaluation, tool, &mut assessment)?;
     if let Some((violation, findings)) = operation::evaluate(evaluation)? {
         assessment = with_findings(evaluation, assessment, violation, findings);
@@ -41,34 +40,22 @@ pub(super) fn refine<'a>(
     steering::evaluate(evaluation, tool, assessment)
 }
 
-/// Without what asks a tool for something and changes nothing: an operation, which
-/// is judged by itself, and what an intermediary writes as a workload.
-fn without_runtime_findings<'a>(evaluation: &Evaluation<'_, 'a>, mut assessment: Assessment<'a>) -> Assessment<'a> {
-    if assessment.verdict != Verdict::Drift || assessment.findings.is_empty() {
-        return assessment;
-    }
-    let is_application = evaluation.is_kind("argoproj.io", "Application");
-    let is_operation = |path: &Path| is_application && path.starts_with(&["operation"]);
-    let has_operation = assessment.findings.iter().any(|finding| is_operation(&finding.path));
-    assessment.findings.retain(|finding| {
-        let is_own = evaluation.actor.is_intermediary() && is_own_field_of_intermediary(finding);
-        !is_operation(&finding.path) && !is_own
-    });
-    // What is not named may be anything.
-    if assessment.findings.is_empty() && assessment.more_findings == 0 {
-        let verdict = if has_operation { Verdict::Runtime } else { Verdict::Conforms };
-        assessment = Assessment { verdict, violation: Violation::default(), ..assessment };
-    }
-    assessment
+/// Whether the field asks Argo CD for something and changes nothing: an operation is judged by itself.
+pub(super) fn is_operation(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
+    path.starts_with(&["operation"]) && evaluation.is_kind("argoproj.io", "Application")
 }
 
-/// Whether Argo CD's server writes the field for itself, as a workload: what Git
+/// Whether the writer is Argo CD's server, and writes the field for itself, as a workload: what Git
 /// leaves out anywhere but in `spec`, and the tokens of a project's roles.
-fn is_own_field_of_intermediary(finding: &Finding) -> bool {
-    let Finding { path, change, new, declared, .. } = finding;
+pub(super) fn is_own_field_of_intermediary(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
+    let group = &evaluation.write.resource.group;
+    if !evaluation.actor.is_intermediary() || GitopsTool::of_kind(group, &evaluation.kind).is_none() {
+        return false;
+    }
+    let DifferenceRef { path, change, new, declared } = difference;
     if path.starts_with(&["spec", "roles"]) {
         let is_token = path.last_field() == Some("jwtTokens") || path.to_string().contains(".jwtTokens");
-        return is_token || status::without_tokens(new.as_ref()) == status::without_tokens(declared.as_ref());
+        return is_token || status::without_tokens(new) == status::without_tokens(declared);
     }
     let is_declared = matches!(change, ChangeKind::Changed | ChangeKind::RemovedDeclared);
     !is_declared && !path.starts_with(&["spec"])

@@ -46,7 +46,7 @@ pub(super) fn evaluate(evaluation: &Evaluation<'_, '_>) -> Result<Option<(Violat
     let finding = |field: &str, value: &Value, max_outcome| {
         let path = Path::of(&["operation", "sync", field]);
         let difference = Difference { path, change: ChangeKind::Extra, new: Some(value.clone()), declared: None };
-        evaluation.finding(difference, None, max_outcome)
+        evaluation.finding(&difference, None, max_outcome)
     };
     let foreign = |field: &str| {
         let findings = vec![finding(field, &sync[field], Outcome::Deny)];

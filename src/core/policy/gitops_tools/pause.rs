@@ -31,7 +31,7 @@ pub(super) fn soften(
         let resumes = finding.new == Some(Value::Bool(false)) && finding.declared.is_none();
         !(tool == GitopsTool::Flux && finding.path.is_exactly(&SUSPEND) && resumes)
     });
-    if assessment.findings.is_empty() {
+    if assessment.findings.is_empty() && assessment.more_findings == 0 {
         (assessment.verdict, assessment.violation) = (Verdict::Conforms, Violation::default());
         return Ok(());
     }

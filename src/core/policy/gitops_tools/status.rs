@@ -63,7 +63,7 @@ pub(super) fn evaluate(
         }
         let change = if value.is_some() { ChangeKind::Extra } else { ChangeKind::RemovedExtra };
         let difference = Difference { path, change, new: value, declared: None };
-        findings.push(evaluation.finding(difference, None, max_outcome));
+        findings.push(evaluation.finding(&difference, None, max_outcome));
     }
     Ok(Some((Violation::ChangeToolStatus { tool }, findings)))
 }

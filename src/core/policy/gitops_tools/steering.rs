@@ -101,7 +101,7 @@ fn update<'a>(
         let automated = new.pointer("/spec/syncPolicy/automated").cloned();
         let change = if automated.is_some() { ChangeKind::Extra } else { ChangeKind::RemovedExtra };
         let difference = Difference { path, change, new: automated, declared: None };
-        let finding = evaluation.finding(difference, None, Outcome::Warn);
+        let finding = evaluation.finding(&difference, None, Outcome::Warn);
         return Ok(super::with_findings(evaluation, assessment, Violation::PauseTool { tool }, vec![finding]));
     }
     let fields = |object: &Value| object["spec"].as_object().cloned().unwrap_or_default();
@@ -120,7 +120,11 @@ fn update<'a>(
         }
         only_pauses &= is_switch && tool == GitopsTool::Flux;
         let change = if value.is_some() { ChangeKind::Extra } else { ChangeKind::RemovedExtra };
-        findings.push(evaluation.finding(Difference { path, change, new: value, declared: None }, None, Outcome::Warn));
+        findings.push(evaluation.finding(
+            &Difference { path, change, new: value, declared: None },
+            None,
+            Outcome::Warn,
+        ));
     }
     let violation = if only_pauses { Violation::PauseTool { tool } } else { Violation::SteerTool { tool } };
     Ok(super::with_findings(evaluation, assessment, violation, findings))
