@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use globset::GlobMatcher;
+use serde_json::Value;
 
 use super::path::{Parser, Part, Path, PathElement, PathError};
 use crate::glob;
@@ -27,6 +28,35 @@ impl Pattern {
         let path = path.elements();
         self.0.len() <= path.len() && self.0.iter().zip(path).all(|(pattern, element)| pattern.matches(element))
     }
+
+    /// Takes out of the value at `path` what the pattern names below it; `false` where it names nothing there.
+    pub(crate) fn remove_below(&self, path: &Path, value: &mut Value) -> bool {
+        let Some((above, below)) = self.0.split_at_checked(path.elements().len()) else { return false };
+        above.iter().zip(path.elements()).all(|(pattern, element)| pattern.matches(element)) && remove_at(below, value)
+    }
+}
+
+/// Takes out of a value what these elements lead to; whether anything was there.
+fn remove_at(elements: &[PatternElement], value: &mut Value) -> bool {
+    let Some((first, below)) = elements.split_first() else { return false };
+    let is_last = below.is_empty();
+    let mut is_removed = false;
+    // What is taken out; below the others it is looked for.
+    let mut goes = |element: PathElement, value: &mut Value| {
+        let is_named = first.matches(&element);
+        let is_gone = is_named && is_last;
+        is_removed |= is_gone || (is_named && remove_at(below, value));
+        is_gone
+    };
+    match value {
+        Value::Object(fields) => fields.retain(|name, value| !goes(PathElement::Field(name.as_str().into()), value)),
+        Value::Array(items) => {
+            let mut index = 0..;
+            items.retain_mut(|item| !index.next().is_some_and(|index| goes(PathElement::Index(index), item)));
+        }
+        _ => {}
+    }
+    is_removed
 }
 
 impl PatternElement {

@@ -87,6 +87,9 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
             return;
         }
         let Some(max_outcome) = max_outcome(self) else { return };
+        if evaluation.context.policy.ignores_inside(evaluation.key(), difference) {
+            return;
+        }
         let handed_over = self.handed_over.get_or_insert_with(|| HandedOver::of(evaluation, self.declared));
         if handed_over.covers(path) {
             return;

@@ -114,7 +114,8 @@ fn differing_fields(
     let git = declared.object();
     let mut paths = Vec::new();
     let add = &mut |difference: DifferenceRef<'_>| {
-        if matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared) {
+        let differs = matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared);
+        if differs && !evaluation.context.policy.ignores_inside(evaluation.key(), difference) {
             paths.push(difference.path.clone());
         }
     };

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use globset::{GlobMatcher, GlobSet};
+use serde_json::Value;
 
 use super::error::PolicyError;
 use super::mode::{Mode, Outcome};
@@ -11,7 +12,7 @@ use super::mode_rule::{ModeRule, ModeTarget};
 use super::protected_keys::ProtectedKeyRules;
 use crate::actor::Class;
 use crate::desired::ObjectKey;
-use crate::diff::{Path, Pattern};
+use crate::diff::{DifferenceRef, Path, Pattern};
 use crate::glob;
 
 /// The rules by which verdicts become answers.
@@ -128,6 +129,28 @@ impl Policy {
     pub(super) fn ignores(&self, object: ObjectKey<'_>, path: &Path) -> bool {
         self.ignore.iter().any(|rule| rule.covers(object, path))
     }
+
+    /// Whether a list that is one value differs only in what is ignored inside of it: as Argo CD does
+    /// it, that is taken out of both, by its place in each.
+    pub(super) fn ignores_inside(&self, object: ObjectKey<'_>, difference: DifferenceRef<'_>) -> bool {
+        let (Some(new @ Value::Array(_)), Some(declared @ Value::Array(_))) = (difference.new, difference.declared)
+        else {
+            return false;
+        };
+        let rules = self.ignore.iter().filter(|rule| rule.is_for(object));
+        let patterns: Vec<&Pattern> = rules.flat_map(|rule| &rule.paths).collect();
+        if patterns.is_empty() {
+            return false;
+        }
+        let [mut new, mut declared] = [new, declared].map(Value::clone);
+        let mut is_removed = false;
+        for pattern in patterns {
+            for side in [&mut new, &mut declared] {
+                is_removed |= pattern.remove_below(difference.path, side);
+            }
+        }
+        is_removed && new == declared
+    }
 }
 
 impl NamespaceRule {
@@ -162,11 +185,14 @@ impl IgnoreRule {
     }
 
     fn covers(&self, object: ObjectKey<'_>, path: &Path) -> bool {
+        self.is_for(object) && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.covers(path)))
+    }
+
+    fn is_for(&self, object: ObjectKey<'_>) -> bool {
         self.group.is_match(object.group)
             && self.kind.is_match(object.kind)
             && self.namespace.is_match(object.namespace)
             && self.name.is_match(object.name)
-            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.covers(path)))
     }
 }
 

@@ -14,6 +14,7 @@ mod fast_path;
 mod gitops_tools;
 mod granted_deletions;
 mod holders;
+mod ignored_places;
 mod jobs_and_pods;
 mod keys;
 mod made_by_operators;
