@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::request::{GroupVersionKind, GroupVersionResource, User, WireOperation};
@@ -63,9 +63,15 @@ impl<'a> Visitor<'a> for Review<'_, 'a> {
     }
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
+        let mut has_request = false;
         while let Some(Text(name)) = map.next_key()? {
             match &*name {
-                "request" => map.next_value_seed(Request(self.0))?,
+                // No API server sends two; a second one must not change what the first says.
+                "request" if has_request => return Err(M::Error::duplicate_field("request")),
+                "request" => {
+                    has_request = true;
+                    map.next_value_seed(Request(self.0))?;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -74,6 +80,10 @@ impl<'a> Visitor<'a> for Review<'_, 'a> {
         Ok(())
     }
 }
+
+/// The fields of a request that are read.
+const FIELDS: [&str; 9] =
+    ["uid", "kind", "resource", "subResource", "name", "namespace", "operation", "userInfo", "dryRun"];
 
 struct Request<'h, 'a>(&'h mut Head<'a>);
 
@@ -94,7 +104,13 @@ impl<'a> Visitor<'a> for Request<'_, 'a> {
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
         let head = self.0;
+        let mut seen = [false; FIELDS.len()];
         while let Some(Text(name)) = map.next_key()? {
+            if let Some(field) = FIELDS.iter().position(|field| **field == *name)
+                && std::mem::replace(&mut seen[field], true)
+            {
+                return Err(M::Error::duplicate_field(FIELDS[field]));
+            }
             match &*name {
                 "uid" => head.uid = part(&mut map)?.map(|Text(uid)| uid),
                 "kind" => head.kind = part(&mut map)?,

@@ -379,6 +379,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_twice_counts_as_it_is_said_first() {
+        let body = String::from_utf8(review(|_| ())).unwrap();
+        let user = r#""userInfo":{"username":"root","groups":[]}"#;
+        let request = &body[body.find(r#""request":"#).unwrap()..body.len() - 1];
+        let second = request.replace(r#""alice\n""#, r#""root""#);
+        for twice in [
+            // The API server's order, in which the user stands first.
+            body.replacen(r#""userInfo":{"#, r#""userInfo":{"username":"alice\n"},"userInfo":{"#, 1),
+            format!("{},{user}}}}}", &body[..body.len() - 2]),
+            format!("{},{second}}}", &body[..body.len() - 1]),
+        ] {
+            let write = decode(twice.as_bytes()).unwrap();
+            assert_eq!((&*write.user.name, write.unreadable.is_some()), ("alice\n", true), "{twice}");
+        }
+    }
+
+    #[test]
     fn the_error_for_a_bad_review_has_its_uid() {
         for (case, edit) in [
             (
