@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
-use tar::EntryType;
+use tar::{EntryType, PaxExtensions};
 
 use crate::source::limits::MAX_FOLDER_DEPTH;
 
@@ -17,6 +17,8 @@ const MAX_CHART_BYTES: u64 = 100 << 20;
 const MAX_FILE_BYTES: u64 = 5 << 20;
 /// The most entries of an archive; as many as a rendering may use.
 const MAX_ENTRIES: usize = 20_000;
+/// The most bytes of an entry that says the name of the next one: a few of the longest paths that Linux takes.
+const MAX_NAME_BYTES: u64 = 16 << 10;
 
 /// A file of a chart.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,13 +43,26 @@ pub fn for_each_file<E: From<String>>(
     let overhead = 4 * 1_024 * MAX_ENTRIES as u64;
     let mut archive = tar::Archive::new(MultiGzDecoder::new(archive).take(MAX_CHART_BYTES + overhead));
     let mut bytes = 0;
-    for (count, entry) in archive.entries().map_err(unreadable)?.enumerate() {
+    let mut long_name = None;
+    // Raw: else the library reads a name of any length into memory.
+    for (count, entry) in archive.entries().map_err(unreadable)?.raw(true).enumerate() {
         let mut entry = entry.map_err(unreadable)?;
         if count >= MAX_ENTRIES {
             return Err(E::from(format!("it has more than {MAX_ENTRIES} entries")));
         }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        match entry.header().entry_type() {
+        let entry_type = entry.header().entry_type();
+        if is_about_next_entry(entry_type) {
+            if entry.size() > MAX_NAME_BYTES {
+                return Err(E::from(format!("a name in it has more than {} KiB", MAX_NAME_BYTES >> 10)));
+            }
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(unreadable)?;
+            long_name = name_of_next_entry(entry_type, &content).map_err(unreadable)?.or(long_name);
+            continue;
+        }
+        let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        let name = String::from_utf8_lossy(&name).into_owned();
+        match entry_type {
             EntryType::Regular | EntryType::Continuous => {}
             // Folders are made for their files; headers of a whole archive hold nothing.
             EntryType::Directory | EntryType::XGlobalHeader => continue,
@@ -67,6 +82,31 @@ pub fn for_each_file<E: From<String>>(
         visit(ChartFile { path, content })?;
     }
     Ok(())
+}
+
+/// Whether an entry only says something of the one that follows.
+fn is_about_next_entry(entry_type: EntryType) -> bool {
+    entry_type.is_gnu_longname() || entry_type.is_gnu_longlink() || entry_type.is_pax_local_extensions()
+}
+
+/// The name that such an entry gives to the next one, if it does.
+fn name_of_next_entry(entry_type: EntryType, content: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    if entry_type.is_gnu_longname() {
+        return Ok(Some(content.strip_suffix(b"\0").unwrap_or(content).to_vec()));
+    }
+    let mut name = None;
+    if entry_type.is_pax_local_extensions() {
+        for record in PaxExtensions::new(content) {
+            let record = record?;
+            match record.key_bytes() {
+                b"path" => name = Some(record.value_bytes().to_vec()),
+                // Only for files of more than 8 GiB; programs disagree on which of two sizes counts.
+                b"size" => return Err(io::Error::other("an entry has two sizes")),
+                _ => {}
+            }
+        }
+    }
+    Ok(name)
 }
 
 /// One file of a chart; `None` where there is no such file.
@@ -161,6 +201,44 @@ pub(super) mod tests {
         assert_eq!(file(archive.as_slice(), "values.yaml").unwrap(), None);
     }
 
+    /// An archive of one file, with an entry before it that says something of it.
+    fn with_extension(entry_type: EntryType, content: &[u8], path: &str) -> Vec<u8> {
+        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        for (entry_type, path, content) in [(entry_type, "@", content), (EntryType::Regular, path, b"x")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(entry_type);
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            builder.append(&header, content).unwrap();
+        }
+        builder.into_inner().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn a_name_may_stand_in_an_entry_of_its_own() {
+        let long = format!("web/{}.yaml", "a".repeat(150));
+        let pax = |record: &str| format!("{} {record}\n", record.len() + 5);
+        let file = |name: &str| Ok(vec![(name.trim_start_matches("web/").to_owned(), b"x".to_vec())]);
+        for (entry_type, content, expected) in [
+            (EntryType::GNULongName, format!("{long}\0"), file(&long)),
+            (EntryType::XHeader, pax(&format!("path={long}")), file(&long)),
+            (EntryType::XHeader, "13 mtime=1.5\n".to_owned(), file("web/a")),
+            (EntryType::GNULongLink, long.clone(), file("web/a")),
+        ] {
+            assert_eq!(read(&with_extension(entry_type, content.as_bytes(), "web/a")), expected, "{content}");
+        }
+        for (entry_type, content) in [
+            (EntryType::GNULongName, "/etc/passwd".to_owned()),
+            (EntryType::XHeader, pax(&"path=web/../../a".repeat(7))),
+        ] {
+            let error = read(&with_extension(entry_type, content.as_bytes(), "web/a")).unwrap_err();
+            assert!(error.contains("leads out"), "{error}");
+        }
+        let error = read(&with_extension(EntryType::XHeader, b"10 size=9\n", "web/a")).unwrap_err();
+        assert!(error.contains("two sizes"), "{error}");
+    }
+
     #[test]
     fn nothing_leads_out_of_the_chart() {
         for (path, entry_type) in [
@@ -197,6 +275,10 @@ pub(super) mod tests {
         let names: Vec<String> = (0..21).map(|number| format!("web/{number}")).collect();
         let many: Vec<_> = names.iter().map(|name| (name.as_str(), EntryType::Regular, five)).collect();
         assert!(read(&archive(&many)).unwrap_err().contains("too large"));
+        for entry_type in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let error = read(&with_extension(entry_type, &large, "web/a")).unwrap_err();
+            assert!(error.contains("a name in it"), "{entry_type:?}: {error}");
+        }
         let empty: Vec<_> = (0..=MAX_ENTRIES).map(|_| ("web/", EntryType::Directory, &b""[..])).collect();
         assert!(read(&archive(&empty)).unwrap_err().contains("entries"));
         for damaged in [&b"no archive"[..], &archive(&[("web/a", EntryType::Regular, b"abc")])[..40]] {
