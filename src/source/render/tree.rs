@@ -28,6 +28,8 @@ pub(in crate::source) struct FileEntry {
 
 /// Links on one way beyond which they are taken for a loop; the same as on Linux.
 const MAX_LINKS: usize = 40;
+/// The most bytes of a link: the longest path that Linux takes.
+const MAX_LINK_BYTES: usize = 4096;
 
 impl<'r> CommitFiles<'r> {
     pub(in crate::source) fn new(git: &'r Repository, root: Oid) -> Result<Self, RenderError> {
@@ -63,7 +65,12 @@ impl<'r> CommitFiles<'r> {
             entry = match self.entry(&real)? {
                 Some((id, LINK_MODE)) => {
                     links.push((real.join("/"), id));
-                    let target = self.read(&real.join("/"), id)?;
+                    let link = real.join("/");
+                    if self.size(&link, id)? > MAX_LINK_BYTES {
+                        let limit = format!("a symbolic link may have at most {MAX_LINK_BYTES} bytes");
+                        return Err(RenderError::TooLarge { file: link, limit });
+                    }
+                    let target = self.read(&link, id)?;
                     let target = std::str::from_utf8(&target).map_err(|_| outside())?;
                     if links.len() > MAX_LINKS {
                         return Err(RenderError::LinkLoop { file: real.join("/") });
