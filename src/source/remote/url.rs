@@ -70,6 +70,8 @@ impl Address {
                 _ => Err(ADDRESS_FORMS),
             },
             None => match text.split_once(':') {
+                // Slashes are missing after a scheme, or a scheme before a login: that must not be shown as a path.
+                Some((before, after)) if is_login(before, after) => Err(ADDRESS_FORMS),
                 // A colon after a slash belongs to a folder's name, as for Git.
                 Some((host, path)) if !host.contains('/') => RemoteUrl::parse_scp(host, path).map(Self::Remote),
                 _ => Ok(Self::Local(folder.join(text))),
@@ -142,6 +144,9 @@ impl RemoteUrl {
             Some((user, host)) => (Some(user.to_owned()).filter(|user| !user.is_empty()), host),
             None => (None, host),
         };
+        if user.as_ref().is_some_and(|user| user.contains(char::is_control)) {
+            return Err("its user contains a control character");
+        }
         let host = is_host(host).then(|| host.to_ascii_lowercase()).ok_or(INVALID_HOST)?;
         let path = path.trim_end_matches('/');
         if path.is_empty() {
@@ -211,6 +216,13 @@ impl fmt::Debug for RemoteUrl {
     }
 }
 
+/// Whether an address without `://` may be one with a login, by what is before and after its first colon.
+fn is_login(before: &str, after: &str) -> bool {
+    let is_path = before.starts_with(['/', '.']) && !before.contains("//");
+    SCHEMES.contains(&before.trim().to_ascii_lowercase().as_str())
+        || (after.contains('@') && !before.contains('@') && !is_path)
+}
+
 fn parse_file_url(rest: &str) -> Result<Address, &'static str> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
@@ -221,15 +233,21 @@ fn parse_file_url(rest: &str) -> Result<Address, &'static str> {
 
 /// An address of any form, valid or not, without what may be a secret in it.
 pub(in crate::source) fn redacted(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
+    // Elsewhere it may be a part of a password.
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let start = text.find("://").filter(|at| is_scheme(&text[..*at])).map_or(0, |at| at + 3);
     let end = text.find(['?', '#']).unwrap_or(text.len()).max(start);
     let visible = match text[start..end].rfind('@') {
+        // A password may hold `?` and `#` where it is not encoded: then nothing tells where it ends.
+        _ if text[end..].contains('@') => format!("{}***", &text[..start]),
         Some(at) => format!("{}***{}", &text[..start], &text[start + at..end]),
         None => text[..end].to_owned(),
     };
     visible.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// What stands before `://`, and is the name of no host.
+const SCHEMES: [&str; 8] = ["file", "git", "git+ssh", "http", "https", "oci", "ssh", "ssh+git"];
 const ADDRESS_FORMS: &str = "write a path, file:///path, https://host/path, ssh://user@host/path or user@host:path";
 const NO_PATH: &str = "it names no repository after the host";
 
@@ -254,6 +272,7 @@ mod tests {
             ("/srv/git/gitops", "/srv/git/gitops"),
             ("gitops.git", "/etc/driftwall/gitops.git"),
             ("./a:b", "/etc/driftwall/./a:b"),
+            ("/srv/a:b@c", "/srv/a:b@c"),
             ("file:///srv/git/a%20b", "/srv/git/a b"),
             ("file://localhost/srv/git", "/srv/git"),
         ] {
@@ -334,17 +353,24 @@ mod tests {
             ("ssh://git:s3cret@host/a", "sshKeyFile"),
             ("ssh://-oProxyCommand=x/a", "host"),
             ("git@host:-x", "dash"),
+            ("g\0t@host:a", "control"),
             ("git@host:", "names no repository"),
             ("file://srv/a", "absolute path"),
             ("ftp//u:s3cret@host:a", "write a path"),
+            ("//u:s3cret@host/a", "write a path"),
+            ("https:/u:s3cret@host/a", "write a path"),
+            ("u:s3cret@host/a", "write a path"),
+            ("u:s3cret://s3cret@host/a", "write a path"),
+            ("HTTPS:u:s3cret@host/a", "write a path"),
+            ("https://u:s3cret?s3cret@ho st/a", "host"),
+            ("https://u:#s3cret@ho st/a", "host"),
+            ("https://host/a?x=1@y&token=s3cret", "`?`"),
         ] {
             match parse(text) {
                 Err(error) => {
                     let printed = format!("{error} {error:?}");
                     assert!(printed.contains(words) && !printed.contains("s3cret"), "{text}: {printed}");
                 }
-                // A path that does not exist is an error when it is read.
-                Ok(Address::Local(_)) if text.starts_with("ftp//") => {}
                 Ok(address) => panic!("{text}: {address:?}"),
             }
         }
