@@ -16,4 +16,5 @@ mod program;
 mod server;
 mod situations;
 mod source;
+mod untrusted;
 mod webhook_config;

@@ -198,6 +198,8 @@ pub(super) fn matches_glob(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ED25519: &str = "ssh-ed25519 AAAA";
@@ -271,6 +273,52 @@ mod tests {
         ] {
             let known = KnownHost::read(&format!("@cert-authority {hosts} {ED25519}"), host, port);
             assert_eq!(known.has_authority(), is_asked, "{hosts} {host}:{port}");
+        }
+    }
+
+    /// Lines of words that mean something to `known_hosts`, in any order.
+    fn lines() -> impl Strategy<Value = String> {
+        let words = [
+            "git.example",
+            "[git.example]:2222",
+            "other.example",
+            "*",
+            "*.example",
+            "!git.example",
+            "a,git.example",
+            "|1|BwcHBwcHBwcHBwcHBwcHBwcHBwc=|AAAA",
+            "|1||",
+            "#",
+            "@revoked",
+            "@cert-authority",
+            "@new",
+            "ssh-ed25519",
+            "ssh-rsa",
+            "AAAA",
+            "BBBB",
+            "!!!",
+            "\t",
+            "\u{feff}",
+            "é",
+        ];
+        let line = prop::collection::vec(prop::sample::select(words.to_vec()), 0..7).prop_map(|words| words.join(" "));
+        prop::collection::vec(prop_oneof![4 => line, 1 => any::<String>()], 0..6).prop_map(|lines| lines.join("\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn a_host_is_trusted_by_a_line_that_names_it_alone(text in lines(), port in prop::sample::select(vec![22, 2222])) {
+            let outcome = check(&text, "git.example", port);
+            prop_assert!(outcome != "good" || text.contains("AAAA"), "{text}");
+            // What is said of others, or to people, changes nothing.
+            for line in ["\nother.example ssh-ed25519 AAAA", "\n# git.example ssh-ed25519 AAAA", "\ngit.example", "\n"] {
+                prop_assert_eq!(check(&format!("{text}{line}"), "git.example", port), outcome, "{}", line);
+            }
+            // Nothing that stands before or after takes a revocation back.
+            let revocation = format!("@revoked * {ED25519}");
+            for text in [format!("{revocation}\n{text}"), format!("{text}\n{revocation}")] {
+                prop_assert_eq!(check(&text, "git.example", port), "revoked");
+            }
         }
     }
 }
