@@ -22,8 +22,11 @@ const SMALL: usize = 1024 * 1024;
 const HEAD: usize = 256 * 1024;
 /// What is reserved at once for a small body.
 const STEP: usize = 16 * 1024;
-/// A body must go on arriving: so long may it pause.
+/// A body must go on arriving: so long may it pause, all its pauses together.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// Bytes by which a body earns a second more: an API server sends it at once, and one that
+/// trickles would keep its place from others.
+const BYTES_PER_SECOND: u64 = 1024 * 1024;
 /// So long may a large body wait for its turn; then only its head is kept.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,10 @@ struct Incoming<'b> {
     body: &'b mut Body,
     peer: Peer,
     deadline: Instant,
+    /// Bytes that have arrived.
+    arrived: u64,
+    /// For how long the client was waited for.
+    waited: Duration,
 }
 
 impl BodyBudget {
@@ -82,7 +89,7 @@ impl BodyBudget {
         deadline: Instant,
     ) -> Result<(Received, BodyPermits), Rejection> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut incoming = Incoming { body, peer, deadline };
+        let mut incoming = Incoming { body, peer, deadline, arrived: 0, waited: Duration::ZERO };
         let mut received = BytesMut::new();
         // What has arrived of a body keeps its place until there is room for the whole.
         let mut small = BodyPermits::default();
@@ -103,10 +110,7 @@ impl BodyBudget {
         received.truncate(HEAD);
         let start = BytesMut::from(&received[..]);
         drop(received);
-        if small.0.is_empty() {
-            self.take_small(&mut small, HEAD, peer, deadline).await?;
-        }
-        let head = self.read_head(&mut incoming, start).await?;
+        let head = self.read_head(&mut incoming, start, &mut small).await?;
         Ok((Received::Head(head, reason), small))
     }
 
@@ -165,9 +169,21 @@ impl BodyBudget {
     }
 
     /// Reads the rest of a body, and keeps the beginning.
-    async fn read_head(&self, incoming: &mut Incoming<'_>, mut head: BytesMut) -> Result<Bytes, Rejection> {
+    async fn read_head(
+        &self,
+        incoming: &mut Incoming<'_>,
+        mut head: BytesMut,
+        permits: &mut BodyPermits,
+    ) -> Result<Bytes, Rejection> {
         let mut length = head.len();
+        // What arrived while the body was taken for a small one has its place already.
+        let mut has_place = !permits.0.is_empty();
         while let Some(data) = incoming.next().await? {
+            if !has_place {
+                // Not before something arrives: who only says how much will come takes no place from others.
+                self.take_small(permits, HEAD, incoming.peer, incoming.deadline).await?;
+                has_place = true;
+            }
             length += data.len();
             // No API server sends more; it gets its answer all the same, and loses its connection.
             if length > self.limits.body_bytes {
@@ -202,15 +218,24 @@ impl Incoming<'_> {
     /// The next part; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
         loop {
-            let until = self.deadline.min(Instant::now() + MAX_PAUSE);
+            let began = Instant::now();
+            let until = self.deadline.min(began + patience(self.arrived, self.waited));
             let frame = timeout_at(until.into(), self.body.frame()).await.map_err(|_| Rejection::SlowBody)?;
+            self.waited += began.elapsed();
             let Some(frame) = frame else { return Ok(None) };
             // Trailers are ignored.
             if let Ok(data) = frame.map_err(|_| Rejection::IncompleteBody)?.into_data() {
+                self.arrived += data.len() as u64;
                 return Ok(Some(data));
             }
         }
     }
+}
+
+/// For how long a body is waited for, of which so much has arrived in the time that it was `waited` for.
+fn patience(arrived: u64, waited: Duration) -> Duration {
+    let earned = Duration::from_millis(arrived.saturating_mul(1000) / BYTES_PER_SECOND);
+    (MAX_PAUSE + earned).saturating_sub(waited).min(MAX_PAUSE)
 }
 
 /// Reads the rest of a rejected body and throws it away.
@@ -265,6 +290,51 @@ mod tests {
             assert_eq!(budget.small.available_permits(), SMALL, "{length}");
             assert_eq!(budget.large.available_permits(), 2 * SMALL, "{length}");
         }
+    }
+
+    #[test]
+    fn a_body_that_trickles_is_not_waited_for() {
+        const MIB: u64 = BYTES_PER_SECOND;
+        for (arrived, waited, patience_millis) in [
+            (0, 0, 2000),
+            (0, 1500, 500),
+            (0, 2000, 0),
+            (100, 2000, 0),
+            (MIB / 2, 2000, 500),
+            (40 * MIB, 2000, 2000),
+            (40 * MIB, 41_000, 1000),
+            (40 * MIB, 60_000, 0),
+            (u64::MAX, 0, 2000),
+        ] {
+            let found = patience(arrived, Duration::from_millis(waited));
+            assert_eq!(found, Duration::from_millis(patience_millis), "{arrived} bytes in {waited} ms");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_only_says_how_large_a_body_is_takes_no_place_from_others() {
+        struct Announced(u64);
+        impl axum::body::HttpBody for Announced {
+            type Data = Bytes;
+            type Error = std::convert::Infallible;
+            fn poll_frame(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+                std::task::Poll::Pending
+            }
+            fn size_hint(&self) -> hyper::body::SizeHint {
+                hyper::body::SizeHint::with_exact(self.0)
+            }
+        }
+        let limits = RequestLimits::default();
+        let budget = BodyBudget::new(limits);
+        let mut body = Body::new(Announced(limits.body_bytes as u64));
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let mut read = std::pin::pin!(budget.read(&mut body, Peer::unknown(), deadline));
+        assert!(tokio::time::timeout(Duration::from_millis(10), read.as_mut()).await.is_err());
+        assert_eq!(budget.small.available_permits(), limits.small_bodies);
+        assert_eq!(read.await.unwrap_err(), Rejection::SlowBody);
     }
 
     #[tokio::test]
