@@ -46,8 +46,13 @@ pub(super) const MAX_HTTP2: usize = 32;
 const HTTP2_WINDOW: u32 = 1024 * 1024;
 /// The same for one request.
 const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+/// Requests of one HTTP/2 connection at a time; an API server that has more opens another one.
+const HTTP2_STREAMS: u32 = 64;
+/// How long the headers of an HTTP/2 request may be: those of an API server take a few hundred
+/// bytes, and each request that is not answered yet keeps its own.
+const HTTP2_HEADERS: u32 = 8 * 1024;
 /// What is read at once of an HTTP/1 connection, and how long its headers may be.
-const HTTP1_BUFFER: usize = 64 * 1024;
+const HTTP1_BUFFER: usize = 32 * 1024;
 
 /// From whom a request comes, and by which connection.
 #[derive(Clone)]
@@ -116,7 +121,8 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
         .keep_alive_timeout(PING_INTERVAL)
         .initial_connection_window_size(HTTP2_WINDOW)
         .initial_stream_window_size(HTTP2_STREAM_WINDOW)
-        .max_header_list_size(16 * 1024);
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .max_header_list_size(HTTP2_HEADERS);
     match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),

@@ -54,6 +54,40 @@ async fn sending_a_request_head_slowly_does_not_extend_its_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_heads_of_requests_take_is_bounded() {
+    const MAX_CONCURRENT_STREAMS: u16 = 3;
+    const MAX_HEADER_LIST_SIZE: u16 = 6;
+    let server = start_server().await;
+    let mut stream = connect(server.webhook, server.trusting_client()).await.unwrap();
+    let mut answer = String::new();
+    in_time(async {
+        let head = format!("GET / HTTP/1.1\r\nx: {}", "a".repeat(33 * 1024));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let _ = stream.read_to_string(&mut answer).await;
+    })
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+
+    let mut config = server.trusting_client();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut stream = connect(server.webhook, config).await.unwrap();
+    let mut frame = [0; 9];
+    let mut settings = Vec::new();
+    in_time(async {
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        stream.read_exact(&mut frame).await.unwrap();
+        settings.resize(frame[2].into(), 0);
+        stream.read_exact(&mut settings).await.unwrap();
+    })
+    .await;
+    let value_of = |id: u16| {
+        let found = settings.chunks_exact(6).find(|setting| setting[..2] == id.to_be_bytes());
+        found.map(|setting| u32::from_be_bytes(setting[2..].try_into().unwrap()))
+    };
+    assert_eq!((frame[3], value_of(MAX_CONCURRENT_STREAMS), value_of(MAX_HEADER_LIST_SIZE)), (4, Some(64), Some(8192)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_timeout_of_a_request_head_does_not_include_idle_time() {
     let server = start_server_with(|settings, _| settings.timeouts.headers = SHORT).await;
     // Before its first request, and between two.
