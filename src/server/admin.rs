@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 
 use super::connection::Origin;
 use super::drain::ServingPhase;
-use crate::telemetry::{DiscoveryHealth, Health, Metrics, MetricsFormat, SourceHealth};
+use crate::telemetry::{DiscoveryHealth, Health, Metrics, MetricsFormat, MirrorHealth, SourceHealth};
 
 /// What the routes of the admin port read.
 #[derive(Clone)]
@@ -36,6 +37,13 @@ pub(super) fn app(state: AdminState) -> Router {
         .route("/applications", get(applications))
         .route("/drift", get(drift))
         .with_state(state)
+        .layer(map_response(close))
+}
+
+/// One request for each connection: else a few connections could keep the threads busy that answer probes.
+async fn close(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Whether a request comes from the same pod.
@@ -105,12 +113,40 @@ async fn drift(State(state): State<AdminState>, origin: Option<Extension<Origin>
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn metrics(State(state): State<AdminState>, headers: HeaderMap) -> Response {
+async fn metrics(State(state): State<AdminState>, origin: Option<Extension<Origin>>, headers: HeaderMap) -> Response {
+    let AdminState { health, metrics, .. } = state;
     // The header may be there several times, which is the same as a list.
     let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = MetricsFormat::accepted(&accepted.join(","));
-    let text = state.metrics.render(state.health.as_ref(), format);
+    let text = if is_local(origin.as_ref()) {
+        metrics.render(health.as_ref(), format)
+    } else {
+        metrics.render(&ForAnybody(health), format)
+    };
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
+}
+
+/// The health as every pod may know it: by the names that the configuration gives to sources,
+/// without the branches and commits that they are at.
+struct ForAnybody(Arc<dyn Health>);
+
+impl Health for ForAnybody {
+    fn waiting_sources(&self) -> Vec<String> {
+        self.0.waiting_sources()
+    }
+
+    fn sources(&self) -> Vec<SourceHealth> {
+        let without_commit = |source| SourceHealth { revision: String::new(), commit: String::new(), ..source };
+        self.0.sources().into_iter().map(without_commit).collect()
+    }
+
+    fn mirrors(&self) -> Vec<MirrorHealth> {
+        self.0.mirrors()
+    }
+
+    fn applications(&self) -> DiscoveryHealth {
+        self.0.applications()
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +161,6 @@ mod tests {
     use super::super::activity::ConnectionActivity;
     use super::super::peer::Peer;
     use super::*;
-    use crate::telemetry::MirrorHealth;
 
     struct OneSource {
         is_waiting: bool,
@@ -139,9 +174,9 @@ mod tests {
         fn sources(&self) -> Vec<SourceHealth> {
             vec![SourceHealth {
                 name: "secret-name".into(),
-                repo: "https://secret-name.example".into(),
-                revision: "main".into(),
-                commit: "abc".into(),
+                repo: "https://secret-repo.example".into(),
+                revision: "secret-branch".into(),
+                commit: "secret-commit".into(),
                 objects: 1,
                 age: Some(Duration::from_secs(1)),
                 polls: 1,
@@ -169,6 +204,16 @@ mod tests {
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn other_pods_are_told_the_names_of_sources_alone() {
+        let has_secret = |text: &str| ["repo", "branch", "commit"].map(|part| text.contains(&format!("secret-{part}")));
+        let (status, text) = get("/metrics", Some("10.0.0.1"), false).await;
+        assert_eq!((status, has_secret(&text)), (200, [false; 3]), "{text}");
+        assert!(text.contains("driftwall_source_objects{source=\"secret-name\"} 1"), "{text}");
+        let (_, text) = get("/metrics", Some("127.0.0.1"), false).await;
+        assert_eq!(has_secret(&text), [false, true, true], "{text}");
     }
 
     #[tokio::test]
