@@ -166,7 +166,9 @@ fn every_write_is_answered_while_the_review_path_is_replaced_and_it_is_written_n
     });
     cluster.replicas.log_filter = "info";
     report(&format!("the review path was replaced {} times", all.len() - 1));
-    let mut written = ["/metrics", "/sources", "/readyz"].map(|page| cluster.replicas.pages(page).join("\n")).to_vec();
+    let mut written = ["/metrics", "/sources", "/applications", "/drift", "/readyz"]
+        .map(|page| cluster.replicas.pages(page).join("\n"))
+        .to_vec();
     for log in std::fs::read_dir(log_folder()).unwrap().map(|entry| entry.unwrap().path()) {
         if log.file_name().is_some_and(|name| name.to_string_lossy().starts_with("driftwall-")) {
             written.push(std::fs::read_to_string(log).unwrap());
