@@ -27,6 +27,8 @@ pub(super) struct ConnectionActivity {
     closing: AtomicBool,
     /// Whether a request came that only an API server makes.
     is_known: AtomicBool,
+    /// Whether a request came that no API server makes.
+    is_refused: AtomicBool,
 }
 
 impl ConnectionActivity {
@@ -38,6 +40,7 @@ impl ConnectionActivity {
             last_answer: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             is_known: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
         })
     }
 
@@ -60,6 +63,20 @@ impl ConnectionActivity {
     /// Notes that the client knows the path at which reviews are received.
     pub(super) fn mark_known(&self) {
         self.is_known.store(true, Ordering::Release);
+    }
+
+    /// Notes that the client asked for something else. One that has not shown that it knows the path
+    /// is answered once: else its requests would keep the threads busy that answer API servers.
+    pub(super) fn mark_refused(&self) {
+        if self.is_stranger() {
+            self.is_refused.store(true, Ordering::Release);
+            self.close();
+        }
+    }
+
+    /// Whether the client is to be served no more.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Acquire)
     }
 
     /// Whether the client has not shown yet that it knows that path.

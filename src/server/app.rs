@@ -56,12 +56,15 @@ struct HandlerState<R> {
 }
 
 async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+    let origin = request.extensions().get::<Origin>();
     if !state.paths.accept(request.uri().path()) {
+        if let Some(origin) = origin {
+            origin.mark_refused();
+        }
         // Whoever does not know the path costs no more than this: no body is read, no line is logged.
         state.metrics.count_rejection(Rejection::UnknownPath.label());
         return Rejection::UnknownPath.into_response();
     }
-    let origin = request.extensions().get::<Origin>();
     let peer = origin.map_or_else(Peer::unknown, |origin| origin.peer);
     if let Some(origin) = origin {
         origin.mark_known();

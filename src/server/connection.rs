@@ -70,6 +70,11 @@ impl Origin {
     pub(super) fn mark_known(&self) {
         self.activity.mark_known();
     }
+
+    /// Notes that the client asked for something that no API server asks for.
+    pub(super) fn mark_refused(&self) {
+        self.activity.mark_refused();
+    }
 }
 
 /// Serves a connection until it ends, or its supervisor ends it.
@@ -216,6 +221,10 @@ impl ConnectionSupervisor {
         if let Some(since) = self.shutting_down_since {
             let is_overdue = since.elapsed() > SHUTDOWN_TIMEOUT;
             return is_overdue.then_some(SupervisorAction::Abort("shutdown too slow"));
+        }
+        // The answer of HTTP/1 closes the connection; of HTTP/2 there may be many at once, and more on the way.
+        if self.protocol == Protocol::Http2 && self.activity.is_refused() {
+            return Some(SupervisorAction::Abort("no API server"));
         }
         // HTTP/2 sends frames between requests, and pings find a dead client.
         let receiving_headers_for = match self.protocol {
