@@ -22,6 +22,10 @@ const SMALL: usize = 1024 * 1024;
 const HEAD: usize = 256 * 1024;
 /// What is reserved at once for a small body.
 const STEP: usize = 16 * 1024;
+/// What each peer may take before it waits for others: several ordinary reviews.
+const OWN: usize = 128 * 1024;
+/// What all of them may take so.
+const ALL_OWN: usize = 8 * 1024 * 1024;
 /// A body must go on arriving: so long may it pause, all its pauses together.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// Bytes by which a body earns a second more: an API server sends it at once, and one that
@@ -39,6 +43,9 @@ pub(super) struct BodyBudget {
     /// What one peer may take of each.
     small_shares: PeerShares,
     large_shares: PeerShares,
+    /// What each peer has for itself, in bytes: two that know the path take no third one's place.
+    own_shares: PeerShares,
+    all_own: Arc<Semaphore>,
     limits: RequestLimits,
 }
 
@@ -75,6 +82,8 @@ impl BodyBudget {
             small_shares: PeerShares::of_total(limits.small_bodies),
             // Room for two of the largest that can be stored, and a little for others.
             large_shares: PeerShares::of(limits.large_bodies - limits.large_bodies / 10),
+            own_shares: PeerShares::of(OWN),
+            all_own: semaphore(ALL_OWN),
             limits,
         }
     }
@@ -146,12 +155,24 @@ impl BodyBudget {
         peer: Peer,
         deadline: Instant,
     ) -> Result<(), Rejection> {
+        if let Some(own) = self.try_own(peer, bytes) {
+            permits.0.extend(own);
+            return Ok(());
+        }
         let bytes = bytes.min(self.small_shares.share());
         for semaphore in [&self.small_shares.for_peer(peer), &self.small] {
             let permit = acquire(semaphore, bytes, deadline).await.ok_or(Rejection::Overload)?;
             permits.0.push(permit);
         }
         Ok(())
+    }
+
+    /// A place of the peer's own, where it has one left.
+    fn try_own(&self, peer: Peer, bytes: usize) -> Option<[OwnedSemaphorePermit; 2]> {
+        let bytes = u32::try_from(bytes).ok()?;
+        let of_peer = self.own_shares.for_peer(peer).try_acquire_many_owned(bytes).ok()?;
+        let of_all = Arc::clone(&self.all_own).try_acquire_many_owned(bytes).ok()?;
+        Some([of_peer, of_all])
     }
 
     /// Room for a large body, in bytes; `None` where there is none in time.
@@ -284,10 +305,12 @@ mod tests {
                     assert_eq!((bytes.len(), *reason, false), (HEAD, HeadReason::TooLarge, is_kept));
                 }
             }
-            let taken = 3 * SMALL - budget.small.available_permits() - budget.large.available_permits();
+            let free = [&budget.small, &budget.large, &budget.all_own].map(|bytes| bytes.available_permits());
+            let taken = 3 * SMALL + ALL_OWN - free.into_iter().sum::<usize>();
             assert!(taken >= length.min(HEAD), "{length}: {taken}");
             drop(permits);
             assert_eq!(budget.small.available_permits(), SMALL, "{length}");
+            assert_eq!(budget.all_own.available_permits(), ALL_OWN, "{length}");
             assert_eq!(budget.large.available_permits(), 2 * SMALL, "{length}");
         }
     }
@@ -335,6 +358,24 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(10), read.as_mut()).await.is_err());
         assert_eq!(budget.small.available_permits(), limits.small_bodies);
         assert_eq!(read.await.unwrap_err(), Rejection::SlowBody);
+    }
+
+    #[tokio::test]
+    async fn an_ordinary_body_waits_for_nobody_else() {
+        let budget = BodyBudget::new(RequestLimits::default());
+        let all = u32::try_from(RequestLimits::default().small_bodies).unwrap();
+        let _held = budget.small.acquire_many(all).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let mut places = Vec::new();
+        // As many as the peer has places of its own; what they hold is not given back.
+        for _ in 0..OWN / STEP {
+            let (received, place) =
+                budget.read(&mut Body::from(vec![b' '; 2000]), Peer::unknown(), deadline).await.unwrap();
+            assert!(matches!(received, Received::Whole(_)));
+            places.push(place);
+        }
+        let rejected = budget.read(&mut Body::from(vec![b' '; 2000]), Peer::unknown(), deadline).await;
+        assert_eq!(rejected.unwrap_err(), Rejection::Overload);
     }
 
     #[tokio::test]
