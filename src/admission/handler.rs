@@ -232,7 +232,8 @@ impl AdmissionHandler {
         // What a tool has applied is read from the object itself: there is nothing to sync.
         let is_applied = assessment.source.is_some_and(|source| source.applied_by.is_some());
         let may_be_outdated = (is_denied_by_git || is_loading) && !is_applied;
-        if !is_final && may_be_outdated && self.recent_denials.needs_sync(&write, &assessment) {
+        // A loop has no sync of its own, but it waits for the commit that is being read: else it passes meanwhile.
+        if !is_final && may_be_outdated && (self.recent_denials.needs_sync(&write, &assessment) || is_loading) {
             refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
         } else {
             if is_denied_by_git && is_final {
