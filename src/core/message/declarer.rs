@@ -47,6 +47,12 @@ impl<'a> Declarer<'a> {
         }
     }
 
+    /// The application that deploys it, to follow the name of the tool: ` (application shop)`.
+    pub(super) fn application(self) -> String {
+        let applied_by = self.0.and_then(|source| source.applied_by.as_ref());
+        applied_by.map(|applied_by| format!(" ({})", applied_by.application)).unwrap_or_default()
+    }
+
     /// Why a write passes although it differs.
     pub(super) fn stale_warning(self) -> &'static str {
         if self.is_chart() {

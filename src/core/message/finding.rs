@@ -9,6 +9,10 @@ use crate::text::sanitize;
 /// What happens to the field, each value in at most `limit` characters.
 pub(super) fn describe(finding: &Finding, violation: &Violation, author: Declarer<'_>, limit: usize) -> String {
     let author = author.name();
+    if let Violation::ChangeUnknown { tool } = violation {
+        let new = if finding.is_secret { "changed".to_owned() } else { show_value(finding.new.as_ref(), limit) };
+        return format!("{new}; what {} applied is not known", tool.as_str());
+    }
     if finding.is_secret {
         return format!("not as {author} says (a Secret's values are not shown)");
     }

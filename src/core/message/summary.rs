@@ -28,6 +28,13 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
             )
         }
         Violation::ChangeDeclared => format!("{object} is declared {declared}, and this write would drift from it:"),
+        Violation::ChangeUnknown { tool } => {
+            let application = Declarer::of(assessment).application();
+            format!(
+                "{object} is deployed by {}{application}, and nothing says what was applied to it. This write changes:",
+                tool.as_str()
+            )
+        }
         Violation::ChangeDerived { owner } => {
             format!("{object} belongs to {owner}, which is declared {declared}, and this write would drift from it:")
         }

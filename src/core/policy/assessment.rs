@@ -1,6 +1,7 @@
 //! What the evaluation of a write comes to: a verdict, and what is needed to
 //! explain it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -50,6 +51,8 @@ pub struct Assessment<'a> {
     pub source: Option<&'a Source>,
     /// The object that the write drifts from, where it is one: itself, or the declared one that it belongs to.
     pub declared: Option<&'a Declared>,
+    /// The labels that a GitOps tool applied to the object, where only that is known of it.
+    pub applied_labels: BTreeMap<String, String>,
     /// Why what Git declares here is not certain; then the write is warned about at most.
     pub uncertainty: Option<Uncertainty>,
     /// The name of a source that may declare the object in content that is not read.
@@ -77,6 +80,11 @@ pub enum Violation {
     /// It changes fields of a declared object.
     #[default]
     ChangeDeclared,
+    /// It changes an object that a GitOps tool deploys, and nothing says what the tool applied.
+    ChangeUnknown {
+        /// The tool.
+        tool: GitopsTool,
+    },
     /// It changes an object that a declared object owns.
     ChangeDerived {
         /// The declared object, as kubectl would name it.
@@ -211,6 +219,7 @@ impl<'a> Assessment<'a> {
             limit: Outcome::Deny,
             source: None,
             declared: None,
+            applied_labels: BTreeMap::new(),
             uncertainty: None,
             partly_unread: None,
             kind: String::new(),
@@ -272,6 +281,10 @@ impl<'a> Assessment<'a> {
         Self { declared: object.declared, ..self.with_source(object.source) }
     }
 
+    pub(super) fn with_applied_labels(self, labels: BTreeMap<String, String>) -> Self {
+        Self { applied_labels: labels, ..self }
+    }
+
     pub(super) fn with_uncertainty(mut self, uncertainty: Option<Uncertainty>) -> Self {
         self.uncertainty = uncertainty;
         self
@@ -282,10 +295,13 @@ impl<'a> Assessment<'a> {
         self
     }
 
-    /// The application that what the write drifts from belongs to, by the marks that it has in Git: as
-    /// `NAMESPACE/NAME`, or as `NAME` where the namespace is not known.
+    /// The application that what the write drifts from belongs to, as its tool says or by the marks that it has in
+    /// Git: as `NAMESPACE/NAME`, or as `NAME` where the namespace is not known.
     pub fn application(&self) -> Option<String> {
-        ObjectMarks::application(self.declared?)
+        match self.source.and_then(|source| source.applied_by.as_ref()) {
+            Some(applied_by) => applied_by.names.iter().find(|name| name.contains('/')).cloned(),
+            None => ObjectMarks::application(self.declared?),
+        }
     }
 
     /// Why the write could not be evaluated.

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::applied::owning_application;
 use super::assessment::{Assessment, Finding, Verdict, Violation};
 use super::error::EvaluationError;
 use super::evaluation::{Evaluation, EvaluationContext};
@@ -33,11 +34,24 @@ pub(super) fn evaluate_binding<'a>(
     let runtime = Assessment::new(Verdict::Runtime, actor.class);
     let name = if write.name.is_empty() { name_of(write.object)? } else { write.name.to_string() };
     let pod = ObjectKey { group: "", kind: "Pod", namespace: &write.namespace, name: &name };
-    let Some((declared, source)) = context.snapshot.get(pod).filter(|(declared, _)| declared.opt_out.is_none()) else {
-        return Ok(runtime);
-    };
     let evaluation =
         Evaluation { write, actor, context, kind: "Pod".to_owned(), namespace: &write.namespace, name: name.clone() };
+    let Some((declared, source)) = context.snapshot.get(pod) else {
+        let Some(application) = owning_application(&evaluation) else { return Ok(runtime) };
+        // What was applied is in the Pod, and the binding does not bring that.
+        let declared = Declared::applied(pod, &Value::Null);
+        let findings = findings(&evaluation, &declared, &parse_new(write)?);
+        if findings.is_empty() {
+            return Ok(runtime);
+        }
+        let unknown = Violation::ChangeUnknown { tool: application.name.kind.tool() };
+        let drift = evaluation.verdict(Verdict::Drift).with_violation(unknown).with_findings(findings);
+        let drift = drift.with_limit(Outcome::Warn).with_source(&application.source);
+        return Ok(drift.with_object("Pod".to_owned(), name));
+    };
+    if declared.opt_out.is_some() {
+        return Ok(runtime);
+    }
     let uncertainty = context.snapshot.uncertainty(source, declared);
     let assessment = match parse_new(write) {
         Ok(binding) => {

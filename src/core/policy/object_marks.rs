@@ -44,7 +44,7 @@ const APPLICATION_MARKS: [ApplicationMark; 5] = [
 /// What is known of an object beside its content.
 #[derive(Debug, Default)]
 pub struct ObjectMarks {
-    /// The labels in Git.
+    /// The labels in Git, or those that a tool applied.
     pub labels: BTreeMap<String, String>,
     /// The names of its applications, each also as `NAMESPACE/NAME` where the namespace is known: the source
     /// that declares it, and what marks in Git say.
@@ -74,7 +74,10 @@ impl ObjectMarks {
         marks.applications.extend(assessment.source.map(|source| source.name.clone()));
         let applied_by = assessment.source.and_then(|source| source.applied_by.as_ref());
         marks.applications.extend(applied_by.into_iter().flat_map(|it| it.names.iter().cloned()));
-        let Some(declared) = assessment.declared else { return marks };
+        let Some(declared) = assessment.declared else {
+            marks.labels.clone_from(&assessment.applied_labels);
+            return marks;
+        };
         let git = Metadata::deserialize(&declared.object()["metadata"]).unwrap_or_default();
         marks.applications.extend(git.applications(declared.key()));
         marks.claimed_applications = claimed_applications(write, assessment, declared);
