@@ -116,7 +116,11 @@ pub(super) const DENIED: &[ProtectedKeys] = &[
         "say which application or release owns the object",
         &[
             of(
-                &["argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id"],
+                &[
+                    "argocd.argoproj.io/installation-id",
+                    "argocd.argoproj.io/instance",
+                    "argocd.argoproj.io/tracking-id",
+                ],
                 "https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/",
             ),
             of(
