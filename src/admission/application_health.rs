@@ -20,19 +20,14 @@ pub(super) fn discovery_health(snapshot: &Snapshot, watches: &WatchStatus) -> Di
 }
 
 fn application_health(application: &Application) -> ApplicationHealth {
-    let Application { name, project, destination, source, newest_revision, sync, objects, accounts, notes, .. } =
-        application;
+    let Application { name, project, destination, source, newest_revision, sync, objects, accounts, .. } = application;
     let SyncState { status, message, is_automatic, is_paused } = sync.clone();
-    let ListedObjects { objects, is_missing, left_out } = objects;
+    let ListedObjects { objects, is_missing, .. } = objects;
     let (grade, grade_reason, other_cluster) = match destination {
         Destination::Other(cluster) => ("none", ELSEWHERE, Some(cluster.clone())),
         Destination::ThisCluster if *is_missing => ("none", UNLISTED, None),
         Destination::ThisCluster => ("applied", APPLIED, None),
     };
-    let mut notes = notes.clone();
-    if *left_out > 0 {
-        notes.push(format!("{left_out} entries of its list of objects are not read"));
-    }
     ApplicationHealth {
         name: name.to_string(),
         tool: name.kind.tool().as_str(),
@@ -50,6 +45,6 @@ fn application_health(application: &Application) -> ApplicationHealth {
         is_automatic,
         is_paused,
         accounts: accounts.iter().map(|Account { namespace, name }| format!("{namespace}/{name}")).collect(),
-        notes,
+        notes: application.notes(),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::argocd::{InstanceMark, Permissions};
 use super::ignored::IgnoredDifferences;
 use crate::actor::GitopsTool;
 use crate::desired::{ObjectKey, Source};
@@ -69,7 +70,11 @@ pub struct Application {
     pub ignored: Arc<IgnoredDifferences>,
     /// The service accounts as which the tool writes the objects of this application, and of no other.
     pub accounts: Vec<Account>,
-    /// What of it is not understood, in words: there it is less protected.
+    /// What its project permits; `None` where that is not limited, or where the project is not known.
+    pub permissions: Option<Permissions>,
+    /// How Argo CD marks its objects.
+    pub mark: Option<InstanceMark>,
+    /// What of it is not understood, apart from its list of objects: there it is less protected.
     pub notes: Vec<String>,
 }
 
@@ -210,9 +215,23 @@ impl ApplicationName {
 // === impl Application ===
 
 impl Application {
+    /// What of it is not understood, in words.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if self.objects.left_out > 0 {
+            notes.push(format!("{} entries of its list of objects are not read", self.objects.left_out));
+        }
+        notes
+    }
+
     /// Whether what it deploys is in the cluster that is asked about.
     pub fn is_here(&self) -> bool {
         self.destination == Destination::ThisCluster
+    }
+
+    /// Whether the tool lets it deploy the object. What an application lists beyond that it cannot have deployed.
+    pub fn may_deploy(&self, key: ObjectKey<'_>) -> bool {
+        self.permissions.as_ref().is_none_or(|permissions| permissions.include(key))
     }
 
     /// Whether it deploys the object, and Git has it no more.

@@ -16,7 +16,12 @@ pub(super) fn text(object: &Value, pointer: &str) -> String {
     }
 }
 
-/// The same; `None` where it is empty.
+/// The text at a JSON pointer as it is, to compare it with names of objects: some kinds allow any characters in them.
+pub(super) fn name(object: &Value, pointer: &str) -> Box<str> {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().into()
+}
+
+/// The text at a JSON pointer for people; `None` where it is empty.
 pub(super) fn optional_text(object: &Value, pointer: &str) -> Option<String> {
     Some(text(object, pointer)).filter(|text| !text.is_empty())
 }

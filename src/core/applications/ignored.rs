@@ -26,14 +26,53 @@ pub struct DifferenceRule {
     pub(super) expressions: Vec<JqPaths>,
     /// Field managers whose fields are ignored.
     pub(super) managers: Vec<String>,
+    /// Whether the whole object is ignored.
+    pub(super) is_of_whole_object: bool,
     /// Whether the rule ignores more than is understood.
     pub(super) is_partly_unknown: bool,
+}
+
+/// The rules that an application itself has, and what of them is not understood.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnRules {
+    pub(super) rules: Vec<Arc<DifferenceRule>>,
+    pub(super) notes: Vec<String>,
 }
 
 /// The rules that are for one object.
 #[derive(Debug, Default)]
 pub(crate) struct IgnoredOfObject<'r> {
     rules: Vec<&'r DifferenceRule>,
+}
+
+/// Notes of one application that are kept.
+const MAX_NOTES: usize = 20;
+
+impl DifferenceRule {
+    /// The rule that ignores more of these objects than is understood.
+    pub(super) fn unknown(selector: Selector) -> Self {
+        let (pointers, expressions, managers) = (Vec::new(), Vec::new(), Vec::new());
+        Self { selector, pointers, expressions, managers, is_of_whole_object: false, is_partly_unknown: true }
+    }
+}
+
+impl OwnRules {
+    pub(super) fn push(&mut self, rule: DifferenceRule) {
+        self.rules.push(Arc::new(rule));
+    }
+
+    /// Notes what is not understood: the first of it, for there may be thousands.
+    pub(super) fn note(&mut self, note: String) {
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(note);
+        }
+    }
+
+    /// Notes that there are more rules at this place than are read, so that nothing certain is known of any object.
+    pub(super) fn cut_short(&mut self, place: &str) {
+        self.push(DifferenceRule::unknown(Selector::any()));
+        self.notes.push(format!("{place} says more than is read: drift of all objects is a warning at most"));
+    }
 }
 
 impl IgnoredDifferences {
@@ -49,19 +88,26 @@ impl IgnoredDifferences {
 }
 
 impl IgnoredOfObject<'_> {
-    /// Takes out of the object what is ignored.
-    pub(crate) fn remove_from(&self, object: &mut Value) {
+    /// Takes out of the object what is ignored; returns whether that was all, so that none of the rules had to be given up.
+    pub(crate) fn remove_from(&self, object: &mut Value) -> bool {
         for pointer in self.rules.iter().flat_map(|rule| &rule.pointers) {
             remove_pointer(object, pointer);
         }
+        let mut is_all = true;
         for expression in self.rules.iter().flat_map(|rule| &rule.expressions) {
-            expression.remove_from(object);
+            is_all &= expression.remove_from(object);
         }
+        is_all
     }
 
     /// The field managers whose fields are ignored.
     pub(crate) fn managers(&self) -> Vec<&str> {
         self.rules.iter().flat_map(|rule| &rule.managers).map(String::as_str).collect()
+    }
+
+    /// Whether the tool leaves the object alone.
+    pub(crate) fn is_whole_object(&self) -> bool {
+        self.rules.iter().any(|rule| rule.is_of_whole_object)
     }
 
     /// Whether more may be ignored than is understood.

@@ -46,6 +46,16 @@ pub enum ApplicationsChange {
     Gone(ApplicationName),
 }
 
+impl ApplicationsChange {
+    /// Which application.
+    pub fn name(&self) -> &ApplicationName {
+        match self {
+            Self::Present(application) => &application.name,
+            Self::Gone(name) => name,
+        }
+    }
+}
+
 impl Default for Applications {
     fn default() -> Self {
         Self {

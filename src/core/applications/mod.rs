@@ -10,13 +10,16 @@ mod fields;
 pub mod flux;
 mod ignored;
 mod index;
+mod name_pattern;
 mod observed;
+mod rule_budget;
 mod selector;
 
 pub use application::{
     Account, Application, ApplicationKind, ApplicationName, Destination, FieldManagers, ListedObject, ListedObjects,
     MAX_LISTED_OBJECTS, Release, SyncState,
 };
+pub use argocd::{InstanceMark, Permissions};
 pub(crate) use ignored::IgnoredOfObject;
 pub use ignored::{DifferenceRule, IgnoredDifferences};
 pub use index::{Applications, ApplicationsChange};

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::application::{Application, ApplicationKind, ApplicationName, ListedObjects};
 use super::argocd::{ApplicationNamespaces, ArgocdContext, ArgocdProject, ArgocdSettings, IN_CLUSTER};
 use super::flux::{FluxSourceName, FluxSources};
+use super::ignored::OwnRules;
 use super::index::ApplicationsChange;
 use super::{argocd, fields, flux};
 
@@ -16,22 +17,23 @@ use super::{argocd, fields, flux};
 #[derive(Debug)]
 pub struct ObservedTools {
     /// The addresses and names by which Argo CD knows the cluster that is asked about.
-    this_cluster: Vec<String>,
+    this_cluster: Arc<[String]>,
     /// The namespace of Argo CD: its settings and projects are there.
     argocd_namespace: String,
     /// Where the controller of Argo CD takes Applications from, beside its own namespace.
     application_namespaces: ApplicationNamespaces,
     settings: ArgocdSettings,
-    projects: HashMap<String, ArgocdProject>,
+    projects: HashMap<String, Arc<ArgocdProject>>,
     sources: FluxSources,
     applications: BTreeMap<ApplicationName, Observed>,
 }
 
-/// An application's object without what is not needed, and its list.
+/// An application's object without what is large, and what was read of that.
 #[derive(Debug)]
-struct Observed {
-    object: Value,
-    listed: ListedObjects,
+pub(super) struct Observed {
+    pub(super) object: Value,
+    pub(super) listed: ListedObjects,
+    pub(super) rules: OwnRules,
 }
 
 /// A kind of object that is observed.
@@ -93,7 +95,7 @@ impl ObservedTools {
             ObservedKind::Application(kind) => self.observe_application(kind, object),
             ObservedKind::ArgocdProject => match argocd::parse_project(&object) {
                 Some(((namespace, name), project)) if namespace == self.argocd_namespace => {
-                    self.projects.insert(name.clone(), project);
+                    self.projects.insert(name.clone(), Arc::new(project));
                     self.of_project(&name)
                 }
                 _ => Vec::new(),
@@ -133,12 +135,14 @@ impl ObservedTools {
     }
 
     fn observe_application(&mut self, kind: ApplicationKind, mut object: Value) -> Vec<ApplicationsChange> {
-        let listed = match kind {
-            ApplicationKind::Application => argocd::parse_listed_objects(&object),
-            ApplicationKind::HelmRelease | ApplicationKind::Kustomization => flux::parse_inventory(&object),
+        let (listed, rules) = match kind {
+            ApplicationKind::Application => (argocd::parse_listed_objects(&object), argocd::parse_own_rules(&object)),
+            ApplicationKind::HelmRelease | ApplicationKind::Kustomization => {
+                (flux::parse_inventory(&object), flux::parse_own_rules(kind, &object))
+            }
         };
         prune(&mut object);
-        let mut observed = Observed { object, listed };
+        let mut observed = Observed { object, listed, rules };
         let Some((namespace, name)) = fields::identity(&observed.object) else { return Vec::new() };
         let name = ApplicationName { kind, namespace, name };
         // A status is written again and again with the same list: that one is shared.
@@ -163,14 +167,17 @@ impl ObservedTools {
         }
     }
 
-    fn application(&self, kind: ApplicationKind, Observed { object, listed }: &Observed) -> Option<Application> {
+    fn application(&self, kind: ApplicationKind, observed: &Observed) -> Option<Application> {
         match kind {
             ApplicationKind::Application => {
-                let Self { settings, projects, this_cluster, .. } = self;
-                argocd::parse_application(object, listed, ArgocdContext { settings, projects, this_cluster })
+                let Self { settings, projects, this_cluster, argocd_namespace, .. } = self;
+                argocd::parse_application(
+                    observed,
+                    ArgocdContext { settings, projects, argocd_namespace, this_cluster },
+                )
             }
-            ApplicationKind::HelmRelease => flux::parse_helm_release(object, listed, &self.sources),
-            ApplicationKind::Kustomization => flux::parse_kustomization(object, listed, &self.sources),
+            ApplicationKind::HelmRelease => flux::parse_helm_release(observed, &self.sources),
+            ApplicationKind::Kustomization => flux::parse_kustomization(observed, &self.sources),
         }
     }
 
@@ -195,7 +202,15 @@ impl ObservedTools {
         self.where_observed(|name, observed| name.kind == ApplicationKind::Application && is_in(&observed.object))
     }
 
+    /// Those that deploy from a source, or from a chart that comes from it.
     fn of_source(&self, source: &FluxSourceName) -> Vec<ApplicationsChange> {
+        let charts = self.sources.iter().filter(|(_, chart)| chart.from.as_ref() == Some(source));
+        let mut changes: Vec<_> = charts.flat_map(|(chart, _)| self.referring_to(chart)).collect();
+        changes.extend(self.referring_to(source));
+        changes
+    }
+
+    fn referring_to(&self, source: &FluxSourceName) -> Vec<ApplicationsChange> {
         let references = ["/spec/sourceRef/name", "/spec/chartRef/name", "/spec/chart/spec/sourceRef/name"];
         let names = |object: &Value| {
             references.iter().any(|at| object.pointer(at).and_then(Value::as_str) == Some(&source.name))
@@ -214,21 +229,68 @@ impl ObservedTools {
     }
 }
 
+/// What of an application's object is needed again, when its project, the settings or its source change.
+const KEPT_OF_METADATA: [&str; 4] = ["annotations", "creationTimestamp", "name", "namespace"];
+const KEPT_ANNOTATION: &str = "argocd.argoproj.io/skip-reconcile";
+const KEPT_OF_SPEC: [&str; 13] = [
+    "chart",
+    "chartRef",
+    "destination",
+    "kubeConfig",
+    "project",
+    "releaseName",
+    "serviceAccountName",
+    "source",
+    "sourceHydrator",
+    "sourceRef",
+    "sources",
+    "suspend",
+    "targetNamespace",
+];
+const KEPT_OF_SOURCE: [&str; 5] = ["chart", "path", "ref", "repoURL", "targetRevision"];
+const KEPT_OF_STATUS: [&str; 6] =
+    ["conditions", "history", "lastAppliedRevision", "lastAttemptedRevision", "reconciledAt", "sync"];
+
 /// Takes out of an application's object what is large and not needed again.
 fn prune(object: &mut Value) {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|name, _| {
-            matches!(name.as_str(), "annotations" | "creationTimestamp" | "labels" | "name" | "namespace")
-        });
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.retain(|name, _| name == "argocd.argoproj.io/skip-reconcile");
+    let automated = object.pointer_mut("/spec/syncPolicy/automated").map(Value::take);
+    for (pointer, kept) in [
+        ("", &["metadata", "spec", "status"][..]),
+        ("/metadata", &KEPT_OF_METADATA),
+        ("/metadata/annotations", &[KEPT_ANNOTATION]),
+        ("/spec", &KEPT_OF_SPEC),
+        ("/spec/source", &KEPT_OF_SOURCE),
+        ("/spec/sourceHydrator", &["drySource", "syncSource"]),
+        ("/spec/sourceHydrator/drySource", &KEPT_OF_SOURCE),
+        ("/status", &KEPT_OF_STATUS),
+        ("/status/sync", &["revision", "revisions", "status"]),
+    ] {
+        if let Some(value) = object.pointer_mut(pointer) {
+            retain(value, kept);
         }
     }
-    let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };
-    for name in ["inventory", "operationState", "resources", "summary"] {
-        status.remove(name);
+    for source in object.pointer_mut("/spec/sources").and_then(Value::as_array_mut).into_iter().flatten() {
+        retain(source, &KEPT_OF_SOURCE);
     }
-    if let Some(sync) = status.get_mut("sync").and_then(Value::as_object_mut) {
-        sync.remove("comparedTo");
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
+        && let Some(automated) = automated
+    {
+        spec.insert("syncPolicy".to_owned(), json!({"automated": automated}));
+    }
+    // Argo CD's newest entry is the last one, Flux's the first one.
+    if let Some(Value::Array(history)) = object.pointer_mut("/status/history") {
+        let newest: Vec<_> = history.first().into_iter().chain(history.last()).cloned().collect();
+        *history = newest;
+        for entry in history {
+            for name in ["source", "sources"] {
+                entry.as_object_mut().map(|entry| entry.remove(name));
+            }
+        }
+    }
+}
+
+fn retain(value: &mut Value, kept: &[&str]) {
+    if let Value::Object(fields) = value {
+        fields.retain(|name, _| kept.contains(&name.as_str()));
     }
 }

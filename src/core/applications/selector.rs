@@ -1,12 +1,11 @@
 //! Which objects a rule of a tool is for.
 
-use globset::GlobMatcher;
-use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::fields::text;
+use super::name_pattern::{NamePattern, PatternError};
+use super::rule_budget::RuleBudget;
 use crate::desired::ObjectKey;
-use crate::glob;
 
 /// Which objects a rule is for.
 #[derive(Clone, Debug)]
@@ -21,18 +20,18 @@ pub(super) enum Selector {
 
 #[derive(Clone, Debug)]
 pub(super) struct ArgoSelector {
-    group: GlobMatcher,
-    kind: GlobMatcher,
+    group: NamePattern,
+    kind: NamePattern,
     namespace: String,
     name: String,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct FluxSelector {
-    group: Option<Regex>,
-    kind: Option<Regex>,
-    namespace: Option<Regex>,
-    name: Option<Regex>,
+    group: NamePattern,
+    kind: NamePattern,
+    namespace: NamePattern,
+    name: NamePattern,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
 }
@@ -47,39 +46,38 @@ enum Requirement {
     NotIn(String, Vec<String>),
 }
 
-/// Bytes that a compiled expression may take.
-pub(super) const MAX_REGEX_SIZE: usize = 64 * 1024;
-
 impl Selector {
+    /// All objects.
+    pub(super) fn any() -> Self {
+        let any = || NamePattern::Any;
+        Self::Argo(Box::new(ArgoSelector { group: any(), kind: any(), namespace: String::new(), name: String::new() }))
+    }
+
     /// The objects that an entry of `ignoreDifferences` is for.
-    pub(super) fn argo(entry: &Value) -> Result<Self, String> {
-        let glob_at = |pointer: &str| {
-            let pattern = text(entry, pointer);
-            glob::matcher(&pattern).map_err(|_| format!("`{pattern}` is not a pattern"))
-        };
+    pub(super) fn argo(entry: &Value, budget: &mut RuleBudget) -> Result<Self, PatternError> {
         Ok(Self::Argo(Box::new(ArgoSelector {
-            group: glob_at("/group")?,
-            kind: glob_at("/kind")?,
+            group: NamePattern::glob(&text(entry, "/group"), budget)?,
+            kind: NamePattern::glob(&text(entry, "/kind"), budget)?,
             namespace: text(entry, "/namespace"),
             name: text(entry, "/name"),
         })))
     }
 
     /// Objects of these groups and kinds, which are globs.
-    pub(super) fn of_kind(group: &str, kind: &str) -> Result<Self, String> {
-        let glob = |pattern: &str| glob::matcher(pattern).map_err(|_| format!("`{pattern}` is not a pattern"));
-        let (group, kind) = (glob(group)?, glob(kind)?);
+    pub(super) fn of_kind(group: &str, kind: &str, budget: &mut RuleBudget) -> Result<Self, PatternError> {
+        let (group, kind) = (NamePattern::glob(group, budget)?, NamePattern::glob(kind, budget)?);
         Ok(Self::Argo(Box::new(ArgoSelector { group, kind, namespace: String::new(), name: String::new() })))
     }
 
     /// The objects that a `target` is for; all, where there is none.
-    pub(super) fn flux(target: Option<&Value>) -> Result<Self, String> {
+    pub(super) fn flux(target: Option<&Value>, budget: &mut RuleBudget) -> Result<Self, PatternError> {
         let target = target.unwrap_or(&Value::Null);
+        let mut pattern = |pointer: &str| NamePattern::whole_name(&text(target, pointer), budget);
         Ok(Self::Flux(Box::new(FluxSelector {
-            group: expression(target, "/group")?,
-            kind: expression(target, "/kind")?,
-            namespace: expression(target, "/namespace")?,
-            name: expression(target, "/name")?,
+            group: pattern("/group")?,
+            kind: pattern("/kind")?,
+            namespace: pattern("/namespace")?,
+            name: pattern("/name")?,
             labels: requirements(&text(target, "/labelSelector"))?,
             annotations: requirements(&text(target, "/annotationSelector"))?,
         })))
@@ -90,8 +88,8 @@ impl Selector {
         match self {
             Self::Argo(selector) => {
                 let ArgoSelector { group, kind, namespace, name } = &**selector;
-                group.is_match(key.group)
-                    && kind.is_match(key.kind)
+                group.matches(key.group)
+                    && kind.matches(key.kind)
                     && (namespace.is_empty() || namespace == key.namespace)
                     && (name.is_empty() || name == key.name)
             }
@@ -102,36 +100,27 @@ impl Selector {
 
 impl FluxSelector {
     fn matches(&self, key: ObjectKey<'_>, object: &Value) -> bool {
-        let fits = |expression: &Option<Regex>, text: &str| expression.as_ref().is_none_or(|it| it.is_match(text));
         let has_all = |requirements: &[Requirement], map: &str| {
             requirements.iter().all(|requirement| requirement.is_met(&object["metadata"][map]))
         };
-        fits(&self.group, key.group)
-            && fits(&self.kind, key.kind)
-            && fits(&self.namespace, key.namespace)
-            && fits(&self.name, key.name)
+        self.group.matches(key.group)
+            && self.kind.matches(key.kind)
+            && self.namespace.matches(key.namespace)
+            && self.name.matches(key.name)
             && has_all(&self.labels, "labels")
             && has_all(&self.annotations, "annotations")
     }
 }
 
-fn expression(target: &Value, pointer: &str) -> Result<Option<Regex>, String> {
-    let pattern = text(target, pointer);
-    if pattern.is_empty() {
-        return Ok(None);
-    }
-    let anchored = format!("^(?:{})$", pattern.trim_start_matches('^').trim_end_matches('$'));
-    let built = RegexBuilder::new(&anchored).size_limit(MAX_REGEX_SIZE).build();
-    built.map(Some).map_err(|_| format!("`{pattern}` is not a regular expression that is read"))
-}
-
 /// Reads `a=b,c!=d,e in (f,g),h,!i`.
-fn requirements(selector: &str) -> Result<Vec<Requirement>, String> {
+fn requirements(selector: &str) -> Result<Vec<Requirement>, PatternError> {
     let mut found = Vec::new();
     for part in split_outside_parentheses(selector) {
         let part = part.trim();
         if !part.is_empty() {
-            found.push(Requirement::parse(part).ok_or_else(|| format!("`{part}` is not a requirement of labels"))?);
+            let requirement = Requirement::parse(part);
+            let invalid = || PatternError::Invalid(format!("`{part}` is not a requirement of labels"));
+            found.push(requirement.ok_or_else(invalid)?);
         }
     }
     Ok(found)
@@ -218,7 +207,8 @@ mod tests {
             (json!({"annotationSelector": "a/b=1"}), true),
             (json!({"annotationSelector": "a/b=2"}), false),
         ] {
-            assert_eq!(Selector::flux(Some(&target)).unwrap().matches(KEY, &object), matches, "{target}");
+            let selector = Selector::flux(Some(&target), &mut RuleBudget::default()).unwrap();
+            assert_eq!(selector.matches(KEY, &object), matches, "{target}");
         }
     }
 
@@ -231,7 +221,7 @@ mod tests {
             json!({"labelSelector": "a in b"}),
             json!({"labelSelector": "a b"}),
         ] {
-            assert!(Selector::flux(Some(&target)).is_err(), "{target}");
+            assert!(Selector::flux(Some(&target), &mut RuleBudget::default()).is_err(), "{target}");
         }
     }
 
@@ -245,7 +235,8 @@ mod tests {
             (json!({"group": "apps", "kind": "*", "name": "web-1", "namespace": "prod"}), true),
             (json!({"group": "apps", "kind": "*", "namespace": "test"}), false),
         ] {
-            assert_eq!(Selector::argo(&entry).unwrap().matches(KEY, &Value::Null), matches, "{entry}");
+            let selector = Selector::argo(&entry, &mut RuleBudget::default()).unwrap();
+            assert_eq!(selector.matches(KEY, &Value::Null), matches, "{entry}");
         }
     }
 }

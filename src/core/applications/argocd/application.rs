@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::super::application::{
     Application, ApplicationKind, ApplicationName, Destination, ListedObject, ListedObjects, SyncState,
 };
-use super::super::fields::{identity, is_true, items, optional_text, text, texts};
+use super::super::fields::{identity, is_true, items, name as field, optional_text, text, texts};
 use super::super::flux::without_credentials;
 use super::super::ignored::IgnoredDifferences;
-use super::super::selector::Selector;
-use super::{ArgocdProject, ArgocdSettings, ignore_differences};
-use crate::desired::{AppliedBy, Source, short_commit};
+use super::super::observed::Observed;
+use super::{ArgocdProject, ArgocdSettings, Tracking};
+use crate::desired::{AppliedBy, ObjectKey, Source, short_commit};
 
 /// How Argo CD itself calls the cluster that it runs in: address and name
 /// (`pkg/apis/application/v1alpha1/application_defaults.go`).
@@ -21,17 +21,44 @@ pub const IN_CLUSTER: [&str; 2] = ["https://kubernetes.default.svc", "in-cluster
 
 /// All that an Application depends on, apart from itself.
 #[derive(Clone, Copy, Debug)]
-pub struct ArgocdContext<'c> {
+pub(in super::super) struct ArgocdContext<'c> {
     /// The settings.
-    pub settings: &'c ArgocdSettings,
+    pub(in super::super) settings: &'c ArgocdSettings,
     /// The projects, by their names.
-    pub projects: &'c HashMap<String, ArgocdProject>,
+    pub(in super::super) projects: &'c HashMap<String, Arc<ArgocdProject>>,
+    /// The namespace of Argo CD.
+    pub(in super::super) argocd_namespace: &'c str,
     /// The addresses and names by which Argo CD knows the cluster that is asked about.
-    pub this_cluster: &'c [String],
+    pub(in super::super) this_cluster: &'c Arc<[String]>,
 }
 
-/// Reads an Application, whose own list is read already; `None` for an object without a name.
-pub fn parse_application(object: &Value, listed: &ListedObjects, context: ArgocdContext<'_>) -> Option<Application> {
+/// How Argo CD names an Application on the objects that it deploys.
+#[derive(Clone, Debug)]
+pub struct InstanceMark {
+    pub(crate) instance: String,
+    pub(crate) tracking: Arc<Tracking>,
+}
+
+/// What the project of an Application permits it.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    project: Arc<ArgocdProject>,
+    /// Whether the project takes Applications from the namespace of this one.
+    is_taken: bool,
+    /// The addresses and names of the cluster that is asked about.
+    cluster: Arc<[String]>,
+}
+
+impl Permissions {
+    /// Whether the Application may deploy the object.
+    pub(in super::super) fn include(&self, key: ObjectKey<'_>) -> bool {
+        self.is_taken && self.project.permits(key, &self.cluster)
+    }
+}
+
+/// Reads an Application; `None` for an object without a name.
+pub(in super::super) fn parse_application(observed: &Observed, context: ArgocdContext<'_>) -> Option<Application> {
+    let Observed { object, listed, rules } = observed;
     let (namespace, name) = identity(object)?;
     let name = ApplicationName { kind: ApplicationKind::Application, namespace, name };
     let mut notes = Vec::new();
@@ -44,24 +71,33 @@ pub fn parse_application(object: &Value, listed: &ListedObjects, context: Argocd
     };
     let project = optional_text(object, "/spec/project").unwrap_or_else(|| "default".to_owned());
     let target = optional_text(object, "/spec/destination/namespace");
+    let of_project = context.projects.get(&project);
+    let permissions = of_project.map(|it| Permissions {
+        is_taken: it.takes_from(&name.namespace, context.argocd_namespace),
+        project: Arc::clone(it),
+        cluster: Arc::clone(context.this_cluster),
+    });
+    match &permissions {
+        None => notes.push(format!("its project {project} is not there, so Argo CD does not sync it")),
+        Some(Permissions { is_taken: false, .. }) => {
+            notes.push(format!("its project {project} takes no Applications from namespace {}", name.namespace));
+        }
+        Some(_) => {}
+    }
     let mut accounts = Vec::new();
     if context.settings.has_impersonation {
         let address = if server.is_empty() { IN_CLUSTER[0] } else { &server };
-        let of_project = context.projects.get(&project);
         accounts.extend(of_project.and_then(|it| it.account_for(address, target.as_deref().unwrap_or_default())));
         notes.extend(of_project.iter().flat_map(|it| it.notes.iter().cloned()));
     }
-    let mut rules = context.settings.ignored.clone();
-    for entry in items(object, "/spec/ignoreDifferences") {
-        let selector = Selector::argo(entry).or_else(|reason| {
-            notes.push(format!("an entry of ignoreDifferences cannot be read: {reason}"));
-            Selector::of_kind("*", "*")
-        });
-        let Ok(selector) = selector else { continue };
-        let (rule, of_rule) = ignore_differences::read(entry, selector);
-        rules.push(Arc::new(rule));
-        notes.extend(of_rule);
-    }
+    notes.extend(rules.notes.iter().cloned());
+    let ignored = context.settings.ignored.iter().chain(&rules.rules).cloned().collect();
+    let instance = match &*name.namespace {
+        namespace if namespace == context.argocd_namespace => name.name.clone(),
+        // `InstanceName`, in `types.go`.
+        namespace => format!("{namespace}_{}", name.name),
+    };
+    let mark = Some(InstanceMark { instance, tracking: Arc::clone(&context.settings.tracking) });
     Some(Application {
         created: text(object, "/metadata/creationTimestamp"),
         destination,
@@ -71,8 +107,10 @@ pub fn parse_application(object: &Value, listed: &ListedObjects, context: Argocd
         sync: sync_state(object),
         objects: listed.retain(|object| context.settings.watches(object)),
         release: None,
-        ignored: Arc::new(IgnoredDifferences::new(rules)),
+        ignored: Arc::new(IgnoredDifferences::new(ignored)),
         accounts,
+        permissions,
+        mark,
         notes,
         project: Some(project),
         name,
@@ -141,7 +179,7 @@ fn sync_state(object: &Value) -> SyncState {
     }
 }
 
-/// Reads `status.resources`, without hooks.
+/// Reads `status.resources`, without hooks; and the namespace, where Argo CD gives it labels or annotations.
 pub fn parse_listed_objects(object: &Value) -> ListedObjects {
     if object.pointer("/status/resources").is_none_or(Value::is_null) {
         // An Application that deploys nothing has no list either, once it was compared.
@@ -149,18 +187,34 @@ pub fn parse_listed_objects(object: &Value) -> ListedObjects {
         return if was_compared { ListedObjects::default() } else { ListedObjects::missing() };
     }
     let entries = items(object, "/status/resources").iter().filter(|entry| !is_true(entry, "/hook"));
-    let listed = entries.map(|entry| {
-        if !entry.is_object() {
-            return None;
-        }
-        Some(ListedObject {
-            group: text(entry, "/group").into(),
-            version: text(entry, "/version").into(),
-            kind: text(entry, "/kind").into(),
-            namespace: text(entry, "/namespace").into(),
-            name: text(entry, "/name").into(),
-            is_obsolete: is_true(entry, "/requiresPruning"),
-        })
-    });
-    ListedObjects::from_entries(listed)
+    ListedObjects::from_entries(managed_namespace(object).into_iter().map(Some).chain(entries.map(listed_object)))
+}
+
+fn listed_object(entry: &Value) -> Option<ListedObject> {
+    entry.is_object().then(|| ListedObject {
+        group: field(entry, "/group"),
+        version: field(entry, "/version"),
+        kind: field(entry, "/kind"),
+        namespace: field(entry, "/namespace"),
+        name: field(entry, "/name"),
+        is_obsolete: is_true(entry, "/requiresPruning"),
+    })
+}
+
+/// The namespace that every sync applies, with the labels and annotations that the Application says; it is in no list
+/// (<https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/#namespace-metadata>).
+fn managed_namespace(object: &Value) -> Option<ListedObject> {
+    let metadata = object.pointer("/spec/syncPolicy/managedNamespaceMetadata")?;
+    let says_something = ["labels", "annotations"].iter().any(|map| metadata.get(map).is_some_and(Value::is_object));
+    let is_created =
+        texts(object, "/spec/syncPolicy/syncOptions").iter().any(|option| option == "CreateNamespace=true");
+    let name = field(object, "/spec/destination/namespace");
+    (says_something && is_created && !name.is_empty()).then(|| ListedObject {
+        group: "".into(),
+        version: "v1".into(),
+        kind: "Namespace".into(),
+        namespace: "".into(),
+        name,
+        is_obsolete: false,
+    })
 }

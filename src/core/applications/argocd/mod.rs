@@ -6,7 +6,10 @@ mod jq;
 mod project;
 mod settings;
 
-pub use application::{ArgocdContext, IN_CLUSTER, parse_application, parse_listed_objects};
+pub(super) use application::{ArgocdContext, parse_application};
+pub use application::{IN_CLUSTER, InstanceMark, Permissions, parse_listed_objects};
+pub(super) use ignore_differences::parse_own_rules;
 pub(super) use jq::JqPaths;
 pub use project::{ArgocdProject, parse_project};
+pub(crate) use settings::Tracking;
 pub use settings::{ApplicationNamespaces, ArgocdSettings};

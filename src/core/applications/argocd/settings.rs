@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use globset::GlobSet;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde_json::Value;
 
 use super::super::application::ListedObject;
 use super::super::fields::{items, texts};
-use super::super::ignored::DifferenceRule;
-use super::super::selector::{MAX_REGEX_SIZE, Selector};
+use super::super::ignored::{DifferenceRule, OwnRules};
+use super::super::name_pattern::{PatternError, expression as compile};
+use super::super::rule_budget::{RuleBudget, TooMuch};
+use super::super::selector::Selector;
 use super::ignore_differences;
 use crate::glob;
 use crate::manifest;
@@ -22,10 +24,29 @@ pub struct ArgocdSettings {
     pub(super) ignored: Vec<Arc<DifferenceRule>>,
     excluded: Vec<KindFilter>,
     included: Vec<KindFilter>,
+    /// How objects are marked.
+    pub(super) tracking: Arc<Tracking>,
     /// Whether syncs write as accounts of the project.
     pub(super) has_impersonation: bool,
     /// What of them is not understood.
     pub notes: Vec<String>,
+}
+
+/// How Argo CD marks the objects that it deploys
+/// (<https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tracking {
+    /// Whether by the label, and not by the annotation.
+    pub(crate) is_by_label: bool,
+    pub(crate) label: String,
+    /// Which of several Argo CDs this is; empty for the only one.
+    pub(crate) installation: String,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self { is_by_label: false, label: "app.kubernetes.io/instance".to_owned(), installation: String::new() }
+    }
 }
 
 /// Kinds that Argo CD leaves alone, or that it looks at alone.
@@ -41,39 +62,38 @@ impl ArgocdSettings {
     /// Reads the ConfigMap. What cannot be read is noted, and changes nothing.
     pub fn parse(config_map: &Value) -> Self {
         let mut settings = Self::default();
+        let mut own = OwnRules::default();
+        let mut budget = RuleBudget::default();
         for (key, value) in config_map["data"].as_object().into_iter().flatten() {
             let Some(value) = value.as_str() else { continue };
             match key.as_str() {
                 "application.sync.impersonation.enabled" => settings.has_impersonation = value.trim() == "true",
+                "application.resourceTrackingMethod" => {
+                    Arc::make_mut(&mut settings.tracking).is_by_label = value.trim() == "label";
+                }
+                "application.instanceLabelKey" if !value.trim().is_empty() => {
+                    value.trim().clone_into(&mut Arc::make_mut(&mut settings.tracking).label);
+                }
+                "installationID" => value.trim().clone_into(&mut Arc::make_mut(&mut settings.tracking).installation),
                 "resource.exclusions" => settings.excluded = settings.filters(key, value),
                 "resource.inclusions" => settings.included = settings.filters(key, value),
-                "resource.customizations" => settings.add_customizations(value),
+                "resource.customizations" => settings.add_customizations(value, &mut own, &mut budget),
                 _ => {
                     if let Some(target) = key.strip_prefix(IGNORE_PREFIX) {
-                        settings.add_ignored(key, target.split_once('_').unwrap_or(("", target)), value);
+                        let target = target.split_once('_').unwrap_or(("", target));
+                        add_ignored(key, target, value, &mut own, &mut budget);
                     }
                 }
             }
         }
+        let OwnRules { rules, notes } = own;
+        settings.ignored = rules;
+        settings.notes.extend(notes);
         settings
     }
 
-    /// Adds what is ignored in objects of a kind; `all` is every kind.
-    fn add_ignored(&mut self, key: &str, (group, kind): (&str, &str), value: &str) {
-        let (group, kind) = if (group, kind) == ("", "all") { ("*", "*") } else { (group, kind) };
-        let rule = self.yaml(key, value);
-        match Selector::of_kind(group, kind) {
-            Ok(selector) => {
-                let (rule, notes) = ignore_differences::read(&rule, selector);
-                self.ignored.push(Arc::new(rule));
-                self.notes.extend(notes.into_iter().map(|note| format!("{key}: {note}")));
-            }
-            Err(reason) => self.notes.push(format!("{key}: {reason}")),
-        }
-    }
-
     /// The older form: one document, with `GROUP/KIND` as its keys.
-    fn add_customizations(&mut self, value: &str) {
+    fn add_customizations(&mut self, value: &str, own: &mut OwnRules, budget: &mut RuleBudget) {
         let customizations = self.yaml("resource.customizations", value);
         for (target, customization) in customizations.as_object().into_iter().flatten() {
             if let Some(rule) = customization["ignoreDifferences"].as_str() {
@@ -81,7 +101,7 @@ impl ArgocdSettings {
                     "all" | "*/*" => ("", "all"),
                     target => target.split_once('/').unwrap_or(("", target)),
                 };
-                self.add_ignored("resource.customizations", target, rule);
+                add_ignored("resource.customizations", target, rule, own, budget);
             }
         }
     }
@@ -124,6 +144,31 @@ impl ArgocdSettings {
     }
 }
 
+/// Adds what is ignored in objects of a kind; `all` is every kind.
+fn add_ignored(key: &str, (group, kind): (&str, &str), value: &str, own: &mut OwnRules, budget: &mut RuleBudget) {
+    let (group, kind) = if (group, kind) == ("", "all") { ("*", "*") } else { (group, kind) };
+    let rule = match Selector::of_kind(group, kind, budget) {
+        Ok(selector) => match manifest::parse_value(value) {
+            Ok(rule) => ignore_differences::read(&rule, selector, budget),
+            Err(reason) => {
+                let note = format!("it cannot be read ({reason}): drift of its objects is a warning at most");
+                Ok((DifferenceRule::unknown(selector), vec![note]))
+            }
+        },
+        Err(PatternError::Invalid(reason)) => Ok((DifferenceRule::unknown(Selector::any()), vec![reason])),
+        Err(PatternError::TooMuch) => Err(TooMuch),
+    };
+    match rule {
+        Ok((rule, notes)) => {
+            own.push(rule);
+            for note in notes {
+                own.note(format!("{key}: {note}"));
+            }
+        }
+        Err(TooMuch) => own.cut_short(key),
+    }
+}
+
 /// The namespaces from which the controller takes Applications, beside its own: `application.namespaces` of
 /// `argocd-cmd-params-cm`, globs and regular expressions between slashes
 /// (<https://argo-cd.readthedocs.io/en/stable/operator-manual/app-any-namespace/>).
@@ -137,11 +182,16 @@ impl ApplicationNamespaces {
     /// Reads the ConfigMap; an entry that cannot be read names no namespace.
     pub fn parse(config_map: &Value) -> Self {
         let list = config_map["data"]["application.namespaces"].as_str().unwrap_or_default();
-        let (mut globs, mut expressions) = (Vec::new(), Vec::new());
-        for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        Self::of_list(&list.split(',').collect::<Vec<_>>())
+    }
+
+    /// The namespaces that a list names.
+    pub(super) fn of_list(list: &[impl AsRef<str>]) -> Self {
+        let (mut globs, mut expressions, mut budget) = (Vec::new(), Vec::new(), RuleBudget::default());
+        for entry in list.iter().map(|entry| entry.as_ref().trim()).filter(|entry| !entry.is_empty()) {
             match entry.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
                 Some(expression) => {
-                    expressions.extend(RegexBuilder::new(expression).size_limit(MAX_REGEX_SIZE).build());
+                    expressions.extend(compile(expression, &mut budget).ok().flatten());
                 }
                 None if glob::matcher(entry).is_ok() => globs.push(entry),
                 None => {}

@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::application::{Application, ApplicationKind, ApplicationName, ListedObjects, Release};
+use super::super::application::{Application, ApplicationKind, ApplicationName, Release};
 use super::super::fields::{identity, optional_text, text};
 use super::super::ignored::IgnoredDifferences;
-use super::{FluxSourceName, FluxSources, accounts, destination, rules, sync_state};
+use super::super::observed::Observed;
+use super::{FluxSourceName, FluxSources, accounts, destination, sync_state};
 use crate::desired::{AppliedBy, Source};
 
-/// Reads a HelmRelease, whose own list is read already; `None` for an object without a name.
-pub fn parse_helm_release(object: &Value, listed: &ListedObjects, sources: &FluxSources) -> Option<Application> {
+/// Reads a HelmRelease; `None` for an object without a name.
+pub(in super::super) fn parse_helm_release(observed: &Observed, sources: &FluxSources) -> Option<Application> {
+    let Observed { object, listed, rules } = observed;
     let (namespace, name) = identity(object)?;
     let name = ApplicationName { kind: ApplicationKind::HelmRelease, namespace, name };
-    let (rules, mut notes) = rules(object, "/spec/driftDetection/ignore");
+    let mut notes = rules.notes.clone();
     let target = optional_text(object, "/spec/targetNamespace");
     let release_namespace = target.clone().unwrap_or_else(|| name.namespace.clone());
     let chart = FluxSourceName::referenced(object, "/spec/chartRef", &name.namespace)
         .or_else(|| FluxSourceName::referenced(object, "/spec/chart/spec/sourceRef", &name.namespace));
-    let source = chart.as_ref().and_then(|chart| sources.get(chart)).cloned().unwrap_or_default();
+    let mut source = chart.as_ref().and_then(|chart| sources.get(chart)).cloned().unwrap_or_default();
+    if let Some(repository) = source.from.as_ref().and_then(|from| sources.get(from)) {
+        source.url.clone_from(&repository.url);
+    }
     let objects = listed.clone();
     let release = Release {
         name: optional_text(object, "/status/history/0/name")
@@ -33,6 +38,7 @@ pub fn parse_helm_release(object: &Value, listed: &ListedObjects, sources: &Flux
     }
     let deployed = optional_text(object, "/status/history/0/chartVersion").unwrap_or_default();
     let chart_name = optional_text(object, "/spec/chart/spec/chart")
+        .or(source.chart)
         .or_else(|| optional_text(object, "/status/history/0/chartName"));
     Some(Application {
         created: text(object, "/metadata/creationTimestamp"),
@@ -57,8 +63,10 @@ pub fn parse_helm_release(object: &Value, listed: &ListedObjects, sources: &Flux
         sync: sync_state(object),
         objects,
         release: Some(release),
-        ignored: Arc::new(IgnoredDifferences::new(rules.into_iter().map(Arc::new).collect())),
+        ignored: Arc::new(IgnoredDifferences::new(rules.rules.clone())),
         accounts: accounts(object, &name.namespace),
+        permissions: None,
+        mark: None,
         notes,
         name,
     })

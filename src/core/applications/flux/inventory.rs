@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::application::{ListedObject, ListedObjects};
-use super::super::fields::{items, text};
+use super::super::fields::{items, name};
 
 /// Reads the inventory of a Kustomization or HelmRelease.
 pub fn parse_inventory(object: &Value) -> ListedObjects {
@@ -16,14 +16,14 @@ pub fn parse_inventory(object: &Value) -> ListedObjects {
 /// An entry: `NAMESPACE_NAME_GROUP_KIND`, and the version. A colon in the name of an RBAC object is written as `__`
 /// (`fluxcd/cli-utils`, `pkg/object/objmetadata.go`).
 fn entry(entry: &Value) -> Option<ListedObject> {
-    let (id, version) = (text(entry, "/id"), text(entry, "/v"));
+    let (id, version) = (name(entry, "/id"), name(entry, "/v"));
     let (namespace, rest) = id.split_once('_')?;
     let (rest, kind) = rest.rsplit_once('_')?;
     let (name, group) = rest.rsplit_once('_')?;
     let name = if group == "rbac.authorization.k8s.io" { name.replace("__", ":") } else { name.to_owned() };
     Some(ListedObject {
         group: group.into(),
-        version: version.into(),
+        version,
         kind: kind.into(),
         namespace: namespace.into(),
         name: name.into(),

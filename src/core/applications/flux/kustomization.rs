@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::super::application::{Application, ApplicationKind, ApplicationName, ListedObjects};
+use super::super::application::{Application, ApplicationKind, ApplicationName};
 use super::super::fields::{identity, optional_text, text};
 use super::super::ignored::IgnoredDifferences;
-use super::{FluxSourceName, FluxSources, accounts, destination, rules, sync_state};
+use super::super::observed::Observed;
+use super::{FluxSourceName, FluxSources, accounts, destination, sync_state};
 use crate::desired::{AppliedBy, Source};
 
-/// Reads a Kustomization, whose own list is read already; `None` for an object without a name.
-pub fn parse_kustomization(object: &Value, listed: &ListedObjects, sources: &FluxSources) -> Option<Application> {
+/// Reads a Kustomization; `None` for an object without a name.
+pub(in super::super) fn parse_kustomization(observed: &Observed, sources: &FluxSources) -> Option<Application> {
+    let Observed { object, listed, rules } = observed;
     let (namespace, name) = identity(object)?;
     let name = ApplicationName { kind: ApplicationKind::Kustomization, namespace, name };
-    let (rules, notes) = rules(object, "/spec/ignore");
     let source = FluxSourceName::referenced(object, "/spec/sourceRef", &name.namespace);
     let source = source.and_then(|source| sources.get(&source)).cloned().unwrap_or_default();
     let applied = text(object, "/status/lastAppliedRevision");
@@ -41,9 +40,11 @@ pub fn parse_kustomization(object: &Value, listed: &ListedObjects, sources: &Flu
         sync: sync_state(object),
         objects: listed.clone(),
         release: None,
-        ignored: Arc::new(IgnoredDifferences::new(rules.into_iter().map(Arc::new).collect())),
+        ignored: Arc::new(IgnoredDifferences::new(rules.rules.clone())),
         accounts: accounts(object, &name.namespace),
-        notes,
+        permissions: None,
+        mark: None,
+        notes: rules.notes.clone(),
         name,
     })
 }

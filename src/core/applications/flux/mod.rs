@@ -7,14 +7,16 @@ mod source;
 
 use serde_json::Value;
 
-use super::application::{Account, Destination, SyncState};
+use super::application::{Account, ApplicationKind, Destination, SyncState};
 use super::fields::{is_true, items, optional_text, text, texts};
-use super::ignored::DifferenceRule;
+use super::ignored::{DifferenceRule, OwnRules};
+use super::name_pattern::PatternError;
+use super::rule_budget::{RuleBudget, TooMuch};
 use super::selector::Selector;
 
-pub use helm_release::parse_helm_release;
+pub(super) use helm_release::parse_helm_release;
 pub use inventory::parse_inventory;
-pub use kustomization::parse_kustomization;
+pub(super) use kustomization::parse_kustomization;
 pub(crate) use source::without_credentials;
 pub use source::{FluxSource, FluxSourceName, parse_source};
 
@@ -53,24 +55,36 @@ fn sync_state(object: &Value) -> SyncState {
     SyncState { status, message: of("/message"), is_automatic: !is_paused, is_paused }
 }
 
-/// Rules with a `target` and `paths`, and what of them cannot be read.
-fn rules(object: &Value, pointer: &str) -> (Vec<DifferenceRule>, Vec<String>) {
-    let (mut rules, mut notes) = (Vec::new(), Vec::new());
+/// Reads the rules of a Kustomization or HelmRelease: each with a `target` and `paths`.
+pub(super) fn parse_own_rules(kind: ApplicationKind, object: &Value) -> OwnRules {
+    let (pointer, place) = match kind {
+        ApplicationKind::HelmRelease => ("/spec/driftDetection/ignore", "spec.driftDetection.ignore"),
+        ApplicationKind::Application | ApplicationKind::Kustomization => ("/spec/ignore", "spec.ignore"),
+    };
+    let (mut own, mut budget) = (OwnRules::default(), RuleBudget::default());
     for rule in items(object, pointer) {
-        let (selector, pointers, is_partly_unknown) = match Selector::flux(rule.get("target")) {
-            Ok(selector) => (Ok(selector), texts(rule, "/paths"), false),
-            Err(reason) => {
-                let key = pointer.trim_start_matches('/').replace('/', ".");
-                notes.push(format!(
-                    "a rule in {key} cannot be read: {reason}; drift of all objects is a warning at most"
-                ));
-                (Selector::flux(None), Vec::new(), true)
+        let pointers = texts(rule, "/paths");
+        let read = match Selector::flux(rule.get("target"), &mut budget) {
+            Ok(selector) => budget.take_texts(&pointers).map(|()| DifferenceRule {
+                selector,
+                // `IgnorePathRoot`, in `fluxcd/pkg`, `ssa/jsondiff`.
+                is_of_whole_object: pointers.iter().any(String::is_empty),
+                pointers,
+                expressions: Vec::new(),
+                managers: Vec::new(),
+                is_partly_unknown: false,
+            }),
+            Err(PatternError::Invalid(reason)) => {
+                own.note(format!("{place}: {reason}: drift of all objects is a warning at most"));
+                Ok(DifferenceRule::unknown(Selector::any()))
             }
+            Err(PatternError::TooMuch) => Err(TooMuch),
         };
-        if let Ok(selector) = selector {
-            let (expressions, managers) = (Vec::new(), Vec::new());
-            rules.push(DifferenceRule { selector, pointers, expressions, managers, is_partly_unknown });
-        }
+        let Ok(rule) = read else {
+            own.cut_short(place);
+            break;
+        };
+        own.push(rule);
     }
-    (rules, notes)
+    own
 }

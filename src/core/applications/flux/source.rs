@@ -24,6 +24,10 @@ pub struct FluxSource {
     pub revision: String,
     /// The newest revision that was fetched; empty before the first.
     pub newest: String,
+    /// The chart that it is.
+    pub chart: Option<String>,
+    /// The source that it comes from: of a `HelmChart`, its repository.
+    pub from: Option<FluxSourceName>,
 }
 
 /// Reads an object of the group `source.toolkit.fluxcd.io`.
@@ -33,10 +37,17 @@ pub fn parse_source(object: &Value) -> Option<(FluxSourceName, FluxSource)> {
     // Which of them counts: `fluxcd/source-controller`, `api/v1/gitrepository_types.go`.
     let refs = ["commit", "name", "digest", "semver", "tag", "branch"];
     let revision = refs.iter().find_map(|field| optional_text(object, &format!("/spec/ref/{field}")));
+    let is_chart = kind == "HelmChart";
+    let url = match &*kind {
+        "Bucket" => format!("{}/{}", text(object, "/spec/endpoint"), text(object, "/spec/bucketName")),
+        _ => text(object, "/spec/url"),
+    };
     let source = FluxSource {
-        url: without_credentials(&text(object, "/spec/url")),
-        revision: revision.unwrap_or_default(),
+        url: without_credentials(&url),
+        revision: revision.or_else(|| optional_text(object, "/spec/version")).unwrap_or_default(),
         newest: text(object, "/status/artifact/revision"),
+        chart: optional_text(object, "/spec/chart").filter(|_| is_chart),
+        from: FluxSourceName::referenced(object, "/spec/sourceRef", &namespace).filter(|_| is_chart),
     };
     Some((FluxSourceName { kind, namespace, name }, source))
 }

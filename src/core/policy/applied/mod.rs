@@ -13,6 +13,9 @@ mod owning;
 mod softened;
 mod state;
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::assessment::{Assessment, Verdict, Violation};
@@ -24,8 +27,9 @@ use super::mode::Outcome;
 use super::object_diff::changed_content;
 use super::review_object::{parse_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
+use crate::actor::GitopsTool;
 use crate::admission::Operation;
-use crate::applications::Application;
+use crate::applications::{Application, IgnoredOfObject};
 use crate::desired::Declared;
 use crate::diff::{self, DifferenceRef, SchemaRef};
 use crate::ownership::ManagedBy;
@@ -65,12 +69,23 @@ fn deletion<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> R
     // What is not readable may be anything.
     let Ok(Some(old)) = parse_old(evaluation.write) else { return Ok(drift) };
     let state = AppliedState::of(&old, application, true, diff::unknown_schema());
-    if Declared::applied(evaluation.key(), &state.value).opt_out.is_some() {
+    let is_ignored = application.ignored.of(evaluation.key(), &old).is_whole_object();
+    if is_ignored || Declared::applied(evaluation.key(), &state.value).opt_out.is_some() {
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     }
-    // The tool never wrote it: somebody else made it.
-    let limit = if state.known_by == KnownBy::Nothing { Outcome::Warn } else { Outcome::Deny };
-    Ok(drift.with_limit(limit))
+    // One that the tool never wrote, somebody else made; it may be for another application, too.
+    let is_certain = state.known_by != KnownBy::Nothing && application.may_deploy(evaluation.key());
+    let limit = if is_certain { Outcome::Deny } else { Outcome::Warn };
+    Ok(drift.with_limit(limit).with_applied_labels(labels_for_modes(evaluation, &state)))
+}
+
+/// The labels that were applied, where the configuration asks for any.
+fn labels_for_modes(evaluation: &Evaluation<'_, '_>, state: &AppliedState) -> BTreeMap<String, String> {
+    if !evaluation.context.policy.has_modes_by_marks() {
+        return BTreeMap::new();
+    }
+    let labels = state.value["metadata"]["labels"].as_object().into_iter().flatten();
+    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 fn update<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Result<Assessment<'a>, EvaluationError> {
@@ -91,32 +106,56 @@ fn update<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Res
     let is_person = evaluation.actor.is_person();
     with_schema_of_change(evaluation, &old, &new, |schema| {
         let ignored = application.ignored.of(evaluation.key(), &old);
+        if ignored.is_whole_object() {
+            return Ok(evaluation.verdict(Verdict::Unmanaged));
+        }
+        let is_all_ignored = Cell::new(true);
         let kept = |object: &Value| {
             let mut object = object.clone();
-            ignored.remove_from(&mut object);
+            let is_all = ignored.remove_from(&mut object);
+            is_all_ignored.set(is_all_ignored.get() && is_all);
             object
         };
         let [before, after] = [&old, &new].map(|object| AppliedState::of(object, application, is_person, schema));
         let is_known = before.known_by.counts_for(is_person);
+        let labels = labels_for_modes(evaluation, &before);
         let (before, after) = (before.map(kept), after.map(kept));
         let value = if is_known { before.value.clone() } else { state::nothing_of(&old) };
         let declared = Declared::applied(evaluation.key(), &value);
         if declared.opt_out.is_some() {
             return Ok(evaluation.verdict(Verdict::Unmanaged));
         }
-        let softening = Softening { old: &old, new: &new, before: &before, is_known, ignored: &ignored, schema };
+        let (old_kept, new_kept) = (kept(&old), kept(&new));
+        let is_certain = is_known && is_all_ignored.get() && is_certain(evaluation, application, &ignored);
+        let softening = Softening { old: &old, new: &new, before: &before, is_certain, ignored: &ignored, schema };
         let soften = softening.of_writer(evaluation);
-        let assessment = evaluate_change(evaluation, &declared, Some(&kept(&old)), kept(&new), &soften)?;
-        let assessment = softening.limit(assessment);
-        if !is_person || !is_known {
+        let assessment = evaluate_change(evaluation, &declared, Some(&old_kept), new_kept, &soften)?;
+        let assessment = softening.limit(assessment).with_applied_labels(labels);
+        let tool = application.name.kind.tool();
+        if !is_known {
+            return Ok(of_unknown(assessment, tool));
+        }
+        if !is_person {
             return Ok(assessment);
         }
-        let tool = application.name.kind.tool();
         // Workloads are judged by less: that must stay known too.
         let sent = [&old, &new].map(|object| AppliedState::of(object, application, false, schema).map(kept));
         let forgotten = forgotten(evaluation, &softening, &after, &sent);
         Ok(forgotten::add(evaluation, assessment, forgotten, tool))
     })?
+}
+
+/// Drift from an object of which is not known what the tool applied.
+fn of_unknown(assessment: Assessment<'_>, tool: GitopsTool) -> Assessment<'_> {
+    match (assessment.verdict, &assessment.violation) {
+        (Verdict::Drift, Violation::ChangeDeclared) => assessment.with_violation(Violation::ChangeUnknown { tool }),
+        _ => assessment,
+    }
+}
+
+/// Whether what the application says of the object is all understood, and the tool lets it deploy the object.
+fn is_certain(evaluation: &Evaluation<'_, '_>, application: &Application, ignored: &IgnoredOfObject<'_>) -> bool {
+    !ignored.is_partly_unknown() && application.may_deploy(evaluation.key())
 }
 
 /// Calls `with` with the schema of the kind; where only metadata changes, none is needed.
@@ -146,14 +185,15 @@ fn scale<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Resu
     let is_person = evaluation.actor.is_person();
     let state = evaluation.with_schema(|schema, _| AppliedState::of(&parent, application, is_person, schema))?;
     let is_known = state.known_by.counts_for(is_person);
+    let labels = labels_for_modes(evaluation, &state);
     let value = if is_known { state.value } else { state::nothing_of(&parent) };
     let declared = Declared::applied(evaluation.key(), &value);
-    if declared.opt_out.is_some() {
+    let ignored = application.ignored.of(evaluation.key(), &parent);
+    if ignored.is_whole_object() || declared.opt_out.is_some() {
         return Ok(evaluation.verdict(Verdict::Unmanaged));
     }
-    let ignored = application.ignored.of(evaluation.key(), &parent);
     let mut without_ignored = parent.clone();
-    ignored.remove_from(&mut without_ignored);
+    let is_all_ignored = ignored.remove_from(&mut without_ignored);
     let ignored_managers = ManagedBy::of(&parent, &ignored.managers(), None);
     let soften = |difference: DifferenceRef<'_>, max_outcome| {
         let is_there = |object: &Value| softened::value_at(object, difference.path).is_some();
@@ -169,7 +209,9 @@ fn scale<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Resu
     if findings.is_empty() {
         return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
-    let limit = if is_known && !ignored.is_partly_unknown() { Outcome::Deny } else { Outcome::Warn };
+    let is_certain = is_known && is_all_ignored && is_certain(evaluation, application, &ignored);
+    let limit = if is_certain { Outcome::Deny } else { Outcome::Warn };
     let drift = evaluation.verdict(Verdict::Drift).with_violation(Violation::ChangeDeclared);
-    Ok(drift.with_bounded_findings(findings).with_limit(limit))
+    let drift = drift.with_bounded_findings(findings).with_limit(limit).with_applied_labels(labels);
+    Ok(if is_known { drift } else { of_unknown(drift, application.name.kind.tool()) })
 }

@@ -19,8 +19,8 @@ pub(super) struct Softening<'u> {
     pub(super) old: &'u Value,
     pub(super) new: &'u Value,
     pub(super) before: &'u AppliedState,
-    /// Whether the writer is judged by what was applied.
-    pub(super) is_known: bool,
+    /// Whether the writer is judged by what was applied, and nothing about it is unclear.
+    pub(super) is_certain: bool,
     pub(super) ignored: &'u IgnoredOfObject<'u>,
     pub(super) schema: SchemaRef<'u>,
 }
@@ -47,8 +47,7 @@ impl Softening<'_> {
 
     /// The assessment, as a warning at most where what was applied is not known.
     pub(super) fn limit<'a>(&self, assessment: Assessment<'a>) -> Assessment<'a> {
-        let is_certain = self.is_known && !self.ignored.is_partly_unknown();
-        let is_limited = assessment.verdict == Verdict::Drift && !is_certain;
+        let is_limited = assessment.verdict == Verdict::Drift && !self.is_certain;
         let limit = if is_limited { assessment.limit.min(Outcome::Warn) } else { assessment.limit };
         assessment.with_limit(limit)
     }

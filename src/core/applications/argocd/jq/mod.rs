@@ -15,13 +15,16 @@ use jaq_core::path::{Opt, Part, Path};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::super::selector::MAX_REGEX_SIZE;
-use run::Output;
+use run::{Failure, Output};
 
 /// Bytes of an expression that are read: each step is a level of the stack when it runs.
 const MAX_EXPRESSION: usize = 1024;
 /// Levels of brackets in one: the parser descends into each.
 const MAX_BRACKETS: usize = 32;
+/// Bytes that a regular expression in one may take, once it is compiled, and what it remembers while it matches.
+const MAX_REGEX_SIZE: usize = 16 * 1024;
+/// Bytes that each byte of an expression takes once it is read.
+const BYTES_OF_BYTE: usize = 64;
 /// Places that an expression may visit in one object.
 const MAX_VISITS: usize = 50_000;
 
@@ -76,11 +79,21 @@ impl JqPaths {
         Filter::of(&term).filter(Filter::is_path).map(Self)
     }
 
-    /// Removes the places from the object, as jq's `del` does.
-    pub(crate) fn remove_from(&self, object: &mut Value) {
+    /// Bytes that an expression takes at most once it is read.
+    pub(super) fn size_of(text: &str) -> usize {
+        text.len() * BYTES_OF_BYTE + text.matches("test").count() * MAX_REGEX_SIZE
+    }
+
+    /// Removes the places from the object, as jq's `del` does. `false` where that would visit too much of it: then
+    /// nobody knows which places these are. What fails for the object otherwise names none, as in Argo CD.
+    pub(crate) fn remove_from(&self, object: &mut Value) -> bool {
         let mut visits_left = MAX_VISITS;
         let root = Output { value: object, place: Some(Vec::new()) };
-        let Ok(outputs) = self.0.run(&root, &mut visits_left) else { return };
+        let outputs = match self.0.run(&root, &mut visits_left) {
+            Ok(outputs) => outputs,
+            Err(Failure::TooMuch) => return false,
+            Err(Failure::OfExpression) => return true,
+        };
         let mut places: Vec<Vec<Segment>> = outputs.into_iter().filter_map(|output| output.place).collect();
         // What is removed must not move what is removed after it.
         places.sort_by(|a, b| order(b).cmp(&order(a)));
@@ -88,6 +101,7 @@ impl JqPaths {
         for place in places {
             remove(object, &place);
         }
+        true
     }
 }
 
@@ -198,7 +212,10 @@ impl Filter {
             ("contains", [part]) => Self::Contains(literal(part)?),
             ("has", [key]) => Self::Has(literal(key)?),
             ("test", [expression]) => {
-                let built = RegexBuilder::new(&text(expression)?).size_limit(MAX_REGEX_SIZE).build();
+                let built = RegexBuilder::new(&text(expression)?)
+                    .size_limit(MAX_REGEX_SIZE)
+                    .dfa_size_limit(MAX_REGEX_SIZE)
+                    .build();
                 Self::Matches(built.ok()?)
             }
             _ => return None,

@@ -3,6 +3,7 @@
 use jaq_core::ops::Cmp;
 use serde_json::Value;
 
+use self::Failure::{OfExpression, TooMuch};
 use super::{Filter, Segment, Step};
 
 /// An output: a value, and where it is; `None` for one that was made.
@@ -12,8 +13,14 @@ pub(super) struct Output<'v> {
     pub(super) place: Option<Vec<Segment>>,
 }
 
-/// The expression fails for this object, or visits too much of it: then it names nothing.
-pub(super) struct Failure;
+/// Why an expression has no outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It fails for this object.
+    OfExpression,
+    /// It visits too much of it.
+    TooMuch,
+}
 
 static NULL: Value = Value::Null;
 static TRUE: Value = Value::Bool(true);
@@ -21,7 +28,7 @@ static FALSE: Value = Value::Bool(false);
 
 impl Filter {
     pub(super) fn run<'v>(&'v self, input: &Output<'v>, visits_left: &mut usize) -> Result<Vec<Output<'v>>, Failure> {
-        *visits_left = visits_left.checked_sub(1).ok_or(Failure)?;
+        *visits_left = visits_left.checked_sub(1).ok_or(TooMuch)?;
         let of_bool = |is_true: bool| vec![Output { value: if is_true { &TRUE } else { &FALSE }, place: None }];
         Ok(match self {
             Self::Identity => vec![input.clone()],
@@ -31,14 +38,14 @@ impl Filter {
                 for output in filter.run(input, visits_left)? {
                     match step.take(&output, visits_left) {
                         Ok(found) => outputs.extend(found),
-                        Err(Failure) if *is_optional && *visits_left > 0 => {}
+                        Err(OfExpression) if *is_optional => {}
                         Err(failure) => return Err(failure),
                     }
                 }
                 outputs
             }
             Self::Optional(filter) => match filter.run(input, visits_left) {
-                Err(Failure) if *visits_left > 0 => Vec::new(),
+                Err(OfExpression) => Vec::new(),
                 result => result?,
             },
             Self::Pipe(left, right) => {
@@ -54,7 +61,10 @@ impl Filter {
                 outputs
             }
             Self::Alternative(left, right) => {
-                let mut outputs = left.run(input, visits_left).unwrap_or_default();
+                let mut outputs = match left.run(input, visits_left) {
+                    Err(OfExpression) => Vec::new(),
+                    result => result?,
+                };
                 outputs.retain(|output| is_true(output.value));
                 if outputs.is_empty() { right.run(input, visits_left)? } else { outputs }
             }
@@ -74,20 +84,20 @@ impl Filter {
                 let rights = right.run(input, visits_left)?;
                 for left in left.run(input, visits_left)? {
                     for right in &rights {
-                        *visits_left = visits_left.checked_sub(1).ok_or(Failure)?;
-                        outputs.extend(of_bool(compare(*comparison, left.value, right.value).ok_or(Failure)?));
+                        *visits_left = visits_left.checked_sub(1).ok_or(TooMuch)?;
+                        outputs.extend(of_bool(compare(*comparison, left.value, right.value).ok_or(OfExpression)?));
                     }
                 }
                 outputs
             }
-            Self::StartsWith(prefix) => of_bool(input.value.as_str().ok_or(Failure)?.starts_with(prefix)),
-            Self::EndsWith(suffix) => of_bool(input.value.as_str().ok_or(Failure)?.ends_with(suffix)),
-            Self::Matches(expression) => of_bool(expression.is_match(input.value.as_str().ok_or(Failure)?)),
-            Self::Contains(part) => of_bool(contains(input.value, part).ok_or(Failure)?),
+            Self::StartsWith(prefix) => of_bool(input.value.as_str().ok_or(OfExpression)?.starts_with(prefix)),
+            Self::EndsWith(suffix) => of_bool(input.value.as_str().ok_or(OfExpression)?.ends_with(suffix)),
+            Self::Matches(expression) => of_bool(expression.is_match(input.value.as_str().ok_or(OfExpression)?)),
+            Self::Contains(part) => of_bool(contains(input.value, part).ok_or(OfExpression)?),
             Self::Has(key) => of_bool(match (input.value, key) {
                 (Value::Object(fields), Value::String(key)) => fields.contains_key(key),
                 (Value::Array(items), Value::Number(index)) => index.as_u64().is_some_and(|it| it < items.len() as u64),
-                _ => return Err(Failure),
+                _ => return Err(OfExpression),
             }),
         })
     }
@@ -108,21 +118,21 @@ impl Step {
             }
             (Self::Field(name), Value::Null) => Ok(vec![at(Segment::Field(name.clone()), &NULL)]),
             (Self::Index(index), Value::Array(items)) => {
-                let length = i64::try_from(items.len()).map_err(|_| Failure)?;
+                let length = i64::try_from(items.len()).map_err(|_| OfExpression)?;
                 let index = if *index < 0 { index + length } else { *index };
                 let found = usize::try_from(index).ok().filter(|index| *index < items.len());
                 Ok(found.map(|index| at(Segment::Index(index), &items[index])).into_iter().collect())
             }
             (Self::Index(_), Value::Null) => Ok(Vec::new()),
             (Self::All, Value::Array(items)) => {
-                *visits_left = visits_left.checked_sub(items.len()).ok_or(Failure)?;
+                *visits_left = visits_left.checked_sub(items.len()).ok_or(TooMuch)?;
                 Ok(items.iter().enumerate().map(|(index, item)| at(Segment::Index(index), item)).collect())
             }
             (Self::All, Value::Object(fields)) => {
-                *visits_left = visits_left.checked_sub(fields.len()).ok_or(Failure)?;
+                *visits_left = visits_left.checked_sub(fields.len()).ok_or(TooMuch)?;
                 Ok(fields.iter().map(|(name, value)| at(Segment::Field(name.clone()), value)).collect())
             }
-            _ => Err(Failure),
+            _ => Err(OfExpression),
         }
     }
 }
