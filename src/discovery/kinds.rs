@@ -43,7 +43,7 @@ pub(super) const SETTINGS: WatchedKind = WatchedKind {
 pub(super) const SETTINGS_NAMES: [&str; 2] = ["argocd-cm", "argocd-cmd-params-cm"];
 
 /// Flux's (`fluxcd/flux2`, `manifests/crds`): versions that Flux 2.0 and newer serve.
-pub(super) const FLUX: [WatchedKind; 5] = [
+pub(super) const FLUX: [WatchedKind; 7] = [
     WatchedKind {
         observed: ObservedKind::Application(ApplicationKind::Kustomization),
         group: "kustomize.toolkit.fluxcd.io",
@@ -61,4 +61,6 @@ pub(super) const FLUX: [WatchedKind; 5] = [
     flux_source("GitRepository", "gitrepositories", &["v1"]),
     flux_source("OCIRepository", "ocirepositories", &["v1", "v1beta2"]),
     flux_source("HelmRepository", "helmrepositories", &["v1", "v1beta2"]),
+    flux_source("HelmChart", "helmcharts", &["v1", "v1beta2"]),
+    flux_source("Bucket", "buckets", &["v1", "v1beta2"]),
 ];

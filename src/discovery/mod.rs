@@ -6,13 +6,17 @@
 
 mod kinds;
 mod settings;
+mod status;
+mod watched_object;
 mod watches;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftwall_core::applications::{Applications, ApplicationsChange, ObservedTools};
+use driftwall_core::applications::{ApplicationKind, ApplicationName, Applications, ApplicationsChange, ObservedTools};
 use futures_util::StreamExt as _;
 use futures_util::stream::SelectAll;
 use tokio::sync::watch::Receiver;
@@ -20,13 +24,16 @@ use tokio::time::Instant;
 
 use crate::cluster::ClusterContext;
 use crate::source::SnapshotStore;
-use watches::{WatchEvent, Watches, watches};
+use watches::{WatchEvent, watches};
 
 pub use settings::{ArgocdDiscovery, DiscoverySettings};
-pub use watches::{WatchState, WatchStatus};
+pub use status::{WatchState, WatchStatus};
 
 /// Events that come closely after each other change the snapshot once.
 const GATHERING: Duration = Duration::from_millis(50);
+
+/// How long to wait for an event before it is looked again at what counts.
+const RECHECK: Duration = Duration::from_secs(5);
 
 /// How many events change the snapshot at once, at most.
 const MAX_GATHERED: usize = 1000;
@@ -64,40 +71,48 @@ async fn follow(
     settings: DiscoverySettings,
     states: &Arc<WatchStatus>,
 ) -> Infallible {
-    let mut streams = match watches(cluster, &settings, states).await {
-        Ok(streams) => streams,
-        Err(error) => {
-            // Told once: only another configuration can mend it.
-            tracing::error!(%error, "Applications of Argo CD not found");
-            Watches::default()
-        }
-    };
+    let mut streams = watches(cluster, &settings, states);
     let mut tools = settings.observed_tools();
     let mut applications = Applications::default();
     let mut notes = Vec::new();
+    let mut pending: BTreeMap<ApplicationName, ApplicationsChange> = BTreeMap::new();
+    let mut is_published = false;
     loop {
         if streams.is_empty() {
             return std::future::pending().await;
         }
-        let changes = gather(&mut streams, &mut tools).await;
+        // While something does not count yet, time alone may change that.
+        let longest = if is_published && pending.is_empty() { None } else { Some(RECHECK) };
+        for change in gather(&mut streams, &mut tools, longest).await {
+            pending.insert(change.name().clone(), change);
+        }
         if tools.settings_notes() != notes {
             notes = tools.settings_notes().to_vec();
             for note in &notes {
                 tracing::warn!(note, "Setting of Argo CD not understood");
             }
         }
-        // Until every list was read once, objects that seem to be of one application may be of another one as well.
-        applications = applications.after(changes);
-        if states.are_in_step() {
+        let (changes, later) = pending.into_iter().partition(|(name, _)| states.counts(name.kind));
+        pending = later;
+        let has_changes = !BTreeMap::is_empty(&changes);
+        applications = applications.after(changes.into_values());
+        let counts_any = ApplicationKind::ALL.into_iter().any(|kind| states.counts(kind));
+        if has_changes || (!is_published && counts_any) {
+            is_published = true;
             store.set_applications(applications.clone());
         }
     }
 }
 
-/// The changes of all events that come closely after each other, of one at least.
-async fn gather(streams: &mut SelectAll<watches::EventStream>, tools: &mut ObservedTools) -> Vec<ApplicationsChange> {
+/// The changes of all events that come closely after each other: of one at least, unless none comes for the longest time.
+async fn gather(
+    streams: &mut SelectAll<watches::EventStream>,
+    tools: &mut ObservedTools,
+    longest: Option<Duration>,
+) -> Vec<ApplicationsChange> {
     let mut changes = Vec::new();
-    let mut deadline = None;
+    let mut deadline = longest.map(|longest| Instant::now() + longest);
+    let mut is_first = true;
     for _ in 0..MAX_GATHERED {
         let next = match deadline {
             None => streams.next().await,
@@ -112,7 +127,9 @@ async fn gather(streams: &mut SelectAll<watches::EventStream>, tools: &mut Obser
             Some(WatchEvent::InStep) => {}
             None => break,
         }
-        deadline.get_or_insert_with(|| Instant::now() + GATHERING);
+        if mem::take(&mut is_first) {
+            deadline = Some(Instant::now() + GATHERING);
+        }
     }
     changes
 }

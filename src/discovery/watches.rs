@@ -1,15 +1,16 @@
 //! One watch for each kind: what it saw, as events, and how it stands.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::mem;
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use driftwall_core::applications::ObservedKind;
 use futures_util::stream::{SelectAll, Stream, StreamExt as _};
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::{Api, ApiResource};
 use kube::core::GroupVersionKind;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -17,15 +18,26 @@ use serde_json::{Value, json};
 
 use super::kinds::{APPLICATIONS, FLUX, PROJECTS, SETTINGS, SETTINGS_NAMES, WatchedKind};
 use super::settings::{ArgocdDiscovery, DiscoverySettings};
-use crate::cluster::{ClusterContext, ConnectError, client_of_kubeconfig};
+use super::status::WatchStatus;
+use super::watched_object::WatchedObject;
+use crate::cluster::{ClusterContext, client_of_kubeconfig};
 use crate::telemetry::LogChanges;
 
-/// Objects of one page of a list: an Application has some tens of kilobytes.
-const PAGE_SIZE: u32 = 100;
+/// Objects of one page of a list. An Application has some tens of kilobytes, and may have 1.5 MiB: that many are in memory
+/// at once.
+const PAGE_SIZE: u32 = 20;
 
 /// How long a watch lasts before another one replaces it, in seconds: a connection that broke off in silence must
 /// not hide changes for long.
 const WATCH_SECONDS: u32 = 240;
+
+/// How long the pages of a list may be apart: longer than the pause after an error.
+const LONGEST_SILENCE: Duration = Duration::from_mins(2);
+
+const NO_ANSWER: &str = "the API server does not answer the watch";
+
+/// How long to wait before a kubeconfig that cannot be used is read again.
+const RECONNECT_WAIT: Duration = Duration::from_secs(30);
 
 /// How long to wait before a kind that the server does not know is looked for again.
 const UNKNOWN_KIND_WAIT: Duration = Duration::from_secs(30);
@@ -43,49 +55,8 @@ pub(super) enum WatchEvent {
     InStep,
 }
 
-/// How a watch stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WatchState {
-    /// Whether all that there is was seen once, or the server does not have the kind.
-    pub is_in_step: bool,
-    /// Why nothing new is seen.
-    pub error: Option<String>,
-}
-
-/// How all watches stand, by what they watch.
-#[derive(Debug, Default)]
-pub struct WatchStatus(Mutex<BTreeMap<String, WatchState>>);
-
-impl WatchStatus {
-    /// All watches.
-    pub fn states(&self) -> BTreeMap<String, WatchState> {
-        self.lock().clone()
-    }
-
-    pub(super) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    /// Whether every watch has seen all that there is once.
-    pub(super) fn are_in_step(&self) -> bool {
-        self.lock().values().all(|state| state.is_in_step)
-    }
-
-    fn set(&self, name: &str, change: impl FnOnce(&mut WatchState)) {
-        change(self.lock().entry(name.to_owned()).or_default());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, WatchState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The watches of what is discovered.
-pub(super) async fn watches(
-    cluster: &ClusterContext,
-    settings: &DiscoverySettings,
-    states: &Arc<WatchStatus>,
-) -> Result<Watches, ConnectError> {
+pub(super) fn watches(cluster: &ClusterContext, settings: &DiscoverySettings, states: &Arc<WatchStatus>) -> Watches {
     let mut watches = Watches::default();
     if settings.flux {
         for kind in FLUX {
@@ -93,18 +64,51 @@ pub(super) async fn watches(
         }
     }
     if let Some(ArgocdDiscovery { namespace, kubeconfig, .. }) = &settings.argocd {
-        let client = match kubeconfig {
-            Some(file) => client_of_kubeconfig(file).await?,
-            None => cluster.watch_client(),
+        let namespace = namespace.clone();
+        let of_argocd: EventStream = match kubeconfig.clone() {
+            None => Box::pin(argocd_watches(&cluster.watch_client(), &namespace, states)),
+            Some(file) => {
+                states.add(APPLICATIONS.plural, APPLICATIONS.observed);
+                let states = Arc::clone(states);
+                let hub = async move {
+                    let client = connect_to_hub(&file, &states).await;
+                    argocd_watches(&client, &namespace, &states)
+                };
+                Box::pin(futures_util::stream::once(hub).flatten())
+            }
         };
-        watches.push(Watch::new(client.clone(), APPLICATIONS, states).into_stream());
-        watches.push(Watch::new(client.clone(), PROJECTS, states).in_namespace(namespace).into_stream());
-        for name in SETTINGS_NAMES {
-            let watch = Watch::new(client.clone(), SETTINGS, states).in_namespace(namespace);
-            watches.push(watch.of_object(name).into_stream());
+        watches.push(of_argocd);
+    }
+    watches
+}
+
+fn argocd_watches(client: &Client, namespace: &str, states: &Arc<WatchStatus>) -> Watches {
+    let mut watches = Watches::default();
+    watches.push(Watch::new(client.clone(), APPLICATIONS, states).into_stream());
+    watches.push(Watch::new(client.clone(), PROJECTS, states).in_namespace(namespace).into_stream());
+    for name in SETTINGS_NAMES {
+        let watch = Watch::new(client.clone(), SETTINGS, states).in_namespace(namespace);
+        watches.push(watch.of_object(name).into_stream());
+    }
+    watches
+}
+
+/// A client of the cluster that Argo CD runs in. Its kubeconfig may be there later than driftwall is.
+async fn connect_to_hub(kubeconfig: &Path, states: &WatchStatus) -> Client {
+    let mut problem = LogChanges::default();
+    loop {
+        match client_of_kubeconfig(kubeconfig).await {
+            Ok(client) => return client,
+            Err(error) => {
+                let message = format!("{} cannot be used: {error}", kubeconfig.display());
+                if problem.is_new(&message) {
+                    tracing::error!(reason = %message, "Applications of Argo CD not found");
+                }
+                states.failed(APPLICATIONS.plural, message, false);
+                tokio::time::sleep(RECONNECT_WAIT).await;
+            }
         }
     }
-    Ok(watches)
 }
 
 struct Watch {
@@ -141,8 +145,17 @@ impl Watch {
     fn into_stream(self) -> EventStream {
         let name = self.name();
         // It is known from the start, so that nothing counts before it is in step.
-        self.states.set(&name, |_| {});
-        let first = Attempt { watch: self, name, version: 0, seen: Seen::default(), problem: LogChanges::default() };
+        self.states.add(&name, self.kind.observed);
+        let first = Attempt {
+            watch: self,
+            name,
+            version: 0,
+            unknown_rounds: 0,
+            wait: false,
+            is_listing: true,
+            seen: Seen::default(),
+            problem: LogChanges::default(),
+        };
         Box::pin(futures_util::stream::unfold(Running { attempt: first, stream: None }, Running::next))
     }
 
@@ -151,7 +164,7 @@ impl Watch {
         let WatchedKind { group, versions, kind, plural, .. } = self.kind;
         let gvk = GroupVersionKind::gvk(group, versions[version], kind);
         let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-        let api: Api<DynamicObject> = match &self.namespace {
+        let api: Api<WatchedObject> = match &self.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
@@ -163,7 +176,7 @@ impl Watch {
     }
 }
 
-type ObjectStream = Pin<Box<dyn Stream<Item = watcher::Result<Event<DynamicObject>>> + Send>>;
+type ObjectStream = Pin<Box<dyn Stream<Item = watcher::Result<Event<WatchedObject>>> + Send>>;
 
 /// A watch in one version, and what it saw.
 struct Attempt {
@@ -171,6 +184,12 @@ struct Attempt {
     name: String,
     /// Which of the versions.
     version: usize,
+    /// How often the server knew none of the versions, one time after the other.
+    unknown_rounds: u32,
+    /// Whether to wait before the server is asked again, after it was told that it does not know the kind.
+    wait: bool,
+    /// Whether a list is read, which ends; a watch may be silent for as long as it likes.
+    is_listing: bool,
     seen: Seen,
     problem: LogChanges,
 }
@@ -198,8 +217,20 @@ impl Running {
                 return Some((event, self));
             }
             let Self { attempt, stream } = &mut self;
-            let stream = stream.get_or_insert_with(|| attempt.watch.objects(attempt.version));
-            let Some(event) = stream.next().await else {
+            if mem::take(&mut attempt.wait) {
+                tokio::time::sleep(UNKNOWN_KIND_WAIT).await;
+            }
+            let stream = stream.get_or_insert_with(|| {
+                attempt.is_listing = true;
+                attempt.watch.objects(attempt.version)
+            });
+            let longest = if attempt.is_listing { LONGEST_SILENCE } else { Duration::MAX };
+            let Ok(next) = tokio::time::timeout(longest, stream.next()).await else {
+                attempt.fell_silent();
+                self.stream = None;
+                return Some((WatchEvent::InStep, self));
+            };
+            let Some(event) = next else {
                 self.stream = None;
                 continue;
             };
@@ -210,7 +241,7 @@ impl Running {
                     }
                 }
                 Err(error) => {
-                    if attempt.failed(&error).await {
+                    if attempt.failed(&error) {
                         self.stream = None;
                     }
                     // What is in step without the kind may make all of them so.
@@ -222,56 +253,69 @@ impl Running {
 }
 
 impl Attempt {
-    fn seen(&mut self, event: Event<DynamicObject>) -> Option<WatchEvent> {
+    fn seen(&mut self, event: Event<WatchedObject>) -> Option<WatchEvent> {
         let kind = self.watch.kind.observed;
         match event {
             Event::Init => {
+                self.is_listing = true;
                 self.seen.begin();
                 None
             }
             Event::InitApply(object) | Event::Apply(object) => {
                 self.seen.add(&object);
-                Some(WatchEvent::Present(kind, value_of(object, self.watch.kind)?))
+                Some(WatchEvent::Present(kind, value_of(&object, self.watch.kind)?))
             }
             Event::Delete(object) => {
                 self.seen.remove(&object);
-                Some(WatchEvent::Gone(kind, value_of(object, self.watch.kind)?))
+                Some(WatchEvent::Gone(kind, value_of(&object, self.watch.kind)?))
             }
             Event::InitDone => {
+                self.is_listing = false;
                 self.seen.end();
                 self.problem.recovered();
-                self.watch.states.set(&self.name, |state| {
-                    *state = WatchState { is_in_step: true, error: None };
-                });
+                self.unknown_rounds = 0;
+                self.watch.states.in_step(&self.name);
                 Some(WatchEvent::InStep)
             }
         }
     }
 
+    /// Notes that a list does not go on.
+    fn fell_silent(&mut self) {
+        if self.problem.is_new(NO_ANSWER) {
+            tracing::warn!(watch = self.name, reason = NO_ANSWER, "Applications not watched");
+        }
+        self.watch.states.failed(&self.name, NO_ANSWER.to_owned(), false);
+    }
+
     /// Notes an error; returns whether the watch is to begin anew, in another version.
-    async fn failed(&mut self, error: &watcher::Error) -> bool {
+    fn failed(&mut self, error: &watcher::Error) -> bool {
+        let WatchedKind { plural, group, versions, .. } = self.watch.kind;
         let refusal = refusal(error);
         let message = match refusal {
-            Some(404) => format!("the API server does not have {}.{}", self.watch.kind.plural, self.watch.kind.group),
-            Some(403) => {
-                format!("driftwall may not list and watch {}.{}", self.watch.kind.plural, self.watch.kind.group)
-            }
-            _ => "the API server does not answer the watch".to_owned(),
+            // What was seen last is too old to go on from there: the list is read again.
+            Some(410) => return false,
+            Some(404) => format!("the API server does not have {plural}.{group}"),
+            Some(403) => format!("driftwall may not list and watch {plural}.{group}"),
+            _ => NO_ANSWER.to_owned(),
         };
         if self.problem.is_new(&message) {
             tracing::warn!(watch = self.name, reason = %message, %error, "Applications not watched");
         }
         let is_unknown = refusal == Some(404);
-        // A kind that is not there has no objects; what is only not seen may have some.
-        let is_last = self.version + 1 == self.watch.kind.versions.len();
-        self.watch.states.set(&self.name, |state| {
-            state.is_in_step |= refusal.is_some() && (is_last || !is_unknown);
-            state.error = Some(message);
-        });
+        let is_last = self.version + 1 == versions.len();
+        self.watch.states.failed(&self.name, message, is_unknown && is_last);
         if is_unknown {
-            self.version = (self.version + 1) % self.watch.kind.versions.len();
-            if self.version == 0 {
-                tokio::time::sleep(UNKNOWN_KIND_WAIT).await;
+            self.version = (self.version + 1) % versions.len();
+            if is_last {
+                // A server that has just started may not know all its kinds yet; one that does not know a kind
+                // for longer has no objects of it any more.
+                self.unknown_rounds += 1;
+                if self.unknown_rounds > 1 {
+                    self.seen.begin();
+                    self.seen.end();
+                }
+                self.wait = !self.seen.has_gone();
             }
         }
         is_unknown
@@ -279,29 +323,29 @@ impl Attempt {
 }
 
 impl Seen {
-    fn key(object: &DynamicObject) -> (String, String) {
-        (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default())
-    }
-
     fn begin(&mut self) {
         let now = mem::take(&mut self.now);
         self.before.extend(now);
         self.is_complete = false;
     }
 
-    fn add(&mut self, object: &DynamicObject) {
-        let key = Self::key(object);
+    fn add(&mut self, object: &WatchedObject) {
+        let key = object.key();
         self.before.remove(&key);
         self.now.insert(key);
     }
 
-    fn remove(&mut self, object: &DynamicObject) {
-        self.now.remove(&Self::key(object));
+    fn remove(&mut self, object: &WatchedObject) {
+        self.now.remove(&object.key());
     }
 
     /// The list was read to its end: what is left of `before` is gone.
     fn end(&mut self) {
         self.is_complete = true;
+    }
+
+    fn has_gone(&self) -> bool {
+        self.is_complete && !self.before.is_empty()
     }
 
     fn pop_gone(&mut self, kind: WatchedKind) -> Option<WatchEvent> {
@@ -320,19 +364,19 @@ impl Seen {
 }
 
 /// The whole object; a watch may leave its kind out.
-fn value_of(object: DynamicObject, kind: WatchedKind) -> Option<Value> {
-    let mut value = serde_json::to_value(object).ok()?;
+fn value_of(object: &WatchedObject, kind: WatchedKind) -> Option<Value> {
+    let mut value = object.value()?;
     value.as_object_mut()?.insert("kind".to_owned(), kind.kind.into());
     Some(value)
 }
 
 /// The status code where the API server itself says no.
 fn refusal(error: &watcher::Error) -> Option<u16> {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
-            Some(status.code).filter(|code| matches!(code, 403 | 404))
-        }
-        _ => None,
-    }
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return None;
+    };
+    Some(status.code).filter(|code| matches!(code, 403 | 404 | 410))
 }
