@@ -5,7 +5,6 @@ mod undone;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use driftwall_core::actor::ActorRules;
@@ -22,17 +21,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use undone::Edits;
 
-pub(crate) use undone::Unnamed;
+pub(crate) use undone::Row;
 
-/// The reviews of a tool, line by line; `None` where there are none.
-pub(crate) fn recordings(tool: &str) -> Option<impl Iterator<Item = String>> {
-    let Some(folder) = std::env::var_os("DRIFTWALL_GITOPS_RECORDINGS") else {
-        eprintln!("skipped: DRIFTWALL_GITOPS_RECORDINGS is not set");
-        return None;
-    };
-    let file = File::open(PathBuf::from(folder).join(tool).join("reviews.jsonl.gz")).unwrap();
-    let lines = BufReader::new(flate2::read::GzDecoder::new(file)).lines();
-    Some(lines.map(Result::unwrap))
+/// The lines of a recording.
+pub(crate) fn lines(file: &std::path::Path) -> impl Iterator<Item = String> {
+    let file = File::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    BufReader::new(flate2::read::GzDecoder::new(file)).lines().map(Result::unwrap)
 }
 
 /// A line of a recording.
@@ -50,12 +44,17 @@ pub(crate) struct Step {
     pub(crate) user: String,
     pub(crate) class: &'static str,
     pub(crate) what: String,
-    pub(crate) verdict: &'static str,
     pub(crate) answer: &'static str,
     pub(crate) fields: Vec<String>,
     pub(crate) paths: Vec<Path>,
-    pub(crate) message: String,
     pub(crate) is_dry_run: bool,
+}
+
+impl Step {
+    /// Whether a person writes; Argo CD's server writes for whoever clicks in its page.
+    pub(crate) fn is_of_somebody(&self) -> bool {
+        self.class == "person" || self.user.ends_with(":argocd-server")
+    }
 }
 
 /// The cluster as the reviews tell it.
@@ -92,6 +91,7 @@ impl ClusterLookup for Cluster {
 
 /// What is known at one moment of a recording.
 pub(crate) struct Replay {
+    tool: &'static str,
     actors: ActorRules,
     policy: Policy,
     cluster: Cluster,
@@ -100,8 +100,9 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn new(preset: &str) -> Self {
+    pub(crate) fn new(preset: &'static str) -> Self {
         Self {
+            tool: preset,
             actors: ActorRules::new(Vec::new(), &[preset.to_owned()]).unwrap(),
             policy: Policy::default(),
             cluster: Cluster::default(),
@@ -110,10 +111,10 @@ impl Replay {
         }
     }
 
-    /// Judges each review, then lets it happen: what is of interest, and what tools undid that was not named.
-    pub(crate) fn run(mut self, lines: impl Iterator<Item = String>) -> (Vec<Step>, Vec<Unnamed>) {
-        let (mut steps, mut unnamed) = (Vec::new(), Vec::new());
-        let mut edits = Edits::default();
+    /// Judges each review, then lets it happen: what is of interest, and what tools undid of people's edits.
+    pub(crate) fn run(mut self, lines: impl Iterator<Item = String>) -> (Vec<Step>, Vec<Row>) {
+        let mut steps = Vec::new();
+        let mut edits = Edits::of(self.tool);
         for line in lines {
             let Line { step, review } = serde_json::from_str(&line).unwrap();
             let judged = self.judge(&step, review.get());
@@ -121,18 +122,18 @@ impl Replay {
             let request = &review["request"];
             if let Some(step) = judged {
                 let key = key_of(request);
-                if step.class == "person" && !step.is_dry_run {
+                if step.is_of_somebody() && !step.is_dry_run {
                     edits.add(&key, request, &step);
                 } else if step.class == "gitops" && !step.is_dry_run {
-                    unnamed.extend(edits.undo(&key, request));
+                    edits.undo(&key, request);
                 }
-                if step.class == "person" || step.answer != "allow" {
+                if step.is_of_somebody() || step.answer != "allow" {
                     steps.push(step);
                 }
             }
             self.happen(request);
         }
-        (steps, unnamed)
+        (steps, edits.into_rows())
     }
 
     fn judge(&self, name: &str, body: &str) -> Option<Step> {
@@ -151,10 +152,6 @@ impl Replay {
         let resource = &write.resource;
         let subresource =
             if resource.subresource.is_empty() { String::new() } else { format!("/{}", resource.subresource) };
-        let message = match &decision.answer.denial {
-            Some(denial) => denial.message.clone(),
-            None => decision.answer.warnings.join("\n"),
-        };
         Some(Step {
             name: name.to_owned(),
             user: write.user.name.to_string(),
@@ -166,11 +163,9 @@ impl Replay {
                 write.namespace,
                 write.name
             ),
-            verdict: assessment.verdict.as_str(),
             answer,
             fields: assessment.findings.iter().map(|finding| finding.path.to_string()).collect(),
             paths: assessment.findings.iter().map(|finding| finding.path.clone()).collect(),
-            message,
             is_dry_run: write.dry_run,
         })
     }
@@ -243,16 +238,4 @@ fn key_of(request: &Value) -> String {
     let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (group, plural) = (text("/resource/group"), text("/resource/resource"));
     format!("{plural}.{group} {}/{}", text("/namespace"), text("/name"))
-}
-
-/// Prints the table: what persons did, and what else was answered.
-pub(crate) fn print(steps: &[Step]) {
-    for Step { name, user, class, what, verdict, answer, fields, message, is_dry_run, .. } in steps {
-        let dry = if *is_dry_run { " (dry run)" } else { "" };
-        println!(
-            "{name}\t{user}\t{class}\t{what}{dry}\t{verdict}\t{answer}\t{}\t{}",
-            fields.join(", "),
-            message.replace('\n', " ⏎ ")
-        );
-    }
 }
