@@ -60,3 +60,34 @@ impl CanaryObject {
             && write.name == self.name()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::decode;
+
+    #[test]
+    fn only_a_write_of_that_object_is_the_canary() {
+        let canary = CanaryObject { namespace: "ops".into(), service: "wall".into() };
+        let is_canary = |group: &str, kind: &str, namespace: &str, name: &str| {
+            let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+                "uid": "1",
+                "kind": {"group": group, "version": "v1", "kind": kind},
+                "resource": {"group": group, "version": "v1", "resource": "configmaps"},
+                "namespace": namespace,
+                "name": name,
+                "operation": "CREATE",
+                "userInfo": {"username": "system:serviceaccount:ops:wall"},
+                "object": canary.manifest(),
+                "dryRun": true,
+            }});
+            canary.is_written_by(&decode(review.to_string().as_bytes()).unwrap())
+        };
+        assert_eq!(canary.manifest()["metadata"]["name"], "wall-canary");
+        assert!(is_canary("", "ConfigMap", "ops", "wall-canary"));
+        assert!(!is_canary("", "ConfigMap", "prod", "wall-canary"));
+        assert!(!is_canary("", "ConfigMap", "ops", "wall"));
+        assert!(!is_canary("", "Secret", "ops", "wall-canary"));
+        assert!(!is_canary("example.org", "ConfigMap", "ops", "wall-canary"));
+    }
+}

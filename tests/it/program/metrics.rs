@@ -42,3 +42,18 @@ async fn open_metrics_have_the_samples_of_the_text_and_an_end() {
     };
     assert_eq!(series(&open_metrics), series(&text));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_counted_by_place_in_a_cluster_with_a_name() {
+    let config = format!("clusterName: prod-eu-1\n{PROD_SOURCE}");
+    let server = ServeProcess::with_config(&config).until_ready().await;
+    let response = server.review(&recorded_review("patch-replicas-7", "alice")).await;
+    assert_eq!(response["auditAnnotations"]["cluster"], "prod-eu-1");
+    let series = "driftwall_drift_total{cluster=\"prod-eu-1\",source=\"prod\",object_namespace=\"prod\",\
+                  kind=\"Deployment\",actor=\"person\",answer=\"deny\"}";
+    assert_eq!(server.metric(series).await, 1.0);
+    let (_, text) = server.admin_page("/metrics").await;
+    let nameless = text.lines().find(|line| !line.starts_with('#') && !line.contains(r#"cluster="prod-eu-1""#));
+    assert_eq!(nameless, None);
+    assert!(!text.contains("alice") && !text.contains("python-app-prod"), "{text}");
+}
