@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use crate::install::install;
 use crate::kubectl::CommandResult;
 use crate::load_balancer::{LoadBalancer, Way};
 use crate::metrics_api::MetricsApi;
-use crate::process::{log_folder, wait_for};
+use crate::process::{log_folder, report, wait_for};
 use crate::replicas::Replicas;
 use crate::server_apis::ServerApis;
 
@@ -47,6 +48,9 @@ pub(crate) struct TestCluster {
     shared: MutexGuard<'static, SharedCluster>,
     /// Writes that the API server let pass without an answer before the test, and in it where it provokes them.
     pub(crate) failed_open: usize,
+    turn: Instant,
+    /// How long it took to bring everything back that earlier tests had changed.
+    reset: Duration,
 }
 
 impl Deref for TestCluster {
@@ -76,8 +80,9 @@ pub(crate) fn test_cluster() -> Option<TestCluster> {
     };
     // A test that failed poisons the lock and is reported by itself: the others go on.
     let shared = CLUSTER.get_or_init(start).as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut cluster = TestCluster { shared, failed_open: 0 };
+    let mut cluster = TestCluster { shared, failed_open: 0, turn: Instant::now(), reset: Duration::ZERO };
     cluster.reset();
+    cluster.reset = cluster.turn.elapsed();
     cluster.failed_open = failed_open();
     Some(cluster)
 }
@@ -275,6 +280,9 @@ pub(crate) fn failed_open() -> usize {
 impl Drop for TestCluster {
     /// Whatever a test is about: every write was answered, no controller was denied, and no review was an error.
     fn drop(&mut self) {
+        let (all, reset) = (self.turn.elapsed().as_secs_f64(), self.reset.as_secs_f64());
+        let thread = std::thread::current();
+        report(&format!("{all:6.1} s, {reset:4.1} s of them to begin: {}", thread.name().unwrap_or_default()));
         if std::thread::panicking() {
             return;
         }
