@@ -1,6 +1,7 @@
 //! A server over TLS in this process, for what the API server calls besides driftwall.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -28,6 +29,21 @@ impl HttpsServer {
         control_plane: &ControlPlane,
         answer: impl Fn(&Request<Bytes>) -> (StatusCode, Value) + Send + Sync + 'static,
     ) -> Self {
+        Self::start_any(control_plane, move |request| {
+            let (status, body) = answer(request);
+            let mut response = Response::new(Full::from(body.to_string()));
+            *response.status_mut() = status;
+            let json = header::HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            Some(response)
+        })
+    }
+
+    /// Answers each request, read whole, with whatever it is; not before there is an answer.
+    pub(crate) fn start_any(
+        control_plane: &ControlPlane,
+        answer: impl Fn(&Request<Bytes>) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = control_plane.folder.path();
         let [chain, key] = ["server.crt", "server.key"].map(|name| std::fs::read(folder.join(name)).unwrap());
@@ -43,12 +59,13 @@ impl HttpsServer {
                     let service = service_fn(|request: Request<Incoming>| async {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await?.to_bytes();
-                        let (status, body) = answer(&Request::from_parts(head, body));
-                        let mut response = Response::new(Full::from(body.to_string()));
-                        *response.status_mut() = status;
-                        let json = header::HeaderValue::from_static("application/json");
-                        response.headers_mut().insert(header::CONTENT_TYPE, json);
-                        Ok::<Response<Full<Bytes>>, hyper::Error>(response)
+                        let request = Request::from_parts(head, body);
+                        loop {
+                            if let Some(response) = answer(&request) {
+                                return Ok::<_, hyper::Error>(response);
+                            }
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
                     });
                     let server = hyper::server::conn::http1::Builder::new();
                     // The API server may close the connection at any time.

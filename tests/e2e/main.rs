@@ -20,6 +20,8 @@ mod controllers;
 mod discovery;
 mod enforcement;
 mod fail_closed;
+mod faults;
+mod git_server;
 mod https_server;
 mod install;
 mod kubectl;

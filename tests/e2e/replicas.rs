@@ -86,6 +86,16 @@ impl Replicas {
         self.config.clone()
     }
 
+    /// Writes a configuration that is not accepted, and waits until every replica has rejected it.
+    pub(crate) fn configure_wrongly(&mut self, config: &Value) {
+        let rejected = |replicas: &Self| replicas.metrics("driftwall_config_reloads_total{result=\"failed\"}");
+        let before = rejected(self);
+        self.write(CONFIG, &config.to_string());
+        wait_for("the configuration is rejected", || {
+            rejected(self).iter().zip(&before).all(|(now, before)| now.is_some() && now != before).then_some(())
+        });
+    }
+
     /// Replaces a file at once, as an editor does.
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.join("new"), text).unwrap();

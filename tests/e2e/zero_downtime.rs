@@ -32,12 +32,6 @@ fn change_under_load(cluster: &mut TestCluster, change: impl FnOnce(&mut TestClu
 }
 
 #[test]
-fn every_write_is_answered_during_a_rolling_restart() {
-    let Some(mut cluster) = test_cluster() else { return };
-    change_under_load(&mut cluster, |cluster, _| cluster.replicas.rolling_restart());
-}
-
-#[test]
 fn every_write_is_answered_during_a_configuration_reload() {
     let Some(mut cluster) = test_cluster() else { return };
     let shipped = cluster.replicas.config();
@@ -53,13 +47,13 @@ fn every_write_is_answered_during_a_configuration_reload() {
 }
 
 /// driftwall's certificates: the CAs that the API server trusts, and what is served.
-struct Certificates {
-    trusted: Vec<Certificate>,
+pub(crate) struct Certificates {
+    pub(crate) trusted: Vec<Certificate>,
     served: Vec<Certificate>,
 }
 
 impl Certificates {
-    fn of(cluster: &TestCluster) -> Self {
+    pub(crate) fn of(cluster: &TestCluster) -> Self {
         let shown = cluster.control_plane.admin(
             "kubectl get -n driftwall --ignore-not-found -o json \
                 validatingwebhookconfiguration/driftwall secret/driftwall-certificates",
@@ -79,7 +73,7 @@ impl Certificates {
     }
 
     /// The trusted CA, where it is the only one.
-    fn only(&self) -> Option<&Certificate> {
+    pub(crate) fn only(&self) -> Option<&Certificate> {
         self.trusted.first().filter(|_| self.trusted.len() == 1)
     }
 }
@@ -140,7 +134,7 @@ fn every_write_is_answered_during_a_certificate_renewal() {
 }
 
 /// The paths of all webhooks.
-fn registered_paths(cluster: &TestCluster) -> BTreeSet<String> {
+pub(crate) fn registered_paths(cluster: &TestCluster) -> BTreeSet<String> {
     let paths = "{range .webhooks[*]}{.clientConfig.service.path}{'\\n'}{end}";
     let shown = cluster.control_plane.admin(&format!("kubectl get {WEBHOOK_CONFIG} -o jsonpath=\"{paths}\""));
     shown.lines().map(str::to_owned).collect()
