@@ -3,7 +3,7 @@
 
 mod walk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use git2::{Oid, Repository};
@@ -39,7 +39,7 @@ struct FileNode {
     /// Whether a symbolic link leads to it.
     is_linked: bool,
     /// The `include` globs that it matches, by their indices.
-    includes: Vec<usize>,
+    includes: Box<[usize]>,
     contents: Arc<FileContents>,
 }
 
@@ -47,11 +47,14 @@ struct FileNode {
 struct FolderNode {
     id: Option<Oid>,
     path: String,
-    children: HashMap<Box<str>, Node>,
-    /// The children's names in Git's order.
-    order: Vec<Box<str>>,
-    /// What in it is not read; its children have their own.
+    /// By their names, in Git's order.
+    children: Vec<(Box<str>, Node)>,
+    /// What in it and below it is not read; files have their own.
     skipped: SkippedContent,
+    /// About how much memory the files in it and below it take.
+    bytes: usize,
+    /// The `include` globs that files in it or below it match, by their indices.
+    includes: BTreeSet<usize>,
     /// Whether there is a symbolic link in it or below it. What that leads to can
     /// change while the folder does not.
     has_links: bool,
@@ -86,9 +89,7 @@ impl ManifestTree {
         };
         let Walk { errors, changed, .. } = walk;
         if errors.is_empty() {
-            let mut bytes = 0;
-            node.for_each_file(&mut |file| bytes += file.contents.bytes());
-            if bytes > MAX_DECLARED_BYTES {
+            if node.bytes() > MAX_DECLARED_BYTES {
                 return Err(SourceError::TooLarge { path: source.path.clone() });
             }
             let unmatched = if entry.is_folder { unmatched_includes(&source.files, &node) } else { Vec::new() };
@@ -113,8 +114,10 @@ impl ManifestTree {
 
     /// What of the folders is not read, and globs without files; files have their own.
     pub(super) fn skipped(&self) -> SkippedContent {
-        let mut skipped = SkippedContent::default();
-        self.node.for_each_folder(&mut |folder| skipped.merge(&folder.skipped));
+        let mut skipped = match &self.node {
+            Node::File(_) => SkippedContent::default(),
+            Node::Folder(folder) => folder.skipped.clone(),
+        };
         for glob in &self.unmatched {
             skipped.add(SkipReason::IncludeUnmatched, glob, None);
         }
@@ -124,14 +127,25 @@ impl ManifestTree {
 
 /// The `include` globs that match none of the files.
 fn unmatched_includes(filter: &FileFilter, node: &Node) -> Vec<String> {
-    let mut is_matched = vec![false; filter.includes().len()];
-    node.for_each_file(&mut |file| {
-        for index in &file.includes {
-            is_matched[*index] = true;
+    let matched: BTreeSet<_> = node.includes().collect();
+    let globs = filter.includes().iter().enumerate();
+    globs.filter(|(index, _)| !matched.contains(index)).map(|(_, glob)| glob.clone()).collect()
+}
+
+impl FolderNode {
+    /// The folder when all that is in it is known: with what is known of that.
+    fn complete(mut self) -> Self {
+        self.children.shrink_to_fit();
+        for (_, child) in &self.children {
+            self.has_links |= child.has_links();
+            self.bytes += child.bytes();
+            self.includes.extend(child.includes());
+            if let Node::Folder(folder) = child {
+                self.skipped.merge(&folder.skipped);
+            }
         }
-    });
-    let globs = filter.includes().iter().zip(is_matched);
-    globs.filter(|(_, is_matched)| !is_matched).map(|(glob, _)| glob.clone()).collect()
+        self
+    }
 }
 
 impl Node {
@@ -139,20 +153,28 @@ impl Node {
         match self {
             Self::File(file) => visit(file),
             Self::Folder(folder) => {
-                for name in &folder.order {
-                    folder.children[name].for_each_file(visit);
+                for (_, child) in &folder.children {
+                    child.for_each_file(visit);
                 }
             }
         }
     }
 
-    fn for_each_folder(&self, visit: &mut impl FnMut(&FolderNode)) {
-        if let Self::Folder(folder) = self {
-            visit(folder);
-            for name in &folder.order {
-                folder.children[name].for_each_folder(visit);
-            }
+    /// About how much memory its files take.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::File(file) => file.contents.bytes(),
+            Self::Folder(folder) => folder.bytes,
         }
+    }
+
+    /// The `include` globs that its files match.
+    fn includes(&self) -> impl Iterator<Item = usize> {
+        let (of_file, of_folder) = match self {
+            Self::File(file) => (Some(&file.includes), None),
+            Self::Folder(folder) => (None, Some(&folder.includes)),
+        };
+        of_file.into_iter().flatten().chain(of_folder.into_iter().flatten()).copied()
     }
 
     fn path(&self) -> &str {

@@ -1,6 +1,6 @@
 //! Walks the tree of a commit, beside what was read of the commit before.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
@@ -123,6 +123,8 @@ impl<'a> Walk<'a> {
         }
         let is_read = depth == 0 || self.reads_folder(&tree, place, &mut folder.skipped);
         let mut has_manifests = !is_read;
+        let mut before: HashMap<&str, &Node> =
+            previous.iter().flat_map(|folder| &folder.children).map(|(name, node)| (&**name, node)).collect();
         self.open_folders.push(path.clone());
         for entry in tree.iter().filter(|_| is_read) {
             let Ok(name) = entry.name() else {
@@ -130,7 +132,7 @@ impl<'a> Walk<'a> {
                 continue;
             };
             let child = place.child(name);
-            let previous = previous.and_then(|folder| folder.children.get(name));
+            let previous = before.get(name).copied();
             let is_link = entry.filemode() == LINK_MODE;
             has_manifests |= is_link || (entry.kind() == Some(ObjectType::Blob) && has_manifest_extension(name));
             folder.has_links |= is_link;
@@ -161,21 +163,19 @@ impl<'a> Walk<'a> {
                 if let Some(previous) = previous.filter(|previous| previous.path() != node.path()) {
                     previous.for_each_file(&mut |file| self.changed.push(Arc::clone(&file.path)));
                 }
-                folder.has_links |= node.has_links();
-                folder.order.push(name.into());
-                folder.children.insert(name.into(), node);
+                before.remove(name);
+                folder.children.push((name.into(), node));
             }
         }
         self.open_folders.pop();
         if !has_manifests {
             self.without_manifests.insert(id);
         }
-        for (name, child) in previous.iter().flat_map(|folder| &folder.children) {
-            if !folder.children.contains_key(name) {
-                child.for_each_file(&mut |file| self.changed.push(Arc::clone(&file.path)));
-            }
+        // What is left is not there any more.
+        for child in before.into_values() {
+            child.for_each_file(&mut |file| self.changed.push(Arc::clone(&file.path)));
         }
-        Ok(Node::Folder(Arc::new(folder)))
+        Ok(Node::Folder(Arc::new(folder.complete())))
     }
 
     /// Whether a folder below the source's path is read: a chart or kustomization is
@@ -315,7 +315,7 @@ impl<'a> Walk<'a> {
                 FileContents::default()
             }
         };
-        let includes = self.source.files.matching_includes(&place.relative);
+        let includes = self.source.files.matching_includes(&place.relative).into();
         Node::File(Arc::new(FileNode { id, path, is_linked, includes, contents: Arc::new(contents) }))
     }
 
