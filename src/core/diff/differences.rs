@@ -1,13 +1,12 @@
 //! The walk over an object: which fields one write changes, and how each of
 //! these changes relates to what Git declares.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use super::difference::{ChangeKind, Difference, DifferenceRef};
 use super::equal::{KnownUnequal, is_zero_value, matches_declared, values_equal};
 use super::items::ItemKeys;
+use super::maps::{is_flat, names_of, only_removes};
 use super::opaque::{contains_opaque, fits_opaque, is_opaque};
 use super::path::{Path, PathElement};
 use super::schema::{DefaultValue, SchemaRef};
@@ -228,12 +227,18 @@ impl Walk<'_> {
                 (*alias == name && !in_git(alias)) || (*main == name && !in_git(main) && in_git(alias))
             })
         };
-        let names: BTreeSet<_> = [declared, old, Some(new)].into_iter().flatten().flat_map(Map::keys).collect();
-        for name in names {
+        for name in names_of([declared, old, Some(new)]) {
             let declared_value = declared.and_then(|fields| fields.get(name));
             let old_value = old.and_then(|fields| fields.get(name)).filter(|value| !value.is_null());
             let new_value = new.get(name);
             let default = schema.default_of(name);
+            // Most fields are as they were: of them nothing more is asked.
+            if let (Some(old), Some(new)) = (old_value, new_value)
+                && default != Some(&DefaultValue::PolicyTypes)
+                && self.is_unchanged(old, new, schema.field(name))
+            {
+                continue;
+            }
             let is_open = match declared_value {
                 None | Some(Value::Null) => true,
                 Some(value) => is_left_to_server(name, value, default),
@@ -246,7 +251,7 @@ impl Walk<'_> {
             // Fewer policy types are no return to Git's state: the server itself would write all of them.
             let has_other_policy_types =
                 declared_value.is_none() && default == Some(&DefaultValue::PolicyTypes) && old_value != new_value;
-            self.descend(PathElement::Field(name.as_str().into()), |walk| match new_value {
+            self.descend(PathElement::Field(name.into()), |walk| match new_value {
                 Some(value) if has_other_policy_types => walk.report(ChangeKind::Extra, Some(value), None),
                 Some(value) if !in_git(name) && is_back_to_zero(name, old_value, value, default, schema) => {
                     if old_value != Some(value) {
@@ -255,6 +260,16 @@ impl Walk<'_> {
                 }
                 _ => walk.compare(declared_value, old_value, new_value, schema.field(name)),
             });
+        }
+    }
+
+    /// Whether the write leaves a field as it was, so that nothing can be said of it.
+    fn is_unchanged(&mut self, old: &Value, new: &Value, schema: SchemaRef<'_>) -> bool {
+        match (old, new) {
+            (Value::Object(_), Value::Object(_)) | (Value::Array(_), Value::Array(_)) => {
+                self.unequal.values_equal(old, new, schema)
+            }
+            _ => old == new,
         }
     }
 
@@ -302,23 +317,6 @@ impl Walk<'_> {
             _ => self.report(ChangeKind::Extra, Some(new), None),
         }
     }
-}
-
-/// Whether the write only removes entries of a list or map of plain values.
-fn only_removes(old: Option<&Value>, new: &Value) -> bool {
-    match (old, new) {
-        (Some(Value::Object(old)), Value::Object(new)) => new.iter().all(|(name, value)| old.get(name) == Some(value)),
-        (Some(Value::Array(old)), Value::Array(new)) => {
-            let mut old = old.iter();
-            new.iter().all(|item| old.any(|old_item| old_item == item))
-        }
-        _ => false,
-    }
-}
-
-/// Whether a map holds plain values only.
-fn is_flat(fields: &Map<String, Value>) -> bool {
-    fields.values().all(|value| !value.is_object() && !value.is_array())
 }
 
 #[cfg(test)]

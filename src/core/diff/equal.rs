@@ -61,13 +61,41 @@ fn equal(
                 None => value.is_null(),
             }) && b.iter().all(|(name, value)| value.is_null() || a.contains_key(name))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && items_equal(a, b, schema, is_unequal, note),
+        (Value::Array(a), Value::Array(b)) => {
+            // Items are told apart by texts: that is not needed where the lists are alike.
+            a.len() == b.len() && (are_alike(a, b, &mut { MAX_ALIKE }) || items_equal(a, b, schema, is_unequal, note))
+        }
         _ => return scalars_equal(a, b, schema.scalar()),
     };
     if !is_equal {
         note(a, b);
     }
     is_equal
+}
+
+/// Values that are compared as they are before items are told apart. Lists in lists are looked at again at
+/// each level, so there has to be a bound.
+const MAX_ALIKE: usize = 256;
+
+/// Whether all items are the same in the same order, as far as `left` more values tell.
+fn are_alike(a: &[Value], b: &[Value], left: &mut usize) -> bool {
+    a.iter().zip(b).all(|(a, b)| is_alike(a, b, left))
+}
+
+fn is_alike(a: &Value, b: &Value, left: &mut usize) -> bool {
+    if *left == 0 {
+        return false;
+    }
+    *left -= 1;
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|((a_name, a), (b_name, b))| a_name == b_name && is_alike(a, b, left))
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && are_alike(a, b, left),
+        (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => false,
+        _ => a == b,
+    }
 }
 
 /// Looks into each item only once: a second look at every level of nested

@@ -9,6 +9,7 @@ mod differences;
 mod equal;
 mod items;
 mod list_differences;
+mod maps;
 mod opaque;
 mod openapi;
 mod path;
