@@ -1,7 +1,7 @@
 //! Room for recursion: what a writer sends may be nested ten thousand levels deep,
 //! and reading, comparing, showing and dropping it must not overflow the stack.
 
-use crate::admission::{JsonShape, Write};
+use crate::admission::Write;
 
 /// What one level takes at most, of all that is done with an object; without
 /// optimization it takes most.
@@ -14,8 +14,8 @@ const MAX_SHALLOW: usize = 32;
 /// Runs `evaluate`, which parses the objects of `write`, with a stack that is large
 /// enough for what they hold, up to `max_depth` levels.
 pub(crate) fn with_stack_for<T>(write: &Write<'_>, max_depth: usize, evaluate: impl FnOnce() -> T) -> T {
-    let objects = [write.object, write.old_object];
-    let depth = objects.into_iter().flatten().map(|raw| JsonShape::of(raw.get()).depth).max().unwrap_or_default();
+    let outlines = [write.object_outline(), write.old_object_outline()];
+    let depth = outlines.into_iter().flatten().map(|outline| outline.shape.depth).max().unwrap_or_default();
     if depth <= MAX_SHALLOW {
         return evaluate();
     }

@@ -2,10 +2,12 @@
 //! and encodes the answer. Only the envelope is decoded; the objects stay raw text.
 
 mod head;
+mod outline;
 mod request;
 mod response;
 mod shape;
 
+pub(crate) use outline::{Fields, TextField, text_of};
 pub use request::{CowStr, Operation, Resource, ReviewError, User, Write, decode, decode_head};
 pub use response::{Answer, Cause, Denial, Status, encode};
 pub use shape::JsonShape;

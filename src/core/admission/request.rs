@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::head::{Head, read_head};
+use super::outline::Outline;
 
 /// One write that the API server asks about.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Write<'a> {
     /// Why the objects are not here although the write has some: it was too large
     /// to be kept, or cannot be read.
     pub unreadable: Option<String>,
+    /// The outlines of `object` and `oldObject`, once somebody has asked for them.
+    pub(super) outlines: [OnceLock<Outline>; 2],
 }
 
 /// An authenticated identity.
@@ -156,6 +160,7 @@ fn from_head<'a>(body: &'a [u8], reason: &str) -> Result<Write<'a>, ReviewError>
             dry_run,
             options: None,
             unreadable: Some(reason.to_owned()),
+            outlines: Default::default(),
         }),
         Head { uid: Some(uid), .. } if !uid.is_empty() => {
             Err(ReviewError::Request { uid: uid.into_owned(), reason: reason.to_owned() })
@@ -303,6 +308,7 @@ impl<'a> From<Request<'a>> for Write<'a> {
             dry_run: wire.dry_run.unwrap_or(false),
             options: wire.options.filter(is_present),
             unreadable: None,
+            outlines: Default::default(),
         }
     }
 }

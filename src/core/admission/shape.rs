@@ -1,6 +1,8 @@
 //! What it takes to read a JSON text, told from the text: reading it to find out
 //! would take it already.
 
+use super::outline::Outline;
+
 /// How deep a JSON text is nested, and what its parsed value takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JsonShape {
@@ -22,57 +24,87 @@ const ALLOCATION_BYTES: usize = 16;
 impl JsonShape {
     /// The shape of a text. A text that is no JSON has some shape too; reading it fails.
     pub fn of(json: &str) -> Self {
-        let mut shape = Self::default();
-        let mut depth = 0_usize;
-        let mut bytes = json.as_bytes().iter().copied();
-        let mut previous = 0;
-        while let Some(byte) = bytes.next() {
-            if byte.is_ascii_whitespace() {
-                continue;
-            }
-            let is_first = matches!(previous, b'{' | b'[') && !matches!(byte, b'}' | b']');
-            if is_first {
-                shape.memory += if previous == b'{' { NODE_BYTES } else { ITEM_BYTES };
-            }
-            match byte {
-                b'{' | b'[' => {
-                    depth += 1;
-                    shape.depth = shape.depth.max(depth);
-                }
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                b':' => shape.memory += FIELD_BYTES,
-                b',' => shape.memory += ITEM_BYTES,
-                b'"' => shape.memory += ALLOCATION_BYTES + skip_string(&mut bytes),
-                _ => {}
-            }
-            previous = byte;
+        Outline::of(json).shape
+    }
+
+    /// A value begins, and this byte came before it.
+    pub(super) fn begin(&mut self, previous: u8) {
+        match previous {
+            b'{' => self.memory += NODE_BYTES,
+            b'[' => self.memory += ITEM_BYTES,
+            _ => {}
         }
-        shape
+    }
+
+    /// A field of an object.
+    pub(super) fn field(&mut self) {
+        self.memory += FIELD_BYTES;
+    }
+
+    /// A further item or field.
+    pub(super) fn item(&mut self) {
+        self.memory += ITEM_BYTES;
+    }
+
+    /// A string of so many bytes.
+    pub(super) fn string(&mut self, length: usize) {
+        self.memory += ALLOCATION_BYTES + length;
     }
 }
 
-/// Skips the rest of a string; returns how many bytes it holds at most.
-fn skip_string(bytes: &mut impl Iterator<Item = u8>) -> usize {
-    let mut length = 0;
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => break,
-            b'\\' => {
-                // `\u003c` stands for one character, which has at most three bytes.
-                if bytes.next() == Some(b'u') {
-                    for _ in 0..4 {
-                        bytes.next();
-                    }
-                    length += 3;
-                } else {
-                    length += 1;
-                }
+/// A string in a JSON text.
+pub(super) struct StringText {
+    /// The byte after its closing quote.
+    pub(super) end: usize,
+    /// How many bytes it holds at most.
+    pub(super) length: usize,
+    pub(super) has_escapes: bool,
+    /// Whether it has escapes of halves of a character, of which each may lack the other one.
+    pub(super) has_surrogates: bool,
+}
+
+/// Skips a string, from after its opening quote.
+pub(super) fn skip_string(bytes: &[u8], start: usize) -> StringText {
+    let mut text = StringText { end: start, length: 0, has_escapes: false, has_surrogates: false };
+    loop {
+        let plain = length_of_plain(bytes.get(text.end..).unwrap_or_default());
+        text.length += plain;
+        text.end += plain;
+        match bytes.get(text.end..).unwrap_or_default() {
+            // `\u003c` stands for one character, which has at most three bytes.
+            [b'\\', b'u', digits @ ..] => {
+                text.has_escapes = true;
+                text.has_surrogates |= matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
+                text.length += 3;
+                text.end += 6;
             }
-            _ => length += 1,
+            [b'\\', ..] => {
+                text.has_escapes = true;
+                text.length += 1;
+                text.end += 2;
+            }
+            // The quote, or the end of what is no JSON.
+            _ => {
+                text.end = (text.end + 1).min(bytes.len());
+                return text;
+            }
         }
     }
-    length
 }
+
+/// How many bytes there are before a quote or a backslash. Most strings are shorter than it takes to start
+/// a search for them; of the others, what is left is long.
+fn length_of_plain(bytes: &[u8]) -> usize {
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
+    let (first, rest) = bytes.split_at(bytes.len().min(SHORT_BYTES));
+    match first.iter().position(is_special) {
+        Some(at) => at,
+        None => first.len() + memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len()),
+    }
+}
+
+/// See [`length_of_plain`].
+const SHORT_BYTES: usize = 24;
 
 #[cfg(test)]
 mod tests {

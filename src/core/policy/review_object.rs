@@ -22,28 +22,52 @@ const MAX_MEMORY: usize = 32 * 1024 * 1024;
 /// its name in the review, for the error.
 pub(crate) fn parse_object(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Value>, EvaluationError> {
     let Some(raw) = raw else { return Ok(None) };
-    match parse_value(field, raw, &mut { MAX_MEMORY })? {
-        object @ Value::Object(_) => Ok(Some(object)),
+    parse_whole(field, raw.get(), JsonShape::of(raw.get())).map(Some)
+}
+
+fn parse_whole(field: &'static str, text: &str, shape: JsonShape) -> Result<Value, EvaluationError> {
+    match parse_value(field, text, shape, &mut { MAX_MEMORY })? {
+        object @ Value::Object(_) => Ok(object),
         _ => Err(EvaluationError::Object(field, serde::de::Error::custom("it is not an object"))),
     }
 }
 
-/// Parses a value; what it takes is taken from `memory_left`.
-fn parse_value(field: &'static str, raw: &RawValue, memory_left: &mut usize) -> Result<Value, EvaluationError> {
-    let shape = JsonShape::of(raw.get());
+/// Parses a value of this shape; what it takes is taken from `memory_left`.
+fn parse_value(
+    field: &'static str,
+    text: &str,
+    shape: JsonShape,
+    memory_left: &mut usize,
+) -> Result<Value, EvaluationError> {
+    check_shape(field, shape, memory_left)?;
+    parse_text(text).map_err(|error| EvaluationError::Object(field, error))
+}
+
+fn check_shape(field: &'static str, shape: JsonShape, memory_left: &mut usize) -> Result<(), EvaluationError> {
     if shape.depth > MAX_DEPTH || !has_stack_for(shape.depth) {
         return Err(EvaluationError::TooDeep(field));
     }
     *memory_left = memory_left.checked_sub(shape.memory).ok_or(EvaluationError::TooLarge(field))?;
-    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    Ok(())
+}
+
+/// Whether an object of this shape is read.
+pub(super) fn is_readable_shape(shape: JsonShape) -> bool {
+    check_shape("object", shape, &mut { MAX_MEMORY }).is_ok()
+}
+
+/// Parses a value for which there is room.
+pub(super) fn parse_text(text: &str) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer.disable_recursion_limit();
-    Value::deserialize(&mut deserializer).map_err(|error| EvaluationError::Object(field, error))
+    Value::deserialize(&mut deserializer)
 }
 
 /// The object as it was before the write.
 pub(super) fn parse_old(write: &Write<'_>) -> Result<Option<Value>, EvaluationError> {
     is_readable(write)?;
-    parse_object("oldObject", write.old_object)
+    let (Some(raw), Some(outline)) = (write.old_object, write.old_object_outline()) else { return Ok(None) };
+    parse_whole("oldObject", raw.get(), outline.shape).map(Some)
 }
 
 /// The object as it was before the write or, where it cannot be read whole, its top-level fields that can be read:
@@ -53,9 +77,11 @@ pub(super) fn parse_old_parts(write: &Write<'_>) -> Result<Option<Value>, Evalua
         (Err(error), Some(raw)) if error.is_of_write() && write.unreadable.is_none() => {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
             let mut memory_left = MAX_MEMORY;
-            let readable = fields
-                .into_iter()
-                .filter_map(|(name, raw)| Some((name, parse_value("oldObject", raw, &mut memory_left).ok()?)));
+            let readable = fields.into_iter().filter_map(|(name, raw)| {
+                let text = raw.get();
+                let value = parse_value("oldObject", text, JsonShape::of(text), &mut memory_left);
+                Some((name, value.ok()?))
+            });
             Ok(Some(Value::Object(readable.collect())))
         }
         (whole, _) => whole,
@@ -65,7 +91,10 @@ pub(super) fn parse_old_parts(write: &Write<'_>) -> Result<Option<Value>, Evalua
 /// The object as the write leaves it, in a review that must have one.
 pub(super) fn parse_new(write: &Write<'_>) -> Result<Value, EvaluationError> {
     is_readable(write)?;
-    parse_object("object", write.object)?.ok_or(EvaluationError::MissingObject("object"))
+    let (Some(raw), Some(outline)) = (write.object, write.object_outline()) else {
+        return Err(EvaluationError::MissingObject("object"));
+    };
+    parse_whole("object", raw.get(), outline.shape)
 }
 
 fn is_readable(write: &Write<'_>) -> Result<(), EvaluationError> {
