@@ -142,6 +142,11 @@ impl Declared {
         nearest
     }
 
+    /// How many bytes its text has.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.json.len()
+    }
+
     /// About how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.json.len() + self.lines.as_ref().map_or(0, Lines::bytes)

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::ptr;
 use std::sync::Arc;
 
 use super::contents::{Source, SourceContents};
@@ -178,6 +179,13 @@ impl Index {
     pub(super) fn get(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
         let found = self.objects.get(key).or_else(|| self.unscoped.get(key))?;
         Some(self.with_source(found))
+    }
+
+    /// The declared object itself, where it is the one that counts for its key.
+    pub(super) fn shared(&self, declared: &Declared) -> Option<&Arc<Declared>> {
+        let key = declared.key();
+        let found = self.objects.get(key).or_else(|| self.objects.get(key.without_namespace()))?;
+        Some(&found.declared).filter(|found| ptr::eq(Arc::as_ptr(found), declared))
     }
 
     pub(super) fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {

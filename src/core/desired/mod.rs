@@ -12,6 +12,7 @@ pub(crate) mod kinds;
 mod normalize;
 mod object_key;
 mod opt_out;
+mod parsed_objects;
 mod placeholder;
 mod placeholders;
 mod snapshot;

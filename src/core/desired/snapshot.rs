@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::contents::{Source, SourceContents};
 use super::declared::Declared;
 use super::disputed_fields::DisputedField;
 use super::index::{Contest, DeclaredResource, Index, IndexedSource};
 use super::object_key::ObjectKey;
+use super::parsed_objects::ParsedObjects;
 use super::snapshot_source::{Affected, SnapshotSource, SyncTime};
 use crate::applications::{Application, Applications};
 use crate::diff::{CustomResource, Path};
@@ -20,6 +23,7 @@ pub struct Snapshot {
     index: Arc<Index>,
     sources: Arc<[SnapshotSource]>,
     applications: Arc<Applications>,
+    parsed: Arc<ParsedObjects>,
 }
 
 /// Why what Git declares of an object is not certain, so that a write that
@@ -59,8 +63,9 @@ impl Snapshot {
     pub fn assemble(sources: Vec<SnapshotSource>, before: Option<&Self>) -> Self {
         let sources: Arc<[SnapshotSource]> = sources.into();
         let applications = before.map(|before| before.applications.clone()).unwrap_or_default();
+        let parsed = before.map(|before| before.parsed.clone()).unwrap_or_default();
         if let Some(before) = before.filter(|before| before.has_contents_of(&sources)) {
-            return Self { index: before.index.clone(), sources, applications };
+            return Self { index: before.index.clone(), sources, applications, parsed };
         }
         let mut indexed = Vec::new();
         for SnapshotSource { contents, scope, .. } in &*sources {
@@ -68,7 +73,7 @@ impl Snapshot {
                 indexed.push(IndexedSource { contents: contents.clone(), scope: scope.clone(), out_of_scope: 0 });
             }
         }
-        Self { index: Arc::new(Index::new(indexed)), sources, applications }
+        Self { index: Arc::new(Index::new(indexed)), sources, applications, parsed }
     }
 
     /// The same sources, with these applications of GitOps tools.
@@ -114,6 +119,16 @@ impl Snapshot {
     /// reference does not say whether its object has a namespace.
     pub fn get_scoped(&self, key: ObjectKey<'_>) -> Option<(&Declared, &Source)> {
         self.index.get_scoped(key)
+    }
+
+    /// A declared object in the form in which the API server would store it. What was asked for lately
+    /// is not parsed again.
+    pub(crate) fn object(&self, declared: &Declared) -> Arc<Value> {
+        match self.index.shared(declared) {
+            Some(declared) => self.parsed.get(declared),
+            // What a tool applied is not kept.
+            None => Arc::new(declared.object()),
+        }
     }
 
     /// Why a declaration of this source is not certain; `None` where it is.

@@ -69,7 +69,7 @@ pub(super) fn evaluate_binding<'a>(
 /// What a binding brings that Git does not say of the Pod.
 fn findings(evaluation: &Evaluation<'_, '_>, declared: &Declared, binding: &Value) -> Vec<Finding> {
     let is_person = evaluation.actor.is_person();
-    let git = declared.object();
+    let git = evaluation.context.snapshot.object(declared);
     let mut differences = Vec::new();
     for map in ["annotations", "labels"] {
         for (key, value) in binding["metadata"][map].as_object().into_iter().flatten() {

@@ -166,7 +166,7 @@ impl HandedOver {
         if evaluation.actor.is_person() {
             return handed;
         }
-        let git = declared.object();
+        let git = evaluation.context.snapshot.object(declared);
         for row in COMPILED.iter() {
             if !row.group.is_match(&*evaluation.write.resource.group) || !row.kind.is_match(&evaluation.kind) {
                 continue;

@@ -16,7 +16,7 @@ pub(super) fn scale_of_declared(
     old: Option<&Value>,
     new: &Value,
 ) -> Result<Vec<Difference>, EvaluationError> {
-    let git = declared.object();
+    let git = evaluation.context.snapshot.object(declared);
     let path = evaluation.with_schema(|_, definition| replicas_path(definition, &declared.version, &git))?;
     let Some(path) = path else {
         return Err(EvaluationError::UnknownReplicasField(declared.key().to_string()));

@@ -74,7 +74,7 @@ fn compare(write: &Write<'_>, context: EvaluationContext<'_>) -> SelfCheck {
         return SelfCheck::default();
     }
     let kind = (&*write.resource.group, &*evaluation.kind);
-    remove_known_additions(&mut new, old.as_ref(), Some(&declared.object()), kind, Evidence::None);
+    remove_known_additions(&mut new, old.as_ref(), Some(&context.snapshot.object(declared)), kind, Evidence::None);
     let mut found = SelfCheck::default();
     for path in differing_fields(&evaluation, declared, old.as_ref(), &new) {
         if is_runtime_field(&path) || context.policy.ignores(evaluation.key(), &path) {
@@ -111,7 +111,7 @@ fn differing_fields(
     old: Option<&Value>,
     new: &Value,
 ) -> Vec<Path> {
-    let git = declared.object();
+    let git = evaluation.context.snapshot.object(declared);
     let mut paths = Vec::new();
     let add = &mut |difference: DifferenceRef<'_>| {
         let differs = matches!(difference.change, ChangeKind::Changed | ChangeKind::RemovedDeclared);

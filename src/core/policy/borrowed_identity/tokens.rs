@@ -49,9 +49,10 @@ pub(super) fn borrowed_by_secret<'a>(
         return Ok(None);
     };
     let old = parse_old_parts(evaluation.write)?;
-    let git = evaluation.context.snapshot.get(evaluation.key()).map(|(declared, _)| declared.object());
-    let has_account = |object: &Option<Value>| object.as_ref().and_then(token_account) == Some(account);
-    if has_account(&old) || has_account(&git) {
+    let git = evaluation.context.snapshot.get(evaluation.key());
+    let git = git.map(|(declared, _)| evaluation.context.snapshot.object(declared));
+    let has_account = |object: &Value| token_account(object) == Some(account);
+    if old.as_ref().is_some_and(has_account) || git.is_some_and(|git| has_account(&git)) {
         return Ok(None);
     }
     let violation = Violation::ExemptToken { account: account.to_owned(), class };
