@@ -113,11 +113,14 @@ impl<'a> Write<'a> {
         Some(self.outlines[1].get_or_init(|| Outline::of(raw.get())))
     }
 
-    /// The fields of `oldObject` and `object` as text, where they can be told from it.
-    pub(crate) fn fields(&self) -> Option<[Fields<'a>; 2]> {
-        let old = self.old_object_outline()?.fields(self.old_object?.get())?;
-        let new = self.object_outline()?.fields(self.object?.get())?;
-        Some([old, new])
+    /// The fields of `object` as text, where they can be told from it.
+    pub(crate) fn object_fields(&self) -> Option<Fields<'a>> {
+        self.object_outline()?.fields(self.object?.get())
+    }
+
+    /// The same of `oldObject`.
+    pub(crate) fn old_object_fields(&self) -> Option<Fields<'a>> {
+        self.old_object_outline()?.fields(self.old_object?.get())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::managed_fields::ManagedFields;
+use super::managed_fields::ManagedLists;
 use super::owned_set::OwnedSet;
 use crate::diff::{
     ItemIndex, ItemKeys, PathElement, SchemaRef, StructOwnership, is_allocated_by_server, object_meta_schema,
@@ -37,23 +37,18 @@ const METADATA: [&str; 4] = ["annotations", "finalizers", "labels", "ownerRefere
 /// entry of `metadata.managedFields` owns. What was there before, or is declared, stays
 /// and is compared by its value, whoever owns it.
 ///
-/// `is_same_in_every_version`: the kind's definition says that nothing is converted.
+/// `is_same_in_every_version`: the kind's definition says that nothing is converted. `lists` are those of both
+/// objects.
 pub(crate) fn remove_foreign_additions(
     new: &mut Value,
     old: Option<&Value>,
     git: Option<&Value>,
     schema: SchemaRef<'_>,
     is_same_in_every_version: bool,
+    lists: &ManagedLists<'_>,
 ) -> Evidence {
-    let list = match new.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields")) {
-        Some(list) => list.take(),
-        None => Value::Null,
-    };
-    let old_list = old.and_then(|old| old["metadata"].get("managedFields"));
-    let evidence = match ManagedFields::of(&list) {
-        // Each write that changes something is noted, with its time. Where the API server
-        // failed to, newer ones keep the old list.
-        Some(_) if old_list == Some(&list) => Evidence::None,
+    match &lists.new {
+        Some(_) if lists.is_unchanged => Evidence::None,
         Some(managed) => {
             let api_version = new["apiVersion"].as_str().unwrap_or_default().to_owned();
             let mut removal = Removal { lookups_left: MAX_LOOKUPS };
@@ -66,13 +61,9 @@ pub(crate) fn remove_foreign_additions(
                 None => Evidence::None,
             }
         }
-        None if old_list.and_then(ManagedFields::of).is_some() => Evidence::TakenAway,
+        None if lists.old.is_some() => Evidence::TakenAway,
         None => Evidence::None,
-    };
-    if !list.is_null() {
-        new["metadata"]["managedFields"] = list;
     }
-    evidence
 }
 
 struct Removal {

@@ -1,7 +1,12 @@
 //! `metadata.managedFields`: one entry for each manager, operation, version and subresource.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::field_set::FieldSet;
 use super::owned_set::OwnedSet;
 use crate::diff::{Path, SchemaRef};
 
@@ -17,11 +22,11 @@ pub(crate) struct ManagedFields<'m> {
 
 #[derive(Debug)]
 struct Entry<'m> {
-    api_version: &'m str,
-    subresource: &'m str,
+    api_version: Cow<'m, str>,
+    subresource: Cow<'m, str>,
     /// Manager and operation.
-    owner: (&'m str, &'m str),
-    fields: &'m Map<String, Value>,
+    owner: (Cow<'m, str>, Cow<'m, str>),
+    fields: FieldSet<'m>,
 }
 
 impl<'m> ManagedFields<'m> {
@@ -33,9 +38,19 @@ impl<'m> ManagedFields<'m> {
         Some(Self { entries })
     }
 
+    /// The same of a list that is still text.
+    fn of_text(list: &'m str) -> Option<Self> {
+        let list: Vec<&RawValue> = serde_json::from_str(list).ok()?;
+        if list.is_empty() || list.len() > MAX_ENTRIES {
+            return None;
+        }
+        let entries = list.into_iter().map(|entry| Entry::of_text(entry.get())).collect::<Option<Vec<_>>>()?;
+        Some(Self { entries })
+    }
+
     /// What is owned of the metadata, which is the same in every version.
-    pub(super) fn metadata(&self) -> OwnedSet<'m> {
-        OwnedSet::of(self.entries.iter().map(|entry| entry.fields)).field("metadata")
+    pub(super) fn metadata(&self) -> OwnedSet<'_> {
+        OwnedSet::of(self.entries.iter().map(|entry| &entry.fields)).field("metadata")
     }
 
     /// What is owned of the content of an object in this version; `None` where an
@@ -43,18 +58,47 @@ impl<'m> ManagedFields<'m> {
     /// `status` subresource owns no content, whatever its version.
     ///
     /// `is_same_in_every_version`: the definition says that nothing is converted.
-    pub(super) fn content(&self, api_version: &str, is_same_in_every_version: bool) -> Option<OwnedSet<'m>> {
+    pub(super) fn content(&self, api_version: &str, is_same_in_every_version: bool) -> Option<OwnedSet<'_>> {
         let is_readable = |entry: &Entry<'_>| {
             is_same_in_every_version || entry.api_version == api_version || entry.subresource == "status"
         };
         let all_readable = self.entries.iter().all(is_readable);
-        all_readable.then(|| OwnedSet::of(self.entries.iter().map(|entry| entry.fields)))
+        all_readable.then(|| OwnedSet::of(self.entries.iter().map(|entry| &entry.fields)))
+    }
+}
+
+/// The lists of both objects of a write.
+#[derive(Debug)]
+pub(crate) struct ManagedLists<'m> {
+    pub(super) new: Option<ManagedFields<'m>>,
+    pub(super) old: Option<ManagedFields<'m>>,
+    /// Whether the write left the list as it was. Each write that changes something is noted, with
+    /// its time; where the API server failed to, newer ones keep the old list.
+    pub(super) is_unchanged: bool,
+}
+
+impl<'m> ManagedLists<'m> {
+    /// The lists in these values.
+    pub(crate) fn of_values(old: Option<&'m Value>, new: Option<&'m Value>) -> Self {
+        Self { new: new.and_then(ManagedFields::of), old: old.and_then(ManagedFields::of), is_unchanged: old == new }
     }
 
-    /// What the entries own that are not in `old` just so.
-    fn changed_since(&self, old: Option<&Self>) -> OwnedSet<'m> {
-        let is_old = |entry: &&Entry<'m>| old.is_some_and(|old| old.entries.iter().any(|it| it.is_same(entry)));
-        OwnedSet::of(self.entries.iter().filter(|entry| !is_old(entry)).map(|entry| entry.fields))
+    /// The same of lists that are still text, as the API server encodes them.
+    pub(crate) fn of_texts(old: Option<&'m str>, new: Option<&'m str>) -> Self {
+        Self {
+            new: new.and_then(ManagedFields::of_text),
+            old: old.and_then(ManagedFields::of_text),
+            is_unchanged: old == new,
+        }
+    }
+
+    /// What the API server noted as brought by the write; `None` where nothing is known of it.
+    pub(crate) fn sent(&self) -> Option<SentFields<'_>> {
+        let is_old = |entry: &&Entry<'_>| {
+            self.old.as_ref().is_some_and(|old| old.entries.iter().any(|other| other.is_same(entry)))
+        };
+        let changed = self.new.as_ref()?.entries.iter().filter(|entry| !is_old(entry));
+        Some(SentFields(OwnedSet::of(changed.map(|entry| &entry.fields))))
     }
 }
 
@@ -76,17 +120,21 @@ pub(crate) struct ManagedBy<'m> {
 impl<'m> ManagedBy<'m> {
     /// What these managers own of the object by writes of this kind; by any, without a kind.
     pub(crate) fn of(object: &'m Value, managers: &[&str], kind: Option<WriteKind>) -> Self {
-        let Some(all) = ManagedFields::of(&object["metadata"]["managedFields"]) else { return Self::default() };
         let operation = kind.map(|kind| match kind {
             WriteKind::Apply => "Apply",
             WriteKind::Update => "Update",
         });
-        let is_theirs = |entry: &Entry<'_>| {
-            managers.contains(&entry.owner.0)
-                && entry.subresource.is_empty()
-                && operation.is_none_or(|operation| operation == entry.owner.1)
+        let is_theirs = |entry: &Value| {
+            managers.contains(&text(entry, "manager"))
+                && text(entry, "subresource").is_empty()
+                && operation.is_none_or(|operation| operation == text(entry, "operation"))
         };
-        Self { entries: all.entries.into_iter().filter(is_theirs).collect() }
+        let list = object["metadata"]["managedFields"].as_array().map_or(&[][..], Vec::as_slice);
+        // Where one entry is not as an API server writes it, nothing is known.
+        if list.len() > MAX_ENTRIES || !list.iter().all(|entry| fields_of(entry).is_some()) {
+            return Self::default();
+        }
+        Self { entries: list.iter().filter(|entry| is_theirs(entry)).filter_map(Entry::of).collect() }
     }
 
     /// Whether they own nothing.
@@ -95,34 +143,27 @@ impl<'m> ManagedBy<'m> {
     }
 
     /// The version in which they wrote: this one, where they did.
-    pub(super) fn api_version(&self, wanted: &str) -> Option<&'m str> {
-        let mut versions = self.entries.iter().map(|entry| entry.api_version);
+    pub(super) fn api_version(&self, wanted: &str) -> Option<&str> {
+        let mut versions = self.entries.iter().map(|entry| &*entry.api_version);
         versions.clone().find(|version| *version == wanted).or_else(|| versions.next())
     }
 
     /// What they own of an object in this version.
-    pub(super) fn fields(&self, api_version: &str) -> OwnedSet<'m> {
+    pub(super) fn fields(&self, api_version: &str) -> OwnedSet<'_> {
         let of_version = self.entries.iter().filter(|entry| entry.api_version == api_version);
-        OwnedSet::of(of_version.map(|entry| entry.fields))
+        OwnedSet::of(of_version.map(|entry| &entry.fields))
     }
 
     /// Whether they own the field, or something in it, or all of what it is in.
     pub(crate) fn owns(&self, path: &Path, schema: SchemaRef<'_>) -> bool {
-        OwnedSet::of(self.entries.iter().map(|entry| entry.fields)).owns(path, schema)
+        OwnedSet::of(self.entries.iter().map(|entry| &entry.fields)).owns(path, schema)
     }
 }
 
 /// What the API server noted as brought by one write.
 pub(crate) struct SentFields<'m>(OwnedSet<'m>);
 
-impl<'m> SentFields<'m> {
-    /// Compares who owns what after a write with who did before; `None` where nothing is known of it.
-    pub(crate) fn of(new: &'m Value, old: Option<&'m Value>) -> Option<Self> {
-        let old = old.and_then(|old| ManagedFields::of(&old["metadata"]["managedFields"]));
-        let new = ManagedFields::of(&new["metadata"]["managedFields"])?;
-        Some(Self(new.changed_since(old.as_ref())))
-    }
-
+impl SentFields<'_> {
     /// Whether the write brought the field, as far as is known.
     pub(crate) fn has(&self, path: &Path, schema: SchemaRef<'_>) -> bool {
         self.0.owns(path, schema)
@@ -131,15 +172,44 @@ impl<'m> SentFields<'m> {
 
 impl<'m> Entry<'m> {
     fn of(entry: &'m Value) -> Option<Self> {
-        let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-        if text("fieldsType") != "FieldsV1" {
+        let fields = fields_of(entry)?;
+        Some(Self {
+            api_version: entry.get("apiVersion")?.as_str()?.into(),
+            subresource: text(entry, "subresource").into(),
+            owner: (text(entry, "manager").into(), text(entry, "operation").into()),
+            fields: FieldSet::of(fields)?,
+        })
+    }
+
+    fn of_text(entry: &'m str) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct EntryText<'m> {
+            #[serde(borrow)]
+            api_version: &'m RawValue,
+            #[serde(borrow)]
+            fields_type: &'m RawValue,
+            #[serde(borrow)]
+            fields_v1: &'m RawValue,
+            #[serde(borrow, default)]
+            manager: Option<&'m RawValue>,
+            #[serde(borrow, default)]
+            operation: Option<&'m RawValue>,
+            #[serde(borrow, default)]
+            subresource: Option<&'m RawValue>,
+        }
+        let entry: EntryText<'_> = serde_json::from_str(entry).ok()?;
+        if string(entry.fields_type)? != "FieldsV1" {
             return None;
         }
+        let mut deserializer = serde_json::Deserializer::from_str(entry.fields_v1.get());
+        deserializer.disable_recursion_limit();
+        let string_or_empty = |raw: Option<&'m RawValue>| raw.and_then(string).unwrap_or_default();
         Some(Self {
-            api_version: entry.get("apiVersion")?.as_str()?,
-            subresource: text("subresource"),
-            owner: (text("manager"), text("operation")),
-            fields: entry.get("fieldsV1")?.as_object().filter(|fields| is_field_set(fields))?,
+            api_version: string(entry.api_version)?,
+            subresource: string_or_empty(entry.subresource),
+            owner: (string_or_empty(entry.manager), string_or_empty(entry.operation)),
+            fields: FieldSet::deserialize(&mut deserializer).ok()?,
         })
     }
 
@@ -149,6 +219,24 @@ impl<'m> Entry<'m> {
             && self.api_version == other.api_version
             && self.fields == other.fields
     }
+}
+
+/// The string that a text holds, borrowed where it has no escapes.
+fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'m>(#[serde(borrow)] Cow<'m, str>);
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+}
+
+fn text<'v>(entry: &'v Value, name: &str) -> &'v str {
+    entry.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The fields of an entry, where it is as an API server writes it.
+fn fields_of(entry: &Value) -> Option<&Map<String, Value>> {
+    let is_usual = text(entry, "fieldsType") == "FieldsV1" && entry.get("apiVersion").is_some_and(Value::is_string);
+    entry.get("fieldsV1")?.as_object().filter(|fields| is_usual && is_field_set(fields))
 }
 
 /// Whether all that is in a set is a set again, as an API server writes it.
@@ -183,6 +271,7 @@ mod tests {
             let mut list = json!([entry]);
             list[0]["fieldsV1"] = fields;
             assert_eq!(ManagedFields::of(&list).is_some(), is_known, "{list}");
+            assert_eq!(ManagedFields::of_text(&list.to_string()).is_some(), is_known, "{list}");
         }
     }
 }

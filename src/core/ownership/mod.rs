@@ -6,6 +6,7 @@
 //! `sigs.k8s.io/structured-merge-diff`, and reviews recorded from Kubernetes 1.36.
 
 mod additions;
+mod field_set;
 mod known_additions;
 mod managed_fields;
 mod owned_part;
@@ -14,5 +15,5 @@ mod pod_defaults;
 
 pub(crate) use additions::{Evidence, remove_foreign_additions};
 pub(crate) use known_additions::remove_known_additions;
-pub(crate) use managed_fields::{ManagedBy, SentFields, WriteKind};
+pub(crate) use managed_fields::{ManagedBy, ManagedLists, WriteKind};
 pub(crate) use owned_part::{PartOwners, owned_part};

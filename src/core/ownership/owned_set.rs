@@ -6,19 +6,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::field_set::FieldSet;
 use super::owned_part::{KeyedItems, key_text};
 use crate::diff::{ItemKeys, Path, PathElement, SchemaRef, StructOwnership};
 
 /// What is owned of one value and below it: the nodes of the entries that own some of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OwnedSet<'m> {
-    nodes: Vec<&'m Map<String, Value>>,
+    nodes: Vec<&'m FieldSet<'m>>,
 }
 
 impl<'m> OwnedSet<'m> {
-    pub(super) fn of(nodes: impl Iterator<Item = &'m Map<String, Value>>) -> Self {
+    pub(super) fn of(nodes: impl Iterator<Item = &'m FieldSet<'m>>) -> Self {
         Self { nodes: nodes.collect() }
     }
 
@@ -41,13 +42,12 @@ impl<'m> OwnedSet<'m> {
     /// Whether an entry owns the value without naming anything inside: a scalar,
     /// something atomic, or an empty struct.
     pub(super) fn has_leaf(&self) -> bool {
-        self.nodes.iter().any(|node| node.keys().all(|name| name == "."))
+        self.nodes.iter().any(|node| node.iter().all(|(name, _)| name == "."))
     }
 
     /// What is owned of the field.
     pub(super) fn field(&self, name: &str) -> Self {
-        let key = format!("f:{name}");
-        Self { nodes: self.nodes.iter().filter_map(|node| node.get(&key)?.as_object()).collect() }
+        Self { nodes: self.nodes.iter().filter_map(|node| node.field(name)).collect() }
     }
 
     /// What is owned of the field in a struct of this type, under whichever name it was sent.
@@ -64,12 +64,12 @@ impl<'m> OwnedSet<'m> {
     pub(super) fn items(&self, keys: &ItemKeys<'_>) -> Option<HashMap<String, Self>> {
         let mut items: HashMap<String, Self> = HashMap::new();
         for node in &self.nodes {
-            for (name, below) in *node {
+            for (name, below) in node.iter() {
                 if name == "." {
                     continue;
                 }
                 let item = serde_json::from_str(name.strip_prefix("k:")?).ok().filter(Value::is_object)?;
-                items.entry(keys.text(&item)).or_default().nodes.push(below.as_object()?);
+                items.entry(keys.text(&item)).or_default().nodes.push(below);
             }
         }
         Some(items)
@@ -80,7 +80,7 @@ impl<'m> OwnedSet<'m> {
         let mut keys: Vec<String> = Vec::new();
         let mut items: HashMap<String, Self> = HashMap::new();
         for node in &self.nodes {
-            for (name, below) in *node {
+            for (name, below) in node.iter() {
                 if name == "." {
                     continue;
                 }
@@ -88,7 +88,7 @@ impl<'m> OwnedSet<'m> {
                 if keys.is_empty() {
                     keys = item.as_object()?.keys().cloned().collect();
                 }
-                items.entry(key_text(&keys, &item)).or_default().nodes.push(below.as_object()?);
+                items.entry(key_text(&keys, &item)).or_default().nodes.push(below);
             }
         }
         if items.is_empty() { None } else { Some((keys, items)) }
@@ -98,7 +98,7 @@ impl<'m> OwnedSet<'m> {
     pub(super) fn members(&self) -> Option<HashSet<String>> {
         let mut members = HashSet::new();
         for node in &self.nodes {
-            for name in node.keys().filter(|name| *name != ".") {
+            for (name, _) in node.iter().filter(|(name, _)| *name != ".") {
                 let member: Value = serde_json::from_str(name.strip_prefix("v:")?).ok()?;
                 members.insert(member.to_string());
             }

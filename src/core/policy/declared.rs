@@ -3,8 +3,11 @@
 use serde_json::Value;
 
 use super::assessment::{Assessment, Verdict, Violation};
-use super::brought::{keep_what_the_writer_brought, mark_what_admission_may_have_made};
+use super::brought::{
+    keep_what_is_sent, managed_fields, mark_what_admission_may_have_made, notes_what_is_sent, take_managed_fields,
+};
 use super::cascade::declared_objects_in;
+use super::changed_parts::ChangedParts;
 use super::drift::{Drift, DriftFilter};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
@@ -16,6 +19,7 @@ use super::scale::scale_of_declared;
 use crate::admission::Operation;
 use crate::desired::{Declared, SourceLocation, live_opt_out};
 use crate::diff::{self, Allocations, DifferenceRef, Path, each_difference};
+use crate::ownership::ManagedLists;
 
 /// The verdict on a write to an object that Git declares.
 pub(super) fn evaluate_declared<'a>(
@@ -29,6 +33,17 @@ pub(super) fn evaluate_declared<'a>(
     if write.operation == Operation::Delete {
         let old = parse_deleted(write)?;
         return Ok(passes_as_it_is(evaluation, &old).unwrap_or_else(|| delete(evaluation, declared.start(), &old)));
+    }
+    let git = evaluation.context.snapshot.object(declared);
+    let is_strict = &|_: DifferenceRef<'_>, max_outcome| Some(max_outcome);
+    if let Some(ChangedParts { old, new, managed_fields: [old_list, new_list] }) =
+        ChangedParts::of(evaluation, declared, &git)
+    {
+        if let Some(assessment) = passes_as_it_is(evaluation, &old) {
+            return Ok(assessment);
+        }
+        let lists = notes_what_is_sent(evaluation).then(|| ManagedLists::of_texts(old_list, new_list));
+        return evaluate_difference(evaluation, (declared, &git), Some(&old), new, lists.as_ref(), is_strict);
     }
     let old = match parse_old(write) {
         Ok(old) => old,
@@ -46,21 +61,35 @@ pub(super) fn evaluate_declared<'a>(
     if write.operation == Operation::Update && write.old_object.is_none() {
         return Err(EvaluationError::MissingObject("oldObject"));
     }
-    evaluate_change(evaluation, declared, old.as_ref(), new, &|_, max_outcome| Some(max_outcome))
+    evaluate_change(evaluation, (declared, &git), old.as_ref(), new, is_strict)
 }
 
 /// The verdict on what a write makes of an object, and how that was before. `soften` makes the answer
 /// to one difference softer; it is `None` where that is no drift.
 pub(super) fn evaluate_change<'a>(
     evaluation: &Evaluation<'_, 'a>,
-    declared: &Declared,
+    (declared, git): (&Declared, &Value),
     old: Option<&Value>,
     mut new: Value,
     soften: &dyn Fn(DifferenceRef<'_>, Outcome) -> Option<Outcome>,
 ) -> Result<Assessment<'a>, EvaluationError> {
-    let allocations = keep_what_the_writer_brought(evaluation, &mut new, old, Some(&declared.object()))?;
+    let list = take_managed_fields(&mut new);
+    let lists = notes_what_is_sent(evaluation).then(|| ManagedLists::of_values(managed_fields(old), Some(&list)));
+    evaluate_difference(evaluation, (declared, git), old, new, lists.as_ref(), soften)
+}
+
+/// The same, with the lists of who owns what in both objects where that matters.
+fn evaluate_difference<'a>(
+    evaluation: &Evaluation<'_, 'a>,
+    (declared, git): (&Declared, &Value),
+    old: Option<&Value>,
+    mut new: Value,
+    lists: Option<&ManagedLists<'_>>,
+    soften: &dyn Fn(DifferenceRef<'_>, Outcome) -> Option<Outcome>,
+) -> Result<Assessment<'a>, EvaluationError> {
+    let allocations = keep_what_is_sent(evaluation, &mut new, old, Some(git), lists)?;
     let mut filter = DriftFilter::new(evaluation, declared, old, soften);
-    let changes_other_version = add_changes(evaluation, declared, old, &new, allocations, &mut filter)?;
+    let changes_other_version = add_changes(evaluation, (declared, git), old, &new, allocations, &mut filter)?;
     let violation = match evaluation.write.operation {
         _ if changes_other_version => Violation::OtherVersion { declared: declared.api_version() },
         Operation::Create => Violation::CreateDiffers,
@@ -70,7 +99,7 @@ pub(super) fn evaluate_change<'a>(
     if findings.is_empty() {
         return Ok(evaluation.verdict(if has_runtime_operation { Verdict::Runtime } else { Verdict::Conforms }));
     }
-    mark_what_admission_may_have_made(evaluation, findings.named_mut(), &new, old);
+    mark_what_admission_may_have_made(evaluation, findings.named_mut(), lists, old.is_none());
     Ok(evaluation.verdict(Verdict::Drift).with_violation(violation).with_bounded_findings(findings))
 }
 
@@ -78,7 +107,7 @@ pub(super) fn evaluate_change<'a>(
 /// compared with Git's.
 fn add_changes(
     evaluation: &Evaluation<'_, '_>,
-    declared: &Declared,
+    (declared, git): (&Declared, &Value),
     old: Option<&Value>,
     new: &Value,
     allocations: Allocations,
@@ -91,10 +120,9 @@ fn add_changes(
         }
         return Ok(false);
     }
-    let git = declared.object();
     let add_metadata = |filter: &mut DriftFilter<'_, '_, '_>| {
         let add = &mut |difference: DifferenceRef<'_>| filter.add(difference);
-        each_object_difference(Some(&git), old, new, diff::unknown_schema(), Scope::Metadata, allocations, add);
+        each_object_difference(Some(git), old, new, diff::unknown_schema(), Scope::Metadata, allocations, add);
     };
     // Whatever the version: no schema is needed where only metadata changes. In a write of the status the server
     // keeps the old content.
@@ -106,7 +134,7 @@ fn add_changes(
     if is_comparable(evaluation, declared)? {
         evaluation.with_schema(|schema, _| {
             let add = &mut |difference: DifferenceRef<'_>| filter.add(difference);
-            each_object_difference(Some(&git), old, new, schema, Scope::Object, allocations, add);
+            each_object_difference(Some(git), old, new, schema, Scope::Object, allocations, add);
         })?;
         return Ok(false);
     }
@@ -119,7 +147,7 @@ fn add_changes(
         });
         return Ok(changes_content);
     }
-    let same_fields = old.map(|old| changes_of_same_fields(&git, old, new)).unwrap_or_default();
+    let same_fields = old.map(|old| changes_of_same_fields(git, old, new)).unwrap_or_default();
     if !same_fields.is_empty() {
         add_metadata(filter);
         for difference in same_fields {

@@ -8,6 +8,7 @@ mod borrowed_identity;
 mod break_glass;
 mod brought;
 mod cascade;
+mod changed_parts;
 mod declared;
 mod declared_object;
 mod definition;

@@ -20,7 +20,7 @@ pub(super) enum Scope {
 }
 
 /// Top-level fields that are not content.
-const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
+pub(super) const NOT_CONTENT: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
 
 /// Calls `each` for what a write changes in an object, compared with what Git declares of it.
 pub(super) fn each_object_difference(

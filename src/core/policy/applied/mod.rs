@@ -129,7 +129,8 @@ fn update<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Res
         let is_certain = is_known && is_all_ignored.get() && is_certain(evaluation, application, &ignored);
         let softening = Softening { old: &old, new: &new, before: &before, is_certain, ignored: &ignored, schema };
         let soften = softening.of_writer(evaluation);
-        let assessment = evaluate_change(evaluation, &declared, Some(&old_kept), new_kept, &soften)?;
+        let git = declared.object();
+        let assessment = evaluate_change(evaluation, (&declared, &git), Some(&old_kept), new_kept, &soften)?;
         let assessment = softening.limit(assessment).with_applied_labels(labels);
         let tool = application.name.kind.tool();
         if !is_known {

@@ -11,12 +11,13 @@ mod tokens;
 use serde_json::Value;
 
 use super::assessment::{Assessment, Finding, Verdict, Violation};
+use super::changed_parts::{content, is_same_content, parse_content, readable_fields, readable_old_fields};
 use super::error::EvaluationError;
 use super::evaluation::{Evaluation, EvaluationContext};
 use super::mode::Outcome;
-use super::review_object::{parse_new, parse_old_parts};
+use super::review_object::parse_old_parts;
 use crate::actor::Class;
-use crate::admission::Operation;
+use crate::admission::{Operation, TextField};
 use crate::applications::Account;
 use crate::diff::{ChangeKind, Difference, Path};
 use pod_specs::{PodSpec, mounts_token, new_ephemeral_containers, pod_specs, what_runs};
@@ -88,7 +89,10 @@ pub(super) fn refine<'a>(
 fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assessment<'a>>, EvaluationError> {
     let write = evaluation.write;
     let (group, kind) = (&*write.resource.group, &*evaluation.kind);
-    let new = parse_new(write)?;
+    if asks_for_nothing(evaluation) {
+        return Ok(None);
+    }
+    let new = parse_content(write)?;
     let specs = pod_specs(group, kind, &new);
     let is_exempt = |pod: &PodSpec<'_>| {
         let account = pod.account.unwrap_or(DEFAULT_ACCOUNT);
@@ -101,9 +105,10 @@ fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assess
         return Ok(None);
     }
     let old = parse_old_parts(write)?;
-    let git = evaluation.context.snapshot.get(evaluation.key()).map(|(declared, _)| declared.object());
-    let [old_specs, git_specs] =
-        [&old, &git].map(|object| object.as_ref().map(|object| pod_specs(group, kind, object)).unwrap_or_default());
+    let snapshot = evaluation.context.snapshot;
+    let git = snapshot.get(evaluation.key()).map(|(declared, _)| snapshot.object(declared));
+    let [old_specs, git_specs] = [old.as_ref(), git.as_deref()]
+        .map(|object| object.map(|object| pod_specs(group, kind, object)).unwrap_or_default());
     for pod in &specs {
         let Some(exempt) = is_exempt(pod) else { continue };
         let account = pod.account.unwrap_or(DEFAULT_ACCOUNT);
@@ -122,6 +127,20 @@ fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assess
         }
     }
     Ok(None)
+}
+
+/// Whether the text alone says that nothing runs as an exempt account by this write: all content stays as it
+/// was, or no account is named, and the one that is there otherwise is not exempt.
+fn asks_for_nothing(evaluation: &Evaluation<'_, '_>) -> bool {
+    let write = evaluation.write;
+    let Some(new) = readable_fields(write) else { return false };
+    if readable_old_fields(write).is_some_and(|old| is_same_content(&old, &new)) {
+        return true;
+    }
+    // A name with an escape could be any.
+    let may_name_account = |field: &TextField<'_>| ["serviceAccount", "\\u"].iter().any(|it| field.value.contains(it));
+    !content(&new).any(may_name_account)
+        && exempt_account(evaluation.context, evaluation.namespace, DEFAULT_ACCOUNT).is_none()
 }
 
 /// An ephemeral container in a Pod that runs as an exempt account. One that mounts
