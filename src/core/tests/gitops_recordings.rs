@@ -18,11 +18,21 @@ use replay::{Replay, Row, Step};
 /// An edit that a tool undid though nothing named it, the field, and why that is right.
 type LeftOpen = (&'static str, &'static str, &'static str);
 
-const LEFT_OPEN_BY_ARGO_CD: [LeftOpen; 3] = [
+const LEFT_OPEN_BY_ARGO_CD: [LeftOpen; 5] = [
     (
         "drift-ignored-norespect-and-declared",
         "spec.replicas",
         "ignoreDifferences names it; what is declared beside it brings it back",
+    ),
+    (
+        "drift-ssdiff-label-undeclared",
+        "metadata.labels[\"debug\"]",
+        "no self-heal took it away: with its own label, when the tracking method changed, Argo CD took the whole map",
+    ),
+    (
+        "drift-shop-namespace-deleted-label",
+        "metadata.labels[\"team\"]",
+        "the edit before, which is denied, had taken it from Argo CD, so it was nobody's any more",
     ),
     ("adopt-csa-person-applies", "spec.replicas", "no application lists the object yet"),
     ("adopt-ssa-person-applies", "spec.replicas", "no application lists the object yet"),

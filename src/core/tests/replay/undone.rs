@@ -115,7 +115,8 @@ impl Edits {
 }
 
 /// How people ask the tools to look again at once, which the tools then take away.
-const REQUESTS: [&str; 2] = ["argocd.argoproj.io/refresh", "reconcile.fluxcd.io/requestedAt"];
+const REQUESTS: [&str; 3] =
+    ["argocd.argoproj.io/hydrate", "argocd.argoproj.io/refresh", "reconcile.fluxcd.io/requestedAt"];
 
 fn asks_to_look_again(request: &Value) -> bool {
     let asked = |object: &str| REQUESTS.map(|key| request[object]["metadata"]["annotations"].get(key).cloned());
