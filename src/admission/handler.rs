@@ -229,9 +229,11 @@ impl AdmissionHandler {
         // A commit that is being read may settle what is uncertain now.
         let is_loading = matches!(assessment.uncertainty, Some(Uncertainty::NewerCommitLoading(_)));
         let mut refresh_first = None;
-        // What a tool has applied is read from the object itself: there is nothing to sync.
+        // What a tool has applied is read from the object itself: there is nothing to sync. Nor is there of a source
+        // at a commit: that never changes.
         let is_applied = assessment.source.is_some_and(|source| source.applied_by.is_some());
-        let may_be_outdated = (is_denied_by_git || is_loading) && !is_applied;
+        let is_at_commit = assessment.source.is_some_and(|source| source.revision == source.commit);
+        let may_be_outdated = !is_applied && (is_loading || is_denied_by_git && !is_at_commit);
         // A loop has no sync of its own, but it waits for the commit that is being read: else it passes meanwhile.
         if !is_final && may_be_outdated && (self.recent_denials.needs_sync(&write, &assessment) || is_loading) {
             refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
