@@ -52,7 +52,7 @@ pub(super) struct Renderer {
 impl Renderer {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { listen, admin, cert_file, key_file, client_ca_file, .. } = self;
-        init_logging(LogFormat::Auto)?;
+        let _log = init_logging(LogFormat::Auto)?;
         set_parallel(usize::try_from(self.parallel)?);
         let mut settings = ServerSettings::new(CertificateSource::Files { cert: cert_file, key: key_file });
         settings.listen = listen;

@@ -33,7 +33,7 @@ const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { config, audit_only, record, record_limit } = self;
-        init_logging(LogFormat::Auto)?;
+        let _log = init_logging(LogFormat::Auto)?;
         let recording = match record {
             Some(file) => {
                 let started = ReviewRecording::start(&file, record_limit << 20);

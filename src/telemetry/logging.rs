@@ -8,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use super::log_filter::{self, FilterError};
+use super::log_writer::{LogGuard, LogWriter};
 use crate::plain_words::in_plain_words;
 
 /// How log lines are written.
@@ -31,6 +32,9 @@ pub enum LogError {
     /// This process has a log already.
     #[error("failed to set up the log")]
     AlreadySet(#[from] TryInitError),
+    /// The thread that writes it cannot be started.
+    #[error("failed to set up the log")]
+    Thread(#[source] io::Error),
 }
 
 /// Writes lines, with the errors of the operating system that libraries left in them in plain words.
@@ -60,8 +64,9 @@ pub fn set_cluster_name(name: &str) {
     }
 }
 
-/// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`).
-pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
+/// Writes the log to standard error, filtered by `DRIFTWALL_LOG` (default `info`), as long as
+/// the result is kept.
+pub fn init_logging(format: LogFormat) -> Result<LogGuard, LogError> {
     let text = std::env::var_os("DRIFTWALL_LOG").unwrap_or_default();
     let filter = log_filter::parse(&text.to_string_lossy())?;
     let is_terminal = std::io::stderr().is_terminal();
@@ -70,14 +75,16 @@ pub fn init_logging(format: LogFormat) -> Result<(), LogError> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| PlainLines(NamedLines(io::stderr())));
+    let tell_lost = |lines| tracing::warn!(lines, "Log too fast for its reader, lines lost");
+    let (writer, guard) = LogWriter::start(io::stderr(), tell_lost).map_err(LogError::Thread)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || PlainLines(NamedLines(writer.clone())));
     let registry = tracing_subscriber::registry().with(filter);
     if json {
         registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?;
     } else {
         registry.with(lines.with_target(false).with_ansi(is_terminal)).try_init()?;
     }
-    Ok(())
+    Ok(guard)
 }
 
 fn line_start(cluster: &str) -> String {

@@ -17,6 +17,7 @@ use super::drift::{DriftLabels, DriftMetrics};
 use super::exposition::{MetricsFormat, to_text_format};
 use super::health::Health;
 use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, VersionLabel};
+use super::log_writer::lost_lines;
 use super::registration::RegistrationMetrics;
 use super::reviews::ReviewMetrics;
 use super::sources::register_sources;
@@ -214,6 +215,9 @@ impl Metrics {
         self.certificates.register_known(&mut registry);
         register_sources(&mut registry, health.sources(), health.mirrors());
         register_applications(&mut registry, &health.applications());
+        let lost = Counter::<u64>::default();
+        lost.inc_by(lost_lines());
+        registry.register("log_lines_lost", "Lines of the log that came faster than they could be written", lost);
         registry
     }
 }

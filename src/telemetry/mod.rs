@@ -9,6 +9,7 @@ mod health;
 mod labels;
 mod log_filter;
 mod log_limit;
+mod log_writer;
 mod logging;
 mod metrics;
 mod registration;
@@ -25,6 +26,7 @@ pub use health::{
 };
 pub use labels::ReviewLabels;
 pub(crate) use log_limit::{LogChanges, LogLimiter};
+pub use log_writer::LogGuard;
 pub use logging::{LogError, LogFormat, init_logging, set_cluster_name};
 pub use metrics::Metrics;
 pub(crate) use metrics::unix_now;

@@ -121,6 +121,8 @@ fn the_text_has_every_metric_and_one_end_marker() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
+    // Of this process, whatever another test does.
+    assert!(text.contains("\ndriftwall_log_lines_lost_total "), "{text}");
     assert_eq!(text.matches("# EOF").count(), 1);
     assert!(text.ends_with("# EOF\n"));
     for (series, since) in [
