@@ -8,6 +8,7 @@ mod commands;
 mod day_in_audit;
 mod flags;
 mod load;
+mod load_generator;
 mod many_sources;
 mod memory;
 mod metrics;
