@@ -80,7 +80,9 @@ pub fn init_logging(format: LogFormat) -> Result<LogGuard, LogError> {
     let lines = tracing_subscriber::fmt::layer().with_writer(move || PlainLines(NamedLines(writer.clone())));
     let registry = tracing_subscriber::registry().with(filter);
     if json {
-        registry.with(lines.json().flatten_event(true).with_ansi(false)).try_init()?;
+        // The one span that lines are in is `span`: the list of all of them would say it again.
+        let lines = lines.json().flatten_event(true).with_span_list(false).with_ansi(false);
+        registry.with(lines).try_init()?;
     } else {
         registry.with(lines.with_target(false).with_ansi(is_terminal)).try_init()?;
     }
