@@ -30,11 +30,10 @@ use driftwall_core::canary::CanaryObject;
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
 };
-use driftwall_core::desired::{DisputedField, Uncertainty};
+use driftwall_core::desired::Uncertainty;
 use driftwall_core::drift_memory::DriftMemory;
 use driftwall_core::policy::{
-    BreakGlasses, ClusterLookup, Disagreement, EvaluationContext, Outcome, Policy, SelfCheck, Verdict, Violation,
-    evaluate, needs_self_check, self_check,
+    BreakGlasses, ClusterLookup, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate, needs_self_check,
 };
 use driftwall_core::text::truncate;
 
@@ -44,8 +43,8 @@ pub(crate) struct AdmissionHandler {
     /// How the watches stand by which applications are found.
     pub(crate) watches: Arc<WatchStatus>,
     poller: SourcePoller,
-    settings: ArcSwap<ReviewSettings>,
-    lookup: Box<dyn ClusterLookup>,
+    pub(super) settings: ArcSwap<ReviewSettings>,
+    pub(super) lookup: Box<dyn ClusterLookup>,
     break_glasses: ArcSwapOption<BreakGlasses>,
     recorder: ArcSwapOption<Recorder>,
     canary: CanaryAnswerer,
@@ -54,13 +53,10 @@ pub(crate) struct AdmissionHandler {
     recent_denials: RecentDenials,
     /// Who drifts what, since the start.
     drift: Mutex<DriftMemory>,
-    budget: EvaluationBudget,
+    pub(super) budget: EvaluationBudget,
     /// Writes of GitOps tools, compared with the snapshot after they were answered.
-    self_checks: SelfCheckQueue,
+    pub(super) self_checks: SelfCheckQueue,
 }
-
-/// How long a queued self-check may wait for its turn.
-const SELF_CHECK_WAIT: Duration = Duration::from_mins(1);
 
 /// A large review that does not get its turn until so long before its deadline is
 /// answered by its head.
@@ -254,49 +250,6 @@ impl AdmissionHandler {
         let mut response = response(&write.uid, assessment.verdict, assessment.class.as_str(), &decision);
         response.drift = drift_labels(&write, &assessment, &decision);
         Attempt { response, refresh_first }
-    }
-
-    /// Compares writes of GitOps tools with the snapshot, one after another, for as
-    /// long as it is polled. Where they differ, driftwall reads Git wrongly.
-    pub(crate) async fn run_self_checks(self: Arc<Self>) {
-        let Some(mut queued) = self.self_checks.take_receiver() else { return };
-        while let Some(review) = queued.recv().await {
-            let Some(turn) = self.budget.spare_turn(&review.body, Instant::now() + SELF_CHECK_WAIT).await else {
-                continue;
-            };
-            let handler = Arc::clone(&self);
-            // An object can be large, and no deadline waits for this.
-            let checked = tokio::task::spawn_blocking(move || {
-                handler.run_self_check(&review.body);
-                drop((review, turn));
-            });
-            let done = checked.await;
-            if done.is_err() {
-                tracing::error!("Self-check panicked");
-            }
-        }
-    }
-
-    fn run_self_check(&self, body: &[u8]) {
-        let (settings, snapshot) = (self.settings.load(), self.store.snapshot());
-        let ReviewSettings { actors, policy, .. } = &**settings;
-        let context = EvaluationContext { snapshot: &snapshot, actors, policy, cluster: &*self.lookup };
-        let Ok(write) = admission::decode(body) else { return };
-        let SelfCheck { disputed, settled } = self_check(&write, context);
-        for Disagreement { source, commit, field } in disputed {
-            let DisputedField { object, path, user } = field.clone();
-            if self.store.dispute(&source, commit, field) {
-                let field = path;
-                tracing::warn!(%source, %object, %field, %user, "Field disputed by a GitOps tool, no denial by it");
-            }
-        }
-        for Disagreement { source, field, .. } in settled {
-            let DisputedField { object, path, user } = field.clone();
-            if self.store.settle(&source, field) {
-                let field = path;
-                tracing::info!(%source, %object, %field, %user, "Field no longer disputed by a GitOps tool");
-            }
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod handler;
 mod recent_denials;
 mod review_recording;
 mod self_check_queue;
+mod self_checks;
 mod source_health;
 
 pub(crate) use handler::{AdmissionHandler, ReviewSettings};
