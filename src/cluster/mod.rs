@@ -1,6 +1,7 @@
 //! The Kubernetes API: what driftwall looks up in the cluster, and what it keeps
 //! there of its own (Events, leases, its certificate, its webhook configuration).
 
+mod any_change;
 mod api_discovery;
 mod api_error;
 pub mod break_glass;

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::server::{Server, ServerSettings, shutdown_signals};
 use crate::source::render::{JobRunner, LENGTHS, MAX_ARCHIVE_BYTES, PROGRAMS_PATH, RENDER_PATH};
-use crate::telemetry::{Health, Metrics, MirrorHealth, SourceHealth};
+use crate::telemetry::{Metrics, NoSources};
 
 /// Jobs that are there at once, running or waiting; each has its files on the disk.
 const MAX_JOBS: usize = 16;
@@ -36,25 +36,9 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// A port cannot be opened, the certificate cannot be served, or a task ends early.
 pub async fn serve(settings: ServerSettings, runner: JobRunner) -> anyhow::Result<()> {
     let (shutdown, at_once) = shutdown_signals()?;
+    // A renderer follows no source: it is ready when it listens.
     let server = Server::bind_app(settings, app(runner), Arc::new(NoSources), Arc::new(Metrics::new())).await?;
     Ok(server.run(shutdown, at_once).await?)
-}
-
-/// A renderer follows no source: it is ready when it listens.
-struct NoSources;
-
-impl Health for NoSources {
-    fn waiting_sources(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn sources(&self) -> Vec<SourceHealth> {
-        Vec::new()
-    }
-
-    fn mirrors(&self) -> Vec<MirrorHealth> {
-        Vec::new()
-    }
 }
 
 struct RendererState {

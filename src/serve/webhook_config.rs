@@ -157,23 +157,7 @@ impl Observer for RegistrationReporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Health, MetricsFormat, MirrorHealth, SourceHealth};
-
-    struct NoSources;
-
-    impl Health for NoSources {
-        fn waiting_sources(&self) -> Vec<String> {
-            Vec::new()
-        }
-
-        fn sources(&self) -> Vec<SourceHealth> {
-            Vec::new()
-        }
-
-        fn mirrors(&self) -> Vec<MirrorHealth> {
-            Vec::new()
-        }
-    }
+    use crate::telemetry::{MetricsFormat, NoSources};
 
     #[test]
     fn the_metrics_have_a_series_for_every_state() {

@@ -24,6 +24,24 @@ pub trait Health: Send + Sync + 'static {
     }
 }
 
+/// The health of a program that follows no source.
+#[derive(Debug)]
+pub struct NoSources;
+
+impl Health for NoSources {
+    fn waiting_sources(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn sources(&self) -> Vec<SourceHealth> {
+        Vec::new()
+    }
+
+    fn mirrors(&self) -> Vec<MirrorHealth> {
+        Vec::new()
+    }
+}
+
 /// The applications of GitOps tools that were found.
 #[derive(Clone, Debug, Default)]
 pub struct DiscoveryHealth {

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::contents::CertificateContents;
 use super::rotation::{CaTrust, RotationInputs, RotationStep, next_step};
 use super::{CertificateManager, CertificateSpec};
 use crate::certs::{Certificate, CertificateAuthority, CertsError};
+use crate::cluster::any_change::any_change;
 use crate::cluster::replica_reports::LastReports;
 use crate::cluster::secret_store::SecretState;
 use crate::cluster::webhook_config::RegisteredCa;
@@ -53,16 +54,7 @@ impl CertificateManager {
             } else {
                 state = LeaderState::default();
             }
-            let changed = async {
-                // A channel whose sender is gone does not change any more; the timeout ends the wait.
-                tokio::select! {
-                    Ok(()) = is_leader.changed() => {}
-                    Ok(()) = secret.changed() => {}
-                    Ok(()) = registered.changed() => {}
-                    else => std::future::pending().await,
-                }
-            };
-            let _ = timeout(self.timing.poll_interval, changed).await;
+            any_change(&mut is_leader, &mut secret, &mut registered, self.timing.poll_interval).await;
         }
     }
 

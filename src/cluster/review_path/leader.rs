@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use aws_lc_rs::rand;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::contents::PathContents;
 use super::rotation::{ObservedPaths, PathInputs, PathStep, Registered, next_step};
 use super::{ReviewPathManager, fingerprint, usable};
+use crate::cluster::any_change::any_change;
 use crate::cluster::api_error::{ApiError, none_if_not_found, with_timeout};
 use crate::cluster::replica_reports::{LastReports, ReplicaReport};
 use crate::cluster::secret_store::{SecretError, SecretState};
@@ -56,16 +57,7 @@ impl ReviewPathManager {
                 state = LeaderState::default();
                 self.follow(&known);
             }
-            let changed = async {
-                // A channel whose sender is gone does not change any more; the timeout ends the wait.
-                tokio::select! {
-                    Ok(()) = is_leader.changed() => {}
-                    Ok(()) = secret.changed() => {}
-                    Ok(()) = registered.changed() => {}
-                    else => std::future::pending().await,
-                }
-            };
-            let _ = timeout(self.timing.poll_interval, changed).await;
+            any_change(&mut is_leader, &mut secret, &mut registered, self.timing.poll_interval).await;
         }
     }
 
