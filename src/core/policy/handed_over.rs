@@ -63,6 +63,15 @@ const IMAGES: HandedFields = Paths(&[
 ]);
 /// What downscalers scale to nothing: replicas, an autoscaler's least count, a pause of a `CronJob`.
 const DOWNSCALED: HandedFields = Paths(&["spec.replicas", "spec.minReplicas", "spec.minReplicaCount", "spec.suspend"]);
+/// What Kueue changes of a job as it admits it, and puts back as it stops it.
+const QUEUED: HandedFields = Paths(&[
+    "spec.suspend",
+    "spec.runPolicy.suspend",
+    "spec.parallelism",
+    "spec.template.spec.nodeSelector",
+    "spec.template.spec.tolerations",
+    "spec.template.spec.schedulingGates",
+]);
 const DATA: HandedFields = Paths(&["data", "binaryData", "stringData"]);
 
 const ANY: (&str, &str) = ("*", "*");
@@ -107,6 +116,13 @@ pub const HAND_OVERS: &[HandOver] = &[
         REPLICAS,
         CLUSTER_API,
     ),
+    row(
+        "cluster.x-k8s.io/replicas-managed-by",
+        ("*cluster.x-k8s.io", "*"),
+        REPLICAS,
+        "https://cluster-api.sigs.k8s.io/reference/api/labels-and-annotations",
+    ),
+    row("kueue.x-k8s.io/queue-name", ANY, QUEUED, "https://kueue.sigs.k8s.io/docs/tasks/run/jobs/"),
     row("downscaler/*time*", ANY, DOWNSCALED, DOWNSCALER),
     row("downscaler/*-replicas", ANY, DOWNSCALED, DOWNSCALER),
     row("sablier.enable", ANY, REPLICAS, "https://sablierapp.dev/providers/kubernetes/"),
