@@ -12,7 +12,7 @@ use super::mode::Outcome;
 use super::object_diff::{Scope, changed_content, each_object_difference};
 use super::owners::declared_owner;
 use super::review_object::{parse_new, parse_old};
-use super::runtime_fields::is_runtime_field;
+use super::runtime_fields::{controls_a_run, is_runtime_field, is_runtime_operation};
 use super::scale::scale_of_derived;
 use crate::admission::Operation;
 use crate::diff::{self, ChangeKind, DifferenceRef};
@@ -54,11 +54,15 @@ pub(super) fn evaluate_derived<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<As
     let (mut findings, mut has_runtime_operation) = (Findings::default(), false);
     let location = declared.location();
     each_derived_difference(evaluation, &mut |difference| {
-        has_runtime_operation |= gitops_tools::is_operation(evaluation, difference.path);
-        if is_runtime_field(difference.path)
-            || gitops_tools::is_operation(evaluation, difference.path)
+        let path = difference.path;
+        let is_operation = is_runtime_operation(evaluation, path)
+            || controls_a_run(evaluation, path)
+            || gitops_tools::is_operation(evaluation, path);
+        has_runtime_operation |= is_operation;
+        if is_operation
+            || is_runtime_field(path)
             || gitops_tools::is_own_field_of_intermediary(evaluation, difference)
-            || evaluation.is_permitted(difference.path)
+            || evaluation.is_permitted(path)
         {
             return;
         }

@@ -234,6 +234,13 @@ fn a_pause_is_allowed_with_a_warning() {
     let not_enabled = |object: &mut Value| set_at(object, "/spec/syncPolicy/automated/enabled", false.into());
     let reconcile = "/metadata/annotations/reconcile.fluxcd.io~1requestedAt";
     let other_path = |object: &mut Value| set_at(object, "/spec/path", "./x".into());
+    let other_source = |object: &mut Value| set_at(object, "/spec/source/path", "x".into());
+    let generated = || {
+        other_application().with_both(|object| {
+            let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "tenants", "uid": "u", "controller": true});
+            set_at(object, "/metadata/ownerReferences", json!([owner]));
+        })
+    };
     let flux = || declared("Kustomization");
     check(
         GIT,
@@ -255,6 +262,9 @@ fn a_pause_is_allowed_with_a_warning() {
             ),
             denied("the options with it", application().with_object(no_policy)),
             warned("an Application of nobody's", other_application().with_object(no_policy)),
+            warned("one that an ApplicationSet of Git makes", generated().with_object(off)),
+            warned("that one in the web page", generated().with_object(off).by(SERVER)),
+            denied("its source with it", generated().with_object(off).with_object(other_source)),
             warned("a Kustomization of nobody's", kustomization("{path: ./}").with_object(suspended)),
             allowed("and its way back", kustomization("{path: ./}").with_old_object(suspended)),
         ],

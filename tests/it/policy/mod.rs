@@ -24,6 +24,7 @@ mod modes;
 mod modes_by_marks;
 mod people;
 mod pod_defaults;
+mod runs;
 mod self_check;
 mod steering;
 mod stored_unreadable;

@@ -69,7 +69,9 @@ fn is_argocd_off(evaluation: &Evaluation<'_, '_>, assessment: &Assessment<'_>) -
 fn switches_argocd_off(finding: &Finding) -> bool {
     let Finding { path, change, declared, .. } = finding;
     if path.starts_with(&AUTOMATED) {
-        return path.last_field() == Some("enabled") || *change == ChangeKind::RemovedDeclared;
+        // Git does not declare the field of an Application that an ApplicationSet makes.
+        return path.last_field() == Some("enabled")
+            || matches!(change, ChangeKind::RemovedDeclared | ChangeKind::RemovedExtra);
     }
     let holds_only_it =
         |policy: &Value| policy.as_object().is_some_and(|fields| fields.keys().all(|key| key == "automated"));
