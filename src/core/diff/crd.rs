@@ -52,10 +52,13 @@ pub(super) const MAX_DEPTH: usize = 100;
 impl CustomResource {
     /// The kind that a CustomResourceDefinition defines.
     pub fn from_crd(definition: &Value) -> Result<Self, CrdError> {
-        let Definition { spec } = Definition::deserialize(definition)?;
+        let Definition { api_version, spec } = Definition::deserialize(definition)?;
+        // The first version of definitions keeps unknown fields where nothing is said.
+        let prunes = !spec.preserve_unknown_fields.unwrap_or(api_version.ends_with("/v1beta1"));
         let mut versions = BTreeMap::new();
         for WireVersion { name, schema, subresources } in spec.versions {
             let mut version = Version::new(schema.map(|root| root.schema).as_ref());
+            version.schema.prunes = prunes;
             if let Some(scale) = subresources.and_then(|subresources| subresources.scale) {
                 version.replicas_path = Some(scale.path.trim_start_matches('.').parse()?);
             }
@@ -102,7 +105,12 @@ fn add_type(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
     if depth > MAX_DEPTH || wire.embedded {
         return UNKNOWN;
     }
-    let mut node = Node { atomic: wire.map_type.as_deref() == Some("atomic"), ..Node::default() };
+    let is_map = wire.additional_properties.as_ref().is_some_and(|values| *values != Value::Bool(false));
+    let mut node = Node {
+        atomic: wire.map_type.as_deref() == Some("atomic"),
+        is_closed: wire.type_name.as_deref() == Some("object") && !wire.preserve_unknown_fields && !is_map,
+        ..Node::default()
+    };
     node.scalar = match (wire.format.as_deref(), wire.pattern.as_deref()) {
         (Some("duration"), _) => ScalarKind::Duration,
         (Some("byte"), _) => ScalarKind::Base64,
@@ -146,12 +154,16 @@ fn add_type(schema: &mut Schema, wire: &WireSchema, depth: usize) -> NodeId {
 
 #[derive(Deserialize)]
 struct Definition {
+    #[serde(rename = "apiVersion", default)]
+    api_version: String,
     spec: Spec,
 }
 
 #[derive(Deserialize)]
 struct Spec {
     group: String,
+    #[serde(rename = "preserveUnknownFields")]
+    preserve_unknown_fields: Option<bool>,
     names: Names,
     conversion: Option<Conversion>,
     #[serde(default)]
@@ -201,6 +213,8 @@ pub(super) struct WireSchema {
     format: Option<String>,
     items: Option<Box<WireSchema>>,
     pattern: Option<String>,
+    #[serde(rename = "type")]
+    type_name: Option<String>,
     #[serde(default)]
     properties: BTreeMap<String, WireSchema>,
     /// A schema, or just `true` or `false`.
@@ -208,6 +222,8 @@ pub(super) struct WireSchema {
     additional_properties: Option<Value>,
     #[serde(rename = "x-kubernetes-embedded-resource", default)]
     embedded: bool,
+    #[serde(rename = "x-kubernetes-preserve-unknown-fields", default)]
+    preserve_unknown_fields: bool,
     #[serde(rename = "x-kubernetes-list-map-keys", default)]
     list_map_keys: Vec<String>,
     #[serde(rename = "x-kubernetes-list-type")]

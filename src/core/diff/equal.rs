@@ -170,7 +170,7 @@ fn item_matches(declared: &Value, new: &Value, schema: SchemaRef<'_>) -> bool {
 
 /// Whether a value is one that Go's `omitempty` drops, so that the server does
 /// not store it: `null`, `false`, `0`, `""`, `[]`, `{}`, or a map of such values.
-pub(super) fn is_zero_value(value: &Value) -> bool {
+pub(crate) fn is_zero_value(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(value) => !value,

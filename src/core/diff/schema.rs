@@ -92,12 +92,16 @@ pub struct Schema {
     nodes: Vec<Node>,
     /// The type of a field of which nothing is said.
     unlisted: NodeId,
+    /// Whether the API server drops fields that closed types do not have.
+    pub(super) prunes: bool,
 }
 
 /// One type in a schema.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) fields: HashMap<Box<str>, Field>,
+    /// Whether there are no other fields than these.
+    pub(super) is_closed: bool,
     /// The type of the values of a map, or of every field that is not named.
     pub(super) values: Option<NodeId>,
     pub(super) scalar: ScalarKind,
@@ -133,8 +137,14 @@ const BYTES: NodeId = 2;
 const UNORDERED: NodeId = 3;
 /// The node of the variables of a container.
 const VARIABLES: NodeId = 4;
+/// The node of a container's resources.
+const RESOURCES: NodeId = 5;
+/// The node of a map of quantities.
+const QUANTITIES: NodeId = 6;
+/// The node of a quantity.
+const QUANTITY: NodeId = 7;
 /// The last node of fixed index: below, nothing is known of a type but its field's name.
-const LAST_FIXED: NodeId = VARIABLES;
+const LAST_FIXED: NodeId = QUANTITY;
 
 /// Fields of custom resources that are known to be Go durations, whatever their
 /// schema says (cert-manager's and Flux's own types declare them as plain strings).
@@ -165,13 +175,19 @@ pub struct SchemaRef<'s> {
 // === impl Schema ===
 
 impl Schema {
-    /// A schema without types, except for the two of fixed index.
+    /// A schema without types, except for those of fixed index.
     pub(super) fn new() -> Self {
         let duration = Node { scalar: ScalarKind::Duration, ..Node::default() };
         let bytes = Node { scalar: ScalarKind::Base64, ..Node::default() };
         let unordered = Node { order: ListOrder::Free, ..Node::default() };
         let variables = Node { order: ListOrder::CountsForReferences, ..Node::default() };
-        Self { nodes: vec![Node::default(), duration, bytes, unordered, variables], unlisted: UNKNOWN }
+        // Operators write Pod templates whole, and quantities in their shortest spelling.
+        let quantities = ["limits", "requests"].map(|name| (name.into(), Field { node: QUANTITIES, default: None }));
+        let resources = Node { fields: HashMap::from(quantities), ..Node::default() };
+        let by_resource = Node { values: Some(QUANTITY), ..Node::default() };
+        let quantity = Node { scalar: ScalarKind::Quantity, ..Node::default() };
+        let nodes = vec![Node::default(), duration, bytes, unordered, variables, resources, by_resource, quantity];
+        Self { nodes, unlisted: UNKNOWN, prunes: false }
     }
 
     /// Says that a field that is not listed is a scalar, or a struct or map that is
@@ -198,6 +214,7 @@ impl Default for Node {
     fn default() -> Self {
         Self {
             fields: HashMap::new(),
+            is_closed: false,
             values: None,
             scalar: ScalarKind::Plain,
             list: ListKind::Infer,
@@ -235,6 +252,9 @@ pub(super) fn order_by_name(name: &str, is_keyed_by_server: bool) -> ListOrder {
 
 /// What is known of a field by its name alone.
 fn node_by_name(name: &str) -> NodeId {
+    if name == "resources" {
+        return RESOURCES;
+    }
     match (scalar_by_name(name), order_by_name(name, false)) {
         (ScalarKind::Base64, _) => BYTES,
         (ScalarKind::Duration, _) => DURATION,
@@ -300,6 +320,16 @@ impl<'s> SchemaRef<'s> {
     /// Whether nothing is known of the value.
     pub fn is_unknown(self) -> bool {
         self.node == UNKNOWN
+    }
+
+    /// Whether the API server drops what the types do not have.
+    pub(super) fn is_pruned(self) -> bool {
+        self.schema.prunes
+    }
+
+    /// Whether the API server drops the field `name`, since the type does not have it.
+    pub(super) fn prunes(self, name: &str) -> bool {
+        self.schema.prunes && self.node().is_closed && !self.node().fields.contains_key(name)
     }
 
     /// Whether this is a type of a kind that is built into the API server.

@@ -74,8 +74,14 @@ pub(super) fn is_pause(name: &str) -> bool {
 /// Whether the declared value of the field `name` is one that programs in Go leave out whenever they write the
 /// whole object, and that means nothing else when it is left out, as far as the name tells.
 pub(crate) fn is_droppable_zero(name: &str, declared: &Value) -> bool {
-    let means_something = is_true_by_default(Some(name)) || is_value_when_empty(name, declared);
-    is_zero_value(declared) && !means_something && !is_other_than_zero_by_default(name)
+    let means_something = match name {
+        // An API group that is left out is the empty one; the server would fill in any other.
+        "apiGroup" | "group" => false,
+        _ => {
+            is_true_by_default(Some(name)) || is_value_when_empty(name, declared) || is_other_than_zero_by_default(name)
+        }
+    };
+    is_zero_value(declared) && !means_something
 }
 
 /// Whether a field means `true` where it is left out, so that leaving a declared

@@ -16,7 +16,9 @@ use super::protected_keys::is_tracking;
 use super::runtime_fields::{is_runtime_operation, is_tool_managed};
 use crate::admission::Operation;
 use crate::desired::Declared;
-use crate::diff::{ChangeKind, DifferenceRef, Path, builtin_schema, is_droppable_zero, is_wholly_opaque};
+use crate::diff::{
+    ChangeKind, DifferenceRef, Path, builtin_schema, is_droppable_zero, is_wholly_opaque, is_zero_value,
+};
 
 /// Findings whose line in Git is looked up: each costs a walk over the manifest,
 /// and more are not read.
@@ -116,7 +118,7 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
             ChangeKind::RemovedExtra => None,
             // Only the controller that knows an opaque value can say what it is.
             ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
-            ChangeKind::RemovedDeclared if is_dropped_zero(evaluation, difference) => None,
+            ChangeKind::Changed | ChangeKind::RemovedDeclared if drops_zeros(evaluation, difference) => None,
             ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
             ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
             _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
@@ -170,16 +172,40 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
     }
 }
 
-/// Whether a machine leaves a zero value of a custom resource out (`enabled: false`, `0`, `""`): a controller in Go
-/// does so with every such field that its type omits when it is empty, whenever it writes the whole object, as to
-/// add a finalizer; Argo CD's server does so with an Application.
-fn is_dropped_zero(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
+/// Whether a machine does nothing but to leave zero values of a custom resource out (`enabled: false`, `0`, `""`),
+/// also in the items of a list: a controller in Go does so with every such field that its type omits when it is empty,
+/// whenever it writes the whole object, as to add a finalizer; Argo CD's server does so with an Application.
+fn drops_zeros(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
+    let DifferenceRef { path, declared: Some(declared), new, .. } = difference else { return false };
     let write = &evaluation.write.resource;
     let is_machine = !evaluation.actor.is_person() || evaluation.actor.is_intermediary();
-    let is_builtin = builtin_schema(&write.group, &write.version, &evaluation.kind).is_some();
-    let name = difference.path.last_field().unwrap_or_default();
-    let is_zero = difference.declared.is_some_and(|declared| is_droppable_zero(name, declared));
-    is_machine && is_zero && !is_builtin && difference.new.is_none() && !is_label_or_annotation(difference.path)
+    let is_builtin = || builtin_schema(&write.group, &write.version, &evaluation.kind).is_some();
+    if !is_machine || is_label_or_annotation(path) || is_builtin() {
+        return false;
+    }
+    match new {
+        None => is_droppable_zero(path.last_field().unwrap_or_default(), declared),
+        Some(new) => new.is_array() && is_same_without_zeros(declared, new),
+    }
+}
+
+/// Whether `new` says all that `declared` says, but for zeros that programs in Go leave out.
+fn is_same_without_zeros(declared: &Value, new: &Value) -> bool {
+    match (declared, new) {
+        (Value::Object(declared), Value::Object(new)) if !declared.is_empty() => {
+            declared.iter().all(|(name, value)| match new.get(name) {
+                Some(new) => is_same_without_zeros(value, new),
+                None => is_droppable_zero(name, value),
+            })
+        }
+        // What Git leaves empty, as a pause without an end, is not filled.
+        _ if is_zero_value(declared) => is_zero_value(new),
+        (Value::Array(declared), Value::Array(new)) => {
+            declared.len() == new.len()
+                && declared.iter().zip(new).all(|(declared, new)| is_same_without_zeros(declared, new))
+        }
+        _ => declared == new,
+    }
 }
 
 /// Whether Git holds nothing but the encrypted value, or a placeholder for it.

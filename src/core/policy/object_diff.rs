@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::diff::{
     Allocations, ChangeKind, DifferenceRef, Path, PathElement, SchemaRef, each_difference, object_meta_schema,
+    without_pruned_fields,
 };
 
 /// How much of an object a write can change.
@@ -55,7 +56,8 @@ pub(super) fn each_object_difference(
     if scope == Scope::Metadata {
         return;
     }
-    let [git, before, after] = [declared, old, Some(new)].map(|object| object.map(content));
+    let declared = declared.map(|declared| without_pruned_fields(declared, old, new, schema));
+    let [git, before, after] = [declared.as_deref(), old, Some(new)].map(|object| object.map(content));
     each_difference(git.as_ref(), before.as_ref(), after.as_ref(), schema, &Path::default(), allocations, each);
 }
 

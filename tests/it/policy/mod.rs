@@ -29,6 +29,7 @@ mod self_check;
 mod steering;
 mod stored_unreadable;
 mod strict_namespaces;
+mod typed_clients;
 mod uncertainty;
 mod unreadable;
 mod versions;
