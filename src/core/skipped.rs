@@ -14,6 +14,8 @@ pub enum SkipReason {
     Chart,
     /// A file that only its ending keeps from being read.
     FileExtension,
+    /// A file that says that Argo CD does not render it.
+    FileMarked,
     /// An object that the API server would name.
     GeneratedName,
     /// An `include` glob that matches no file.
@@ -30,6 +32,8 @@ pub enum SkipReason {
     LinkLoop,
     /// A symbolic link out of the repository.
     LinkOutside,
+    /// An object for tools alone, that is not to be applied.
+    LocalConfig,
     /// A name that is not UTF-8.
     NameNotUtf8,
     /// A document without `kind` or `apiVersion`.
@@ -38,6 +42,8 @@ pub enum SkipReason {
     NothingDeclared,
     /// A placeholder in a kind, namespace or name.
     PlaceholderInName,
+    /// A file or folder that a `.sourceignore` keeps from Flux.
+    SourceIgnored,
     /// A folder whose content is in another repository.
     Submodule,
 }
@@ -69,10 +75,11 @@ pub const MAX_PLACES: usize = 20;
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::ApiVersionUnknown,
         Self::Chart,
         Self::FileExtension,
+        Self::FileMarked,
         Self::GeneratedName,
         Self::IncludeUnmatched,
         Self::Kustomization,
@@ -81,10 +88,12 @@ impl SkipReason {
         Self::LinkDangling,
         Self::LinkLoop,
         Self::LinkOutside,
+        Self::LocalConfig,
         Self::NameNotUtf8,
         Self::NoKind,
         Self::NothingDeclared,
         Self::PlaceholderInName,
+        Self::SourceIgnored,
         Self::Submodule,
     ];
 
@@ -100,14 +109,17 @@ impl SkipReason {
             | Self::PlaceholderInName
             | Self::Submodule => true,
             Self::Chart
+            | Self::FileMarked
             | Self::GeneratedName
             | Self::IncludeUnmatched
             | Self::KustomizationIgnored
             | Self::LinkDangling
             | Self::LinkLoop
             | Self::LinkOutside
+            | Self::LocalConfig
             | Self::NoKind
-            | Self::NothingDeclared => false,
+            | Self::NothingDeclared
+            | Self::SourceIgnored => false,
         }
     }
 
@@ -117,6 +129,7 @@ impl SkipReason {
             Self::ApiVersionUnknown => "api_version_unknown",
             Self::Chart => "chart",
             Self::FileExtension => "file_extension",
+            Self::FileMarked => "file_marked",
             Self::GeneratedName => "generated_name",
             Self::IncludeUnmatched => "include_unmatched",
             Self::Kustomization => "kustomization",
@@ -125,10 +138,12 @@ impl SkipReason {
             Self::LinkDangling => "link_dangling",
             Self::LinkLoop => "link_loop",
             Self::LinkOutside => "link_outside",
+            Self::LocalConfig => "local_config",
             Self::NameNotUtf8 => "name_not_utf8",
             Self::NoKind => "no_kind",
             Self::NothingDeclared => "nothing_declared",
             Self::PlaceholderInName => "placeholder_in_name",
+            Self::SourceIgnored => "source_ignored",
             Self::Submodule => "submodule",
         }
     }
@@ -147,6 +162,9 @@ impl SkipReason {
             Self::FileExtension => {
                 "only .yaml, .yml and .json files are read; rename the file, or commit what is rendered from it"
             }
+            Self::FileMarked => {
+                "the file says +argocd:skip-file-rendering; remove the mark if its objects are to be applied"
+            }
             Self::GeneratedName => "metadata.generateName gives no name to find the object by; write metadata.name",
             Self::IncludeUnmatched => "the include glob matches no file that is read; correct or remove it",
             Self::Kustomization => {
@@ -163,6 +181,10 @@ impl SkipReason {
                 "the symbolic link leads back to a folder around it, or through more than 40 others; remove it"
             }
             Self::LinkOutside => "the symbolic link leads out of the repository; commit what it leads to",
+            Self::LocalConfig => {
+                "the annotation config.kubernetes.io/local-config says that the object is for tools and not to be \
+                 applied; remove it if it is"
+            }
             Self::NameNotUtf8 => "the name is not UTF-8; rename the file or folder",
             Self::NoKind => {
                 "the document has no kind or no apiVersion, so it is no object; add them, or exclude the file"
@@ -170,6 +192,9 @@ impl SkipReason {
             Self::NothingDeclared => "no object is declared here; check path, include and exclude of the source",
             Self::PlaceholderInName => {
                 "a placeholder in kind, namespace or name: which object it becomes is not known; write it out"
+            }
+            Self::SourceIgnored => {
+                "a .sourceignore keeps it out of what Flux applies; remove the rule if it is to be applied"
             }
             Self::Submodule => "the content of a submodule is in another repository; give that a source of its own",
         }

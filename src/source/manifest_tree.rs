@@ -11,7 +11,8 @@ use git2::{Oid, Repository};
 use super::error::SourceError;
 use super::file_filter::FileFilter;
 use super::limits::MAX_DECLARED_BYTES;
-use super::render::tree::CommitFiles;
+use super::render::tree::{CommitFiles, join};
+use super::source_ignore::{self, SourceIgnore};
 use super::spec::SourceSpec;
 use driftwall_core::desired::FileContents;
 use driftwall_core::skipped::{SkipReason, SkippedContent};
@@ -21,6 +22,8 @@ use walk::{Place, Walk};
 #[derive(Clone, Debug)]
 pub(super) struct ManifestTree {
     node: Node,
+    /// The `.sourceignore` of the folders around the source's path.
+    rules_around: Vec<Oid>,
     /// The `include` globs that match no file.
     unmatched: Vec<String>,
 }
@@ -79,7 +82,17 @@ impl ManifestTree {
         let Some(entry) = files.find(&source.path).map_err(failed)? else {
             return Err(SourceError::PathNotFound { path: source.path.clone(), commit: commit.to_owned() });
         };
-        let mut walk = Walk::new(git, files, source, previous.is_some());
+        let rules_around = rules_around(&files, &entry.path);
+        let mut ignore = SourceIgnore::new();
+        for (folder, id) in &rules_around {
+            if let Ok(blob) = git.find_blob(*id) {
+                ignore.push(folder, blob.content());
+            }
+        }
+        let rules_around: Vec<_> = rules_around.into_iter().map(|(_, id)| id).collect();
+        // Under other rules the same folder holds other files.
+        let previous = previous.filter(|previous| previous.rules_around == rules_around);
+        let mut walk = Walk::new(git, files, source, ignore, previous.is_some());
         let previous = previous.map(|tree| &tree.node);
         let node = if entry.is_folder {
             walk.folder(&Place { path: entry.path, relative: String::new() }, entry.id, previous, 0)?
@@ -93,7 +106,7 @@ impl ManifestTree {
                 return Err(SourceError::TooLarge { path: source.path.clone() });
             }
             let unmatched = if entry.is_folder { unmatched_includes(&source.files, &node) } else { Vec::new() };
-            return Ok(Self { node, unmatched });
+            return Ok(Self { node, rules_around, unmatched });
         }
         Err(SourceError::InvalidFiles { commit: commit.to_owned(), errors, changed })
     }
@@ -123,6 +136,21 @@ impl ManifestTree {
         }
         skipped
     }
+}
+
+/// The `.sourceignore` files of the folders around a path, the outermost first.
+fn rules_around(files: &CommitFiles<'_>, path: &str) -> Vec<(String, Oid)> {
+    let mut folders = vec![""];
+    folders.extend(path.match_indices('/').map(|(end, _)| &path[..end]));
+    let mut rules = Vec::new();
+    for folder in folders.into_iter().filter(|folder| *folder != path) {
+        if let Ok(Some(file)) = files.find(&join(folder, source_ignore::FILE_NAME))
+            && !file.is_folder
+        {
+            rules.push((folder.to_owned(), file.id));
+        }
+    }
+    rules
 }
 
 /// The `include` globs that match none of the files.

@@ -29,6 +29,7 @@ mod repository;
 mod repository_worker;
 mod revision;
 mod snapshot_store;
+mod source_ignore;
 mod spec;
 
 pub use error::{FileError, SourceError};

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
+use serde_json::Value;
 
 use super::super::error::{FileError, SourceError};
 use super::super::lfs;
@@ -14,6 +15,7 @@ use super::super::limits::{
 use super::super::reading_place::ReadingPlace;
 use super::super::render::tree::{CommitFiles, FileEntry, join};
 use super::super::render::{self, RenderError, RenderMode, SourceType};
+use super::super::source_ignore::{self, IgnoredBy, SourceIgnore};
 use super::super::spec::SourceSpec;
 use super::{FileNode, FolderNode, Node};
 use driftwall_core::desired::FileContents;
@@ -44,6 +46,7 @@ pub(super) struct Walk<'a> {
     git: &'a Repository,
     files: CommitFiles<'a>,
     source: &'a SourceSpec,
+    ignore: SourceIgnore,
     files_read: usize,
     /// What declares something; the same file again is a repeated one.
     blobs_read: HashSet<Oid>,
@@ -69,12 +72,19 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that has read nothing yet.
-    pub(super) fn new(git: &'a Repository, files: CommitFiles<'a>, source: &'a SourceSpec, has_previous: bool) -> Self {
+    /// A walk that has read nothing yet; `ignore` has the rules of the folders around the source's path.
+    pub(super) fn new(
+        git: &'a Repository,
+        files: CommitFiles<'a>,
+        source: &'a SourceSpec,
+        ignore: SourceIgnore,
+        has_previous: bool,
+    ) -> Self {
         Self {
             git,
             files,
             source,
+            ignore,
             files_read: 0,
             blobs_read: HashSet::new(),
             repeated_files: 0,
@@ -126,12 +136,22 @@ impl<'a> Walk<'a> {
         let mut before: HashMap<&str, &Node> =
             previous.iter().flat_map(|folder| &folder.children).map(|(name, node)| (&**name, node)).collect();
         self.open_folders.push(path.clone());
+        let has_rules = self.push_rules(path, &tree);
         for entry in tree.iter().filter(|_| is_read) {
             let Ok(name) = entry.name() else {
                 self.skip_unreadable_name(&entry, place, &mut folder.skipped);
                 continue;
             };
             let child = place.child(name);
+            if let Some(by) = self.ignore.ignores(&child.path, entry.kind() == Some(ObjectType::Tree)) {
+                let may_hold_manifests = entry.kind() == Some(ObjectType::Tree) || has_manifest_extension(name);
+                // Elsewhere the same tree may be read.
+                has_manifests |= may_hold_manifests;
+                if may_hold_manifests && by == IgnoredBy::File && self.source.files.may_match_in(&place.relative) {
+                    folder.skipped.add(SkipReason::SourceIgnored, &child.path, None);
+                }
+                continue;
+            }
             let previous = before.get(name).copied();
             let is_link = entry.filemode() == LINK_MODE;
             has_manifests |= is_link || (entry.kind() == Some(ObjectType::Blob) && has_manifest_extension(name));
@@ -168,6 +188,9 @@ impl<'a> Walk<'a> {
             }
         }
         self.open_folders.pop();
+        if has_rules {
+            self.ignore.pop();
+        }
         if !has_manifests {
             self.without_manifests.insert(id);
         }
@@ -176,6 +199,14 @@ impl<'a> Walk<'a> {
             child.for_each_file(&mut |file| self.changed.push(Arc::clone(&file.path)));
         }
         Ok(Node::Folder(Arc::new(folder.complete())))
+    }
+
+    /// Adds the rules of the folder's `.sourceignore`, if it has one.
+    fn push_rules(&mut self, path: &str, tree: &Tree<'_>) -> bool {
+        let Some(entry) = tree.get_name(source_ignore::FILE_NAME) else { return false };
+        let Ok(blob) = self.blob(path, entry.id()) else { return false };
+        self.ignore.push(path, blob.content());
+        true
     }
 
     /// Whether a folder below the source's path is read: a chart or kustomization is
@@ -327,7 +358,20 @@ impl<'a> Walk<'a> {
             skipped.add(SkipReason::LfsPointer, path, None);
             return Ok(FileContents::default().with_skipped(&skipped));
         }
-        let manifest::ParsedFile { objects, errors, reported, .. } = manifest::parse(path, blob.content());
+        if is_marked(blob.content()) {
+            let mut skipped = SkippedContent::default();
+            skipped.add(SkipReason::FileMarked, path, None);
+            return Ok(FileContents::default().with_skipped(&skipped));
+        }
+        let manifest::ParsedFile { mut objects, errors, mut reported, .. } = manifest::parse(path, blob.content());
+        objects.retain(|object| {
+            let is_applied = !is_local_config(&object.value);
+            if !is_applied {
+                let position = object.positions.find(&object.value, &[]);
+                reported.add(SkipReason::LocalConfig, path, position.map(|position| position.line));
+            }
+            is_applied
+        });
         self.errors.extend(errors.into_iter().map(FileError::from));
         let contents = self.source.file_contents(path, objects)?.with_skipped(&reported);
         self.declared_bytes += contents.bytes();
@@ -346,6 +390,20 @@ impl<'a> Walk<'a> {
         }
         self.git.find_blob(id).map_err(failed)
     }
+}
+
+/// Whether Argo CD is told not to read the file, which need not be YAML then
+/// (<https://argo-cd.readthedocs.io/en/stable/user-guide/directory/#skipping-file-rendering>).
+fn is_marked(contents: &[u8]) -> bool {
+    const MARK: &[u8] = b"+argocd:skip-file-rendering";
+    contents.windows(MARK.len()).any(|window| window == MARK)
+}
+
+/// Whether an object is for tools alone. Flux's kustomizations leave it out
+/// (<https://github.com/kubernetes-sigs/kustomize/blob/master/cmd/config/docs/api-conventions/config-io.md>).
+fn is_local_config(object: &Value) -> bool {
+    let value = object.pointer("/metadata/annotations/config.kubernetes.io~1local-config");
+    value.is_some_and(|value| value.as_str() != Some("false"))
 }
 
 /// Whether a path is inside a folder.

@@ -91,6 +91,30 @@ fn what_plain_manifests_leave_out_is_told() {
             vec!["lfs_pointer a.yaml"],
         ),
         (
+            "what the tools skip",
+            vec![
+                ("a.yaml", CONFIG_MAP.into()),
+                ("marked.yaml", "# +argocd:skip-file-rendering\n{{- range .Values.pools }}\nkind: X\n{{- end }}\n".into()),
+                ("local.yaml", format!("{}  annotations: {{config.kubernetes.io/local-config: \"true\"}}\n", named("local"))),
+                (".sourceignore", "/docs/\n*.tpl.yaml\n".into()),
+                ("docs/x.yaml", "{{ no yaml".into()),
+                ("deep/a.tpl.yaml", "{{ no yaml".into()),
+                ("deep/docs/b.yaml", named("b")),
+                ("deep/.sourceignore", "/docs/c.yaml\n".into()),
+                ("deep/docs/c.yaml", named("c")),
+                (".github/workflows/ci.yaml", "on: ${{ x".into()),
+            ],
+            auto(),
+            2,
+            vec![
+                "file_marked marked.yaml",
+                "local_config local.yaml:1",
+                "source_ignored docs",
+                "source_ignored deep/a.tpl.yaml",
+                "source_ignored deep/docs/c.yaml",
+            ],
+        ),
+        (
             "endings",
             vec![
                 ("a.YAML", CONFIG_MAP.into()),
