@@ -63,6 +63,9 @@ impl SourceIgnore {
     pub(super) fn ignores(&self, path: &str, is_folder: bool) -> Option<IgnoredBy> {
         let path = Path::new("/").join(path);
         for rules in self.files.iter().rev() {
+            if !path.starts_with(rules.path()) {
+                continue;
+            }
             let found = rules.matched(&path, is_folder);
             if found.is_whitelist() {
                 return None;
