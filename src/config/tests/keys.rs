@@ -13,7 +13,7 @@ const RENAMED: [(&str, &str, &str, &str); 8] = [
     ("breakGlass", "longest", "maxDuration", "7s"),
     ("git", "data", "dataDir", "/mirrors"),
     ("git", "freshness", "refreshAfter", "7s"),
-    ("git", "longestLook", "refreshTimeout", "7s"),
+    ("git", "longestLook", "refreshTimeout", "2s"),
     ("registration", "leaveOut", "excludeNamespaces", "[apart]"),
     ("registration", "restore", "selfHeal", "true"),
     ("tls", "authorityLife", "caValidity", "7000h"),
