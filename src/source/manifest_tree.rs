@@ -1,6 +1,7 @@
 //! The manifests of one commit, read as they are. The next commit shares the
 //! files and folders that it does not change.
 
+mod manifest_file;
 mod walk;
 
 use std::collections::{BTreeSet, HashSet};

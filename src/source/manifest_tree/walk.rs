@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use git2::{ObjectType, Oid, Repository, Tree, TreeEntry};
-use serde_json::Value;
 
 use super::super::error::{FileError, SourceError};
 use super::super::lfs;
@@ -17,15 +16,11 @@ use super::super::render::tree::{CommitFiles, FileEntry, join};
 use super::super::render::{self, RenderError, RenderMode, SourceType};
 use super::super::source_ignore::{self, IgnoredBy, SourceIgnore};
 use super::super::spec::SourceSpec;
+use super::manifest_file::{has_manifest_extension, is_almost_manifest, is_local_config, is_marked};
 use super::{FileNode, FolderNode, Node};
 use driftwall_core::desired::FileContents;
 use driftwall_core::manifest;
 use driftwall_core::skipped::{SkipReason, SkippedContent};
-
-/// The ends of the names of files that can hold manifests.
-const EXTENSIONS: [&str; 3] = [".json", ".yaml", ".yml"];
-/// The end of the names of files that Argo CD renders in a folder of plain manifests.
-const JSONNET: &str = ".jsonnet";
 
 /// Where a file or folder is.
 pub(super) struct Place {
@@ -392,32 +387,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether Argo CD is told not to read the file, which need not be YAML then
-/// (<https://argo-cd.readthedocs.io/en/stable/user-guide/directory/#skipping-file-rendering>).
-fn is_marked(contents: &[u8]) -> bool {
-    const MARK: &[u8] = b"+argocd:skip-file-rendering";
-    contents.windows(MARK.len()).any(|window| window == MARK)
-}
-
-/// Whether an object is for tools alone. Flux's kustomizations leave it out
-/// (<https://github.com/kubernetes-sigs/kustomize/blob/master/cmd/config/docs/api-conventions/config-io.md>).
-fn is_local_config(object: &Value) -> bool {
-    let value = object.pointer("/metadata/annotations/config.kubernetes.io~1local-config");
-    value.is_some_and(|value| value.as_str() != Some("false"))
-}
-
 /// Whether a path is inside a folder.
 fn is_below(path: &str, folder: &str) -> bool {
     folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn has_manifest_extension(file: &str) -> bool {
-    EXTENSIONS.iter().any(|extension| file.ends_with(extension))
-}
-
-/// Whether people may take a file for one that is read: by an ending in capitals,
-/// which no tool reads either, or because Argo CD renders it.
-fn is_almost_manifest(file: &str) -> bool {
-    let lower = file.to_ascii_lowercase();
-    has_manifest_extension(&lower) || lower.ends_with(JSONNET)
 }
