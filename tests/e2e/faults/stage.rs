@@ -49,6 +49,8 @@ impl<'c> Stage<'c> {
         };
         config["sources"] = json!([source("prod", "apps/prod"), source("rendered", "rendered")]);
         config["git"]["poll"] = "1s".into();
+        // Who has waited as long as that when a newer commit comes is warned: a slow machine is no fault here.
+        config["git"]["refreshTimeout"] = "4s".into();
         config["render"] = json!({"renderer": {
             "address": format!("localhost:{renderer_port}"),
             "caFile": ca,
