@@ -13,7 +13,8 @@ fn deploy(cluster: &mut TestCluster) {
     let objects = std::env::current_dir().unwrap().join(OBJECTS);
     let copy = cluster.path("gitops");
     std::fs::create_dir_all(&copy).unwrap();
-    for file in std::fs::read_dir(&objects).unwrap().map(|file| file.unwrap().path()) {
+    let files = std::fs::read_dir(&objects).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|file| file.is_file()) {
         std::fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
     }
     cluster.control_plane.admin(
