@@ -16,7 +16,10 @@ fn is_exact(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> b
     match (&*evaluation.write.resource.group, &*evaluation.kind) {
         // The rules of an aggregated role, which Git leaves out, are the aggregation controller's.
         // https://kubernetes.io/docs/reference/access-authn-authz/rbac/
-        ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => difference.declared.is_some() && is_in(&[&["rules"]]),
+        // A role that becomes an aggregated one loses the rules that Git says: that controller replaces them.
+        ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => {
+            is_in(&[&["aggregationRule"]]) || difference.declared.is_some() && is_in(&[&["rules"]])
+        }
         ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => {
             difference.declared.is_some() && is_in(&[&["subjects"]])
         }

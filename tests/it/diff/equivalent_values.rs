@@ -275,13 +275,20 @@ fn empty_null_and_absent_are_the_same() {
     );
     table(
         "rbac.authorization.k8s.io/v1 ClusterRole",
-        [case("the aggregator's rules")
-            .git("aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [get]}]")
-            .update_from(
-                "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: []",
-                "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [list]}]",
-            )
-            .expect("drift rules | conforms")
-            .reverse("conforms")],
+        [
+            case("the aggregator's rules")
+                .git("aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [get]}]")
+                .update_from(
+                    "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: []",
+                    "aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [list]}]",
+                )
+                .expect("drift rules | conforms")
+                .reverse("conforms"),
+            case("rules that would be the aggregator's")
+                .git("rules: [{verbs: [get]}]")
+                .update("aggregationRule: {clusterRoleSelectors: [{}]}\nrules: [{verbs: [get]}]")
+                .expect("drift aggregationRule")
+                .reverse("conforms"),
+        ],
     );
 }
