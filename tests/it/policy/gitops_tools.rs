@@ -295,6 +295,7 @@ fn the_status_of_a_tools_own_objects_is_the_tools_alone() {
             ),
             denied("of one that Git does not declare", other_application().with_object(synced)),
             denied("where an artifact is", status_of_repository()),
+            denied("of one that others make", made_by_others.clone().with_object(artifact)),
             denied("an account with a controller's name", status_of_repository().by("prod/source-controller")),
             warned(
                 "no status, as a file of Git's has none",

@@ -15,7 +15,7 @@ use crate::actor::GitopsTool;
 use crate::admission::Operation;
 use crate::diff::{ChangeKind, Difference, Path};
 
-/// Kinds whose status is for controllers of other makers to write
+/// Kinds whose status is for controllers of other makers to write, and for no person
 /// (<https://fluxcd.io/flux/components/source/externalartifacts/>).
 const WRITTEN_BY_OTHERS: [&str; 1] = ["ExternalArtifact"];
 
@@ -29,7 +29,7 @@ pub(super) fn evaluate(
     let may_write_status = matches!(&*write.resource.subresource, "" | "status");
     if !matches!(write.operation, Operation::Create | Operation::Update)
         || !may_write_status
-        || WRITTEN_BY_OTHERS.contains(&&*evaluation.kind)
+        || (WRITTEN_BY_OTHERS.contains(&&*evaluation.kind) && !evaluation.actor.is_person())
         || tool.has_controller(&write.user, evaluation.context.actors)
     {
         return Ok(None);
