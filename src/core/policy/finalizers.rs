@@ -18,7 +18,7 @@ struct Options {
 
 /// The strictest answer to a person who takes away what is at `path` and Git does not declare; `None` where
 /// nothing there keeps the object. A finalizer may keep it until something outside of the cluster is
-/// cleaned up. Whoever put one there takes it back without a warning: it was no controller's.
+/// cleaned up. Who put one there by kubectl takes it back without a warning: it was no controller's.
 pub(super) fn max_outcome_for_removal(
     evaluation: &Evaluation<'_, '_>,
     path: &Path,
@@ -33,7 +33,8 @@ pub(super) fn max_outcome_for_removal(
     Some(Outcome::Warn)
 }
 
-/// Whether each finalizer that goes was put there by the manager as which this write is made, and by no other.
+/// Whether each finalizer that goes was put there by the manager as which this write is made, and by no other. The
+/// writer chooses the name of the latter, so the manager must be one by which people write.
 fn are_writers_own(evaluation: &Evaluation<'_, '_>, new: Option<&Value>) -> bool {
     let manager = field_manager(evaluation.write.options);
     let Ok(Some(old)) = parse_old(evaluation.write) else { return false };
@@ -41,7 +42,7 @@ fn are_writers_own(evaluation: &Evaluation<'_, '_>, new: Option<&Value>) -> bool
     let finalizers = old["metadata"]["finalizers"].as_array().into_iter().flatten();
     finalizers.filter(|finalizer| !kept.contains(finalizer)).all(|finalizer| {
         let owners: Vec<_> = owners(&old, finalizer).collect();
-        !owners.is_empty() && owners.iter().all(|owner| *owner == manager)
+        manager.starts_with("kubectl") && !owners.is_empty() && owners.iter().all(|owner| *owner == manager)
     })
 }
 

@@ -333,6 +333,16 @@ fn whoever_put_a_finalizer_there_takes_it_back_without_a_warning() {
             .with_object(|new| set_at(new, "/metadata/finalizers", kept.clone()));
         assert_eq!(evaluator.evaluate(&review).outcome, expected, "{there} to {kept}, owned by {owners}");
     }
+    // The name of a manager is whatever the client says.
+    let forged = OBJECTS[0]
+        .main()
+        .with_request(|request| request["options"] = json!({"kind": "UpdateOptions", "fieldManager": "operator"}))
+        .with_old_object(|old| {
+            set_at(old, "/metadata/finalizers", json!([mine]));
+            set_at(old, "/metadata/managedFields", json!([entry("operator", mine)]));
+        });
+    let forged = forged.with_object(|new| set_at(new, "/metadata/finalizers", json!([])));
+    assert_eq!(evaluator.evaluate(&forged).outcome, Outcome::Warn);
 }
 
 #[test]
