@@ -118,7 +118,7 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
             ChangeKind::RemovedExtra => None,
             // Only the controller that knows an opaque value can say what it is.
             ChangeKind::RemovedDeclared if !is_person && is_opaque_in_git(difference) => None,
-            ChangeKind::Changed | ChangeKind::RemovedDeclared if drops_zeros(evaluation, difference) => None,
+            ChangeKind::Changed | ChangeKind::RemovedDeclared if self.drops_zeros(difference) => None,
             ChangeKind::Changed if !is_person && is_machine_addition(difference) => None,
             ChangeKind::Changed | ChangeKind::RemovedDeclared => Some(Outcome::Deny),
             _ if !is_person && adds_to_what_is_exact(evaluation, difference) => Some(Outcome::Deny),
@@ -129,6 +129,28 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
             ChangeKind::Opaque if is_create => None,
             ChangeKind::Opaque | ChangeKind::Filled => Some(Outcome::Deny),
             ChangeKind::Extra | ChangeKind::Extended => self.max_outcome_for_extra(difference.path, is_create),
+        }
+    }
+
+    /// Whether a machine does nothing but to leave zero values of a custom resource out (`enabled: false`, `0`, `""`),
+    /// also in the items of a list: a controller in Go does so with every such field that its type omits when it is
+    /// empty, whenever it writes the whole object, as to add a finalizer; Argo CD's server does so with an Application,
+    /// for whoever clicks.
+    fn drops_zeros(&self, difference: DifferenceRef<'_>) -> bool {
+        let DifferenceRef { path, declared: Some(declared), new, .. } = difference else { return false };
+        let Self { evaluation, old, .. } = *self;
+        let write = &evaluation.write.resource;
+        let is_person = evaluation.actor.is_person();
+        let is_builtin = || builtin_schema(&write.group, &write.version, &evaluation.kind).is_some();
+        if (is_person && !evaluation.actor.is_intermediary()) || is_label_or_annotation(path) || is_builtin() {
+            return false;
+        }
+        match new {
+            None => is_droppable_zero(path.last_field().unwrap_or_default(), declared),
+            Some(new) => {
+                let old = old.and_then(|old| value_at(old, path));
+                new.is_array() && is_same_without_zeros(declared, old, new, !is_person)
+            }
         }
     }
 
@@ -172,37 +194,27 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
     }
 }
 
-/// Whether a machine does nothing but to leave zero values of a custom resource out (`enabled: false`, `0`, `""`),
-/// also in the items of a list: a controller in Go does so with every such field that its type omits when it is empty,
-/// whenever it writes the whole object, as to add a finalizer; Argo CD's server does so with an Application.
-fn drops_zeros(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
-    let DifferenceRef { path, declared: Some(declared), new, .. } = difference else { return false };
-    let write = &evaluation.write.resource;
-    let is_machine = !evaluation.actor.is_person() || evaluation.actor.is_intermediary();
-    let is_builtin = || builtin_schema(&write.group, &write.version, &evaluation.kind).is_some();
-    if !is_machine || is_label_or_annotation(path) || is_builtin() {
-        return false;
-    }
-    match new {
-        None => is_droppable_zero(path.last_field().unwrap_or_default(), declared),
-        Some(new) => new.is_array() && is_same_without_zeros(declared, new),
-    }
-}
-
-/// Whether `new` says all that `declared` says, but for zeros that programs in Go leave out.
-fn is_same_without_zeros(declared: &Value, new: &Value) -> bool {
+/// Whether `new` says all that `declared` says but for zeros that programs in Go leave out, and, where the writer
+/// `may_add` nothing, no more than that and what was in `old`.
+fn is_same_without_zeros(declared: &Value, old: Option<&Value>, new: &Value, may_add: bool) -> bool {
     match (declared, new) {
         (Value::Object(declared), Value::Object(new)) if !declared.is_empty() => {
-            declared.iter().all(|(name, value)| match new.get(name) {
-                Some(new) => is_same_without_zeros(value, new),
+            let is_kept = declared.iter().all(|(name, value)| match new.get(name) {
+                Some(new) => is_same_without_zeros(value, old.and_then(|old| old.get(name)), new, may_add),
                 None => is_droppable_zero(name, value),
-            })
+            });
+            let was_there = |(name, value): (&String, &Value)| {
+                declared.contains_key(name) || old.and_then(|old| old.get(name)) == Some(value)
+            };
+            is_kept && (may_add || new.iter().all(was_there))
         }
         // What Git leaves empty, as a pause without an end, is not filled.
         _ if is_zero_value(declared) => is_zero_value(new),
         (Value::Array(declared), Value::Array(new)) => {
             declared.len() == new.len()
-                && declared.iter().zip(new).all(|(declared, new)| is_same_without_zeros(declared, new))
+                && declared.iter().zip(new).enumerate().all(|(index, (declared, new))| {
+                    is_same_without_zeros(declared, old.and_then(|old| old.get(index)), new, may_add)
+                })
         }
         _ => declared == new,
     }

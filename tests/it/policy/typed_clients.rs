@@ -75,15 +75,39 @@ fn a_machine_that_drops_zeros_of_list_items_conforms() {
     const SERVER: &str = "argocd/argocd-server";
     let application = || declared("applications", "Application");
     let no_recurse = |new: &mut Value| remove_at(new, "/spec/sources/0/directory/recurse");
+    let parameters = "/spec/sources/0/helm";
     let no_group = |new: &mut Value| remove_at(new, "/spec/ignoreDifferences/0/group");
     let monitor = || declared("monitors", "Monitor").by("op/operator");
     let no_labels = |new: &mut Value| remove_at(new, "/spec/endpoints/0/honorLabels");
     assert_outcomes(vec![
         ("Argo CD's server", application().with_object(no_recurse).with_object(no_group).by(SERVER), Outcome::Allow),
+        (
+            "a parameter beside it, by who clicks there",
+            application()
+                .with_object(no_recurse)
+                .with_object(|new| set_at(new, parameters, json!([{"name": "a"}])))
+                .by(SERVER),
+            Outcome::Deny,
+        ),
+        (
+            "which was there before",
+            application()
+                .with_both(|object| set_at(object, parameters, json!([{"name": "a"}])))
+                .with_object(no_recurse)
+                .by(SERVER),
+            Outcome::Allow,
+        ),
         ("an operator", monitor().with_object(no_labels), Outcome::Allow),
         (
             "that changes something with it",
             monitor().with_object(no_labels).with_object(|new| set_at(new, "/spec/endpoints/0/port", "x".into())),
+            Outcome::Deny,
+        ),
+        (
+            "or fills what Git leaves empty",
+            monitor().with_object(no_labels).with_object(|new| {
+                set_at(new, "/spec/endpoints/0/class/storageClassName", "fast".into());
+            }),
             Outcome::Deny,
         ),
         (
