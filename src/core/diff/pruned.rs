@@ -16,9 +16,22 @@ pub(crate) fn without_pruned_fields<'d>(
     new: &Value,
     schema: SchemaRef<'_>,
 ) -> Cow<'d, Value> {
+    // Nearly all that is declared is in the definition: of that nothing is copied.
+    if !schema.is_pruned() || !has_unknown_field(declared, schema) {
+        return Cow::Borrowed(declared);
+    }
     let objects: Vec<_> = [old, Some(new)].into_iter().flatten().collect();
-    let pruned = if schema.is_pruned() { pruned(declared, &objects, schema) } else { None };
-    pruned.map_or(Cow::Borrowed(declared), Cow::Owned)
+    pruned(declared, &objects, schema).map_or(Cow::Borrowed(declared), Cow::Owned)
+}
+
+fn has_unknown_field(declared: &Value, schema: SchemaRef<'_>) -> bool {
+    match declared {
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| schema.prunes(name) || has_unknown_field(value, schema.field(name)))
+        }
+        Value::Array(items) => items.iter().any(|item| has_unknown_field(item, schema.items())),
+        _ => false,
+    }
 }
 
 /// The value without what is dropped; `None` where all of it is kept. `objects` has what is at the same place before
