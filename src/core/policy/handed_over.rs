@@ -67,7 +67,6 @@ const DOWNSCALED: HandedFields = Paths(&["spec.replicas", "spec.minReplicas", "s
 const QUEUED: HandedFields = Paths(&[
     "spec.suspend",
     "spec.runPolicy.suspend",
-    "spec.parallelism",
     "spec.template.spec.nodeSelector",
     "spec.template.spec.tolerations",
     "spec.template.spec.schedulingGates",
@@ -79,6 +78,7 @@ const INGRESS: (&str, &str) = ("networking.k8s.io", "Ingress");
 const CERT_MANAGER: &str = "https://cert-manager.io/docs/reference/annotations/";
 const CLUSTER_API: &str =
     "https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/clusterapi/README.md";
+const KUEUE: &str = "https://kueue.sigs.k8s.io/docs/tasks/run/jobs/";
 const OPENSHIFT: &str = "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/images/triggering-updates-on-imagestream-changes";
 const SERVICE_CA: &str = "https://docs.redhat.com/en/documentation/openshift_container_platform/4.18/html/security_and_compliance/configuring-certificates";
 const DOWNSCALER: &str = "https://github.com/caas-team/py-kube-downscaler";
@@ -122,7 +122,8 @@ pub const HAND_OVERS: &[HandOver] = &[
         REPLICAS,
         "https://cluster-api.sigs.k8s.io/reference/api/labels-and-annotations",
     ),
-    row("kueue.x-k8s.io/queue-name", ANY, QUEUED, "https://kueue.sigs.k8s.io/docs/tasks/run/jobs/"),
+    row("kueue.x-k8s.io/queue-name", ANY, QUEUED, KUEUE),
+    row("kueue.x-k8s.io/job-min-parallelism", ("batch", "Job"), Paths(&["spec.parallelism"]), KUEUE),
     row("downscaler/*time*", ANY, DOWNSCALED, DOWNSCALER),
     row("downscaler/*-replicas", ANY, DOWNSCALED, DOWNSCALER),
     row("sablier.enable", ANY, REPLICAS, "https://sablierapp.dev/providers/kubernetes/"),

@@ -155,6 +155,8 @@ fn cert_manager_may_answer_challenges_in_an_ingress_that_asks_for_it() {
     ]);
 }
 
+const KUEUE: &str = "kueue-system/kueue-controller-manager";
+
 #[test]
 fn machines_may_change_what_git_hands_to_them() {
     let nightly = |pointer: &str, value: Value| {
@@ -162,6 +164,11 @@ fn machines_may_change_what_git_hands_to_them() {
     };
     let machines =
         || declared("machinedeployments", "name: pool").with_object(|new| set_at(new, "/spec/replicas", 7.into()));
+    let external = || {
+        declared("awsmanagedmachinepools", "name: external").with_object(|new| set_at(new, "/spec/replicas", 7.into()))
+    };
+    let queued =
+        |pointer: &str, value: Value| declared("jobs", "name: queued").with_object(|new| set_at(new, pointer, value));
     let parameter = |index: usize| {
         let at = format!("/spec/source/helm/parameters/{index}/value");
         declared("applications", "name: updated").with_object(|new| set_at(new, &at, "2".into()))
@@ -175,6 +182,9 @@ fn machines_may_change_what_git_hands_to_them() {
             "conforms",
         ),
         case("a node group", machines().by("kube-system/cluster-autoscaler"), "conforms"),
+        case("a pool of an autoscaler", external().by("capi/capi-controller"), "conforms"),
+        case("a job that is admitted", queued("/spec/suspend", false.into()).by(KUEUE), "conforms"),
+        case("where it runs", queued("/spec/template/spec/nodeSelector/pool", "gpu".into()).by(KUEUE), "conforms"),
         case("a parameter", parameter(0).by("argocd/argocd-image-updater"), "conforms"),
     ]);
     assert_denied(vec![
@@ -182,6 +192,10 @@ fn machines_may_change_what_git_hands_to_them() {
         case("a person sets the image", nightly(image, "web:2".into()), "drift"),
         case("another image", nightly("/spec/template/spec/containers/1/image", "p:2".into()).by("ops/x"), "drift"),
         case("a person resizes a node group", machines(), "drift"),
+        case("a person resizes a pool", external(), "drift"),
+        case("a person starts a job", queued("/spec/suspend", false.into()), "drift"),
+        case("more than Git lets Kueue change", queued("/spec/parallelism", 2.into()).by(KUEUE), "drift"),
+        case("another image", queued("/spec/template/spec/containers/0/image", "x:1".into()).by(KUEUE), "drift"),
         case("another parameter", parameter(1).by("argocd/argocd-image-updater"), "drift"),
         case("a person sets a parameter", parameter(0), "drift"),
     ]);
