@@ -1,11 +1,13 @@
 //! `driftwall config tables`: what driftwall knows of other programs, as Markdown, with sources.
 
 use driftwall_core::actor::PRESETS;
-use driftwall_core::policy::{HAND_OVERS, HandedFields, Place, ProtectedFrom, RUNTIME_ANNOTATIONS, protected_keys};
+use driftwall_core::policy::{
+    HAND_OVERS, HandedFields, Place, ProtectedFrom, RUN_CONTROLS, RUNTIME_ANNOTATIONS, protected_keys,
+};
 
 /// All tables, one after the other.
 pub(super) fn tables() -> String {
-    [keys(), hand_overs(), runtime_annotations(), presets()].join("\n")
+    [keys(), hand_overs(), runtime_annotations(), run_controls(), presets()].join("\n")
 }
 
 /// A table of these rows, each with its source in the last column.
@@ -71,6 +73,14 @@ fn runtime_annotations() -> String {
     table("Annotations that are written at runtime", &heads, &RUNTIME_ANNOTATIONS.iter().map(row).collect::<Vec<_>>())
 }
 
+fn run_controls() -> String {
+    let row = |row: &driftwall_core::policy::RunControl| {
+        vec![kind(row.group, row.kind), code(&[&format!("spec.{}", row.field)]), row.source.to_owned()]
+    };
+    let heads = ["run of what Git declares", "field that ends or holds it", "source"];
+    table("Runs", &heads, &RUN_CONTROLS.iter().map(row).collect::<Vec<_>>())
+}
+
 fn presets() -> String {
     let row = |preset: &driftwall_core::actor::Preset| {
         let fields = preset.fields.iter().map(|(group, name, paths)| format!("{}: {}", kind(group, name), code(paths)));
@@ -102,7 +112,7 @@ mod tests {
     #[test]
     fn every_row_is_printed_whole_and_says_where_it_is_written() {
         let text = tables();
-        assert_eq!(text.matches("## ").count(), 4);
+        assert_eq!(text.matches("## ").count(), 5);
         for row in rows(&text) {
             assert!(row.iter().all(|cell| !cell.trim().is_empty()), "{row:?}");
             let source = row[row.len() - 1];

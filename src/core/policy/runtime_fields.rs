@@ -76,38 +76,6 @@ pub const RUNTIME_ANNOTATIONS: &[RuntimeAnnotation] = &[
     note("field.cattle.io/publicEndpoints", "Rancher", "https://github.com/rancher/rancher"),
 ];
 
-/// A field by which a run of something is ended or held: of a Workflow, a Job of a `CronJob`.
-#[derive(Debug)]
-struct RunControl {
-    group: &'static str,
-    kind: &'static str,
-    field: &'static [&'static str],
-}
-
-const fn run(group: &'static str, kind: &'static str, field: &'static [&'static str]) -> RunControl {
-    RunControl { group, kind, field }
-}
-
-const SUSPEND: &[&str] = &["spec", "suspend"];
-const TERMINATE: &[&str] = &["spec", "terminate"];
-const STATUS: &[&str] = &["spec", "status"];
-
-/// By these `kubectl argo rollouts terminate`, `argo stop`, `argo suspend`, `argo resume` and `tkn … cancel` act
-/// (<https://argo-rollouts.readthedocs.io/en/stable/generated/kubectl-argo-rollouts/kubectl-argo-rollouts_terminate/>,
-/// <https://argo-workflows.readthedocs.io/en/latest/fields/#workflowspec>,
-/// <https://tekton.dev/docs/pipelines/pipelineruns/#cancelling-a-pipelinerun>,
-/// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#suspending-a-job>).
-const RUN_CONTROLS: [RunControl; 8] = [
-    run("argoproj.io", "AnalysisRun", TERMINATE),
-    run("argoproj.io", "Experiment", TERMINATE),
-    run("argoproj.io", "Workflow", &["spec", "shutdown"]),
-    run("argoproj.io", "Workflow", SUSPEND),
-    run("batch", "Job", SUSPEND),
-    run("tekton.dev", "CustomRun", STATUS),
-    run("tekton.dev", "PipelineRun", STATUS),
-    run("tekton.dev", "TaskRun", STATUS),
-];
-
 /// What taints a node that is cordoned.
 const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
 
@@ -147,12 +115,6 @@ pub(super) fn is_runtime_operation(evaluation: &Evaluation<'_, '_>, path: &Path)
         return false;
     }
     path.starts_with(&["operation"]) || (evaluation.kind == "Rollout" && path.is_exactly(&["spec", "restartAt"]))
-}
-
-/// Whether a change of the field ends or holds a run of something that Git declares. The run itself is not in Git,
-/// and may be deleted.
-pub(super) fn controls_a_run(evaluation: &Evaluation<'_, '_>, path: &Path) -> bool {
-    RUN_CONTROLS.iter().any(|control| path.is_exactly(control.field) && evaluation.is_kind(control.group, control.kind))
 }
 
 /// Whether the write changes no taint of a node but the one of a cordon.

@@ -46,6 +46,12 @@ fn a_person_ends_and_holds_a_run_of_what_git_declares() {
         ("suspend", run("workflows", ARGO, "Workflow", "CronWorkflow/nightly"), "/spec/suspend", json!(true)),
         ("suspend", run("jobs", "batch/v1", "Job", "CronJob/report"), "/spec/suspend", json!(true)),
         (
+            "suspend",
+            run("jobsets", "jobset.x-k8s.io/v1alpha2", "JobSet", "CronJob/report"),
+            "/spec/suspend",
+            json!(true),
+        ),
+        (
             "cancel",
             run("pipelineruns", "tekton.dev/v1", "PipelineRun", "EventListener/push"),
             "/spec/status",
