@@ -42,6 +42,8 @@ pub enum SkipReason {
     NothingDeclared,
     /// A placeholder in a kind, namespace or name.
     PlaceholderInName,
+    /// A `.sourceignore` that is too long to be read.
+    RulesTooLong,
     /// A file or folder that a `.sourceignore` keeps from Flux.
     SourceIgnored,
     /// A folder whose content is in another repository.
@@ -75,7 +77,7 @@ pub const MAX_PLACES: usize = 20;
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ApiVersionUnknown,
         Self::Chart,
         Self::FileExtension,
@@ -93,6 +95,7 @@ impl SkipReason {
         Self::NoKind,
         Self::NothingDeclared,
         Self::PlaceholderInName,
+        Self::RulesTooLong,
         Self::SourceIgnored,
         Self::Submodule,
     ];
@@ -119,6 +122,7 @@ impl SkipReason {
             | Self::LocalConfig
             | Self::NoKind
             | Self::NothingDeclared
+            | Self::RulesTooLong
             | Self::SourceIgnored => false,
         }
     }
@@ -143,6 +147,7 @@ impl SkipReason {
             Self::NoKind => "no_kind",
             Self::NothingDeclared => "nothing_declared",
             Self::PlaceholderInName => "placeholder_in_name",
+            Self::RulesTooLong => "rules_too_long",
             Self::SourceIgnored => "source_ignored",
             Self::Submodule => "submodule",
         }
@@ -192,6 +197,9 @@ impl SkipReason {
             Self::NothingDeclared => "no object is declared here; check path, include and exclude of the source",
             Self::PlaceholderInName => {
                 "a placeholder in kind, namespace or name: which object it becomes is not known; write it out"
+            }
+            Self::RulesTooLong => {
+                "a .sourceignore of more than 64 KiB is not read, and what it keeps from Flux counts as declared; shorten it"
             }
             Self::SourceIgnored => {
                 "a .sourceignore keeps it out of what Flux applies; remove the rule if it is to be applied"

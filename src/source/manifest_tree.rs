@@ -25,8 +25,8 @@ pub(super) struct ManifestTree {
     node: Node,
     /// The `.sourceignore` of the folders around the source's path.
     rules_around: Vec<Oid>,
-    /// The `include` globs that match no file.
-    unmatched: Vec<String>,
+    /// What is not read beside what is in its folders: `include` globs that match no file, rules around the path.
+    skipped: SkippedContent,
 }
 
 /// A file or folder that was read.
@@ -51,6 +51,8 @@ struct FileNode {
 struct FolderNode {
     id: Option<Oid>,
     path: String,
+    /// Its `.sourceignore`, which holds for all that is below it.
+    rules: Option<Oid>,
     /// By their names, in Git's order.
     children: Vec<(Box<str>, Node)>,
     /// What in it and below it is not read; files have their own.
@@ -85,9 +87,10 @@ impl ManifestTree {
         };
         let rules_around = rules_around(&files, &entry.path);
         let mut ignore = SourceIgnore::new();
+        let mut skipped = SkippedContent::default();
         for (folder, id) in &rules_around {
-            if let Ok(blob) = git.find_blob(*id) {
-                ignore.push(folder, blob.content());
+            if !ignore.push_file(git, folder, *id) {
+                skipped.add(SkipReason::RulesTooLong, &join(folder, source_ignore::FILE_NAME), None);
             }
         }
         let rules_around: Vec<_> = rules_around.into_iter().map(|(_, id)| id).collect();
@@ -107,7 +110,10 @@ impl ManifestTree {
                 return Err(SourceError::TooLarge { path: source.path.clone() });
             }
             let unmatched = if entry.is_folder { unmatched_includes(&source.files, &node) } else { Vec::new() };
-            return Ok(Self { node, rules_around, unmatched });
+            for glob in unmatched {
+                skipped.add(SkipReason::IncludeUnmatched, &glob, None);
+            }
+            return Ok(Self { node, rules_around, skipped });
         }
         Err(SourceError::InvalidFiles { commit: commit.to_owned(), errors, changed })
     }
@@ -128,12 +134,9 @@ impl ManifestTree {
 
     /// What of the folders is not read, and globs without files; files have their own.
     pub(super) fn skipped(&self) -> SkippedContent {
-        let mut skipped = match &self.node {
-            Node::File(_) => SkippedContent::default(),
-            Node::Folder(folder) => folder.skipped.clone(),
-        };
-        for glob in &self.unmatched {
-            skipped.add(SkipReason::IncludeUnmatched, glob, None);
+        let mut skipped = self.skipped.clone();
+        if let Node::Folder(folder) = &self.node {
+            skipped.merge(&folder.skipped);
         }
         skipped
     }

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use git2::{Oid, Repository};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// The file's name, in any folder.
 pub(super) const FILE_NAME: &str = ".sourceignore";
-/// Bytes of the file that are read.
+/// Bytes of a file that is read; a longer one leaves nothing out.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// What Flux leaves out of every repository, where it may be taken for manifests.
@@ -48,9 +49,21 @@ impl SourceIgnore {
         Self { defaults: rules("", &DEFAULTS.join("\n")), files: Vec::new() }
     }
 
-    /// Adds the rules of a file; `folder` is where it is, from the repository's root.
-    pub(super) fn push(&mut self, folder: &str, contents: &[u8]) {
-        let contents = &contents[..contents.len().min(MAX_BYTES)];
+    /// Adds the rules of the file `id`; `folder` is where it is, from the repository's root.
+    /// False where it is too long, or cannot be read: then its folder is read whole.
+    pub(super) fn push_file(&mut self, git: &Repository, folder: &str, id: Oid) -> bool {
+        // The header has the size, before the content is decompressed.
+        let size = git.odb().and_then(|odb| odb.read_header(id)).map(|(size, _)| size);
+        match size {
+            Ok(size) if size <= MAX_BYTES => {}
+            Ok(_) | Err(_) => return false,
+        }
+        let Ok(file) = git.find_blob(id) else { return false };
+        self.push(folder, file.content());
+        true
+    }
+
+    fn push(&mut self, folder: &str, contents: &[u8]) {
         self.files.push(rules(folder, &String::from_utf8_lossy(contents)));
     }
 

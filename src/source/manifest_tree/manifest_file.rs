@@ -22,8 +22,8 @@ pub(super) fn is_almost_manifest(file: &str) -> bool {
 /// Whether Argo CD is told not to read the file, which need not be YAML then
 /// (<https://argo-cd.readthedocs.io/en/stable/user-guide/directory/#skipping-file-rendering>).
 pub(super) fn is_marked(contents: &[u8]) -> bool {
-    const MARK: &[u8] = b"+argocd:skip-file-rendering";
-    contents.windows(MARK.len()).any(|window| window == MARK)
+    // Few bytes are a plus, and every file is searched.
+    contents.split(|byte| *byte == b'+').skip(1).any(|rest| rest.starts_with(b"argocd:skip-file-rendering"))
 }
 
 /// Whether an object is for tools alone. Flux's kustomizations leave it out

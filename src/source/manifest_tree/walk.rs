@@ -131,7 +131,9 @@ impl<'a> Walk<'a> {
         let mut before: HashMap<&str, &Node> =
             previous.iter().flat_map(|folder| &folder.children).map(|(name, node)| (&**name, node)).collect();
         self.open_folders.push(path.clone());
-        let has_rules = self.push_rules(path, &tree);
+        folder.rules = self.push_rules(path, &tree, &mut folder.skipped);
+        // Under other rules a folder that is the same holds other files.
+        let has_same_rules = previous.is_some_and(|previous| previous.rules == folder.rules);
         for entry in tree.iter().filter(|_| is_read) {
             let Ok(name) = entry.name() else {
                 self.skip_unreadable_name(&entry, place, &mut folder.skipped);
@@ -147,7 +149,7 @@ impl<'a> Walk<'a> {
                 }
                 continue;
             }
-            let previous = before.get(name).copied();
+            let previous = before.get(name).copied().filter(|_| has_same_rules);
             let is_link = entry.filemode() == LINK_MODE;
             has_manifests |= is_link || (entry.kind() == Some(ObjectType::Blob) && has_manifest_extension(name));
             folder.has_links |= is_link;
@@ -183,7 +185,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.open_folders.pop();
-        if has_rules {
+        if folder.rules.is_some() {
             self.ignore.pop();
         }
         if !has_manifests {
@@ -196,12 +198,15 @@ impl<'a> Walk<'a> {
         Ok(Node::Folder(Arc::new(folder.complete())))
     }
 
-    /// Adds the rules of the folder's `.sourceignore`, if it has one.
-    fn push_rules(&mut self, path: &str, tree: &Tree<'_>) -> bool {
-        let Some(entry) = tree.get_name(source_ignore::FILE_NAME) else { return false };
-        let Ok(blob) = self.blob(path, entry.id()) else { return false };
-        self.ignore.push(path, blob.content());
-        true
+    /// Adds the rules of the folder's `.sourceignore`, if it has one, and says which file that is.
+    fn push_rules(&mut self, path: &str, tree: &Tree<'_>, skipped: &mut SkippedContent) -> Option<Oid> {
+        let is_file = |entry: &TreeEntry<'_>| entry.kind() == Some(ObjectType::Blob) && entry.filemode() != LINK_MODE;
+        let id = tree.get_name(source_ignore::FILE_NAME).filter(is_file)?.id();
+        if self.ignore.push_file(self.git, path, id) {
+            return Some(id);
+        }
+        skipped.add(SkipReason::RulesTooLong, &join(path, source_ignore::FILE_NAME), None);
+        None
     }
 
     /// Whether a folder below the source's path is read: a chart or kustomization is

@@ -115,6 +115,17 @@ fn what_plain_manifests_leave_out_is_told() {
             ],
         ),
         (
+            "rules that are not read",
+            vec![
+                ("a.yaml", CONFIG_MAP.into()),
+                (".sourceignore", "/a.yaml\n".repeat(9000)),
+                ("b.yaml", format!("{}  annotations: {{a: +argocd, b: argocd:skip-file-rendering}}\n", named("b"))),
+            ],
+            auto(),
+            2,
+            vec!["rules_too_long .sourceignore"],
+        ),
+        (
             "endings",
             vec![
                 ("a.YAML", CONFIG_MAP.into()),
@@ -156,6 +167,50 @@ fn what_plain_manifests_leave_out_is_told() {
         let loaded = read(&SourceSpec { render, ..SourceSpec::local("prod", repo.root()) });
         assert_eq!(loaded.contents.len(), objects, "{name}");
         assert_eq!(skipped(&loaded), expected, "{name}");
+    }
+}
+
+#[test]
+fn rules_that_change_count_in_folders_that_do_not() {
+    let commit = |folder: &Path, files: &[(&str, &str)]| {
+        let git = git2::Repository::open(folder).unwrap();
+        let mut index = git2::Index::new().unwrap();
+        git.set_index(&mut index).unwrap();
+        for (path, content) in files {
+            let id = git.blob(content.as_bytes()).unwrap();
+            let entry = git2::IndexEntry {
+                ctime: git2::IndexTime::new(0, 0),
+                mtime: git2::IndexTime::new(0, 0),
+                dev: 0,
+                ino: 0,
+                mode: 0o100_644,
+                uid: 0,
+                gid: 0,
+                file_size: 0,
+                id,
+                flags: 0,
+                flags_extended: 0,
+                path: path.as_bytes().to_vec(),
+            };
+            index.add(&entry).unwrap();
+        }
+        let tree = git.find_tree(index.write_tree_to(&git).unwrap()).unwrap();
+        let author = Signature::now("a", "a@example.org").unwrap();
+        let parent = git.head().ok().and_then(|head| head.peel_to_commit().ok());
+        git.commit(Some("HEAD"), &author, &author, "x", &tree, &parent.iter().collect::<Vec<_>>()).unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    git2::Repository::init_bare(folder.path()).unwrap();
+    let manifest = ("apps/shop/a.yaml", CONFIG_MAP);
+    for path in ["", "apps", "apps/shop"] {
+        let source = SourceSpec { path: path.into(), ..SourceSpec::local("prod", folder.path()) };
+        let mut previous = None;
+        for (rules, objects) in [("", 1), ("*.yaml\n", 0), ("!*.yaml\n", 1), ("/apps/shop/a.yaml\n", 0), ("", 1)] {
+            commit(folder.path(), &[manifest, (".sourceignore", rules)]);
+            let loaded = load(&source, &local_commit(&source).unwrap(), previous.as_ref(), &Arc::default()).unwrap();
+            assert_eq!(loaded.contents.len(), objects, "`{path}` under `{rules}`");
+            previous = Some(loaded);
+        }
     }
 }
 
