@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::request::{GroupVersionKind, GroupVersionResource, User, WireOperation};
+use super::request::{GroupVersionKind, GroupVersionResource, WireOperation};
+use super::write::User;
 
 /// What was read of a review, up to its end or to what cannot be read.
 #[derive(Default)]

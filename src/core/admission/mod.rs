@@ -6,8 +6,10 @@ mod outline;
 mod request;
 mod response;
 mod shape;
+mod write;
 
 pub(crate) use outline::{Fields, TextField, text_of};
-pub use request::{CowStr, Operation, Resource, ReviewError, User, Write, decode, decode_head};
+pub use request::{ReviewError, decode, decode_head};
 pub use response::{Answer, Cause, Denial, Status, encode};
 pub use shape::JsonShape;
+pub use write::{CowStr, Operation, Resource, User, Write};

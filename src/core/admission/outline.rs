@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::request::Write;
 use super::shape::{JsonShape, skip_string};
+use super::write::Write;
 
 /// What one pass over an object's text finds.
 #[derive(Clone, Debug)]
