@@ -221,22 +221,8 @@ fn stem(user: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::DriftKey;
+    use super::super::recurrence as seen;
     use super::*;
-
-    fn seen(user: &str, actor: &str, field: &str, count: u64) -> Recurrence {
-        let key = DriftKey {
-            user: user.into(),
-            actor: actor.into(),
-            group: "apps".into(),
-            kind: "Deployment".into(),
-            field: field.into(),
-            operation: if field.is_empty() { "DELETE" } else { "UPDATE" }.into(),
-            source: "prod".into(),
-            may_be_admission: false,
-        };
-        Recurrence { key, count, first: None, last: None, example: "prod/web".into(), granted: Vec::new() }
-    }
 
     /// Each rule as `USERS CLASS PATHS…`, with `DELETE` for deletions.
     fn rules(seen: &[Recurrence]) -> Vec<String> {

@@ -232,6 +232,22 @@ fn bytes_of(grants: &[WrittenGrant]) -> usize {
     grants.iter().map(|grant| grant.group.len() + grant.kind.len() + of_paths(&grant.paths)).sum()
 }
 
+/// What a writer has drifted so often in a Deployment, for tests; without a field it is a deletion.
+#[cfg(test)]
+fn recurrence(user: &str, actor: &str, field: &str, count: u64) -> Recurrence {
+    let key = DriftKey {
+        user: user.into(),
+        actor: actor.into(),
+        group: "apps".into(),
+        kind: "Deployment".into(),
+        field: field.into(),
+        operation: if field.is_empty() { "DELETE" } else { "UPDATE" }.into(),
+        source: "prod".into(),
+        may_be_admission: false,
+    };
+    Recurrence { key, count, first: None, last: None, example: "prod/web".into(), granted: Vec::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

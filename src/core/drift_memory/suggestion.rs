@@ -173,19 +173,9 @@ mod tests {
     use super::*;
 
     fn recurrence(user: &str, actor: &str, field: &str, count: u64) -> Recurrence {
-        let key = DriftKey {
-            user: user.into(),
-            actor: actor.into(),
-            group: "apps".into(),
-            kind: "Deployment".into(),
-            field: field.into(),
-            operation: if field.is_empty() { "DELETE" } else { "UPDATE" }.into(),
-            source: "prod".into(),
-            may_be_admission: false,
-        };
         let at = |time: &str| time.parse().ok();
         let (first, last) = (at("2026-11-27T08:00:00Z"), at("2026-11-27T20:00:00Z"));
-        Recurrence { key, count, first, last, example: "prod/web".into(), granted: Vec::new() }
+        Recurrence { first, last, ..super::super::recurrence(user, actor, field, count) }
     }
 
     #[test]
