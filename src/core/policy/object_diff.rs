@@ -91,14 +91,19 @@ fn severity(kind: ChangeKind) -> u8 {
     }
 }
 
-/// The value at a path of field names.
+/// The value at a path; an item of a keyed list by its keys.
 pub(super) fn value_at<'v>(object: &'v Value, path: &Path) -> Option<&'v Value> {
     let mut value = object;
     for element in path.elements() {
         value = match element {
             PathElement::Field(name) => value.get(&**name)?,
             PathElement::Index(index) => value.get(index)?,
-            PathElement::Item(_) => return None,
+            PathElement::Item(position) => {
+                // A key that is left out has its default.
+                let has_key = |item: &Value, key: &str, wanted: &Value| item.get(key).is_none_or(|it| it == wanted);
+                let is_it = |item: &&Value| position.keys().iter().all(|(key, wanted)| has_key(item, key, wanted));
+                value.as_array()?.iter().find(is_it)?
+            }
         };
     }
     Some(value)

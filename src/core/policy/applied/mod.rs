@@ -24,7 +24,7 @@ use super::drift::{Drift, DriftFilter};
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::mode::Outcome;
-use super::object_diff::changed_content;
+use super::object_diff::{changed_content, value_at};
 use super::review_object::{parse_deleted, parse_new, parse_old};
 use super::scale::scale_of_declared;
 use crate::actor::GitopsTool;
@@ -197,7 +197,7 @@ fn scale<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Resu
     let is_all_ignored = ignored.remove_from(&mut without_ignored);
     let ignored_managers = ManagedBy::of(&parent, &ignored.managers(), None);
     let soften = |difference: DifferenceRef<'_>, max_outcome| {
-        let is_there = |object: &Value| softened::value_at(object, difference.path).is_some();
+        let is_there = |object: &Value| value_at(object, difference.path).is_some();
         let is_removed = is_there(&parent) && !is_there(&without_ignored);
         let is_ignored = is_removed || ignored_managers.owns(difference.path, diff::unknown_schema());
         (!is_ignored).then_some(max_outcome)

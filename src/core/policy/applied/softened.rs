@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::super::assessment::{Assessment, Verdict};
 use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
+use super::super::object_diff::value_at;
 use super::super::protected_keys::is_tracking;
 use super::forgotten::says_the_same;
 use super::state::{AppliedState, KnownBy, LAST_APPLIED};
 use crate::applications::IgnoredOfObject;
-use crate::diff::{ChangeKind, DifferenceRef, Path, PathElement, SchemaRef};
+use crate::diff::{ChangeKind, DifferenceRef, SchemaRef};
 use crate::ownership::ManagedBy;
 
 /// What an UPDATE does, with what was applied before.
@@ -83,22 +84,4 @@ fn was_there_unknown(difference: DifferenceRef<'_>, old: &Value) -> bool {
 fn loses_tracking(difference: DifferenceRef<'_>) -> bool {
     let is_mark = difference.path.starts_with(&["metadata"]) && difference.path.last_field().is_some_and(is_tracking);
     is_mark && difference.change == ChangeKind::RemovedDeclared
-}
-
-/// The value at a path; an item of a keyed list by its keys.
-pub(super) fn value_at<'v>(object: &'v Value, path: &Path) -> Option<&'v Value> {
-    let mut value = object;
-    for element in path.elements() {
-        value = match element {
-            PathElement::Field(name) => value.get(&**name)?,
-            PathElement::Index(index) => value.get(index)?,
-            PathElement::Item(position) => {
-                // A key that is left out has its default.
-                let has_key = |item: &Value, key: &str, wanted: &Value| item.get(key).is_none_or(|it| it == wanted);
-                let is_it = |item: &&Value| position.keys().iter().all(|(key, wanted)| has_key(item, key, wanted));
-                value.as_array()?.iter().find(is_it)?
-            }
-        };
-    }
-    Some(value)
 }
