@@ -65,7 +65,10 @@ as() {
 argocd() { as argocd argocd-application-controller "$@"; }
 flux() { as flux-system kustomize-controller "$@"; }
 unreviewed() { kubectl --kubeconfig=admin.config --as=system:kube-controller-manager --as-group=system:masters "$@"; }
-argocd_sync() { argocd apply --server-side --field-manager=argocd-controller --force-conflicts -f git/apps/prod/; }
+# The API server validates; kubectl would read the whole API description of an older one for that, each time.
+argocd_sync() {
+    argocd apply --server-side --field-manager=argocd-controller --force-conflicts --validate=false -f git/apps/prod/
+}
 "#;
 
 impl Shell {

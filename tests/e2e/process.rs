@@ -20,7 +20,7 @@ pub(crate) fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T 
             return found;
         }
         assert!(begun.elapsed() < HANG, "{what}: not within {HANG:?}; the logs are in {}", log_folder().display());
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The replicas of driftwall, started with the arguments of the shipped Deployment.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -28,6 +29,7 @@ pub(crate) struct Replicas {
 
 struct Replica {
     process: Process,
+    webhook: String,
     admin: String,
 }
 
@@ -120,14 +122,14 @@ impl Replicas {
         let serving = wait_for("driftwall serves", || logged_addresses(&name));
         let [webhook, admin] = ["webhook", "admin"].map(|port| serving[port].as_str().unwrap().to_owned());
         self.load_balancer.add(&webhook, &admin);
-        self.running.push(Replica { process, admin });
+        self.running.push(Replica { process, webhook, admin });
         let all = self.running.len();
         wait_for("driftwall is ready", || (self.load_balancer.ready() == all).then_some(()));
     }
 
     /// Sends a signal to the oldest replica and waits until it has ended; its name.
     pub(crate) fn stop_oldest(&mut self, signal: Signal) -> String {
-        let Replica { mut process, admin } = self.running.remove(0);
+        let Replica { mut process, admin, .. } = self.running.remove(0);
         self.counted.extend(counts(&admin));
         process.signal(signal);
         process.wait_for_exit();
@@ -152,6 +154,16 @@ impl Replicas {
         while self.running.len() < number {
             self.add();
         }
+    }
+
+    /// Where each replica receives reviews.
+    pub(crate) fn webhook_addresses(&self) -> Vec<SocketAddr> {
+        self.running.iter().map(|replica| replica.webhook.parse().unwrap()).collect()
+    }
+
+    /// Where each replica serves its pages.
+    pub(crate) fn admin_addresses(&self) -> Vec<&str> {
+        self.running.iter().map(|replica| &*replica.admin).collect()
     }
 
     /// How many reviews had which labels, of all replicas, those that have ended too.

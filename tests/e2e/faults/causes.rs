@@ -1,13 +1,18 @@
 //! How each fault is caused, while the writes go on.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::cluster::{WEBHOOK_CONFIG, failed_open};
 use crate::git_server::Behavior;
-use crate::process::wait_for;
-use crate::zero_downtime::{Certificates, registered_paths};
+use crate::process::{log_folder, report, wait_for};
 
 use super::admissions::{Admissions, sync};
-use super::stage::{SETTINGS, Stage};
+use super::certificates::Certificates;
+use super::clients::{Flood, IdleConnections, SlowClients};
+use super::stage::{SETTINGS, Stage, registered_paths};
+
+pub(super) fn none(_: &mut Stage<'_>, _: &Admissions) {}
 
 pub(super) fn rolling_restart(stage: &mut Stage<'_>, _: &Admissions) {
     stage.cluster.replicas.rolling_restart();
@@ -24,12 +29,12 @@ pub(super) fn certificate_rotation(stage: &mut Stage<'_>, _: &Admissions) {
 }
 
 pub(super) fn path_rotation(stage: &mut Stage<'_>, writes: &Admissions) {
-    let before = registered_paths(stage.cluster);
+    stage.paths.extend(registered_paths(stage.cluster));
     stage.cluster.control_plane.admin("kubectl delete secret driftwall-path -n driftwall");
-    wait_for("another path is registered", || {
-        let now = registered_paths(stage.cluster);
-        (now.len() == 1 && now.is_disjoint(&before)).then_some(())
+    let new = wait_for("another path is registered", || {
+        Some(registered_paths(stage.cluster)).filter(|now| now.len() == 1 && now.is_disjoint(&stage.paths))
     });
+    stage.paths.extend(new);
     writes.wait_for_more(2 * writes.writers());
 }
 
@@ -120,4 +125,69 @@ pub(super) fn definition_changed(stage: &mut Stage<'_>, writes: &Admissions) {
         sync(&stage.cluster.control_plane.shell);
         writes.wait_for_more(2 * writes.writers());
     }
+}
+
+/// Other API servers ask three times as fast as the replicas answer.
+pub(super) fn overload(stage: &mut Stage<'_>, writes: &Admissions) {
+    let flood = Flood::start(stage.cluster);
+    writes.wait_for_more(6 * writes.writers());
+    flood.stop_and_check();
+}
+
+pub(super) fn slow_clients(stage: &mut Stage<'_>, writes: &Admissions) {
+    let clients = SlowClients::start(stage.cluster);
+    writes.wait_for_more(6 * writes.writers());
+    clients.stop();
+}
+
+pub(super) fn idle_connections(stage: &mut Stage<'_>, writes: &Admissions) {
+    let connections = IdleConnections::start(stage.cluster);
+    writes.wait_for_more(6 * writes.writers());
+    connections.stop();
+}
+
+/// Kills one replica, and waits until new connections go to the other and every writer has met it.
+pub(super) fn killed(stage: &mut Stage<'_>, writes: &Admissions) {
+    let before = failed_open();
+    let gone = stage.cluster.replicas.stop_oldest(Signal::KILL);
+    wait_for("its end is noticed", || (stage.cluster.replicas.load_balancer.ready() == 1).then_some(()));
+    writes.wait_for_more(2 * writes.writers());
+    let lost = failed_open();
+    writes.wait_for_more(2 * writes.writers());
+    assert_eq!(failed_open(), lost, "writes pass without an answer long after the end");
+    report(&format!("{} calls got no answer: {:?}", lost - before, reasons(lost - before)));
+    // The next rotation of the CA would wait a minute for the report of this replica.
+    stage.cluster.control_plane.admin(&format!(
+        "kubectl delete -n driftwall $(kubectl get leases -n driftwall -o name | grep /driftwall-{gone}-)"
+    ));
+}
+
+pub(super) fn killed_under_fail(stage: &mut Stage<'_>, writes: &Admissions) {
+    let change = |stage: &Stage<'_>, from: &str, to: &str| {
+        let shown = stage.cluster.control_plane.admin(&format!("kubectl get {WEBHOOK_CONFIG} -o json"));
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let mut patch = Vec::new();
+        for (index, webhook) in shown["webhooks"].as_array().unwrap().iter().enumerate() {
+            // That of the canary is always `Fail`, and concerns no other write.
+            if webhook["failurePolicy"] == from && webhook["name"] != "canary.driftwall.io" {
+                let field = format!("/webhooks/{index}/failurePolicy");
+                patch.push(json!({"op": "replace", "path": field, "value": to}));
+            }
+        }
+        let patch = Value::from(patch);
+        stage.cluster.control_plane.admin(&format!("kubectl patch {WEBHOOK_CONFIG} --type=json -p '{patch}'"));
+        stage.wait_for_metric(&format!("driftwall_registration_failure_policy{{policy=\"{to}\"}}"), "1");
+        writes.wait_for_more(2 * writes.writers());
+    };
+    change(stage, "Ignore", "Fail");
+    killed(stage, writes);
+    change(stage, "Fail", "Ignore");
+}
+
+/// The last so many reasons for which the API server says that a call failed.
+fn reasons(number: usize) -> std::collections::BTreeSet<String> {
+    let log = std::fs::read_to_string(log_folder().join("kube-apiserver.log")).unwrap();
+    let failures = log.lines().rev().filter(|line| line.contains("failing open"));
+    let reason = |line: &str| line.rsplit(": ").next().unwrap_or_default().to_owned();
+    failures.take(number).map(reason).collect()
 }

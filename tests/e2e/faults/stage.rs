@@ -1,12 +1,14 @@
 //! What the faults happen to: two replicas, a forge behind HTTPS, and a renderer of its own.
 
+use std::collections::BTreeSet;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cluster::TestCluster;
+use crate::cluster::{TestCluster, WEBHOOK_CONFIG};
 use crate::common::programs;
 use crate::git_server::GitServer;
-use crate::process::{Process, free_port, wait_for};
+use crate::process::{Process, free_port, log_folder, wait_for};
 
 pub(super) struct Stage<'c> {
     pub(super) cluster: &'c mut TestCluster,
@@ -15,6 +17,8 @@ pub(super) struct Stage<'c> {
     renderer_port: u16,
     renderers: usize,
     config: Value,
+    /// All review paths that were ever registered.
+    pub(super) paths: BTreeSet<String>,
 }
 
 /// Files beside those that all tests have: each is the only one that its fault touches.
@@ -57,7 +61,8 @@ impl<'c> Stage<'c> {
             "certFile": cluster.path("admin.crt"),
             "keyFile": cluster.path("admin.key"),
         }});
-        let mut stage = Self { cluster, git, renderer: None, renderer_port, renderers: 0, config };
+        let mut stage =
+            Self { cluster, git, renderer: None, renderer_port, renderers: 0, config, paths: BTreeSet::new() };
         stage.start_renderer();
         let config = stage.config.clone();
         stage.cluster.replicas.configure(config);
@@ -76,7 +81,29 @@ impl<'c> Stage<'c> {
         self.cluster.replicas.configure(config);
     }
 
+    /// Checks that the review path is written nowhere: in no log, page, Event, lease or ConfigMap.
+    pub(super) fn assert_paths_are_secret(&self) {
+        let mut written = ["/metrics", "/sources", "/applications", "/drift", "/readyz"]
+            .map(|page| self.cluster.replicas.pages(page).join("\n"))
+            .to_vec();
+        for log in std::fs::read_dir(log_folder()).unwrap().map(|entry| entry.unwrap().path()) {
+            if log.file_name().is_some_and(|name| name.to_string_lossy().starts_with("driftwall-")) {
+                written.push(std::fs::read_to_string(log).unwrap());
+            }
+        }
+        assert!(written.iter().any(|text| text.contains("\"level\":\"DEBUG\"")), "no replica logged at debug level");
+        written.push(self.cluster.control_plane.admin("kubectl get events,leases,configmaps -A -o json"));
+        assert!(self.paths.len() > 1, "{:?}", self.paths);
+        for text in written {
+            for path in &self.paths {
+                let found = text.lines().find(|line| line.contains(path.trim_start_matches('/')));
+                assert_eq!(found, None, "the review path is in a log, a page or an object");
+            }
+        }
+    }
+
     pub(super) fn take_down(self) {
+        self.cluster.replicas.log_filter = "info";
         self.cluster.alice("unreviewed delete configmap settings rendered-settings -n prod").expect_success();
     }
 
@@ -149,4 +176,11 @@ impl<'c> Stage<'c> {
             self.cluster.alice(&undo).expect_success();
         }
     }
+}
+
+/// The paths of all webhooks.
+pub(super) fn registered_paths(cluster: &TestCluster) -> BTreeSet<String> {
+    let paths = "{range .webhooks[*]}{.clientConfig.service.path}{'\\n'}{end}";
+    let shown = cluster.control_plane.admin(&format!("kubectl get {WEBHOOK_CONFIG} -o jsonpath=\"{paths}\""));
+    shown.lines().map(str::to_owned).collect()
 }

@@ -1,5 +1,7 @@
 //! A person pushes, and applies the same a moment later: `git push && kubectl apply`.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use serde_json::json;
 
 use crate::harness::reviews::recorded_review;
@@ -56,6 +58,45 @@ async fn push_and_apply_over_https(rounds: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_denied_for_what_they_have_just_pushed_over_https() {
     push_and_apply_over_https(5).await;
+}
+
+/// A loop is denied without a sync of its own, and still waits where a newer commit is being read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_never_passes_while_a_newer_commit_is_read() {
+    let remote = tokio::task::spawn_blocking(|| RemoteSetup::web(TestRepository::empty())).await.unwrap();
+    remote.repository.push("main", &manifests(3));
+    let (url, ca) = (remote.url(), remote.credentials().ca.unwrap());
+    let config = format!(
+        "git: {{poll: 100ms, refreshTimeout: 8s}}\nsources:\n  - {{name: prod, repo: \"{url}\", revision: main, \
+         path: apps, namespace: prod, auth: {{caFile: {}}}}}\n",
+        ca.display()
+    );
+    let server = ServeProcess::start(tempfile::tempdir().unwrap(), &config, &[]).until_ready().await;
+    let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let repeat = async || {
+        let mut passed = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            passed += usize::from(scale(&server, 3, 7).await.is_ok());
+            answers.fetch_add(1, Ordering::Relaxed);
+        }
+        passed
+    };
+    let push = async {
+        for number in 1..=3 {
+            // By then it is a loop: the first repetitions have a sync each.
+            let enough = answers.load(Ordering::Relaxed) + 40;
+            server.until(async |_| answers.load(Ordering::Relaxed) > enough).await;
+            let text = manifests(3).replace("LOG_LEVEL", &format!("LEVEL_{number}"));
+            let commit = remote.repository.push("main", &text);
+            let series = format!("driftwall_source_info{{source=\"prod\",revision=\"main\",commit=\"{commit}\"}}");
+            server.until(async |server| server.metric(&series).await == 1.0).await;
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (one, other, ()) = tokio::join!(repeat(), repeat(), push);
+    assert_eq!(one + other, 0, "of {} writes", answers.into_inner());
+    drop(server);
+    tokio::task::spawn_blocking(|| drop(remote)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,283 @@
+//! Clients of the replicas beside the API server: as many, as slow or as idle as they can be.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::cluster::{TestCluster, WEBHOOK_CONFIG};
+use crate::common::recordings;
+use crate::process::report;
+
+use super::stage::registered_paths;
+
+/// The replicas as their clients know them.
+#[derive(Clone)]
+struct Target {
+    addresses: Vec<SocketAddr>,
+    path: String,
+    tls: Arc<ClientConfig>,
+}
+
+impl Target {
+    fn of(cluster: &TestCluster) -> Self {
+        let bundle = format!("kubectl get {WEBHOOK_CONFIG} -o jsonpath='{{.webhooks[0].clientConfig.caBundle}}'");
+        let bundle = cluster.control_plane.admin(&bundle);
+        let bundle = base64::prelude::BASE64_STANDARD.decode(bundle).unwrap();
+        let mut roots = RootCertStore::empty();
+        for ca in CertificateDer::pem_slice_iter(&bundle) {
+            roots.add(ca.unwrap()).unwrap();
+        }
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let path = registered_paths(cluster).pop_first().unwrap();
+        Self { addresses: cluster.replicas.webhook_addresses(), path, tls: Arc::new(tls) }
+    }
+
+    /// A connection from another address of this machine than the API server's.
+    async fn connect(address: SocketAddr, from: u8) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0)))?;
+        socket.connect(address).await
+    }
+
+    async fn connect_tls(
+        &self,
+        address: SocketAddr,
+        from: u8,
+        has_http2: bool,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut tls = ClientConfig::clone(&self.tls);
+        if !has_http2 {
+            tls.alpn_protocols.clear();
+        }
+        let name = ServerName::try_from("driftwall.driftwall.svc").unwrap();
+        TlsConnector::from(Arc::new(tls)).connect(name, Self::connect(address, from).await?).await
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Reviews of drift, sent by others than the API server: again and again, what the replicas can answer in half a second
+/// comes at three times that pace.
+pub(super) struct Flood {
+    stop: Arc<AtomicBool>,
+    sending: std::thread::JoinHandle<Sent>,
+}
+
+/// What became of them.
+#[derive(Default)]
+struct Sent {
+    bursts: usize,
+    denied: usize,
+    /// What is no denial.
+    other: Vec<String>,
+}
+
+type Sender = http2::SendRequest<Full<Bytes>>;
+type Answer = hyper::Result<(hyper::StatusCode, Bytes)>;
+
+/// Each has its share of a replica.
+const API_SERVERS: u8 = 4;
+const CONNECTIONS: u8 = 2 * API_SERVERS;
+const TIMES: usize = 3;
+/// More than replicas take at once, and no more than a small machine can send.
+const MAX_BURST: usize = 3000;
+
+impl Flood {
+    pub(super) fn start(cluster: &TestCluster) -> Self {
+        let (target, runtime) = (Target::of(cluster), runtime());
+        let mut senders = Vec::new();
+        for connection in 0..CONNECTIONS {
+            for &address in &target.addresses {
+                let stream = runtime.block_on(target.connect_tls(address, 2 + connection % API_SERVERS, true)).unwrap();
+                let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+                let (sender, connection) = runtime.block_on(shaken).unwrap();
+                runtime.spawn(connection);
+                senders.push(sender);
+            }
+        }
+        let actions = recordings::lines("actions.jsonl.gz");
+        let is_scaling = |action: &&Value| action["action"] == "patch-replicas-7" && action["actor"] == "person";
+        let review = actions.iter().find(is_scaling).expect("alice scales")["review"].to_string();
+        let request = Arc::new((target.path, review));
+        let stop = Arc::<AtomicBool>::default();
+        let is_over = stop.clone();
+        let sending = std::thread::spawn(move || runtime.block_on(send_bursts(&senders, &request, &is_over)));
+        Self { stop, sending }
+    }
+
+    /// Each of these reviews was answered as well, with a denial.
+    pub(super) fn stop_and_check(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let Sent { bursts, denied, other } = self.sending.join().unwrap();
+        report(&format!("beside the API server, {denied} reviews in {bursts} bursts were denied, {} not", other.len()));
+        assert!(bursts > 0 && denied > 0, "{bursts} bursts, {denied} denied");
+        assert!(other.is_empty(), "{:?}", &other[..other.len().min(5)]);
+    }
+}
+
+async fn send_bursts(senders: &[Sender], request: &Arc<(String, String)>, is_over: &AtomicBool) -> Sent {
+    // How many are answered in half a second when only a few are asked at once.
+    let begun = Instant::now();
+    let mut answered = 0;
+    while begun.elapsed() < Duration::from_secs(2) {
+        answered += ask_all(senders, senders.len(), request).await.len();
+    }
+    let burst = (TIMES * answered / 4).clamp(senders.len(), MAX_BURST);
+    let mut sent = Sent::default();
+    while sent.bursts == 0 || !is_over.load(Ordering::Relaxed) {
+        for answer in ask_all(senders, burst, request).await {
+            match answer {
+                Ok((status, body)) if status == 200 && body.windows(15).any(|part| part == b"\"allowed\":false") => {
+                    sent.denied += 1;
+                }
+                other => sent.other.push(format!("{other:?}")),
+            }
+        }
+        sent.bursts += 1;
+    }
+    sent
+}
+
+/// Sends so many reviews at once, and waits for all answers.
+async fn ask_all(senders: &[Sender], number: usize, request: &Arc<(String, String)>) -> Vec<Answer> {
+    let mut tasks = JoinSet::new();
+    for sender in senders.iter().cycle().take(number) {
+        tasks.spawn(ask(sender.clone(), request.clone()));
+    }
+    tasks.join_all().await
+}
+
+async fn ask(mut sender: Sender, request: Arc<(String, String)>) -> Answer {
+    let (path, review) = &*request;
+    let request = hyper::Request::post(format!("https://driftwall.driftwall.svc{path}?timeout=5s"))
+        .header("content-type", "application/json")
+        .body(Full::from(review.clone()))
+        .unwrap();
+    sender.ready().await?;
+    let answer = sender.send_request(request).await?;
+    Ok((answer.status(), answer.into_body().collect().await?.to_bytes()))
+}
+
+/// Connections that are kept open until they are stopped.
+pub(super) struct IdleConnections {
+    runtime: Runtime,
+    open: Vec<TcpStream>,
+    handshaken: Vec<TlsStream<TcpStream>>,
+}
+
+impl IdleConnections {
+    pub(super) fn start(cluster: &TestCluster) -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+        let (target, runtime) = (Target::of(cluster), runtime());
+        let (mut open, mut handshaken) = (Vec::new(), Vec::new());
+        runtime.block_on(async {
+            for &address in &target.addresses {
+                for number in 0..1500_u16 {
+                    // From more addresses than have a share each.
+                    let from = 2 + u8::try_from(number % 16).unwrap();
+                    if number % 5 == 0 {
+                        handshaken.extend(target.connect_tls(address, from, false).await);
+                    } else {
+                        open.extend(Target::connect(address, from).await);
+                    }
+                }
+            }
+        });
+        Self { runtime, open, handshaken }
+    }
+
+    pub(super) fn stop(self) {
+        let Self { runtime, open, handshaken } = self;
+        report(&format!(
+            "{} connections were opened, {} of them with TLS",
+            open.len() + handshaken.len(),
+            handshaken.len()
+        ));
+        assert!(open.len() > 2000 && handshaken.len() > 500, "{} and {}", open.len(), handshaken.len());
+        drop((open, handshaken));
+        drop(runtime);
+    }
+}
+
+/// Clients that send a byte now and then.
+pub(super) struct SlowClients {
+    runtime: Runtime,
+    stop: Arc<AtomicBool>,
+}
+
+impl SlowClients {
+    pub(super) fn start(cluster: &TestCluster) -> Self {
+        let (target, runtime) = (Target::of(cluster), runtime());
+        let stop = Arc::<AtomicBool>::default();
+        for &address in &target.addresses {
+            for number in 0..300_u16 {
+                let from = 2 + u8::try_from(number % 2).unwrap();
+                runtime.spawn(dawdle(target.clone(), address, from, number, stop.clone()));
+            }
+        }
+        Self { runtime, stop }
+    }
+
+    pub(super) fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.runtime);
+    }
+}
+
+/// Begins a handshake, a request's head or, at the right path, its body; never ends it.
+async fn dawdle(target: Target, address: SocketAddr, from: u8, number: u16, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: driftwall\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n",
+            target.path
+        );
+        let _ = match number % 3 {
+            0 => match Target::connect(address, from).await {
+                Ok(stream) => drip(stream, &[22, 3, 1, 2, 0], &stop).await,
+                Err(error) => Err(error),
+            },
+            kind => match target.connect_tls(address, from, false).await {
+                Ok(stream) if kind == 1 => drip(stream, head.as_bytes(), &stop).await,
+                Ok(stream) => drip(stream, format!("{head}\r\n{{").as_bytes(), &stop).await,
+                Err(error) => Err(error),
+            },
+        };
+    }
+}
+
+/// Sends the beginning at once, and then a byte every now and then until the server has had enough.
+async fn drip(mut stream: impl tokio::io::AsyncWrite + Unpin, begin: &[u8], stop: &AtomicBool) -> std::io::Result<()> {
+    stream.write_all(begin).await?;
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stream.write_all(b"x").await?;
+        stream.flush().await?;
+    }
+    Ok(())
+}
