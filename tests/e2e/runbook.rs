@@ -66,7 +66,8 @@ fn commands(text: &str) -> Vec<Command> {
         write!(sentence, " {content}").unwrap();
         if sentence.matches('`').count().is_multiple_of(2) {
             let parts = sentence.split('`').skip(1).step_by(2);
-            parts.filter(|part| is_command(part) && part.split(' ').count() > 2).for_each(found);
+            // With an argument: else it is the name of a subcommand.
+            parts.filter(|part| is_command(part) && part.contains(['-', '/', '.', '='])).for_each(found);
             sentence.clear();
         }
         if let Some(title) = line.strip_prefix("## ") {
@@ -136,15 +137,36 @@ flux() {
 }
 "#;
 
-/// What cannot succeed here: how the command begins, how the document says that it needs more, and the error that
-/// shows what is missing.
-const NEEDS_MORE: [(&str, &str, &str); 2] = [
-    (
-        "kubectl describe certificate ",
-        "cert-manager, see `kubectl describe certificate",
-        "the server doesn't have a resource type",
-    ),
-    ("helm uninstall ", "or: helm uninstall", "release: not found"),
+/// A command that needs something that may not be there.
+struct NeedsMore {
+    begin: &'static str,
+    /// How the document says so.
+    mark: &'static str,
+    /// Succeeds where it is there.
+    probe: &'static str,
+    /// The error that shows what is missing.
+    error: &'static str,
+}
+
+const NEEDS_MORE: [NeedsMore; 3] = [
+    NeedsMore {
+        begin: "driftwall break-glass -n prod 'deployment/web-*' --reason",
+        mark: "before 1.28 do not say who that is",
+        probe: "kubectl auth whoami",
+        error: "failed to ask the API server who you are",
+    },
+    NeedsMore {
+        begin: "kubectl describe certificate ",
+        mark: "cert-manager, see `kubectl describe certificate",
+        probe: "kubectl get certificates -A",
+        error: "the server doesn't have a resource type",
+    },
+    NeedsMore {
+        begin: "helm uninstall ",
+        mark: "or: helm uninstall",
+        probe: "helm status driftwall -n driftwall",
+        error: "release: not found",
+    },
 ];
 
 /// What the document leaves to the reader, and what it is here.
@@ -225,10 +247,13 @@ fn every_command_of_the_runbook_works() {
         let is_kept = section == "Uninstall";
         let dry_run = if is_kept { "DRY_RUN=1\n" } else { "" };
         let result = cluster.alice(&format!("{environment}{dry_run}{script}"));
-        let needs_more = NEEDS_MORE.iter().find(|(begin, ..)| command.starts_with(begin));
-        let is_right = match needs_more {
+        let needs_more = NEEDS_MORE.iter().find(|more| command.starts_with(more.begin));
+        let missing = needs_more.filter(|more| !cluster.alice(&format!("{environment}{}", more.probe)).succeeded);
+        let is_right = match missing {
             None => result.succeeded,
-            Some((_, mark, error)) => text.contains(mark) && !result.succeeded && result.stderr.contains(error),
+            Some(NeedsMore { mark, error, .. }) => {
+                text.contains(mark) && !result.succeeded && result.stderr.contains(error)
+            }
         };
         if !is_right {
             let failure = format!("{RUNBOOK}:{line}: {script}\n{}{}", result.stdout, result.stderr);
@@ -270,7 +295,7 @@ fn settle(cluster: &TestCluster, command: &str) {
 #[test]
 fn commands_are_found_in_blocks_and_in_sentences() {
     let text = "## Some\n\nA `kubectl get a -B` and `helm x`, with `kubectl get\nb -A` too.\n\n    kubectl x   # or: helm y -n z\n    mode: y\n\n\
-        - item:\n\n      flux z \\\n        --more\n      kubectl create -f - <<END\n      a:\n        b: c\n\n      END\n      for a in b; do\n        c\n      done | d\n  `helm c d` is one.\n";
+        - item:\n\n      flux z \\\n        --more\n      kubectl create -f - <<END\n      a:\n        b: c\n\n      END\n      for a in b; do\n        c\n      done | d\n  `helm c -d` is one.\n";
     let found: Vec<_> = commands(text).into_iter().map(|command| (command.line, command.text)).collect();
     let expected = [
         (4, "kubectl get a -B"),
@@ -280,7 +305,7 @@ fn commands_are_found_in_blocks_and_in_sentences() {
         (11, "flux z \\\n  --more"),
         (13, "kubectl create -f - <<END\na:\n  b: c\n\nEND"),
         (18, "for a in b; do\n  c\ndone | d"),
-        (21, "helm c d"),
+        (21, "helm c -d"),
     ];
     assert_eq!(found, expected.map(|(line, text)| (line, text.to_owned())));
 }
