@@ -234,7 +234,6 @@ impl TestCluster {
             let patch = Value::from(patch);
             self.alice(&format!("kubectl patch {WEBHOOK_CONFIG} --type=json -p '{patch}'")).expect_success();
         }
-        self.alice(REGISTER_AGAIN).expect_success();
         self.set_self_heal(true);
         wait_for("the webhook configuration is restored", || {
             (live_webhooks(&self.control_plane).as_ref() == Some(&self.initial.webhooks)).then_some(())

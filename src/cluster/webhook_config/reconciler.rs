@@ -262,18 +262,18 @@ impl Reconciler {
     /// Reads the webhook configuration, beside the watch.
     async fn poll(&mut self, name: &str) -> Result<(), ApiError> {
         self.polled_at = Instant::now();
+        // Whoever asks for a registration that is there already takes the note away, and the next removal would be none.
+        self.has_registered = None;
         match self.client.config(name).await {
-            Ok(found) => {
-                (self.live, self.is_stale) = (LiveConfig::Known(found), false);
-                Ok(())
-            }
+            Ok(found) => (self.live, self.is_stale) = (LiveConfig::Known(found), false),
             Err(error) => {
                 self.reporter.set_state(WebhookConfigState::Unknown, None);
                 // An API server that comes back may be another version.
                 (self.is_stale, self.supports_match_conditions) = (true, None);
-                Err(error)
+                return Err(error);
             }
         }
+        Ok(())
     }
 
     async fn choose_action(

@@ -1,5 +1,7 @@
 //! What others do to the webhook configuration: they remove it, change it, or set its failure policy.
 
+use kube::runtime::watcher;
+
 use super::*;
 
 #[tokio::test]
@@ -45,6 +47,22 @@ async fn a_removed_configuration_stays_removed_until_driftwall_is_enabled_again(
     server.put(DEPLOYMENT, json!({"metadata": {"uid": "two"}}));
     assert!(Replica::new(&server).reconcile().await.contains("wrote true"), "another installation");
     assert_eq!(registered_installation(&server), "two role");
+}
+
+#[tokio::test]
+async fn who_asks_for_a_registration_that_is_there_can_still_remove_it() {
+    let server = cluster();
+    let mut replica = Replica::new(&server);
+    replica.reconcile().await;
+    server.edit(LEASE, |lease| lease["metadata"] = json!({}));
+    // As every few seconds: nothing is taken for granted.
+    replica.reconciler.on_watch_event(Err(watcher::Error::NoResourceVersion));
+    replica.reconciler.reconcile().await;
+    assert_eq!(registered_installation(&server), "one role");
+    replica.observed();
+    server.remove(CONFIG);
+    assert!(replica.reconcile().await.starts_with("absent -\nRegistrationRemoved: "));
+    assert!(server.object(CONFIG).is_none());
 }
 
 #[tokio::test]
