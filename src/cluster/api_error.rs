@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::error_chain::error_chain;
+use kube::runtime::watcher;
+
+use super::kubeconfig::request_problem;
 
 /// A request to the API server that failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ApiError {
+pub(crate) enum ApiError {
     /// The API server says no: most often a right is missing.
     #[error("the API server answers {code}: {message}")]
     Refused {
@@ -27,7 +29,19 @@ impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Refused { code: status.code, message: status.message },
-            other => Self::Unreachable(error_chain(&other)),
+            other => Self::Unreachable(request_problem(&other)),
+        }
+    }
+}
+
+impl From<watcher::Error> for ApiError {
+    fn from(error: watcher::Error) -> Self {
+        match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => error.into(),
+            watcher::Error::WatchError(status) => Self::Refused { code: status.code, message: status.message },
+            watcher::Error::NoResourceVersion => Self::Unreachable("its list has no resourceVersion".into()),
         }
     }
 }

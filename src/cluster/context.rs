@@ -4,22 +4,9 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
 
-/// A cluster should be reached and cannot be.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The kubeconfig is not usable: the file that `KUBECONFIG` names, or the one in the home folder.
-    #[error("failed to use the kubeconfig (KUBECONFIG names another): {0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// The pod has no service account.
-    #[error("failed to use the pod's service account: {0}")]
-    ServiceAccount(#[from] kube::config::InClusterError),
-    /// No client can be built from the settings.
-    #[error("failed to make a client of the cluster: {0}")]
-    Client(#[from] Box<kube::Error>),
-}
+use super::kubeconfig::{ConnectError, ReadKubeconfig, client_in_cluster, config_in_cluster};
 
 /// Ends connections to an API server that is gone. Longer than any look-up takes.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,21 +30,24 @@ impl ClusterContext {
     /// Must be called on a Tokio runtime.
     pub async fn from_env() -> Result<Option<Self>, ConnectError> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let config = if is_set("KUBECONFIG") {
-            Config::from_kubeconfig(&KubeConfigOptions::default()).await?
-        } else if is_set("KUBERNETES_SERVICE_HOST") {
-            Config::incluster_env()?
-        } else {
-            return Ok(None);
+        let kubeconfig = if is_set("KUBECONFIG") { Some(ReadKubeconfig::from_env(None).await?) } else { None };
+        let config = match &kubeconfig {
+            Some(kubeconfig) => kubeconfig.config.clone(),
+            None if is_set("KUBERNETES_SERVICE_HOST") => config_in_cluster()?,
+            None => return Ok(None),
         };
-        let client = Client::try_from(config.clone()).map_err(Box::new)?;
+        let client_of = |config| match &kubeconfig {
+            Some(kubeconfig) => kubeconfig.client(config),
+            None => client_in_cluster(config),
+        };
+        let client = client_of(config.clone())?;
         let namespace = config.default_namespace.clone();
         let mut lookup_config = config;
         lookup_config.read_timeout = Some(READ_TIMEOUT);
         lookup_config.reset_reader_on_write = true;
         // A review cannot wait for a second attempt.
         lookup_config.default_retry = false;
-        let lookup_client = Client::try_from(lookup_config).map_err(Box::new)?;
+        let lookup_client = client_of(lookup_config)?;
         let pod = env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
         let identity = format!("{}-{:08x}", pod.as_deref().unwrap_or("driftwall"), random_suffix());
         Ok(Some(Self { lookup_client, client, namespace, identity }))
@@ -76,9 +66,8 @@ impl ClusterContext {
 
 /// A client of the cluster that a kubeconfig names by its current context.
 pub(crate) async fn client_of_kubeconfig(file: &Path) -> Result<Client, ConnectError> {
-    let kubeconfig = Kubeconfig::read_from(file)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config).map_err(Box::new)?)
+    let kubeconfig = ReadKubeconfig::from_file(file).await?;
+    kubeconfig.client(kubeconfig.config.clone())
 }
 
 /// A number that another process of the same name does not have.

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, watch_object};
+use kube::runtime::watcher::watch_object;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -118,7 +118,7 @@ impl<C: SecretContents> SecretStore<C> {
                     biased;
                     _ = poll.tick() => (&mut poll_problem, self.read().await),
                     event = events.next() => match event {
-                        Some(event) => (&mut watch_problem, event.map_err(watch_error)),
+                        Some(event) => (&mut watch_problem, event.map_err(ApiError::from)),
                         None => break,
                     },
                 };
@@ -228,13 +228,4 @@ fn is_newer(new: &Secret, current: &Secret) -> bool {
     let version =
         |secret: &Secret| secret.metadata.resource_version.as_ref().and_then(|version| version.parse::<u64>().ok());
     new.metadata.uid != current.metadata.uid || version(new) > version(current)
-}
-
-fn watch_error(error: watcher::Error) -> ApiError {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => error.into(),
-        other => ApiError::Unreachable(other.to_string()),
-    }
 }

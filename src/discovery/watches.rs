@@ -20,7 +20,7 @@ use super::kinds::{APPLICATIONS, FLUX, PROJECTS, SETTINGS, SETTINGS_NAMES, Watch
 use super::settings::{ArgocdDiscovery, DiscoverySettings};
 use super::status::WatchStatus;
 use super::watched_object::WatchedObject;
-use crate::cluster::{ClusterContext, client_of_kubeconfig};
+use crate::cluster::{ApiError, ClusterContext, client_of_kubeconfig};
 use crate::telemetry::LogChanges;
 
 /// Objects of one page of a list. An Application has some tens of kilobytes, and may have 1.5 MiB: that many are in memory
@@ -100,7 +100,7 @@ async fn connect_to_hub(kubeconfig: &Path, states: &WatchStatus) -> Client {
         match client_of_kubeconfig(kubeconfig).await {
             Ok(client) => return client,
             Err(error) => {
-                let message = format!("{} cannot be used: {error}", kubeconfig.display());
+                let message = error.to_string();
                 if problem.is_new(&message) {
                     tracing::error!(reason = %message, "Applications of Argo CD not found");
                 }
@@ -241,7 +241,7 @@ impl Running {
                     }
                 }
                 Err(error) => {
-                    if attempt.failed(&error) {
+                    if attempt.failed(error) {
                         self.stream = None;
                     }
                     // What is in step without the kind may make all of them so.
@@ -289,9 +289,9 @@ impl Attempt {
     }
 
     /// Notes an error; returns whether the watch is to begin anew, in another version.
-    fn failed(&mut self, error: &watcher::Error) -> bool {
+    fn failed(&mut self, error: watcher::Error) -> bool {
         let WatchedKind { plural, group, versions, .. } = self.watch.kind;
-        let refusal = refusal(error);
+        let refusal = refusal(&error);
         let message = match refusal {
             // What was seen last is too old to go on from there: the list is read again.
             Some(410) => return false,
@@ -300,6 +300,7 @@ impl Attempt {
             _ => NO_ANSWER.to_owned(),
         };
         if self.problem.is_new(&message) {
+            let error = ApiError::from(error);
             tracing::warn!(watch = self.name, reason = %message, %error, "Applications not watched");
         }
         let is_unknown = refusal == Some(404);

@@ -5,13 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, DynamicObject, PostParams};
-use kube::config::KubeConfigOptions;
-use kube::{Client, Config, ResourceExt as _};
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::api_resource;
-use crate::cluster::ConnectError;
-use crate::error_chain::root_cause;
+use crate::cluster::kubeconfig::{ConnectError, ReadKubeconfig, request_problem};
 use driftwall_core::policy::{BreakGlass, BreakGlassError};
 
 /// How long the API server may take for each request. A login that a kubeconfig's program asks for is not counted.
@@ -98,11 +96,11 @@ impl BreakGlassRequest {
 
 /// Creates a `BreakGlass` in the cluster of the kubeconfig's `context`; `None` takes the current one.
 pub async fn create(context: Option<String>, request: BreakGlassRequest) -> Result<CreatedBreakGlass, CreateError> {
-    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-    let config = Config::from_kubeconfig(&options).await.map_err(ConnectError::from)?;
+    let kubeconfig = ReadKubeconfig::from_env(context).await?;
+    let config = kubeconfig.config.clone();
     let default_namespace = config.default_namespace.clone();
     let server = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|error| ConnectError::from(Box::new(error)))?;
+    let client = kubeconfig.client(config)?;
 
     let mut users = request.users.clone();
     if users.is_empty() && request.groups.is_empty() {
@@ -137,7 +135,7 @@ async fn in_time<T>(server: &str, request: impl Future<Output = T>) -> Result<T,
 }
 
 fn unreachable(server: &str, error: &kube::Error) -> CreateError {
-    CreateError::Unreachable { server: server.to_owned(), reason: root_cause(error) }
+    CreateError::Unreachable { server: server.to_owned(), reason: request_problem(error) }
 }
 
 async fn current_user(client: &Client, server: &str) -> Result<String, CreateError> {

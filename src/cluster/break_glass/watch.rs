@@ -14,6 +14,7 @@ use tokio::sync::watch::Receiver;
 
 use super::api_resource;
 use crate::cluster::ClusterContext;
+use crate::cluster::api_error::ApiError;
 use crate::telemetry::LogChanges;
 use driftwall_core::policy::{BreakGlass, BreakGlasses};
 
@@ -51,6 +52,7 @@ pub async fn watch(
                 }
                 Some(Err(error)) => {
                     let refusal = refusal_code(&error);
+                    let error = ApiError::from(error);
                     if problem.is_new(&error.to_string()) {
                         if refusal == Some(404) {
                             tracing::info!("Break-glass is not available: the cluster does not know the kind BreakGlass");

@@ -116,7 +116,7 @@ impl Reconciler {
                 self.live = LiveConfig::Known(object.and_then(|object| serde_json::to_value(object).ok()));
             }
             Err(error) => {
-                tracing::debug!(%error, "The watch of the webhook configuration failed");
+                tracing::debug!(error = %ApiError::from(error), "The watch of the webhook configuration failed");
                 (self.is_stale, self.supports_match_conditions) = (true, None);
             }
         }
