@@ -129,6 +129,10 @@ impl AdmissionHandler {
         &self.poller
     }
 
+    pub(crate) fn settings(&self) -> Arc<ReviewSettings> {
+        self.settings.load_full()
+    }
+
     pub(crate) fn set_settings(&self, settings: ReviewSettings) {
         self.settings.store(Arc::new(settings));
     }

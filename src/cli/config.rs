@@ -1,12 +1,13 @@
 //! `driftwall config`: what a configuration may say, and whether a file can be used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::FAILED;
 use super::output::{print, tell};
+use super::snapshot::load_snapshot;
 use crate::config::{Config as Configuration, json_schema};
 
 #[derive(Args, Debug)]
@@ -21,6 +22,9 @@ enum Command {
     Check {
         /// The configuration
         file: PathBuf,
+        /// Read the sources too, and tell which rules match nothing that they declare
+        #[arg(long)]
+        sources: bool,
     },
     /// Print the JSON Schema of the configuration, for editors and pipelines
     Schema,
@@ -31,7 +35,7 @@ enum Command {
 impl Config {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Check { file } => {
+            Command::Check { file, sources: reads_sources } => {
                 let config = match Configuration::read(&file) {
                     Ok(config) => config,
                     Err(error) => {
@@ -44,6 +48,9 @@ impl Config {
                 for note in &config.notes {
                     tell(format_args!("{}:{note}", file.display()));
                 }
+                if reads_sources {
+                    tell_unmatched_rules(&config, &file)?;
+                }
                 let mode = config.policy.mode.as_str();
                 let (sources, presets) = (config.sources.len(), config.presets.len());
                 let (sources, presets) = (counted(sources, "source"), counted(presets, "preset"));
@@ -54,6 +61,18 @@ impl Config {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn tell_unmatched_rules(config: &Configuration, file: &Path) -> anyhow::Result<()> {
+    let snapshot = load_snapshot(config)?;
+    if !config.discovery.is_off() {
+        tell("driftwall: what Argo CD and Flux deploy is known in the cluster only: there the log names such rules");
+        return Ok(());
+    }
+    for problem in config.unmatched_rules(&snapshot) {
+        tell(format_args!("{}:{problem}", file.display()));
+    }
+    Ok(())
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -34,7 +34,8 @@ use self::values::KeyProblem;
 use crate::discovery::DiscoverySettings;
 use crate::source::SourceSpec;
 use driftwall_core::actor::ActorRules;
-use driftwall_core::policy::Policy;
+use driftwall_core::desired::Snapshot;
+use driftwall_core::policy::{Policy, UnmatchedRule, unmatched_rules};
 
 pub use cluster::{
     BreakGlassSettings, CertificateSettings, CertificateValidity, FailurePolicy, TlsSettings, WebhookSettings,
@@ -43,6 +44,7 @@ pub(crate) use names::is_label;
 pub use path_file::{PathFileError, read_path_file};
 pub use problem::{ConfigError, Problem};
 pub use schema::json_schema;
+pub use structure::Positions;
 
 /// A configuration, checked.
 #[derive(Debug)]
@@ -87,6 +89,8 @@ pub struct Config {
     pub max_staleness: Duration,
     /// How long a server serves on after SIGTERM.
     pub drain: Duration,
+    /// Where its keys are written.
+    pub positions: Positions,
 }
 
 /// Whether the API server is asked.
@@ -118,6 +122,14 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The rules that match nothing that Git declares, as the snapshot has it.
+    pub fn unmatched_rules(&self, snapshot: &Snapshot) -> Vec<Problem> {
+        let unmatched = unmatched_rules(&self.policy, &self.actors, snapshot).into_iter();
+        unmatched.map(|UnmatchedRule { key, message }| self.positions.problem(&key, message.to_owned())).collect()
+    }
+}
+
 fn parse(text: &[u8], folder: &Path) -> Result<Config, Vec<Problem>> {
     let document = document::read(text).map_err(|problem| vec![problem])?;
     let (written, positions) = structure::read(&document)?;
@@ -132,7 +144,10 @@ fn parse(text: &[u8], folder: &Path) -> Result<Config, Vec<Problem>> {
         problems.into_iter().map(at_line).collect()
     };
     match validate::validate(written, folder) {
-        Ok((config, notes)) => Ok(Config { notes: at_lines(notes), ..config }),
+        Ok((config, notes)) => {
+            let notes = at_lines(notes);
+            Ok(Config { notes, positions, ..config })
+        }
         Err(problems) => Err(at_lines(problems)),
     }
 }

@@ -4,6 +4,7 @@
 //! ("invalid u8") helps nobody who writes a configuration.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -16,12 +17,20 @@ use super::schema::{NEW_NAME, schema};
 const MAX_VALUES: usize = 250_000;
 
 /// Where each key is written.
-pub(super) struct Positions(HashMap<String, Position>);
+#[derive(Default)]
+pub struct Positions(HashMap<String, Position>);
 
 /// A key as it is written: it may be under an old name.
 struct Position {
     line: u32,
     written: String,
+}
+
+/// What a configuration means is the same wherever its keys are written.
+impl fmt::Debug for Positions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Positions").finish_non_exhaustive()
+    }
 }
 
 impl Positions {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::sources::SourceBuilder;
 use super::values::{KeyProblem, KeyProblems, address, bytes, duration, positive_duration};
-use super::{ClusterAccess, Config, cluster, discover, file_format, names, notes, rendering, value_notes};
+use super::{ClusterAccess, Config, Positions, cluster, discover, file_format, names, notes, rendering, value_notes};
 use crate::source::SourceSpec;
 use driftwall_core::actor::{ActorRule, ActorRules, Class, Grant};
 use driftwall_core::diff::Pattern;
@@ -98,7 +98,6 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
     let registration = problems.check(cluster::registration(registration, folder));
     let break_glass = problems.check(cluster::break_glass(&break_glass));
     let poll_interval = problems.check(positive_duration("git.poll", &git.poll, "30s"));
-    let has_refresh_after = git.refresh_after.is_some();
     if let Some(text) = &git.refresh_after {
         problems.check(duration("git.refreshAfter", text))?;
     }
@@ -121,9 +120,10 @@ fn config(written: file_format::Config, folder: &Path, problems: &mut KeyProblem
         actors: actors?,
         policy,
         notes: Vec::new(),
+        positions: Positions::default(),
         presets,
         poll_interval: poll_interval?,
-        has_refresh_after,
+        has_refresh_after: git.refresh_after.is_some(),
         refresh_timeout: refresh_timeout?,
         max_staleness: max_staleness?,
         drain: drain?,

@@ -25,7 +25,8 @@ pub struct ArgocdDiscovery {
 }
 
 impl DiscoverySettings {
-    pub(super) fn is_off(&self) -> bool {
+    /// Whether no application is found.
+    pub fn is_off(&self) -> bool {
         self.argocd.is_none() && !self.flux
     }
 

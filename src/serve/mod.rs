@@ -5,6 +5,7 @@ mod canary;
 mod identity;
 pub(crate) mod reload;
 mod review_path;
+mod unmatched_rules;
 mod unreadable_file;
 pub(crate) mod webhook_config;
 
@@ -23,6 +24,7 @@ use self::break_glass::run_watch;
 use self::canary::run_canary;
 use self::identity::ServingIdentity;
 use self::reload::{ConfigReloader, StartupSettings};
+use self::unmatched_rules::tell_unmatched_rules;
 use self::webhook_config::register;
 use crate::admission::ReviewRecording;
 use crate::cluster::{ApiDiscovery, ApiLookup, ClusterContext};
@@ -94,6 +96,8 @@ pub(crate) async fn serve(
     identity.set_address(server.webhook_address());
     reloader.start_polling();
     tasks.spawn(Arc::clone(&handler).run_self_checks());
+    let telling = tell_unmatched_rules(Arc::clone(&handler), reloader.discovery());
+    tasks.spawn(async { match telling.await {} });
     if let Some(cluster) = cluster {
         let registration = register(&cluster, &reloader, &identity, Arc::clone(&metrics));
         tasks.spawn(async { match registration.await {} });

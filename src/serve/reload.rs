@@ -249,6 +249,7 @@ fn partition(config: Config, file: &Path, audit_only: bool) -> Partition {
         refresh_timeout,
         max_staleness,
         drain,
+        positions: _,
     } = config;
     set_parallel(render_parallel);
     if audit_only {

@@ -62,7 +62,8 @@ impl Grant {
         self.written.deletes && self.is_of(group, kind)
     }
 
-    fn is_of(&self, group: &str, kind: &str) -> bool {
+    /// Whether it is about objects of this kind.
+    pub(crate) fn is_of(&self, group: &str, kind: &str) -> bool {
         self.group.is_match(group) && self.kind.is_match(kind)
     }
 }

@@ -188,6 +188,11 @@ impl ActorRules {
         self.rules.iter().filter_map(|rule| rule.preset)
     }
 
+    /// What each rule of the configuration grants.
+    pub(crate) fn configured_grants(&self) -> impl Iterator<Item = &[Grant]> {
+        self.rules.iter().filter(|rule| rule.preset.is_none()).map(|rule| &*rule.grants)
+    }
+
     /// The rule that names a user by name, whatever its groups.
     pub(crate) fn rule_naming(&self, user: &str) -> Option<&ActorRule> {
         self.rules.iter().find(|rule| rule.users.is_match(user))

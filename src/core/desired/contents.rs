@@ -168,7 +168,7 @@ impl SourceContents {
         self.len() == 0
     }
 
-    pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<Declared>> {
         self.files.iter().flat_map(|file| &file.objects)
     }
 }

@@ -41,6 +41,7 @@ mod self_check;
 mod settings;
 mod target;
 mod undeclared;
+mod unmatched_rules;
 mod warned_key_table;
 
 use crate::actor::{Actor, Class};
@@ -72,6 +73,7 @@ pub use run_controls::{RUN_CONTROLS, RunControl};
 pub use runtime_fields::{Place, RUNTIME_ANNOTATIONS, RuntimeAnnotation};
 pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
 pub use settings::{IgnoreRule, NamespaceRule, Policy};
+pub use unmatched_rules::{UnmatchedRule, unmatched_rules};
 
 /// Whether an object of this kind, not declared in Git, may run as an exempt account or
 /// tell a GitOps tool what to do, as far as the kind says.

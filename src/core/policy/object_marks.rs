@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::assessment::Assessment;
 use crate::admission::Write;
-use crate::desired::{Declared, ObjectKey};
+use crate::desired::{Declared, ObjectKey, Source};
 
 /// By what a tool knows the objects of an application: the label or annotation with its name, and the one
 /// with its namespace, where there is one.
@@ -70,19 +70,27 @@ struct Metadata {
 impl ObjectMarks {
     /// The marks of what a write is about: of the object itself, or of the declared one that it belongs to.
     pub(crate) fn of(write: &Write<'_>, assessment: &Assessment<'_>) -> Self {
+        let mut marks = Self::in_git(assessment.source, assessment.declared);
+        match assessment.declared {
+            Some(declared) => marks.claimed_applications = claimed_applications(write, assessment, declared),
+            None => marks.labels.clone_from(&assessment.applied_labels),
+        }
+        marks
+    }
+
+    /// The marks in Git of an object that a source, or an application, declares; `declared` is what Git says of it,
+    /// where that is known.
+    pub(super) fn in_git(source: Option<&Source>, declared: Option<&Declared>) -> Self {
         let mut marks = Self::default();
-        marks.applications.extend(assessment.source.map(|source| source.name.clone()));
-        let applied_by = assessment.source.and_then(|source| source.applied_by.as_ref());
+        marks.applications.extend(source.map(|source| source.name.clone()));
+        let applied_by = source.and_then(|source| source.applied_by.as_ref());
         marks.applications.extend(applied_by.into_iter().flat_map(|it| it.names.iter().cloned()));
-        let Some(declared) = assessment.declared else {
-            marks.labels.clone_from(&assessment.applied_labels);
-            return marks;
-        };
-        let git = Metadata::deserialize(&declared.object()["metadata"]).unwrap_or_default();
-        marks.applications.extend(git.applications(declared.key()));
-        marks.claimed_applications = claimed_applications(write, assessment, declared);
-        let labels = git.labels.unwrap_or_default().into_iter();
-        marks.labels = labels.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect();
+        if let Some(declared) = declared {
+            let git = Metadata::deserialize(&declared.object()["metadata"]).unwrap_or_default();
+            marks.applications.extend(git.applications(declared.key()));
+            let labels = git.labels.unwrap_or_default().into_iter();
+            marks.labels = labels.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect();
+        }
         marks
     }
 

@@ -168,7 +168,12 @@ impl NamespaceRule {
 
     fn matches(&self, namespace: &str, class: Class) -> bool {
         let is_for_class = if self.actors.is_empty() { class == Class::Person } else { self.actors.contains(&class) };
-        is_for_class && self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
+        is_for_class && self.names(namespace)
+    }
+
+    /// Whether the rule is for a namespace, whoever writes.
+    pub(super) fn names(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|globs| globs.is_match(namespace))
     }
 }
 
@@ -188,7 +193,7 @@ impl IgnoreRule {
         self.is_for(object) && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.covers(path)))
     }
 
-    fn is_for(&self, object: ObjectKey<'_>) -> bool {
+    pub(super) fn is_for(&self, object: ObjectKey<'_>) -> bool {
         self.group.is_match(object.group)
             && self.kind.is_match(object.kind)
             && self.namespace.is_match(object.namespace)
