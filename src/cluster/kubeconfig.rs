@@ -28,8 +28,7 @@ pub enum ConnectError {
     ServiceAccount(String),
 }
 
-const NO_CA: &str =
-    "certificate-authority (or certificate-authority-data) of the cluster that its context names holds no PEM certificate";
+const NO_CA: &str = "certificate-authority (or certificate-authority-data) of the cluster that its context names holds no PEM certificate";
 
 /// Where a pod's service account is mounted.
 const ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -94,6 +94,8 @@ type Phase = (usize, Option<bool>);
 struct Shared {
     stop: AtomicBool,
     writes: AtomicUsize,
+    /// The same of each writer.
+    writes_of: Vec<AtomicUsize>,
     number: AtomicUsize,
     phase: Mutex<Phase>,
     counts: Mutex<Counts>,
@@ -114,6 +116,7 @@ impl Admissions {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             writes: AtomicUsize::new(0),
+            writes_of: WRITES.iter().flat_map(|write| vec![0; write.writers]).map(AtomicUsize::new).collect(),
             number: AtomicUsize::new(0),
             phase: Mutex::new((0, Some(true))),
             counts: Mutex::default(),
@@ -125,7 +128,7 @@ impl Admissions {
         let mut writers = Vec::new();
         for write in &WRITES {
             for _ in 0..write.writers {
-                writers.push(runtime.spawn(repeat(write, client.clone(), shared.clone())));
+                writers.push(runtime.spawn(repeat(writers.len(), write, client.clone(), shared.clone())));
             }
         }
         Self { shared, runtime, writers }
@@ -134,6 +137,17 @@ impl Admissions {
     /// Waits until this many more writes are answered.
     pub(super) fn wait_for_more(&self, writes: usize) {
         self.wait_until(self.shared.writes.load(Ordering::Relaxed) + writes);
+    }
+
+    /// Waits until each writer has an answer to a write that it began after this was called: what was in flight, and may
+    /// have met another state of things, is over.
+    pub(super) fn wait_for_each(&self) {
+        let now = || self.shared.writes_of.iter().map(|writes| writes.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let before = now();
+        // The first of the two may have begun before.
+        wait_for("each writer has written again", || {
+            now().iter().zip(&before).all(|(now, before)| *now >= before + 2).then_some(())
+        });
     }
 
     /// Waits until so many writes are answered since the start.
@@ -190,7 +204,7 @@ enum Answer {
     Failed(String),
 }
 
-async fn repeat(write: &'static RepeatedWrite, client: Client, shared: Arc<Shared>) {
+async fn repeat(writer: usize, write: &'static RepeatedWrite, client: Client, shared: Arc<Shared>) {
     while !shared.stop.load(Ordering::Relaxed) {
         let number = shared.number.fetch_add(1, Ordering::Relaxed);
         let (phase, begun) = (shared.phase(), Instant::now());
@@ -201,7 +215,9 @@ async fn repeat(write: &'static RepeatedWrite, client: Client, shared: Arc<Share
             Err(kube::Error::Api(status)) if status.code == 404 && write.change.is_empty() => Answer::Passed,
             Err(error) => Answer::Failed(error.to_string()),
         };
-        if shared.count(answer, write, phase, begun.elapsed()) {
+        let has_drifted = shared.count(answer, write, phase, begun.elapsed());
+        shared.writes_of[writer].fetch_add(1, Ordering::Relaxed);
+        if has_drifted {
             // The same again would change nothing.
             let shell = shared.shell.clone();
             tokio::task::spawn_blocking(move || sync(&shell)).await.unwrap();

@@ -91,7 +91,11 @@ pub(super) struct Flood {
 /// What became of them.
 #[derive(Default)]
 struct Sent {
+    /// How many at once.
+    burst: usize,
     bursts: usize,
+    /// How long a burst took until all were answered.
+    longest: Duration,
     denied: usize,
     /// What is no denial.
     other: Vec<String>,
@@ -100,12 +104,14 @@ struct Sent {
 type Sender = http2::SendRequest<Full<Bytes>>;
 type Answer = hyper::Result<(hyper::StatusCode, Bytes)>;
 
-/// Each has its share of a replica.
+/// Each has its share of a replica, and opens another connection when it has many questions.
 const API_SERVERS: u8 = 4;
-const CONNECTIONS: u8 = 2 * API_SERVERS;
+const CONNECTIONS: u8 = 4 * API_SERVERS;
 const TIMES: usize = 3;
 /// More than replicas take at once, and no more than a small machine can send.
 const MAX_BURST: usize = 3000;
+/// How many are asked at once to see how many are answered: more than the replicas have threads.
+const MEASURED: usize = 128;
 
 impl Flood {
     pub(super) fn start(cluster: &TestCluster) -> Self {
@@ -133,23 +139,33 @@ impl Flood {
     /// Each of these reviews was answered as well, with a denial.
     pub(super) fn stop_and_check(self) {
         self.stop.store(true, Ordering::Relaxed);
-        let Sent { bursts, denied, other } = self.sending.join().unwrap();
-        report(&format!("beside the API server, {denied} reviews in {bursts} bursts were denied, {} not", other.len()));
+        let Sent { burst, bursts, longest, denied, other } = self.sending.join().unwrap();
+        let longest = longest.as_secs_f64();
+        report(&format!(
+            "beside the API server, {denied} reviews in {bursts} bursts of {burst} were denied, {} not; a burst took {longest:.1} s at most",
+            other.len()
+        ));
         assert!(bursts > 0 && denied > 0, "{bursts} bursts, {denied} denied");
         assert!(other.is_empty(), "{:?}", &other[..other.len().min(5)]);
     }
 }
 
 async fn send_bursts(senders: &[Sender], request: &Arc<(String, String)>, is_over: &AtomicBool) -> Sent {
-    // How many are answered in half a second when only a few are asked at once.
+    // The first ones wait for a sync of their own; those of a loop do not.
+    for _ in 0..3 {
+        ask_all(senders, senders.len(), request).await;
+    }
     let begun = Instant::now();
     let mut answered = 0;
     while begun.elapsed() < Duration::from_secs(2) {
-        answered += ask_all(senders, senders.len(), request).await.len();
+        answered += ask_all(senders, MEASURED, request).await.len();
     }
-    let burst = (TIMES * answered / 4).clamp(senders.len(), MAX_BURST);
-    let mut sent = Sent::default();
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few")]
+    let in_half_a_second = (answered as f64 / begun.elapsed().as_secs_f64() / 2.0) as usize;
+    let burst = (TIMES * in_half_a_second).clamp(senders.len(), MAX_BURST);
+    let mut sent = Sent { burst, ..Sent::default() };
     while sent.bursts == 0 || !is_over.load(Ordering::Relaxed) {
+        let begun = Instant::now();
         for answer in ask_all(senders, burst, request).await {
             match answer {
                 Ok((status, body)) if status == 200 && body.windows(15).any(|part| part == b"\"allowed\":false") => {
@@ -159,6 +175,7 @@ async fn send_bursts(senders: &[Sender], request: &Arc<(String, String)>, is_ove
             }
         }
         sent.bursts += 1;
+        sent.longest = sent.longest.max(begun.elapsed());
     }
     sent
 }
