@@ -5,6 +5,7 @@ use std::env;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use axum::http::HeaderValue;
 use kube::client::AuthError;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError};
 use kube::{Client, Config};
@@ -29,6 +30,8 @@ pub enum ConnectError {
 }
 
 const NO_CA: &str = "certificate-authority (or certificate-authority-data) of the cluster that its context names holds no PEM certificate";
+
+const UNSENDABLE_TOKEN: &str = "token of its user has characters that no token has, such as the end of a line";
 
 /// Where a pod's service account is mounted.
 const ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -69,10 +72,11 @@ impl ReadKubeconfig {
     /// A client by it. A program that it names for the login is run.
     pub(super) fn client(&self, config: Config) -> Result<Client, ConnectError> {
         let auth_info = config.auth_info.clone();
-        Client::try_from(config).map_err(|error| ConnectError::Kubeconfig {
-            file: self.file.clone(),
-            problem: client_problem(&error, &auth_info),
-        })
+        let failed = |problem: String| ConnectError::Kubeconfig { file: self.file.clone(), problem };
+        if has_unsendable_token(&auth_info) {
+            return Err(failed(UNSENDABLE_TOKEN.to_owned()));
+        }
+        Client::try_from(config).map_err(|error| failed(client_problem(&error, &auth_info)))
     }
 }
 
@@ -90,6 +94,12 @@ pub(super) fn config_in_cluster() -> Result<Config, ConnectError> {
     Ok(config)
 }
 
+/// Whether the token cannot stand in a header: the library would panic.
+fn has_unsendable_token(auth_info: &AuthInfo) -> bool {
+    let written = serde_json::to_value(auth_info).unwrap_or_default();
+    written["token"].as_str().is_some_and(|token| HeaderValue::from_str(token).is_err())
+}
+
 /// Whether there is a place for CAs, and no CA in it: the library takes what is not PEM for a comment.
 fn has_no_ca(config: &Config) -> bool {
     config.root_cert.as_ref().is_some_and(Vec::is_empty)
@@ -103,7 +113,7 @@ pub(super) fn request_problem(error: &kube::Error) -> String {
             return format!("the login of the kubeconfig: {}", auth_problem(error, &AuthInfo::default()));
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+            && error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
         {
             return format!("its certificate: {}", handshake_failure(error));
         }
@@ -204,7 +214,7 @@ fn auth_problem(error: &AuthError, auth_info: &AuthInfo) -> String {
     let of_program = |words: &dyn Display| format!("{program} {words}");
     match error {
         AuthError::InvalidBasicAuth(_) => "username and password of its user cannot be sent".into(),
-        AuthError::InvalidBearerToken(_) => "token of its user has characters that no token has".into(),
+        AuthError::InvalidBearerToken(_) => UNSENDABLE_TOKEN.to_owned(),
         AuthError::UnrefreshableTokenResponse => of_program(&"gives another kind of login than before"),
         AuthError::ExecPluginFailed => of_program(&"printed no `status`"),
         AuthError::MalformedTokenExpirationDate(_) => of_program(&"printed an expirationTimestamp that is no time"),
@@ -285,8 +295,14 @@ mod tests {
             (text(&with("certificate-authority-data: '%'"), ""), "certificate-authority-data is no base64"),
             (text(&with("certificate-authority-data: c2VjcmV0"), ""), "holds no PEM certificate"),
             (text(&with("certificate-authority: /nope"), ""), "certificate-authority /nope: there is no such file"),
-            (text(server, "client-certificate-data: '%', client-key-data: '%'"), "client-key-data is no base64"),
-            (text(server, "client-certificate: /nope, client-key: /nope"), "client-key /nope: there is no such file"),
+            (
+                text(server, "client-certificate-data: '%', client-key-data: '%'"),
+                "client-certificate-data is no base64",
+            ),
+            (
+                text(server, "client-certificate: /nope, client-key: /nope"),
+                "client-certificate /nope: there is no such file",
+            ),
             (text(server, "client-certificate-data: YQ==, client-key-data: YQ=="), "holds no PEM"),
             (text(server, "tokenFile: /nope"), "tokenFile /nope: there is no such file"),
             (text(server, "token: \"s3cr3t\\n\""), "token of its user has characters that no token has"),
