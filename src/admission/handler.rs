@@ -21,7 +21,7 @@ use super::self_check_queue::SelfCheckQueue;
 use super::source_health::source_health;
 use crate::cluster::Recorder;
 use crate::discovery::WatchStatus;
-use crate::server::{HeadReason, ReviewResponse, Reviewer};
+use crate::server::{HeadReason, ReviewPlace, ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller};
 use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, RecurringDrift, ReviewLabels, SourceHealth};
 use driftwall_core::actor::ActorRules;
@@ -258,13 +258,15 @@ impl AdmissionHandler {
 }
 
 impl Reviewer for AdmissionHandler {
-    async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
+    async fn review(&self, body: Bytes, deadline: Instant, place: ReviewPlace) -> ReviewResponse {
         let arrived = Instant::now();
         if let Some(recording) = &*self.recording.load() {
             recording.record(&body);
         }
         let first = self.attempt(&body, deadline, false).await;
         let Some(RefreshFirst { source }) = first.refresh_first else { return first.response };
+        // It may take seconds, and no thread: with its place, hundreds that wait for Git would keep all others waiting.
+        drop(place);
         // Nobody is denied for a change that they pushed a moment ago.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_MARGIN);
         let timeout = self.settings.load().refresh_timeout.min(left);

@@ -22,7 +22,7 @@ use super::connection::Origin;
 use super::peer::{Peer, PeerShares};
 use super::rejection::{Rejection, json_response};
 use super::review_paths::ReviewPaths;
-use super::reviewer::{HeadReason, ReviewResponse, Reviewer};
+use super::reviewer::{HeadReason, ReviewPlace, ReviewResponse, Reviewer};
 use super::settings::RequestLimits;
 use super::timeout;
 use crate::telemetry::{LogLimiter, Metrics};
@@ -113,8 +113,8 @@ impl<R: Reviewer> HandlerState<R> {
         // thread busy cannot delay the answer at the deadline. The permits move into it,
         // since the work may go on after that answer.
         let task = async move {
-            let _permits = permits;
-            reviewer.review(review_body, deadline).await
+            let (place, _body_permits) = permits;
+            reviewer.review(review_body, deadline, ReviewPlace::new(place)).await
         };
         let mut task = AbortOnDrop(tokio::spawn(task.in_current_span()));
         match timeout_at(deadline.into(), &mut task.0).await {
@@ -175,7 +175,7 @@ impl<R: Reviewer> HandlerState<R> {
 }
 
 /// Allows one review to be in flight, and counts it.
-struct InFlightPermit {
+pub(super) struct InFlightPermit {
     metrics: Arc<Metrics>,
     _permits: [OwnedSemaphorePermit; 2],
 }
@@ -247,8 +247,12 @@ mod tests {
     struct Echo;
 
     impl Reviewer for Echo {
-        async fn review(&self, body: Bytes, _: Instant) -> ReviewResponse {
+        async fn review(&self, body: Bytes, _: Instant, place: ReviewPlace) -> ReviewResponse {
             match body.as_ref() {
+                b"\"wait\"" => {
+                    drop(place);
+                    std::future::pending().await
+                }
                 b"\"panic\"" => panic!("as asked"),
                 b"\"hang\"" | b"\"hang, then panic\"" => std::future::pending().await,
                 _ => response(body.to_vec()),
@@ -352,5 +356,15 @@ mod tests {
     async fn a_review_that_misses_its_deadline_is_answered() {
         let (status, _, body) = send(post_json("/validate?timeout=10ms", r#""hang""#)).await;
         assert_eq!((status, body), (StatusCode::OK, "overdue".into()));
+    }
+
+    #[tokio::test]
+    async fn who_waits_without_a_place_keeps_none_from_others() {
+        let app = echo();
+        let ask = |body: &str| app.clone().oneshot(post_json("/validate", body));
+        let waiting = tokio::spawn(ask(r#""wait""#));
+        tokio::task::yield_now().await;
+        assert_eq!(ask(r#""hi""#).await.unwrap().status(), StatusCode::OK, "there is a place");
+        assert!(!waiting.is_finished());
     }
 }

@@ -39,7 +39,7 @@ pub use app::app;
 pub use drain::shutdown_signals;
 pub use probe::{ProbeError, probe};
 pub use review_paths::ReviewPaths;
-pub use reviewer::{HeadReason, ReviewResponse, Reviewer};
+pub use reviewer::{HeadReason, ReviewPlace, ReviewResponse, Reviewer};
 pub use settings::{RequestLimits, ServerSettings, Timeouts};
 pub use tls::{CertificateSource, TlsError};
 
@@ -183,7 +183,11 @@ impl Server {
         let (_admin_phase, admin_phase_receiver) = watch::channel(ServingPhase::Serving);
         // Dropping a set ends its tasks.
         let mut helpers = JoinSet::new();
-        helpers.spawn(admin.serve(admin_phase_receiver));
+        helpers.spawn_blocking(move || {
+            if let Err(error) = serve_apart(admin, admin_phase_receiver) {
+                tracing::error!(%error, "Admin port not served");
+            }
+        });
         helpers.spawn(certificate_reloader.run(timeouts.certificate_poll));
         let mut main = JoinSet::new();
         main.spawn(webhook.serve(phase.subscribe()));
@@ -213,6 +217,18 @@ impl Server {
             ended = helpers.join_next() => Err(ended_early("admin port or certificate reload", ended)),
         }
     }
+}
+
+/// Serves until the phase has no sender any more, by a runtime of its own that takes the present thread: hundreds of
+/// reviews may be waiting for a turn of the threads that judge them, and a probe would be behind them.
+fn serve_apart(listener: Listener, phase: watch::Receiver<ServingPhase>) -> io::Result<()> {
+    let socket = listener.socket.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // A socket belongs to the runtime that it was made in.
+        Listener { socket: TcpListener::from_std(socket)?, ..listener }.serve(phase).await;
+        Ok(())
+    })
 }
 
 /// Whoever probes or scrapes asks at once, and connects again for the next time.

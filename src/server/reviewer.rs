@@ -5,16 +5,30 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use bytes::Bytes;
 
+use super::app::InFlightPermit;
 use crate::telemetry::{DriftLabels, ReviewLabels};
 
 /// Answers reviews. Never fails: a review that cannot be evaluated gets an answer too.
 pub trait Reviewer: Send + Sync + 'static {
-    /// Answers the review in `body` before the deadline.
-    fn review(&self, body: Bytes, deadline: Instant) -> impl Future<Output = ReviewResponse> + Send;
+    /// Answers the review in `body` before the deadline. While it waits for something that takes no thread, it may
+    /// drop its place: then another one is judged meanwhile.
+    fn review(&self, body: Bytes, deadline: Instant, place: ReviewPlace)
+    -> impl Future<Output = ReviewResponse> + Send;
     /// Answers a review that is not kept, by its first bytes.
     fn review_head(&self, start: &[u8], reason: HeadReason, deadline: Instant) -> ReviewResponse;
     /// The answer if `review` did not finish before the deadline.
     fn overdue(&self, body: &Bytes) -> ReviewResponse;
+}
+
+/// A review's place among those that are judged at once, until it is dropped.
+pub struct ReviewPlace {
+    _permit: InFlightPermit,
+}
+
+impl ReviewPlace {
+    pub(super) fn new(permit: InFlightPermit) -> Self {
+        Self { _permit: permit }
+    }
 }
 
 /// Why only the beginning of a review is kept.

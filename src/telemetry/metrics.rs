@@ -94,7 +94,7 @@ impl Metrics {
         } = self;
         reviews.register(registry);
         drift.register(registry);
-        registry.register("reviews_in_flight", "Reviews that are being answered", in_flight.clone());
+        registry.register("reviews_in_flight", "Reviews that are being judged", in_flight.clone());
         registry.register(
             "reviews_shed",
             "Reviews rejected because too many were in flight",

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use driftwall::certs::ServingCertificate;
-use driftwall::server::{CertificateSource, HeadReason, ReviewResponse, Reviewer, Server, ServerError, ServerSettings};
+use driftwall::server::{
+    CertificateSource, HeadReason, ReviewPlace, ReviewResponse, Reviewer, Server, ServerError, ServerSettings,
+};
 use driftwall::telemetry::{Health, Metrics, MirrorHealth, ReviewLabels, SourceHealth};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ pub(crate) struct StubReviewer {
 }
 
 impl Reviewer for StubReviewer {
-    async fn review(&self, body: Bytes, deadline: Instant) -> ReviewResponse {
+    async fn review(&self, body: Bytes, deadline: Instant, _place: ReviewPlace) -> ReviewResponse {
         self.started.fetch_add(1, Ordering::SeqCst);
         let left = deadline.saturating_duration_since(Instant::now());
         let body: Value = serde_json::from_slice(&body).unwrap();
