@@ -41,10 +41,13 @@ fn a_canary_notices_that_the_api_server_cannot_call_driftwall_and_why() {
         wait_for_result(&cluster, result);
         cluster.replicas.load_balancer.set_way(Way::Replicas);
         wait_for_result(&cluster, "called");
-        let lines = logged(&cluster);
-        let [.., (failed, reason), (again, _)] = &lines[..] else { panic!("{lines:?}") };
+        // The log is written a moment later.
+        let lines = wait_for("it is logged", || {
+            Some(logged(&cluster))
+                .filter(|lines| lines.last().is_some_and(|(last, _)| last == "API server calls driftwall again"))
+        });
+        let [.., (failed, reason), _] = &lines[..] else { panic!("{lines:?}") };
         assert!(failed.starts_with("API server does not call driftwall") && reason == result, "{lines:?}");
-        assert_eq!(again, "API server calls driftwall again");
     }
     // What was written meanwhile passed without an answer.
     cluster.failed_open = failed_open();

@@ -129,7 +129,11 @@ pub(crate) fn http_get(admin: &str, path: &str) -> String {
 }
 
 fn proxy(client: &TcpStream, server: &TcpStream, state: &Arc<State>) {
-    let way = state.way();
+    // What a firewall keeps back arrives when it is gone, and ends as any other connection when the replicas are.
+    let way = match state.way() {
+        Way::Firewall => Way::Replicas,
+        way => way,
+    };
     for (from, to) in [(client, server), (server, client)] {
         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         let (state, way) = (Arc::clone(state), way.clone());
@@ -152,7 +156,7 @@ fn pass_on(mut from: &TcpStream, mut to: &TcpStream, state: &State, way: &Way) -
         loop {
             match state.way() {
                 Way::Firewall => std::thread::sleep(LOOK_INTERVAL),
-                now if now == *way || *way == Way::Firewall => break,
+                now if now == *way => break,
                 _ => return Err(ErrorKind::ConnectionAborted.into()),
             }
         }
