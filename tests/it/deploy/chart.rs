@@ -51,12 +51,16 @@ pub(crate) fn config(objects: &[Object]) -> Config {
     Config::parse(&text, Path::new("/config/driftwall.yaml")).unwrap()
 }
 
+/// In the place of an address that only an adopter knows.
+const RUNBOOK: &str = "https://example.org/acme/driftwall/deploy/RUNBOOK.md";
+
 #[test]
 fn the_chart_without_values_renders_what_the_kustomizations_hold() {
     let (Some(helm), Some(kubectl)) = (Program::find("helm"), Program::find("kubectl")) else { return };
     let monitoring =
         ["serviceMonitor", "prometheusRule", "dashboard"].map(|part| format!("monitoring.{part}.enabled=true"));
-    let rendered = template(&helm, "driftwall", "driftwall", &["--set", &monitoring.join(",")]);
+    let runbook = format!("monitoring.prometheusRule.runbook={RUNBOOK}");
+    let rendered = template(&helm, "driftwall", "driftwall", &["--set", &monitoring.join(","), "--set", &runbook]);
     let chart = compared(read("chart", rendered.as_bytes()));
     let built = ["deploy", "deploy/monitoring"].map(|folder| kubectl.print(&["kustomize", folder]));
     let mut built = compared(built.iter().flat_map(|text| read("built", text.as_bytes())).collect());
@@ -65,6 +69,19 @@ fn the_chart_without_values_renders_what_the_kustomizations_hold() {
     assert_eq!(chart.keys().collect::<Vec<_>>(), built.keys().collect::<Vec<_>>());
     for (name, object) in &chart {
         assert_eq!(object, &built[name], "{name:?}");
+    }
+}
+
+#[test]
+fn alerts_lead_to_the_runbook_that_is_named_and_to_none_where_none_is() {
+    let Some(helm) = Program::find("helm") else { return };
+    for (runbook, urls) in [("", 0), ("https://wiki.example/driftwall", 19)] {
+        let values = format!("monitoring.prometheusRule.enabled=true,monitoring.prometheusRule.runbook={runbook}");
+        let rendered = read("chart", template(&helm, "driftwall", "driftwall", &["--set", &values]).as_bytes());
+        let rules = find(&rendered, "PrometheusRule").value["spec"]["groups"][0]["rules"].as_array().unwrap().clone();
+        let found = rules.iter().filter_map(|rule| rule["annotations"]["runbook_url"].as_str()).collect::<Vec<_>>();
+        assert_eq!((rules.len(), found.len()), (19, urls));
+        assert!(found.iter().all(|url| url.starts_with(&format!("{runbook}#driftwall"))), "{found:?}");
     }
 }
 
