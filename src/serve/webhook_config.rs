@@ -16,7 +16,7 @@ use crate::cluster::{
 use crate::config::{BreakGlassSettings, WebhookSettings};
 use crate::source::SnapshotStore;
 use crate::telemetry::Metrics;
-use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, WebhookParameters, Writers};
+use driftwall_core::webhook_config::{Endpoint, ReviewPath, ServedKinds, WebhookParameters, Writers};
 
 /// The webhook configuration that the settings ask for.
 pub(crate) fn desired_webhook_config(
@@ -50,7 +50,7 @@ pub(crate) fn desired_webhook_config(
         break_glass: break_glass.enabled,
         match_conditions: false,
         writers,
-        plurals: Plurals::new(),
+        served: ServedKinds::new(),
     }
 }
 

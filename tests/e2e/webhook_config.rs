@@ -172,3 +172,39 @@ fn a_person_gets_no_token_of_an_exempt_service_account() {
     let other = cluster.alice("kubectl create token other -n argocd");
     assert_eq!(other.answer(), "allow", "{other:?}");
 }
+
+#[test]
+fn what_git_declares_in_a_version_that_is_not_served_is_reviewed_in_every_one() {
+    let Some(cluster) = test_cluster() else { return };
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "leftovers.example.org"},
+        "spec": {
+            "group": "example.org", "scope": "Namespaced", "names": {"kind": "Leftover", "plural": "leftovers"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    });
+    let object = |version: &str| {
+        let metadata = json!({"name": "it", "namespace": "prod"});
+        json!({"apiVersion": format!("example.org/{version}"), "kind": "Leftover", "metadata": metadata, "spec": {"a": 1}})
+    };
+    cluster.alice(&format!("echo '{definition}' | unreviewed create -f -")).expect_success();
+    cluster.wait_for("the kind is served", "kubectl get leftovers.example.org -n prod", |_| true);
+    cluster.alice(&format!("echo '{}' | kubectl create -f -", object("v1"))).expect_success();
+    // As Git has it after its definition stopped serving that version, so that no tool can sync it.
+    let file = cluster.path("git/apps/prod/leftover.yaml");
+    std::fs::write(&file, object("v1alpha1").to_string()).unwrap();
+    cluster.git_commit();
+    let delete = "kubectl delete leftover it -n prod --dry-run=server 2>&1";
+    cluster.wait_for("its deletion is reviewed", delete, |out| out.contains("driftwall:"));
+    assert_eq!(cluster.alice("kubectl delete leftover it -n prod --wait=false").answer(), "deny");
+    let edit = cluster.alice(r#"kubectl patch leftover it -n prod --type=merge -p '{"spec": {"a": 2}}'"#);
+    assert_eq!(edit.answer(), "deny", "{edit:?}");
+    assert!(edit.stderr.contains("spec.a: 2, Git says 1"), "{edit:?}");
+    assert_eq!(cluster.alice("kubectl label leftover it -n prod team=blue").answer(), "allow");
+    std::fs::remove_file(&file).unwrap();
+    cluster.git_commit();
+    cluster.wait_for("it is not declared any more", delete, |out| !out.contains("driftwall:"));
+    cluster.alice("unreviewed delete crd leftovers.example.org --wait=false").expect_success();
+}

@@ -13,7 +13,11 @@ use crate::cluster::api_error::{ApiError, none_if_not_found};
 
 /// The kinds of a group.
 #[derive(Debug)]
-pub(in crate::cluster) struct ApiGroup(Vec<Resource>);
+pub(in crate::cluster) struct ApiGroup {
+    resources: Vec<Resource>,
+    /// Kinds, each in every version that has it.
+    served: Vec<(String, String)>,
+}
 
 /// A kind, and where its objects are.
 #[derive(Clone, Debug)]
@@ -25,7 +29,7 @@ pub(in crate::cluster) struct Resource {
 impl ApiGroup {
     /// Asks for the kinds of a group; an unknown group has none.
     pub(in crate::cluster) async fn read(client: &Client, group: &str) -> Result<Self, ApiError> {
-        let mut kinds = Self(Vec::new());
+        let mut kinds = Self { resources: Vec::new(), served: Vec::new() };
         if group.is_empty() {
             kinds.add(group, "v1", client.list_core_api_resources("v1").await?);
             return Ok(kinds);
@@ -51,12 +55,15 @@ impl ApiGroup {
 
     fn add(&mut self, group: &str, version: &str, list: APIResourceList) {
         for resource in list.resources {
-            let is_subresource = resource.name.contains('/');
-            if is_subresource || self.by_kind(&resource.kind).is_some() {
+            if resource.name.contains('/') {
+                continue;
+            }
+            self.served.push((resource.kind.clone(), version.to_owned()));
+            if self.by_kind(&resource.kind).is_some() {
                 continue;
             }
             let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-            self.0.push(Resource {
+            self.resources.push(Resource {
                 api: ApiResource {
                     group: group.to_owned(),
                     version: version.to_owned(),
@@ -70,11 +77,16 @@ impl ApiGroup {
     }
 
     pub(in crate::cluster) fn by_kind(&self, kind: &str) -> Option<&Resource> {
-        self.0.iter().find(|resource| resource.api.kind == kind)
+        self.resources.iter().find(|resource| resource.api.kind == kind)
+    }
+
+    /// The versions in which the API server serves a kind.
+    pub(in crate::cluster) fn versions_of(&self, kind: &str) -> impl Iterator<Item = &str> {
+        self.served.iter().filter(move |(of, _)| of == kind).map(|(_, version)| &**version)
     }
 
     pub(super) fn by_plural(&self, plural: &str) -> Option<&Resource> {
-        self.0.iter().find(|resource| resource.api.plural == plural)
+        self.resources.iter().find(|resource| resource.api.plural == plural)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{WebhookConfigClient, webhook_config_api};
-use super::discovery::PluralDiscovery;
+use super::discovery::KindDiscovery;
 use super::reconciler::Reconciler;
 use super::{ControllerInputs, DesiredWebhookConfig, Observer, WebhookConfigState};
 use crate::cluster::ClusterContext;
@@ -54,7 +54,7 @@ impl WebhookConfigController {
         let mut events = pin!(watch_object(webhook_config_api(client), name).default_backoff());
         let mut reconciler = Reconciler::new(
             WebhookConfigClient::new(client.clone(), &self.context.namespace),
-            PluralDiscovery::new(client.clone()),
+            KindDiscovery::new(client.clone()),
             self.inputs.clone(),
             Arc::clone(&self.observer),
         );

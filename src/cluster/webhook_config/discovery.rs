@@ -1,4 +1,4 @@
-//! The plurals of kinds that Git declares without defining them, as the API server knows them.
+//! What the API server has of the kinds that Git declares: their plurals, and the versions that it serves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,52 +9,53 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::lookup::discovery::ApiGroup;
 use driftwall_core::desired::{DeclaredResource, Snapshot};
-use driftwall_core::webhook_config::Plurals;
+use driftwall_core::webhook_config::{ServedKind, ServedKinds};
 
 /// The reconciler does not wait longer. Without a plural, all kinds of the group are
-/// registered, and the missing ones are asked for again.
+/// registered; what was found before stays, and all is asked for again.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A kind that does not exist may be created later; a group may have been unreachable.
-const RETRY_INTERVAL: Duration = Duration::from_mins(1);
+/// A kind that does not exist may be created later, a group may have been unreachable, and
+/// a definition or another API server may stop serving a version.
+const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Asks for plurals and keeps them: a CustomResourceDefinition cannot change its own.
-pub(super) struct PluralDiscovery {
+/// Asks for kinds and keeps what was found.
+pub(super) struct KindDiscovery {
     client: Client,
-    found: Plurals,
+    found: ServedKinds,
     /// When each group was asked for last.
     asked: BTreeMap<String, Instant>,
 }
 
-impl PluralDiscovery {
+impl KindDiscovery {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, found: Plurals::new(), asked: BTreeMap::new() }
+        Self { client, found: ServedKinds::new(), asked: BTreeMap::new() }
     }
 
-    /// The plurals of what the snapshot declares, as far as the API server knows them.
-    pub(super) async fn plurals(&mut self, snapshot: &Snapshot) -> Plurals {
+    /// The kinds of what the snapshot declares, as far as the API server has them.
+    pub(super) async fn served(&mut self, snapshot: &Snapshot) -> ServedKinds {
         let mut wanted = BTreeSet::new();
-        for DeclaredResource { group, kind, is_defined, .. } in snapshot.resources() {
-            if !is_defined {
+        for DeclaredResource { group, kind, .. } in snapshot.resources() {
+            // Of the core group, every API server has all kinds, in one version.
+            if !group.is_empty() {
                 wanted.insert((group.to_owned(), kind.to_owned()));
             }
         }
         self.discover(&wanted).await;
-        let mut plurals = Plurals::new();
+        let mut served = ServedKinds::new();
         for key in wanted {
-            if let Some(plural) = self.found.get(&key) {
-                plurals.insert(key, plural.clone());
+            if let Some(kind) = self.found.get(&key) {
+                served.insert(key, kind.clone());
             }
         }
-        plurals
+        served
     }
 
-    /// Asks for the groups of what has not been found yet.
+    /// Asks for the groups that were not asked for lately.
     async fn discover(&mut self, wanted: &BTreeSet<(String, String)>) {
         let mut groups = BTreeSet::new();
-        for (group, kind) in wanted {
-            let is_due = self.asked.get(group).is_none_or(|last| last.elapsed() >= RETRY_INTERVAL);
-            if is_due && !self.found.contains_key(&(group.clone(), kind.clone())) {
+        for (group, _) in wanted {
+            if self.asked.get(group).is_none_or(|last| last.elapsed() >= INTERVAL) {
                 groups.insert(group.clone());
             }
         }
@@ -72,7 +73,7 @@ impl PluralDiscovery {
             match request {
                 Ok((group, Ok(kinds))) => self.add(&group, &kinds, wanted),
                 Ok((group, Err(error))) => {
-                    tracing::warn!(%group, %error, "Failed to find plurals; all kinds of the group are registered");
+                    tracing::warn!(%group, %error, "Failed to find the kinds of a group; of those not found before, all are registered");
                 }
                 // The task panicked, which was logged.
                 Err(_) => {}
@@ -85,7 +86,9 @@ impl PluralDiscovery {
             if of_group == group
                 && let Some(resource) = kinds.by_kind(kind)
             {
-                self.found.insert((of_group.clone(), kind.clone()), resource.api.plural.clone());
+                let versions = kinds.versions_of(kind).map(str::to_owned).collect();
+                let served = ServedKind { plural: resource.api.plural.clone(), versions };
+                self.found.insert((of_group.clone(), kind.clone()), served);
             }
         }
     }

@@ -14,11 +14,13 @@ use super::client_config::{
     client_patch, has_desired_client, names_a_ca, webhooks_patch, with_desired_paths, writes_webhook,
 };
 use super::desired::{BuiltConfig, DesiredCa, hash};
-use super::discovery::PluralDiscovery;
+use super::discovery::KindDiscovery;
 use super::report::Reporter;
 use super::{ControllerInputs, DesiredWebhookConfig, Observer, WebhookConfigState, WebhookSpec};
 use crate::cluster::api_error::ApiError;
-use driftwall_core::webhook_config::{LiveState, kinds_in_several_versions, kinds_never_sent, live_state};
+use driftwall_core::webhook_config::{
+    LiveState, kinds_in_several_versions, kinds_in_unserved_versions, kinds_never_sent, live_state,
+};
 
 /// How often it is checked whether driftwall was enabled again, while it must not write the webhook configuration.
 const REENABLE_POLL_INTERVAL: Duration = Duration::from_secs(3);
@@ -44,7 +46,7 @@ const UNKNOWN_UID: &str = "unknown";
 /// Reconciles, and remembers what it needs from one time to the next.
 pub(super) struct Reconciler {
     client: WebhookConfigClient,
-    discovery: PluralDiscovery,
+    discovery: KindDiscovery,
     pub(super) inputs: ControllerInputs,
     reporter: Reporter,
     live: LiveConfig,
@@ -86,7 +88,7 @@ enum Action {
 impl Reconciler {
     pub(super) fn new(
         client: WebhookConfigClient,
-        discovery: PluralDiscovery,
+        discovery: KindDiscovery,
         inputs: ControllerInputs,
         observer: Arc<dyn Observer>,
     ) -> Self {
@@ -160,7 +162,7 @@ impl Reconciler {
         spec.parameters.path = path;
         let live = live.clone();
         spec.parameters.match_conditions = self.supports_match_conditions().await?;
-        spec.parameters.plurals = self.discovery.plurals(&spec.snapshot).await;
+        spec.parameters.served = self.discovery.served(&spec.snapshot).await;
         let ca = match &self.inputs.ca_bundle {
             Some(ca_bundle) => DesiredCa::Own(ca_bundle.borrow().clone()),
             None => DesiredCa::External,
@@ -181,6 +183,8 @@ impl Reconciler {
         self.reporter.report_kept_policies(kept_policies);
         self.reporter.report_kinds_in_several_versions(kinds_in_several_versions(&spec.snapshot));
         self.reporter.report_kinds_never_sent(kinds_never_sent(&spec.snapshot));
+        let unserved = kinds_in_unserved_versions(&spec.snapshot, &spec.parameters.served);
+        self.reporter.report_kinds_in_unserved_versions(unserved);
         if ca == DesiredCa::Own(None) {
             // driftwall's own certificate has not been created yet.
             return Ok(None);

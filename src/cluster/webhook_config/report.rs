@@ -18,6 +18,7 @@ pub(super) struct Reporter {
     live_state: Option<LiveState>,
     kept_policies: Vec<(String, String)>,
     kinds_in_several_versions: Vec<String>,
+    kinds_in_unserved_versions: Vec<String>,
     kinds_never_sent: Vec<String>,
     is_ca_missing: bool,
     problem: LogChanges,
@@ -32,6 +33,7 @@ impl Reporter {
             live_state: None,
             kept_policies: Vec::new(),
             kinds_in_several_versions: Vec::new(),
+            kinds_in_unserved_versions: Vec::new(),
             kinds_never_sent: Vec::new(),
             is_ca_missing: false,
             problem: LogChanges::default(),
@@ -123,6 +125,17 @@ impl Reporter {
             );
         }
         self.kinds_in_several_versions = kinds;
+    }
+
+    /// Logs which kinds Git declares in a version that the API server does not serve.
+    pub(super) fn report_kinds_in_unserved_versions(&mut self, kinds: Vec<String>) {
+        if kinds != self.kinds_in_unserved_versions && !kinds.is_empty() {
+            tracing::warn!(
+                kinds = %joined(&kinds),
+                "Git declares kinds in versions that the API server does not serve: they cannot be synced, and what a person changes of their content is denied"
+            );
+        }
+        self.kinds_in_unserved_versions = kinds;
     }
 
     /// Logs of which kinds Git declares objects whose writes no webhook is called for.

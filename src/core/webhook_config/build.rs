@@ -63,7 +63,7 @@ fn writes_webhook(snapshot: &Snapshot, parameters: &WebhookParameters) -> Value 
 }
 
 fn sent_writes<'a>(snapshot: &'a Snapshot, parameters: &WebhookParameters) -> SentWrites<'a> {
-    SentWrites::new(snapshot, &parameters.plurals, parameters.match_conditions)
+    SentWrites::new(snapshot, &parameters.served, parameters.match_conditions)
 }
 
 /// What else persons change: anything may have been made by a controller for a declared object, and
@@ -144,7 +144,7 @@ fn canary_webhook(parameters: &WebhookParameters, service: &str) -> Value {
 /// exempt account is possible in the control plane's namespace too, so only
 /// driftwall's own is left out there, and the webhook never blocks a cluster.
 fn people_webhooks(snapshot: &Snapshot, parameters: &WebhookParameters) -> Vec<Value> {
-    let sent = sent_writes(snapshot, parameters).rules();
+    let sent = sent_writes(snapshot, parameters).certain();
     let build = |name, namespaces: Value, selection: people::Selection| {
         let people::Selection { rules, conditions } = selection;
         let mut webhook = webhook(parameters, name, &json!({"matchExpressions": [namespaces]}), &rules);

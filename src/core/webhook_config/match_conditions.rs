@@ -57,7 +57,7 @@ pub(super) fn is_not_a_service_account() -> Value {
 /// The condition that the write is not sent to another webhook of driftwall's too: its warnings would be
 /// shown twice. `resources` are `group/resource` or `group/resource/subresource`, `groups` those of
 /// which all resources are sent.
-pub(super) fn is_not_sent_already(resources: &BTreeSet<String>, groups: &BTreeSet<&str>) -> Value {
+pub(super) fn is_not_sent_already(resources: &BTreeSet<String>, groups: &BTreeSet<String>) -> Value {
     let subresource = r#"(has(request.subResource) ? "/" + request.subResource : "")"#;
     let resource = format!(r#"request.resource.group + "/" + request.resource.resource + {subresource}"#);
     let expression = format!("request.resource.group in {} || ({resource}) in {}", json!(groups), json!(resources));

@@ -38,9 +38,9 @@ pub struct WebhookParameters {
     pub match_conditions: bool,
     /// What of the rules for writers decides which writes are sent.
     pub writers: Writers,
-    /// The plurals of the kinds that Git declares and does not define. For a kind
-    /// that is not here, all resources of its group and version are sent.
-    pub plurals: Plurals,
+    /// What the API server has of the kinds that Git declares. For a kind that is not here and that Git
+    /// does not define, all resources of its group and version are sent.
+    pub served: ServedKinds,
 }
 
 /// What of the rules for writers decides which writes are sent.
@@ -59,8 +59,17 @@ impl Writers {
     }
 }
 
-/// Plurals, by group and kind.
-pub type Plurals = BTreeMap<(String, String), String>;
+/// What the API server has of kinds, by group and kind.
+pub type ServedKinds = BTreeMap<(String, String), ServedKind>;
+
+/// What the API server has of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedKind {
+    /// The resource's name in URLs.
+    pub plural: String,
+    /// The versions that it serves.
+    pub versions: BTreeSet<String>,
+}
 
 /// Where the webhook is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

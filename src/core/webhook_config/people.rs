@@ -48,9 +48,9 @@ pub(super) struct Selection {
 }
 
 /// Writes by which a person may let something run as an exempt account, in all
-/// namespaces. `sent` are the rules of the webhook for writes to what Git declares,
-/// which gets its own reviews of them outside of the excluded namespaces.
-pub(super) fn borrowed_identities(parameters: &WebhookParameters, sent: &[Value]) -> Selection {
+/// namespaces. `sent` are the writes that are sent to the webhook for what Git declares
+/// for certain, outside of the excluded namespaces.
+pub(super) fn borrowed_identities(parameters: &WebhookParameters, sent: &BTreeSet<String>) -> Selection {
     let mut rules = vec![rule("", &["CREATE"], &["serviceaccounts/token".to_owned()])];
     for (group, resources) in WORKLOADS.iter().chain(&WORKLOADS_OF_OPERATORS) {
         let resources: Vec<_> = resources.iter().map(|resource| (*resource).to_owned()).collect();
@@ -66,7 +66,7 @@ pub(super) fn borrowed_identities(parameters: &WebhookParameters, sent: &[Value]
 
 /// Writes to the objects by which the GitOps tools in use are told what to deploy.
 /// Their own controllers, which write these all the time, are left out.
-pub(super) fn gitops_tools(parameters: &WebhookParameters, sent: &[Value]) -> Selection {
+pub(super) fn gitops_tools(parameters: &WebhookParameters, sent: &BTreeSet<String>) -> Selection {
     let mut rules = Vec::new();
     let mut controllers = Vec::new();
     for tool in &parameters.writers.tools {
@@ -118,24 +118,11 @@ fn rule(group: &str, operations: &[&str], resources: &[String]) -> Value {
 /// The condition that the write is not sent to another webhook of driftwall's too: it
 /// would be answered, counted and logged twice. Outside of the excluded namespaces, what
 /// concerns declared objects is, and whatever else others than service accounts change.
-fn is_not_sent_already(parameters: &WebhookParameters, sent: &[Value]) -> Value {
-    let mut writes = BTreeSet::new();
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
-    };
-    for rule in sent {
-        for group in texts(&rule["apiGroups"]) {
-            for operation in texts(&rule["operations"]) {
-                for resource in texts(&rule["resources"]) {
-                    writes.insert(format!("{operation} {group}/{resource}"));
-                }
-            }
-        }
-    }
+fn is_not_sent_already(parameters: &WebhookParameters, sent: &BTreeSet<String>) -> Value {
     let of_request = r#"request.operation + " " + request.resource.group + "/""#;
     let subresource = r#"(has(request.subResource) && request.subResource != "" ? "/" + request.subResource : "")"#;
     let excluded = json!(parameters.excluded_namespaces);
-    let writes = json!(writes);
+    let writes = json!(sent);
     none_of(
         "is-not-sent-already",
         &format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use driftwall::config::{CertificateSettings, FailurePolicy};
 use driftwall_core::actor::GitopsTool;
 use driftwall_core::desired::Snapshot;
-use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, WebhookParameters, Writers, build};
+use driftwall_core::webhook_config::{Endpoint, ReviewPath, ServedKinds, WebhookParameters, Writers, build};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::Deployment;
 
@@ -34,7 +34,7 @@ fn parameters(name: &str) -> WebhookParameters {
         break_glass: true,
         match_conditions: true,
         writers: Writers::default(),
-        plurals: Plurals::new(),
+        served: ServedKinds::new(),
     }
 }
 

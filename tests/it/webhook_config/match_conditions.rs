@@ -8,8 +8,10 @@ use driftwall_core::actor::{ActorRules, GitopsTool};
 use driftwall_core::admission::decode;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::policy::{EvaluationContext, NoCluster, Policy, Verdict, evaluate};
-use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, WebhookParameters, Writers, build};
+use driftwall_core::webhook_config::{Endpoint, ReviewPath, ServedKinds, WebhookParameters, Writers, build};
 use serde_json::{Value, json};
+
+use super::rules::served;
 
 /// The conditions, by name.
 fn conditions() -> Vec<(String, Program)> {
@@ -28,6 +30,10 @@ fn made() -> Value {
 }
 
 fn made_from(snapshot: &Snapshot) -> Value {
+    made_of_served(snapshot, ServedKinds::new())
+}
+
+fn made_of_served(snapshot: &Snapshot, served: ServedKinds) -> Value {
     let settings = WebhookParameters {
         name: "driftwall".into(),
         labels: BTreeMap::new(),
@@ -43,14 +49,14 @@ fn made_from(snapshot: &Snapshot) -> Value {
         break_glass: true,
         match_conditions: true,
         writers: Writers { tools: BTreeSet::from([GitopsTool::ArgoCd, GitopsTool::Flux]), ..Writers::default() },
-        plurals: Plurals::new(),
+        served,
     };
     build(snapshot, &settings)
 }
 
 /// The conditions of the webhook for what persons change beside declared objects.
-fn conditions_of_undeclared(git: &str) -> Vec<(String, Program)> {
-    let made = made_from(&crate::webhook_config::rules::snapshot(git));
+fn conditions_of_undeclared(git: &str, served: ServedKinds) -> Vec<(String, Program)> {
+    let made = made_of_served(&crate::webhook_config::rules::snapshot(git), served);
     let webhooks = made["webhooks"].as_array().unwrap();
     let webhook = webhooks.iter().find(|webhook| webhook["name"] == "undeclared.driftwall.io").unwrap();
     let all = webhook["matchConditions"].as_array().unwrap();
@@ -365,8 +371,13 @@ fn what_persons_change_beside_declared_objects_is_sent_once_and_nothing_of_servi
     let git = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: prod}}
 ---
 {apiVersion: unknown.example.org/v1, kind: Thing, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: known.example.org/v1, kind: Thing, metadata: {name: web, namespace: prod}}
+---
+{apiVersion: policy/v1beta1, kind: PodDisruptionBudget, metadata: {name: web, namespace: prod}}
 ";
-    let conditions = conditions_of_undeclared(git);
+    let served_kind = served("known.example.org", "Thing", "things", &["v1"]);
+    let conditions = conditions_of_undeclared(git, [served_kind].into_iter().collect());
     let account = json!({
         "username": "system:serviceaccount:pg:operator",
         "groups": ["system:serviceaccounts", "system:serviceaccounts:pg", "system:authenticated"],
@@ -395,8 +406,13 @@ fn what_persons_change_beside_declared_objects_is_sent_once_and_nothing_of_servi
         (&alice, "apps", "deployments", "scale", sent_out),
         (&alice, "", "pods", "", sent_out),
         (&alice, "", "pods", "resize", sent_out),
-        (&alice, "unknown.example.org", "anything", "", sent_out),
-        (&alice, "unknown.example.org", "anything", "status", sent_out),
+        (&alice, "known.example.org", "things", "", sent_out),
+        (&alice, "known.example.org", "things", "status", sent_out),
+        (&alice, "known.example.org", "others", "", None),
+        (&alice, "policy", "poddisruptionbudgets", "", sent_out),
+        // Whether the API server serves the version that the rule for it names, nobody said.
+        (&alice, "unknown.example.org", "anything", "", None),
+        (&alice, "unknown.example.org", "anything", "status", None),
     ] {
         let mut request = json!({
             "userInfo": user, "resource": {"group": group, "version": "v1", "resource": resource}, "operation": "UPDATE",

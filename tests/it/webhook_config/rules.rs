@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftwall_core::actor::GitopsTool;
 use driftwall_core::desired::Snapshot;
 use driftwall_core::webhook_config::{
-    Endpoint, Plurals, ReviewPath, WebhookParameters, Writers, build, kinds_in_several_versions, kinds_never_sent,
+    Endpoint, ReviewPath, ServedKind, ServedKinds, WebhookParameters, Writers, build, kinds_in_several_versions,
+    kinds_in_unserved_versions, kinds_never_sent,
 };
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ pub(super) fn settings() -> WebhookParameters {
         break_glass: false,
         match_conditions: true,
         writers: Writers::default(),
-        plurals: Plurals::new(),
+        served: ServedKinds::new(),
     }
 }
 
@@ -70,7 +71,7 @@ fn asks(configuration: &ValidatingWebhookConfiguration, operation: &str, resourc
     rules.iter().any(|rule| {
         let has = |list: &Option<Vec<String>>, item: &str| list.iter().flatten().any(|there| there == item);
         has(&rule.api_groups, group)
-            && has(&rule.api_versions, version)
+            && (has(&rule.api_versions, version) || has(&rule.api_versions, "*"))
             && (has(&rule.resources, resource) || has(&rule.resources, &whole))
             && has(&rule.operations, operation)
     })
@@ -151,9 +152,9 @@ fn an_unknown_plural_is_not_guessed() {
 ---
 {apiVersion: security.openshift.io/v1, kind: SecurityContextConstraints, metadata: {name: web}}
 ";
-    let told = |kind: &str, plural: &str| (("chaos-mesh.org".to_owned(), kind.to_owned()), plural.to_owned());
+    let told = |kind: &str, plural: &str| served("chaos-mesh.org", kind, plural, &["v1alpha1"]);
     let (network, pod) = (told("NetworkChaos", "networkchaos"), told("PodChaos", "podchaos"));
-    for (plurals, expected) in [
+    for (served, expected) in [
         (vec![], [json!(["*"]), json!(["*/scale", "*/status"])]),
         (vec![pod.clone()], [json!(["*"]), json!(["*/scale", "*/status"])]),
         (
@@ -164,14 +165,78 @@ fn an_unknown_plural_is_not_guessed() {
             ],
         ),
     ] {
-        let made = build(&snapshot(git), &WebhookParameters { plurals: plurals.into_iter().collect(), ..settings() });
+        let made = build(&snapshot(git), &WebhookParameters { served: served.into_iter().collect(), ..settings() });
         let rules = made["webhooks"][0]["rules"].as_array().unwrap();
         let of = |group: &str| {
-            let of = rules.iter().filter(|rule| rule["apiGroups"] == json!([group]));
+            // Deletions come in all versions, too.
+            let is_of_all = |rule: &&Value| rule["apiVersions"] == json!(["*"]);
+            let of = rules.iter().filter(|rule| rule["apiGroups"] == json!([group]) && !is_of_all(rule));
             of.map(|rule| rule["resources"].clone()).collect::<Vec<_>>()
         };
         assert_eq!(of("chaos-mesh.org"), expected);
         assert_eq!(of("security.openshift.io"), [json!(["*"]), json!(["*/scale", "*/status"])]);
+    }
+}
+
+/// A kind, as the API server has it.
+pub(super) fn served(group: &str, kind: &str, plural: &str, versions: &[&str]) -> ((String, String), ServedKind) {
+    let versions = versions.iter().map(|version| (*version).to_owned()).collect();
+    ((group.to_owned(), kind.to_owned()), ServedKind { plural: plural.to_owned(), versions })
+}
+
+/// What Git declares and the API server serves, and the versions of the rules for it.
+struct ServedCase {
+    git: &'static [(&'static str, &'static str)],
+    served: Option<&'static [&'static str]>,
+    plural: &'static str,
+    versions: &'static [&'static str],
+}
+
+#[test]
+fn a_rule_names_versions_that_the_server_has() {
+    let cron_job: &[_] = &[("batch/v1beta1", "CronJob")];
+    let thing: &[_] = &[("a.org/v1", "Thing")];
+    let both: &[_] = &[("a.org/v1", "Thing"), ("a.org/v2", "Thing")];
+    for ServedCase { git, served: versions, plural, versions: expected } in [
+        // Git's version is served, others are converted to it.
+        ServedCase { git: thing, served: Some(&["v1", "v2"]), plural: "things", versions: &["v1"] },
+        ServedCase { git: cron_job, served: Some(&["v1", "v1beta1"]), plural: "cronjobs", versions: &["v1beta1"] },
+        // It is not: whatever version is written.
+        ServedCase { git: thing, served: Some(&["v2"]), plural: "things", versions: &["*"] },
+        ServedCase { git: cron_job, served: Some(&["v1"]), plural: "cronjobs", versions: &["*"] },
+        ServedCase { git: both, served: Some(&["v2"]), plural: "things", versions: &["v2"] },
+        ServedCase { git: both, served: Some(&["v3"]), plural: "things", versions: &["*"] },
+        // Nobody said. Definitions serve what Git writes, as a rule; Kubernetes leaves its betas behind.
+        ServedCase { git: thing, served: None, plural: "*", versions: &["v1"] },
+        ServedCase { git: cron_job, served: None, plural: "cronjobs", versions: &["*"] },
+        ServedCase { git: &[("batch/v1", "CronJob")], served: None, plural: "cronjobs", versions: &["v1"] },
+    ] {
+        let object = |(api_version, kind): &(&str, &str)| {
+            format!(
+                "{{apiVersion: {api_version}, kind: {kind}, metadata: {{name: {}, namespace: prod}}}}",
+                api_version.replace('/', "-")
+            )
+        };
+        let manifests: Vec<_> = git.iter().map(object).collect();
+        let (manifests, group) = (manifests.join("\n---\n"), git[0].0.split_once('/').unwrap().0);
+        let kinds =
+            versions.map(|versions| served(group, git[0].1, if plural == "*" { "things" } else { plural }, versions));
+        let served: ServedKinds = kinds.into_iter().collect();
+        let parameters = WebhookParameters { served: served.clone(), ..settings() };
+        let made = build(&snapshot(&manifests), &parameters);
+        let rules = made["webhooks"][0]["rules"].as_array().unwrap().iter();
+        let rules = rules.filter(|rule| {
+            let resources = rule["resources"].as_array().unwrap();
+            let is_for_deletions = rule["operations"] == json!(["DELETE"]);
+            rule["apiGroups"] == json!([group]) && resources.contains(&json!(plural)) && !is_for_deletions
+        });
+        let named: BTreeSet<_> = rules.map(|rule| rule["apiVersions"][0].as_str().unwrap().to_owned()).collect();
+        assert_eq!(Vec::from_iter(&named), expected, "{git:?} {versions:?}");
+        let told = kinds_in_unserved_versions(&snapshot(&manifests), &served);
+        let has_unserved = versions.is_some_and(|versions| {
+            git.iter().any(|(api_version, _)| !versions.contains(&api_version.split_once('/').unwrap().1))
+        });
+        assert_eq!(!told.is_empty(), has_unserved, "{told:?}");
     }
 }
 
@@ -206,7 +271,10 @@ fn a_kind_is_reviewed_in_the_version_that_git_declares_only() {
         let made = made(&git, &settings());
         for operation in ["CREATE", "UPDATE", "DELETE"] {
             let asked = ["v1", "v1beta2", "v2"].into_iter().filter(|version| asks(&made, operation, resource, version));
-            assert_eq!(asked.collect::<Vec<_>>(), versions, "{git}");
+            // Whether the API server has this version of what is not Kubernetes' own, nobody said.
+            let is_any = resource == vpas && operation == "DELETE";
+            let expected = if is_any { &["v1", "v1beta2", "v2"] } else { versions };
+            assert_eq!(asked.collect::<Vec<_>>(), expected, "{operation} {git}");
         }
         assert_eq!(kinds_in_several_versions(&snapshot(&git)).first().map(String::as_str), warning, "{git}");
     }
@@ -267,7 +335,7 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
     }
     let is_of_all = |webhook: usize| {
         webhooks[webhook].rules.iter().flatten().any(|rule| {
-            let lists = [&rule.api_groups, &rule.api_versions, &rule.operations];
+            let lists = [&rule.api_groups, &rule.operations];
             lists.into_iter().flatten().flatten().any(|item| item.contains('*'))
         })
     };

@@ -9,13 +9,13 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::client::WebhookConfigClient;
-use super::discovery::PluralDiscovery;
+use super::discovery::KindDiscovery;
 use super::reconciler::Reconciler;
 use super::*;
 use crate::cluster::testing::api_server::ApiServer;
 use driftwall_core::desired::{FileContents, Source, SourceContents};
 use driftwall_core::manifest;
-use driftwall_core::webhook_config::{Endpoint, Plurals, ReviewPath, Writers};
+use driftwall_core::webhook_config::{Endpoint, ReviewPath, ServedKinds, Writers};
 
 const CONFIG: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/driftwall";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/driftwall";
@@ -96,7 +96,7 @@ fn spec_in(version: &str, kinds: &[&str]) -> WebhookSpec {
             break_glass: false,
             match_conditions: false,
             writers: Writers::default(),
-            plurals: Plurals::new(),
+            served: ServedKinds::new(),
         },
         service: "driftwall".into(),
         self_heal: false,
@@ -132,7 +132,7 @@ impl Replica {
         let client = server.client();
         let mut reconciler = Reconciler::new(
             WebhookConfigClient::new(client.clone(), "ops"),
-            PluralDiscovery::new(client),
+            KindDiscovery::new(client),
             inputs.clone(),
             Arc::clone(&observer) as _,
         );
@@ -334,4 +334,31 @@ async fn a_missing_right_is_reported_and_retried_with_backoff() {
     refuse_cluster_roles(&server);
     assert!(replica.reconcile().await.contains("wrote true"), "the owner may stay unknown");
     assert!(server.object(CONFIG).unwrap()["metadata"]["ownerReferences"].is_null());
+}
+
+#[tokio::test]
+async fn a_version_that_the_server_does_not_have_is_not_named_in_a_rule() {
+    let server = cluster();
+    let serve = |versions: &[&str]| {
+        let version = |version: &&str| json!({"groupVersion": format!("batch/{version}"), "version": version});
+        let all: Vec<_> = versions.iter().map(version).collect();
+        server.put("/apis/batch", json!({"kind": "APIGroup", "apiVersion": "v1", "name": "batch", "versions": all}));
+        for version in versions {
+            let resource = json!({"name": "cronjobs", "singularName": "cronjob", "namespaced": true, "kind": "CronJob", "verbs": ["get"]});
+            let list = json!({
+                "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("batch/{version}"),
+                "resources": [resource],
+            });
+            server.put(&format!("/apis/batch/{version}"), list);
+        }
+    };
+    for (served, expected) in [(&["v1"][..], "*"), (&["v1", "v1beta1"][..], "v1beta1")] {
+        serve(served);
+        let mut replica = Replica::new(&server);
+        replica.edit_spec(|spec| *spec = spec_in("batch/v1beta1", &["CronJob"]));
+        replica.reconcile().await;
+        let rules = webhooks(&server)[0]["rules"].as_array().unwrap().clone();
+        let rule = rules.iter().find(|rule| rule["resources"] == json!(["cronjobs"])).unwrap();
+        assert_eq!(rule["apiVersions"], json!([expected]), "{served:?}");
+    }
 }
