@@ -73,8 +73,8 @@ has(request.userInfo.username) && request.userInfo.username.startsWith("system:s
 {{- define "driftwall.notSentAlready" -}}
 {{- $of := `request.operation + " " + request.resource.group + "/"` -}}
 {{- $subresource := `(has(request.subResource) && request.subResource != "" ? "/" + request.subResource : "")` -}}
-{{- $writes := (include "driftwall.sent" . | fromJson).writes | toJson -}}
+{{- $writes := concat (include "driftwall.sent" .root | fromJson).writes .more | uniq | sortAlpha | toJson -}}
 - name: is-not-sent-already
   expression: >-
-    !(!(has(request.namespace) && request.namespace in {{ include "driftwall.excluded" . }}) && (request.operation == "UPDATE" && !({{ include "driftwall.serviceAccount" . }}) || {{ $of }} + request.resource.resource + {{ $subresource }} in {{ $writes }} || {{ $of }} + "*" + {{ $subresource }} in {{ $writes }}))
+    !(!(has(request.namespace) && request.namespace in {{ include "driftwall.excluded" .root }}) && (request.operation == "UPDATE" && !({{ include "driftwall.serviceAccount" .root }}) || {{ $of }} + request.resource.resource + {{ $subresource }} in {{ $writes }} || {{ $of }} + "*" + {{ $subresource }} in {{ $writes }}))
 {{- end }}

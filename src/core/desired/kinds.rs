@@ -51,6 +51,35 @@ const BUILT_IN_GROUPS: [&str; 18] = [
     "storage.k8s.io",
 ];
 
+/// The built-in groups with a dot in their names, which definitions of custom resources must have
+/// (`k8s.io/apiextensions-apiserver`, `ValidateCustomResourceDefinition`); also those of which nothing is stored.
+pub(crate) const DOTTED_BUILT_IN_GROUPS: [&str; 19] = [
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "metrics.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
+/// Whether the kinds of a group are custom resources.
+pub(crate) fn is_custom_group(group: &str) -> bool {
+    group.contains('.') && !DOTTED_BUILT_IN_GROUPS.contains(&group)
+}
+
 /// Whether a built-in kind is namespaced; `None` for other kinds.
 pub(crate) fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
     let is_cluster_scoped = CLUSTER_SCOPED.iter().any(|(of_group, kinds)| *of_group == group && kinds.contains(&kind));

@@ -10,23 +10,14 @@ use serde_json::{Value, json};
 use super::match_conditions::{is_not_a_service_account, none_of};
 use super::parameters::WebhookParameters;
 use crate::actor::GitopsTool;
+use crate::desired::kinds;
+use crate::policy::BREAK_GLASS_GROUP;
 
 /// What runs Pods, of Kubernetes itself: group, resources.
 const WORKLOADS: [(&str, &[&str]); 3] = [
     ("", &["pods", "podtemplates", "replicationcontrollers"]),
     ("apps", &["daemonsets", "deployments", "replicasets", "statefulsets"]),
     ("batch", &["cronjobs", "jobs"]),
-];
-
-/// Well-known custom resources whose operators run Pods as the account that they
-/// name: group, resources. To name one that does not exist does no harm.
-const WORKLOADS_OF_OPERATORS: [(&str, &[&str]); 6] = [
-    ("apps.openshift.io", &["deploymentconfigs"]),
-    ("argoproj.io", &["cronworkflows", "rollouts", "workflows", "workflowtemplates"]),
-    ("batch.volcano.sh", &["jobs"]),
-    ("keda.sh", &["scaledjobs"]),
-    ("serving.knative.dev", &["configurations", "services"]),
-    ("tekton.dev", &["pipelineruns", "taskruns"]),
 ];
 
 /// What tells Flux what to deploy.
@@ -52,12 +43,21 @@ pub(super) struct Selection {
 /// for certain, outside of the excluded namespaces.
 pub(super) fn borrowed_identities(parameters: &WebhookParameters, sent: &BTreeSet<String>) -> Selection {
     let mut rules = vec![rule("", &["CREATE"], &["serviceaccounts/token".to_owned()])];
-    for (group, resources) in WORKLOADS.iter().chain(&WORKLOADS_OF_OPERATORS) {
+    let mut built_in = Vec::new();
+    for (group, resources) in WORKLOADS {
         let resources: Vec<_> = resources.iter().map(|resource| (*resource).to_owned()).collect();
         rules.push(rule(group, &["CREATE", "UPDATE"], &resources));
+        built_in.extend(resources);
     }
     rules.push(rule("", &["UPDATE"], &["pods/ephemeralcontainers".to_owned()]));
-    let mut conditions = vec![is_not_sent_already(parameters, sent)];
+    rules.push(rule("*", &["CREATE", "UPDATE"], &["*".to_owned()]));
+    let mut sent = sent.clone();
+    for (group, resource) in tool_resources(parameters) {
+        for operation in ["CREATE", "UPDATE"] {
+            sent.insert(format!("{operation} {group}/{resource}"));
+        }
+    }
+    let mut conditions = vec![may_name_an_account(&built_in), is_not_sent_already(parameters, &sent)];
     if !parameters.writers.may_be_accounts {
         conditions.push(is_not_a_service_account());
     }
@@ -70,11 +70,7 @@ pub(super) fn gitops_tools(parameters: &WebhookParameters, sent: &BTreeSet<Strin
     let mut rules = Vec::new();
     let mut controllers = Vec::new();
     for tool in &parameters.writers.tools {
-        let kinds: &[(&str, &[&str])] = match tool {
-            GitopsTool::ArgoCd => &ARGOCD_RESOURCES,
-            GitopsTool::Flux => &FLUX_RESOURCES,
-        };
-        for (group, resources) in kinds {
+        for (group, resources) in resources_of(*tool) {
             let with_status = |resource: &&str| [(*resource).to_owned(), format!("{resource}/status")];
             let resources: Vec<_> = resources.iter().flat_map(with_status).collect();
             rules.push(rule(group, &["CREATE", "DELETE", "UPDATE"], &resources));
@@ -88,6 +84,36 @@ pub(super) fn gitops_tools(parameters: &WebhookParameters, sent: &BTreeSet<Strin
         conditions.push(none_of("is-not-its-own-controller", &controllers.join(" || ")));
     }
     Selection { rules, conditions }
+}
+
+/// What tells a tool what to deploy.
+fn resources_of(tool: GitopsTool) -> &'static [(&'static str, &'static [&'static str])] {
+    match tool {
+        GitopsTool::ArgoCd => &ARGOCD_RESOURCES,
+        GitopsTool::Flux => &FLUX_RESOURCES,
+    }
+}
+
+/// What tells the tools in use what to deploy: groups and resources.
+fn tool_resources(parameters: &WebhookParameters) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_tools = parameters.writers.tools.iter().flat_map(|tool| resources_of(*tool));
+    of_tools.flat_map(|(group, resources)| resources.iter().map(move |resource| (*group, *resource)))
+}
+
+/// The condition that the object may say as whom something runs: the workloads and tokens of Kubernetes, and every
+/// custom resource, since there are more operators than anybody could list. driftwall's own have a webhook of theirs.
+fn may_name_an_account(built_in: &[String]) -> Value {
+    let (resources, groups) = (json!(built_in), json!(kinds::DOTTED_BUILT_IN_GROUPS));
+    let is_custom = format!(
+        r#"request.resource.group.contains(".") && !(request.resource.group in {groups}) && request.resource.group != "{BREAK_GLASS_GROUP}""#
+    );
+    let is_workload = format!(r#"!request.resource.group.contains(".") && request.resource.resource in {resources}"#);
+    // The rules name the subresources one by one.
+    let subresource = r#"has(request.subResource) && request.subResource != """#;
+    json!({
+        "name": "may-name-an-account",
+        "expression": format!("{subresource} || {is_custom} || {is_workload}"),
+    })
 }
 
 /// The writer is a service account: by its name and by its groups.

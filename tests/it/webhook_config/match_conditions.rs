@@ -100,12 +100,24 @@ fn borrowed_identities_are_reviewed_for_people_and_once() {
     let token = json!({"group": "", "version": "v1", "resource": "serviceaccounts"});
     let pods = json!({"group": "", "version": "v1", "resource": "pods"});
     let jobs = json!({"group": "batch", "version": "v1", "resource": "jobs"});
+    let custom = |group: &str, resource: &str| json!({"group": group, "version": "v1", "resource": resource});
     for (user, operation, resource, subresource, namespace, expected) in [
         (alice(), "CREATE", &pods, "", "prod", None),
         (alice(), "CREATE", &pods, "", "kube-system", None),
         (alice(), "CREATE", &token, "token", "kube-system", None),
         (alice(), "UPDATE", &jobs, "", "kube-system", None),
         (claimed, "CREATE", &pods, "", "prod", None),
+        // Whatever an operator may run as the account that the object names.
+        (alice(), "CREATE", &custom("monitoring.coreos.com", "prometheuses"), "", "prod", None),
+        (alice(), "CREATE", &custom("sparkoperator.k8s.io", "sparkapplications"), "", "prod", None),
+        (alice(), "UPDATE", &custom("monitoring.coreos.com", "prometheuses"), "", "kube-system", None),
+        (alice(), "UPDATE", &custom("monitoring.coreos.com", "prometheuses"), "", "prod", Some("is-not-sent-already")),
+        (alice(), "CREATE", &custom("argoproj.io", "applications"), "", "argocd", Some("is-not-sent-already")),
+        (alice(), "CREATE", &custom("argoproj.io", "applications"), "", "kube-system", None),
+        (alice(), "CREATE", &custom("", "configmaps"), "", "prod", Some("may-name-an-account")),
+        (alice(), "UPDATE", &custom("", "serviceaccounts"), "", "kube-system", Some("may-name-an-account")),
+        (alice(), "CREATE", &custom("networking.k8s.io", "ingresses"), "", "prod", Some("may-name-an-account")),
+        (alice(), "CREATE", &custom("driftwall.io", "breakglasses"), "", "prod", Some("may-name-an-account")),
         // Sent to the webhook for what Git declares.
         (alice(), "CREATE", &token, "token", "argocd", Some("is-not-sent-already")),
         (alice(), "UPDATE", &jobs, "", "prod", Some("is-not-sent-already")),
