@@ -58,6 +58,15 @@ fn with_template(plural: &str, api_version: &str, kind: &str, name: &str) -> Rev
     object(plural, api_version, kind, name, &format!("spec: {{template: {{spec: {POD_SPEC}}}}}"))
 }
 
+/// Where a store of External Secrets names an account.
+const STORE_ACCOUNT: &str = "/spec/provider/vault/auth/kubernetes/serviceAccountRef";
+
+/// A store of External Secrets that asks for the token of an account.
+fn store(account: &str) -> Review {
+    let spec = format!("spec: {{provider: {{vault: {{auth: {{kubernetes: {{serviceAccountRef: {account}}}}}}}}}}}");
+    object("secretstores", "external-secrets.io/v1", "SecretStore", "mine", &spec)
+}
+
 fn pod() -> Review {
     object("pods", "v1", "Pod", "mine", &format!("spec: {POD_SPEC}"))
 }
@@ -98,6 +107,13 @@ fn nobody_lets_anything_run_as_an_exempt_account() {
     let workflow = format!("spec: {{serviceAccountName: {own}, templates: [{{name: x}}]}}");
     let steps = format!("spec: {{templates: [{{name: x, serviceAccountName: {own}}}]}}");
     let scaled_job = format!("spec: {{jobTargetRef: {{{template}}}}}");
+    let custom = |api_version: &str, kind: &str, spec: &str| object("things", api_version, kind, "mine", spec);
+    let tasks = &*format!("spec: {{taskRunSpecs: [{{pipelineTaskName: x, taskServiceAccountName: {own}}}]}}");
+    let extension = "spec: {namespace: keda, serviceAccount: {name: keda-operator}}";
+    let user = "spec: {serviceaccount: 'system:serviceaccount:keda:keda-operator'}";
+    let made = "spec: {forProvider: {manifest: {apiVersion: v1, kind: Pod, metadata: {name: x, namespace: keda}, \
+                spec: {serviceAccountName: keda-operator}}}}";
+    let callers = &*format!("spec: {{rules: [{{from: [{{source: {{serviceAccounts: [{own}]}}}}]}}]}}");
     check(
         GIT,
         vec![
@@ -133,6 +149,34 @@ fn nobody_lets_anything_run_as_an_exempt_account() {
             denied(
                 "a scaled job",
                 object("scaledjobs", "keda.sh/v1alpha1", "ScaledJob", "mine", &scaled_job).into_create(),
+            ),
+            denied(
+                "of a group that only looks built in",
+                with_template("sparkapplications", "sparkoperator.k8s.io/v1", "SparkApplication", "mine").into_create(),
+            ),
+            denied("a store that asks for its token", store("{name: argocd-application-controller}").into_create()),
+            denied("one in another namespace", store("{name: keda-operator, namespace: keda}").into_create()),
+            denied(
+                "another token",
+                store("{name: argocd-application-controller}")
+                    .with_old_object(|old| set_at(old, &format!("{STORE_ACCOUNT}/name"), "mine".into())),
+            ),
+            denied("one task of a run", custom("tekton.dev/v1beta1", "PipelineRun", tasks).into_create()),
+            denied(
+                "an extension of OLM",
+                custom("olm.operatorframework.io/v1", "ClusterExtension", extension).into_create(),
+            ),
+            denied("a user's name", custom("example.org/v1", "Thing", user).into_create()),
+            denied(
+                "what an operator makes elsewhere",
+                custom("kubernetes.crossplane.io/v1alpha2", "Object", made).into_create(),
+            ),
+            allowed("who may call", custom("security.istio.io/v1", "AuthorizationPolicy", callers).into_create()),
+            allowed("the same", store("{name: argocd-application-controller}")),
+            allowed("that of another account", store("{name: argocd-repo-server}").into_create()),
+            allowed(
+                "that of another namespace",
+                store("{name: argocd-application-controller, namespace: prod}").into_create(),
             ),
             denied(
                 "as a controller of the control plane",
@@ -211,6 +255,11 @@ fn installing_and_upgrading_a_tool_by_hand_is_warned_about() {
             allowed("what is not exempt", flux("source-controller").into_create()),
             denied("under another name", renamed.into_create()),
             denied("with another controller's account", swapped.into_create()),
+            denied(
+                "as an account that writes from outside",
+                as_account(deployment("argocd-manager"), "kube-system", "/spec/template/spec", "argocd-manager")
+                    .into_create(),
+            ),
         ],
     );
 }

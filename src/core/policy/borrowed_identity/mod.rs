@@ -96,7 +96,7 @@ fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assess
     let specs = pod_specs(group, kind, &new);
     let is_exempt = |pod: &PodSpec<'_>| {
         let account = pod.account.unwrap_or(DEFAULT_ACCOUNT);
-        let exempt = exempt_account(evaluation.context, evaluation.namespace, account)?;
+        let exempt = exempt_account(evaluation.context, pod.namespace.unwrap_or(evaluation.namespace), account)?;
         // Who names no account takes the one that is there.
         (!exempt.is_scoped || pod.account.is_some()).then_some(exempt)
     };
@@ -116,13 +116,13 @@ fn borrowed_by_pods<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assess
             return Ok(borrowed_by_ephemeral_container(evaluation, pod, old.as_ref(), &new, exempt));
         }
         let at_path = |specs: &[PodSpec<'_>]| {
-            let found = specs.iter().find(|other| other.path == pod.path);
-            found.map(|other| (other.account.unwrap_or(DEFAULT_ACCOUNT).to_owned(), what_runs(other.spec)))
+            let found = specs.iter().find(|other| other.path == pod.path && other.field == pod.field);
+            found.map(|other| (account_of(other), what_runs(other.spec)))
         };
-        let is_declared = at_path(&git_specs).is_some_and(|(declared, _)| declared == account);
-        let is_unchanged = at_path(&old_specs) == Some((account.to_owned(), what_runs(pod.spec)));
+        let is_declared = at_path(&git_specs).is_some_and(|(declared, _)| declared == account_of(pod));
+        let is_unchanged = at_path(&old_specs) == Some((account_of(pod), what_runs(pod.spec)));
         if !is_declared && !is_unchanged {
-            let path = pod.path.field("serviceAccountName");
+            let path = pod.path.field(pod.field);
             return Ok(Some(borrowed(evaluation, path, account, exempt)));
         }
     }
@@ -138,9 +138,15 @@ fn asks_for_nothing(evaluation: &Evaluation<'_, '_>) -> bool {
         return true;
     }
     // A name with an escape could be any.
-    let may_name_account = |field: &TextField<'_>| ["serviceAccount", "\\u"].iter().any(|it| field.value.contains(it));
+    let may_name_account =
+        |field: &TextField<'_>| ["erviceAccount", "erviceaccount", "\\u"].iter().any(|it| field.value.contains(it));
     !content(&new).any(may_name_account)
         && exempt_account(evaluation.context, evaluation.namespace, DEFAULT_ACCOUNT).is_none()
+}
+
+/// The account that something runs as, and its namespace where that is said.
+fn account_of(pod: &PodSpec<'_>) -> (String, Option<String>) {
+    (pod.account.unwrap_or(DEFAULT_ACCOUNT).to_owned(), pod.namespace.map(str::to_owned))
 }
 
 /// An ephemeral container in a Pod that runs as an exempt account. One that mounts
@@ -175,9 +181,13 @@ fn borrowed<'a>(evaluation: &Evaluation<'_, 'a>, path: Path, account: &str, exem
     evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(vec![finding])
 }
 
+/// Accounts of presets as which no workload runs: as this one, Argo CD writes to a cluster from outside of it
+/// (`argoproj/argo-cd`, `util/clusterauth/clusterauth.go`).
+const WITHOUT_WORKLOAD: [&str; 1] = ["argocd-manager"];
+
 /// Whether the object is the workload that a preset's account is for: in every
 /// default installation it has the account's own name.
 fn is_own_workload(evaluation: &Evaluation<'_, '_>, account: &str, exempt: ExemptAccount) -> bool {
     let is_workload = evaluation.is_kind("apps", "Deployment") || evaluation.is_kind("apps", "StatefulSet");
-    exempt.is_preset && is_workload && evaluation.name == account
+    exempt.is_preset && is_workload && evaluation.name == account && !WITHOUT_WORKLOAD.contains(&account)
 }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::actor::GitopsTool;
+use crate::desired::kinds;
 use crate::diff::{Path, PathElement};
 
 /// A place in an object that says what runs as a service account.
@@ -9,10 +11,14 @@ use crate::diff::{Path, PathElement};
 pub(super) struct PodSpec<'v> {
     /// Where it is.
     pub(super) path: Path,
+    /// The field there that names the account.
+    pub(super) field: &'v str,
     /// What is there.
     pub(super) spec: &'v Value,
     /// The service account; `None` where the object names none, which is `default`.
     pub(super) account: Option<&'v str>,
+    /// The namespace of the account, where the object says which.
+    pub(super) namespace: Option<&'v str>,
 }
 
 /// The kinds of Kubernetes that run Pods, and where they say which: group, kind, path.
@@ -31,6 +37,15 @@ const WORKLOADS: [(&str, &str, &[&str]); 9] = [
 /// The field that names the account, and its old name, which Kubernetes still takes
 /// (`k8s.io/api/core/v1`, `DeprecatedServiceAccount`).
 const ACCOUNT_FIELDS: [&str; 2] = ["serviceAccountName", "serviceAccount"];
+
+/// How the names of fields end, in small letters, by which custom resources say as whom their operators run something,
+/// or whose token they ask for: Tekton's `taskServiceAccountName`, the `serviceAccountRef` of External Secrets and
+/// cert-manager, the `serviceAccount` of OLM and of External Secrets' Kubernetes provider, which holds a `name`. A
+/// list of accounts says for whom something is (`serviceAccounts` of Istio's `AuthorizationPolicy`).
+const ACCOUNT_ENDINGS: [&str; 3] = ["serviceaccount", "serviceaccountname", "serviceaccountref"];
+
+/// Beside such a field, the account's namespace where the object has none of its own (OLM's `ClusterExtension`).
+const NAMESPACE_FIELDS: [&str; 2] = ["serviceAccountNamespace", "namespace"];
 
 /// How deep a custom resource is searched: a template stands far higher.
 const MAX_DEPTH: usize = 64;
@@ -69,46 +84,94 @@ const EPHEMERAL_CONTAINERS: &str = "ephemeralContainers";
 pub(super) fn pod_specs<'v>(group: &str, kind: &str, object: &'v Value) -> Vec<PodSpec<'v>> {
     if let Some((_, _, fields)) = WORKLOADS.iter().find(|(of, workload, _)| *of == group && *workload == kind) {
         let spec = fields.iter().fold(object, |value, field| &value[*field]);
-        return vec![PodSpec { path: Path::of(fields), spec, account: account_of(spec) }];
+        return vec![PodSpec {
+            path: Path::of(fields),
+            field: ACCOUNT_FIELDS[0],
+            spec,
+            account: account_of(spec),
+            namespace: None,
+        }];
     }
     let mut found = Vec::new();
-    if may_run_pods(group) {
-        search(object, &mut Path::default(), MAX_DEPTH, &mut found);
+    if may_run_pods(group, kind) {
+        search(object, &mut Path::default(), None, MAX_DEPTH, &mut found);
     }
     found
 }
 
-/// Whether objects of a group can make somebody run Pods: custom resources. Flux's
-/// name the account that Flux itself takes on.
-fn may_run_pods(group: &str) -> bool {
-    let is_built_in = !group.contains('.') || group.ends_with(".k8s.io");
-    !is_built_in && !group.ends_with(".toolkit.fluxcd.io")
+/// Whether objects of a kind can make somebody run Pods: custom resources. Flux's name the account that Flux itself
+/// takes on; what an Application hands to a chart is the chart's to interpret.
+fn may_run_pods(group: &str, kind: &str) -> bool {
+    kinds::is_custom_group(group) && GitopsTool::of_kind(group, kind).is_none()
 }
 
-/// Finds what names a service account, at any place in a custom resource.
-fn search<'v>(value: &'v Value, path: &mut Path, depth: usize, found: &mut Vec<PodSpec<'v>>) {
+/// Finds what names a service account, at any place in a custom resource. `namespace` is that of the object in it
+/// which is searched, where it is another one than the custom resource.
+fn search<'v>(
+    value: &'v Value,
+    path: &mut Path,
+    namespace: Option<&'v str>,
+    depth: usize,
+    found: &mut Vec<PodSpec<'v>>,
+) {
     if depth == 0 {
         return;
     }
-    if let Some(account) = account_of(value) {
-        found.push(PodSpec { path: path.clone(), spec: value, account: Some(account) });
-    }
     match value {
         Value::Object(fields) => {
-            for (name, value) in fields.iter().filter(|(name, _)| *name != "status" && *name != "metadata") {
+            // An object that the operator creates, with its own namespace.
+            let is_object =
+                fields.contains_key("kind") && fields.contains_key("apiVersion") && !path.elements().is_empty();
+            let own = is_object.then(|| value["metadata"]["namespace"].as_str()).flatten();
+            let namespace = own.or(namespace);
+            for (name, inner) in fields.iter().filter(|(name, _)| *name != "status" && *name != "metadata") {
+                if let Some((account, of_account)) = names_account(name).then(|| account_in(inner)).flatten() {
+                    let beside = || NAMESPACE_FIELDS.iter().find_map(|field| value[*field].as_str());
+                    let namespace = of_account.or_else(beside).or(namespace);
+                    let (path, account) = (path.clone(), Some(account));
+                    found.push(PodSpec { path, field: name, spec: value, account, namespace });
+                }
                 path.push(PathElement::Field(name.as_str().into()));
-                search(value, path, depth - 1, found);
+                search(inner, path, namespace, depth - 1, found);
                 path.pop();
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 path.push(PathElement::Index(index));
-                search(item, path, depth - 1, found);
+                search(item, path, namespace, depth - 1, found);
                 path.pop();
             }
         }
         _ => {}
+    }
+}
+
+/// Whether a field says as whom something runs.
+fn names_account(field: &str) -> bool {
+    let ends = |ending: &&str| {
+        let start = field.len().checked_sub(ending.len());
+        start.and_then(|start| field.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+    };
+    ACCOUNT_ENDINGS.iter().any(ends)
+}
+
+/// The account that such a field names, and its namespace where it says which.
+fn account_in(value: &Value) -> Option<(&str, Option<&str>)> {
+    match value {
+        Value::String(text) => {
+            // `NAMESPACE:NAME`, `NAMESPACE/NAME`, and the name of the user.
+            let (namespace, name) = match text.rsplit_once([':', '/']) {
+                Some((before, name)) => (before.rsplit([':', '/']).next(), name),
+                None => (None, text.as_str()),
+            };
+            (!name.is_empty()).then_some((name, namespace))
+        }
+        Value::Object(fields) => {
+            let text = |field: &str| fields.get(field)?.as_str().filter(|text| !text.is_empty());
+            Some((text("name")?, text("namespace")))
+        }
+        _ => None,
     }
 }
 
