@@ -50,8 +50,8 @@ pub enum ObservedKind {
 }
 
 /// Each a `ConfigMap`: the settings of Argo CD, and the parameters of its programs.
-const SETTINGS: &str = "argocd-cm";
-const PARAMETERS: &str = "argocd-cmd-params-cm";
+pub(super) const SETTINGS: &str = "argocd-cm";
+pub(super) const PARAMETERS: &str = "argocd-cmd-params-cm";
 
 impl ObservedKind {
     /// What an object of this kind is observed as; `None` where it is not.
@@ -64,6 +64,11 @@ impl ObservedKind {
             (None, "source.toolkit.fluxcd.io", _) => Some(Self::FluxSource),
             _ => None,
         }
+    }
+
+    /// Whether an object of this name may be observed as this.
+    pub(crate) fn is_named(self, name: &str) -> bool {
+        self != Self::ArgocdSettings || [SETTINGS, PARAMETERS].contains(&name)
     }
 }
 

@@ -108,7 +108,7 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         Violation::RunAsExempt { .. } => {
             "Declare it in Git, or let it run as an account of its own. This object was not changed.".into()
         }
-        Violation::SteerTool { .. } => "Declare it in Git. Nothing was changed.".into(),
+        Violation::ProtectLess { .. } | Violation::SteerTool { .. } => "Declare it in Git. Nothing was changed.".into(),
         Violation::NotReadable(_) => "What cannot be compared with Git is denied. Nothing was changed.".into(),
         Violation::NotEvaluated(_) => "Errors are denied here (onError: deny). Nothing was changed.".into(),
         Violation::TargetDeclared { .. } if write.operation == Operation::Create => {

@@ -35,6 +35,7 @@ pub(super) fn describe(finding: &Finding, violation: &Violation, author: Declare
             | Violation::ChangeToolStatus { .. }
             | Violation::ForeignOperation
             | Violation::OtherVersion { .. }
+            | Violation::ProtectLess { .. }
             | Violation::Rollback
             | Violation::RunAsExempt { .. }
             | Violation::SteerTool { .. }

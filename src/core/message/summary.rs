@@ -1,8 +1,9 @@
 //! The first line of a denial or warning: what is wrong, up to the fields.
 
 use super::declarer::Declarer;
-use crate::actor::Class;
+use crate::actor::{Class, GitopsTool};
 use crate::admission::{Operation, Write};
+use crate::applications::Loss;
 use crate::desired::{ObjectKey, SourceLocation};
 use crate::policy::{Assessment, Violation};
 
@@ -78,6 +79,7 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         Violation::PauseTool { tool } => {
             format!("{object} would be paused: {} would leave alone what it deploys:", tool.as_str())
         }
+        Violation::ProtectLess { tool, loss } => format!("{object} {}", protects_less(*tool, *loss, assessment)),
         Violation::Rollback => format!("{object} would be rolled back to what it said before:"),
         Violation::RunAsExempt { account, class } => {
             let account = ObjectKey { group: "", kind: "ServiceAccount", namespace: "", name: account }.kubectl_name();
@@ -102,6 +104,21 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
         }
         Violation::TargetDeclared { target } => {
             format!("{object} is not declared in Git, and would control {target}, which is:")
+        }
+    }
+}
+
+/// What takes from what is protected, after the object's name.
+fn protects_less(tool: GitopsTool, loss: Loss, assessment: &Assessment<'_>) -> String {
+    let tool = tool.as_str();
+    match loss {
+        Loss::Account => {
+            format!("would let another service account write for {tool}, which is not compared with Git:")
+        }
+        Loss::Ignored => format!("would have {tool} ignore more, and driftwall with it:"),
+        Loss::Unseen => {
+            let end = if assessment.findings.is_empty() { '.' } else { ':' };
+            format!("tells what {tool} deploys: some of it would no longer be protected{end}")
         }
     }
 }

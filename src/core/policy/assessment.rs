@@ -12,6 +12,7 @@ use super::findings::Findings;
 use super::mode::Outcome;
 use super::object_marks::ObjectMarks;
 use crate::actor::{Class, GitopsTool};
+use crate::applications::Loss;
 use crate::desired::{Declared, Source, SourceLocation, Uncertainty};
 use crate::diff::{ChangeKind, Path};
 
@@ -137,6 +138,13 @@ pub enum Violation {
     PauseTool {
         /// The tool.
         tool: GitopsTool,
+    },
+    /// It changes what driftwall believes of a GitOps tool, so that less of what the tool deploys is protected.
+    ProtectLess {
+        /// The tool.
+        tool: GitopsTool,
+        /// What is lost.
+        loss: Loss,
     },
     /// It asks Argo CD to deploy again what an Application said before.
     Rollback,

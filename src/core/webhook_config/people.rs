@@ -32,6 +32,9 @@ const FLUX_RESOURCES: [(&str, &[&str]); 3] = [
 /// What tells Argo CD what to deploy.
 const ARGOCD_RESOURCES: [(&str, &[&str]); 1] = [("argoproj.io", &["applications", "applicationsets", "appprojects"])];
 
+/// The `ConfigMap`s that say what Argo CD leaves alone, and where it looks.
+const ARGOCD_SETTINGS: [&str; 2] = ["argocd-cm", "argocd-cmd-params-cm"];
+
 /// Rules and match conditions of a webhook, the latter in addition to the usual ones.
 pub(super) struct Selection {
     pub(super) rules: Vec<Value>,
@@ -75,11 +78,20 @@ pub(super) fn gitops_tools(parameters: &WebhookParameters, sent: &BTreeSet<Strin
             let resources: Vec<_> = resources.iter().flat_map(with_status).collect();
             rules.push(rule(group, &["CREATE", "DELETE", "UPDATE"], &resources));
         }
+        if *tool == GitopsTool::ArgoCd {
+            rules.push(rule("", &["CREATE", "DELETE", "UPDATE"], &["configmaps".to_owned()]));
+        }
         for (namespace, name) in tool.default_controllers() {
             controllers.push(controller(namespace, name));
         }
     }
+    let settings = json!(ARGOCD_SETTINGS);
     let mut conditions = vec![is_not_sent_already(parameters, sent)];
+    if parameters.writers.tools.contains(&GitopsTool::ArgoCd) {
+        let expression =
+            format!(r#"request.resource.resource != "configmaps" || has(request.name) && request.name in {settings}"#);
+        conditions.push(json!({"name": "is-of-a-tool", "expression": expression}));
+    }
     if !controllers.is_empty() {
         conditions.push(none_of("is-not-its-own-controller", &controllers.join(" || ")));
     }

@@ -327,7 +327,7 @@ fn the_webhook_configuration_cannot_lock_a_cluster_out() {
         let more: &[&str] = match &*webhook.name {
             "tokens.driftwall.io" => &["is-a-token-secret"],
             "identities.driftwall.io" => &["may-name-an-account", "is-not-sent-already", "is-not-a-service-account"],
-            "tools.driftwall.io" => &["is-not-sent-already", "is-not-its-own-controller"],
+            "tools.driftwall.io" => &["is-not-sent-already", "is-of-a-tool", "is-not-its-own-controller"],
             "undeclared.driftwall.io" => &["is-not-a-service-account", "is-not-sent-already"],
             _ => &[],
         };

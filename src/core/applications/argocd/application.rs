@@ -54,6 +54,15 @@ impl Permissions {
     pub(in super::super) fn include(&self, key: ObjectKey<'_>) -> bool {
         self.is_taken && self.project.permits(key, &self.cluster)
     }
+
+    /// What the project would permit, in the place of that of `before`, where there is one.
+    pub(in super::super) fn of_project(before: Option<&Self>, project: Arc<ArgocdProject>, is_taken: bool) -> Self {
+        let cluster = match before {
+            Some(Self { cluster, .. }) => Arc::clone(cluster),
+            None => IN_CLUSTER.map(str::to_owned).into(),
+        };
+        Self { project, is_taken, cluster }
+    }
 }
 
 /// Reads an Application; `None` for an object without a name.

@@ -12,4 +12,5 @@ pub(super) use ignore_differences::parse_own_rules;
 pub(super) use jq::JqPaths;
 pub use project::{ArgocdProject, parse_project};
 pub(crate) use settings::Tracking;
+pub(super) use settings::ignored_entries;
 pub use settings::{ApplicationNamespaces, ArgocdSettings};

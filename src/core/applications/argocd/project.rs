@@ -128,7 +128,7 @@ impl KindPattern {
 
 impl ArgocdProject {
     /// Whether applications of this namespace may be in the project; those of Argo CD's own always may.
-    pub(super) fn takes_from(&self, namespace: &str, argocd_namespace: &str) -> bool {
+    pub(in super::super) fn takes_from(&self, namespace: &str, argocd_namespace: &str) -> bool {
         namespace == argocd_namespace || self.source_namespaces.contain(namespace)
     }
 

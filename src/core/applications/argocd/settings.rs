@@ -25,9 +25,9 @@ pub struct ArgocdSettings {
     excluded: Vec<KindFilter>,
     included: Vec<KindFilter>,
     /// How objects are marked.
-    pub(super) tracking: Arc<Tracking>,
+    pub(in super::super) tracking: Arc<Tracking>,
     /// Whether syncs write as accounts of the project.
-    pub(super) has_impersonation: bool,
+    pub(in super::super) has_impersonation: bool,
     /// What of them is not understood.
     pub notes: Vec<String>,
 }
@@ -56,6 +56,9 @@ struct KindFilter {
     kinds: GlobSet,
 }
 
+/// The older form of what is ignored.
+const CUSTOMIZATIONS: &str = "resource.customizations";
+
 const IGNORE_PREFIX: &str = "resource.customizations.ignoreDifferences.";
 
 impl ArgocdSettings {
@@ -77,7 +80,7 @@ impl ArgocdSettings {
                 "installationID" => value.trim().clone_into(&mut Arc::make_mut(&mut settings.tracking).installation),
                 "resource.exclusions" => settings.excluded = settings.filters(key, value),
                 "resource.inclusions" => settings.included = settings.filters(key, value),
-                "resource.customizations" => settings.add_customizations(value, &mut own, &mut budget),
+                CUSTOMIZATIONS => settings.add_customizations(value, &mut own, &mut budget),
                 _ => {
                     if let Some(target) = key.strip_prefix(IGNORE_PREFIX) {
                         let target = target.split_once('_').unwrap_or(("", target));
@@ -94,14 +97,10 @@ impl ArgocdSettings {
 
     /// The older form: one document, with `GROUP/KIND` as its keys.
     fn add_customizations(&mut self, value: &str, own: &mut OwnRules, budget: &mut RuleBudget) {
-        let customizations = self.yaml("resource.customizations", value);
+        let customizations = self.yaml(CUSTOMIZATIONS, value);
         for (target, customization) in customizations.as_object().into_iter().flatten() {
             if let Some(rule) = customization["ignoreDifferences"].as_str() {
-                let target = match target.as_str() {
-                    "all" | "*/*" => ("", "all"),
-                    target => target.split_once('/').unwrap_or(("", target)),
-                };
-                add_ignored("resource.customizations", target, rule, own, budget);
+                add_ignored(CUSTOMIZATIONS, customized_target(target), rule, own, budget);
             }
         }
     }
@@ -137,10 +136,67 @@ impl ArgocdSettings {
 
     /// Whether Argo CD looks at objects of this kind.
     pub(super) fn watches(&self, object: &ListedObject) -> bool {
+        self.watches_kind(&object.group, &object.kind)
+    }
+
+    /// The same of a kind.
+    pub(in super::super) fn watches_kind(&self, group: &str, kind: &str) -> bool {
         let is_in = |filters: &[KindFilter]| {
-            filters.iter().any(|filter| filter.groups.is_match(&*object.group) && filter.kinds.is_match(&*object.kind))
+            filters.iter().any(|filter| filter.groups.is_match(group) && filter.kinds.is_match(kind))
         };
         !is_in(&self.excluded) && (self.included.is_empty() || is_in(&self.included))
+    }
+}
+
+/// A rule of what is ignored in all objects of a kind, as it is written.
+#[derive(Clone, Debug)]
+pub(in super::super) struct IgnoredEntry {
+    /// The key of the ConfigMap.
+    pub(in super::super) key: String,
+    /// Group and kind, as globs.
+    pub(in super::super) target: (String, String),
+    text: String,
+    /// `None` where it cannot be read.
+    pub(in super::super) rule: Option<Value>,
+}
+
+impl IgnoredEntry {
+    fn new(key: &str, (group, kind): (&str, &str), text: &str) -> Self {
+        let (group, kind) = if (group, kind) == ("", "all") { ("*", "*") } else { (group, kind) };
+        let target = (group.to_owned(), kind.to_owned());
+        Self { key: key.to_owned(), target, text: text.to_owned(), rule: manifest::parse_value(text).ok() }
+    }
+
+    /// Whether both are written alike.
+    pub(in super::super) fn is_same(&self, other: &Self) -> bool {
+        self.target == other.target && self.text == other.text
+    }
+}
+
+/// The rules of what is ignored in a ConfigMap, as they are written.
+pub(in super::super) fn ignored_entries(config_map: &Value) -> Vec<IgnoredEntry> {
+    let mut entries = Vec::new();
+    for (key, value) in config_map["data"].as_object().into_iter().flatten() {
+        let Some(value) = value.as_str() else { continue };
+        if let Some(target) = key.strip_prefix(IGNORE_PREFIX) {
+            entries.push(IgnoredEntry::new(key, target.split_once('_').unwrap_or(("", target)), value));
+        } else if key == CUSTOMIZATIONS {
+            let customizations = manifest::parse_value(value).unwrap_or_default();
+            for (target, customization) in customizations.as_object().into_iter().flatten() {
+                if let Some(rule) = customization["ignoreDifferences"].as_str() {
+                    entries.push(IgnoredEntry::new(key, customized_target(target), rule));
+                }
+            }
+        }
+    }
+    entries
+}
+
+/// Group and kind of a key of the older form.
+fn customized_target(target: &str) -> (&str, &str) {
+    match target {
+        "all" | "*/*" => ("", "all"),
+        target => target.split_once('/').unwrap_or(("", target)),
     }
 }
 

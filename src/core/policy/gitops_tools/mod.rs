@@ -2,6 +2,7 @@
 //! controllers are exempt, so whoever tells them what to do writes by their hands.
 
 mod definition;
+mod loosening;
 mod operation;
 mod pause;
 mod status;
@@ -25,7 +26,7 @@ pub(super) fn refine<'a>(
         return Ok(deletion);
     }
     let Some(tool) = GitopsTool::of_kind(&evaluation.write.resource.group, &evaluation.kind) else {
-        return Ok(assessment);
+        return loosening::evaluate(evaluation, assessment);
     };
     pause::soften(evaluation, tool, &mut assessment)?;
     if let Some((violation, findings)) = operation::evaluate(evaluation)? {
@@ -37,7 +38,8 @@ pub(super) fn refine<'a>(
     if let Some((violation, findings)) = status::evaluate(evaluation, tool)? {
         assessment = with_findings(evaluation, assessment, violation, findings);
     }
-    steering::evaluate(evaluation, tool, assessment)
+    let assessment = steering::evaluate(evaluation, tool, assessment)?;
+    loosening::evaluate(evaluation, assessment)
 }
 
 /// Whether the field asks Argo CD for something and changes nothing: an operation is judged by itself.
