@@ -6,8 +6,8 @@
 mod listed;
 
 use listed::{
-    ALICE, Case, Cluster, OPERATOR, answer, application, applied, entry, fields, foreign, note, noted, noted_by, owned,
-    snapshot, update, updated, with, without,
+    ALICE, Case, Cluster, LAST_APPLIED, OPERATOR, answer, application, applied, entry, fields, foreign, note, noted,
+    noted_by, owned, snapshot, update, updated, with, without,
 };
 use serde_json::{Value, json};
 
@@ -59,6 +59,15 @@ fn nobody_takes_from_the_tool_what_it_knows() {
     let mut less = fields();
     less["f:spec"].as_object_mut().unwrap().remove("f:replicas");
     let person = entry("kubectl", "Update", json!({"f:metadata": {"f:labels": {"f:x": {}}}}));
+    let moved = |object: Value| with(object, "/metadata/managedFields/0/apiVersion", "apps/v1beta1".into());
+    let mut disowned = noted();
+    disowned["metadata"]["managedFields"] = json!([entry("argocd-controller", "Update", fields())]);
+    // As kubectl's client-side apply leaves it.
+    let mut taken_over = noting(&spaced);
+    let mark = json!({"f:metadata": {"f:annotations": {"f:argocd.argoproj.io/tracking-id": {}}}, "f:spec": fields()["f:spec"]});
+    let of_note = json!({"f:metadata": {"f:annotations": {format!("f:{LAST_APPLIED}"): {}}}});
+    taken_over["metadata"]["managedFields"] =
+        json!([entry("argocd-controller", "Update", mark), entry("kubectl-client-side-apply", "Update", of_note)]);
     for (what, old, new, expected) in [
         ("the entry is gone", applied(), owned(std::slice::from_ref(&person)), "deny"),
         ("all entries are gone", applied(), without(applied(), "/metadata/managedFields"), "deny"),
@@ -84,6 +93,12 @@ fn nobody_takes_from_the_tool_what_it_knows() {
         ("the note says the same in other words", noted(), noting(&spaced), "allow"),
         ("Git's own text is applied, which has no mark", noted(), without_mark(noting(&spaced)), "warn"),
         ("the mark is taken away", noted(), without_mark(noted()), "deny"),
+        ("all entries are gone, and the note stays", noted(), without(noted(), "/metadata/managedFields"), "deny"),
+        ("its entry gets another name", noted(), noted_by("kubectl-client-side-apply"), "deny"),
+        ("its entry says nothing of the note", noted(), disowned, "deny"),
+        ("the note is another's, in other words", noted(), taken_over, "allow"),
+        ("its entry moves to another version", applied(), moved(applied()), "deny"),
+        ("so does one of an update", updated(), moved(updated()), "deny"),
         (
             "another one owns more",
             applied(),
@@ -140,10 +155,27 @@ fn the_parent_of_a_scale_is_looked_up() {
 fn what_the_application_ignores_is_no_drift() {
     let rule = |rule: Value| json!({"ignoreDifferences": [rule]});
     let seven = |object: Value| with(object, "/spec/replicas", 7.into());
-    let by_autoscaler = owned(&[
-        entry("argocd-controller", "Apply", fields()),
-        entry("autoscaler", "Update", json!({"f:spec": {"f:replicas": {}}})),
-    ]);
+    let of_autoscaler = || entry("autoscaler", "Update", json!({"f:spec": {"f:replicas": {}}}));
+    let mut less = fields();
+    less["f:spec"].as_object_mut().unwrap().remove("f:replicas");
+    // What Argo CD noted, it does not own any more once the autoscaler has written it.
+    let mut by_autoscaler = noted();
+    let of_notes = noted()["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:annotations"].clone();
+    less["f:metadata"]["f:annotations"] = of_notes.clone();
+    by_autoscaler["metadata"]["managedFields"] = json!([entry("argocd-controller", "Update", less), of_autoscaler()]);
+    let shared = owned(&[entry("argocd-controller", "Apply", fields()), of_autoscaler()]);
+    // Somebody else made it, and Argo CD changed nothing but its notes.
+    let mut by_creator = noted();
+    let notes = json!({"f:metadata": {"f:annotations": of_notes}});
+    let entries = [entry("argocd-controller", "Update", notes), entry("kubectl-create", "Update", fields())];
+    by_creator["metadata"]["managedFields"] = json!(entries);
+    let beside = |manager: &str| {
+        let mut object = by_creator.clone();
+        let entries = object["metadata"]["managedFields"].as_array_mut().unwrap();
+        entries.push(entry(manager, "Apply", json!({"f:spec": {"f:replicas": {}}})));
+        object
+    };
+    let (shared_with_creator, by_person_too) = (beside("autoscaler"), beside("kubectl-edit"));
     let by_person = with(by_autoscaler.clone(), "/metadata/managedFields/1/manager", "kubectl-edit".into());
     for (what, more, old, new, expected) in [
         (
@@ -168,16 +200,37 @@ fn what_the_application_ignores_is_no_drift() {
             "allow",
         ),
         (
+            "what the tool owns beside a manager",
+            rule(json!({"group": "apps", "kind": "*", "managedFieldsManagers": ["autoscaler"]})),
+            shared.clone(),
+            seven(shared),
+            "deny",
+        ),
+        (
+            "a manager whose name the person takes, to change it afterwards",
+            rule(json!({"group": "apps", "kind": "*", "managedFieldsManagers": ["autoscaler"]})),
+            by_creator.clone(),
+            shared_with_creator,
+            "deny",
+        ),
+        (
+            "a name by which people write, for what is there",
+            rule(json!({"group": "apps", "kind": "*", "managedFieldsManagers": ["kubectl-edit"]})),
+            by_creator.clone(),
+            by_person_too,
+            "allow",
+        ),
+        (
             "a manager whose name the person took",
             rule(json!({"group": "apps", "kind": "*", "managedFieldsManagers": ["autoscaler"]})),
-            applied(),
+            noted(),
             seven(by_autoscaler),
             "deny",
         ),
         (
             "a manager by which people write",
             rule(json!({"group": "apps", "kind": "*", "managedFieldsManagers": ["kubectl-edit"]})),
-            applied(),
+            noted(),
             seven(by_person),
             "allow",
         ),

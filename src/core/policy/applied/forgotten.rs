@@ -8,10 +8,11 @@ use super::super::evaluation::Evaluation;
 use super::super::mode::Outcome;
 use super::super::object_diff::{Scope, each_object_difference, value_at};
 use super::softened::Softening;
-use super::state::{AppliedState, KnownBy, LAST_APPLIED, last_applied};
+use super::state::{AppliedState, KnownBy, LAST_APPLIED, last_applied, nothing_of};
 use crate::actor::GitopsTool;
 use crate::desired::Declared;
 use crate::diff::{Allocations, ChangeKind, Difference, DifferenceRef, Path};
+use crate::ownership::{PartOwners, owned_part};
 
 /// The most changes that are named: what is not applied any more may be a note of any length.
 const MAX_CHANGES: usize = 1000;
@@ -29,10 +30,16 @@ pub(super) fn forgotten(
     let mut differences = match before.known_by {
         KnownBy::Nothing => return Vec::new(),
         KnownBy::LastApplied => match changes_of_note(evaluation, update) {
+            // The note is believed for the entry that owns it. Whoever applies another text of the same takes
+            // the note over, and the tool's entry stays for the rest.
+            Some(_) if is_disowned(update, after) => vec![removed_entry(update)],
             Some(changes) => changes,
             None => vec![removed_note(update)],
         },
-        KnownBy::Apply | KnownBy::Update if after.known_by == KnownBy::Nothing => {
+        // In another version, an entry says nothing of content: only who writes entries by hand moves it.
+        KnownBy::Apply | KnownBy::Update
+            if after.known_by == KnownBy::Nothing || after.value["apiVersion"] != before.value["apiVersion"] =>
+        {
             vec![removed_entry(update)]
         }
         KnownBy::Apply | KnownBy::Update => Vec::new(),
@@ -46,6 +53,7 @@ pub(super) fn forgotten(
             differences.extend(lost);
         }
     }
+    differences.extend(given_away(&known(&before.value), update));
     let is_permitted = |difference: &Difference| evaluation.is_permitted(&difference.path);
     let mut findings = Vec::new();
     for difference in differences {
@@ -79,6 +87,29 @@ fn lost(before: &Value, after: &Value, update: &Softening<'_>) -> Vec<Difference
             && value_at(update.old, difference.path) == value_at(update.new, difference.path)
     };
     changes(before, after, update, is_lost)
+}
+
+/// Known fields that a manager whom the tool ignores comes to own beside others, with the value that they have. Who
+/// writes chooses the name: the next change of them would be that manager's, and no drift.
+fn given_away(known: &Value, update: &Softening<'_>) -> Vec<Difference> {
+    let managers = update.ignored_managers_of_programs();
+    if managers.is_empty() {
+        return Vec::new();
+    }
+    let owners = PartOwners { apply: &managers, update: &managers };
+    let owned = |object: &Value| owned_part(object, owners, update.schema).unwrap_or_else(|| nothing_of(object));
+    let (before, after) = (owned(update.old), owned(update.new));
+    let is_given = |difference: DifferenceRef<'_>| {
+        difference.change == ChangeKind::Extra
+            && value_at(known, difference.path).is_some()
+            && value_at(update.old, difference.path) == value_at(update.new, difference.path)
+    };
+    let mut given = changes(&before, &after, update, is_given);
+    for difference in &mut given {
+        difference.change = ChangeKind::RemovedDeclared;
+        difference.declared = difference.new.take();
+    }
+    given
 }
 
 /// What the note says otherwise than before, outside of labels and annotations; `None` where it is gone.
@@ -116,6 +147,16 @@ fn changes(
     let (before, schema) = (Some(before), update.schema);
     each_object_difference(before, before, after, schema, Scope::Object, Allocations::Writer, add);
     found
+}
+
+/// Whether the note is no longer the tool's, though nobody wrote another one.
+fn is_disowned(update: &Softening<'_>, after: &AppliedState) -> bool {
+    let note = |object: &Value| object["metadata"]["annotations"].get(LAST_APPLIED).cloned();
+    match after.known_by {
+        KnownBy::Nothing => true,
+        KnownBy::Update => note(update.old) == note(update.new),
+        KnownBy::Apply | KnownBy::LastApplied => false,
+    }
 }
 
 /// Whether the note says the same after the write, in whatever words.

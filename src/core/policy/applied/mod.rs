@@ -127,7 +127,8 @@ fn update<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Res
         }
         let (old_kept, new_kept) = (kept(&old), kept(&new));
         let is_certain = is_known && is_all_ignored.get() && is_certain(evaluation, application, &ignored);
-        let softening = Softening { old: &old, new: &new, before: &before, is_certain, ignored: &ignored, schema };
+        let softening =
+            Softening { old: &old, new: &new, before: &before, is_certain, ignored: &ignored, application, schema };
         let soften = softening.of_writer(evaluation);
         let git = declared.object();
         let assessment = evaluate_change(evaluation, (&declared, &git), Some(&old_kept), new_kept, &soften)?;
@@ -196,10 +197,13 @@ fn scale<'a>(evaluation: &Evaluation<'_, 'a>, application: &Application) -> Resu
     let mut without_ignored = parent.clone();
     let is_all_ignored = ignored.remove_from(&mut without_ignored);
     let ignored_managers = ManagedBy::of(&parent, &ignored.managers(), None);
+    let of_tool = softened::owned_by_tool(&parent, application);
     let soften = |difference: DifferenceRef<'_>, max_outcome| {
+        let owns = |managed: &ManagedBy<'_>| managed.owns(difference.path, diff::unknown_schema());
+        let is_shared = is_person && owns(&of_tool);
         let is_there = |object: &Value| value_at(object, difference.path).is_some();
         let is_removed = is_there(&parent) && !is_there(&without_ignored);
-        let is_ignored = is_removed || ignored_managers.owns(difference.path, diff::unknown_schema());
+        let is_ignored = is_removed || (owns(&ignored_managers) && !is_shared);
         (!is_ignored).then_some(max_outcome)
     };
     let mut filter = DriftFilter::new(evaluation, &declared, Some(&parent), &soften);

@@ -11,8 +11,8 @@ use super::super::object_diff::value_at;
 use super::super::protected_keys::is_tracking;
 use super::forgotten::says_the_same;
 use super::state::{AppliedState, KnownBy, LAST_APPLIED};
-use crate::applications::IgnoredOfObject;
-use crate::diff::{ChangeKind, DifferenceRef, SchemaRef};
+use crate::applications::{Application, FieldManagers, IgnoredOfObject};
+use crate::diff::{ChangeKind, DifferenceRef, Path, SchemaRef};
 use crate::ownership::ManagedBy;
 
 /// What an UPDATE does, with what was applied before.
@@ -23,6 +23,7 @@ pub(super) struct Softening<'u> {
     /// Whether the writer is judged by what was applied, and nothing about it is unclear.
     pub(super) is_certain: bool,
     pub(super) ignored: &'u IgnoredOfObject<'u>,
+    pub(super) application: &'u Application,
     pub(super) schema: SchemaRef<'u>,
 }
 
@@ -37,7 +38,7 @@ impl Softening<'_> {
         let ignored_managers = self.ignored_managers(is_person);
         let applies_the_same_again = LazyCell::new(move || is_person && self.applies_the_same_again(evaluation));
         move |difference, max_outcome| {
-            if ignored_managers.iter().any(|fields| fields.owns(difference.path, self.schema)) {
+            if ignored_managers.own(difference.path, self.schema) {
                 return None;
             }
             let is_uncertain = (is_person && was_there_unknown(difference, self.old))
@@ -59,17 +60,54 @@ impl Softening<'_> {
         self.before.known_by == KnownBy::LastApplied && before != after && says_the_same(evaluation, self)
     }
 
-    /// The fields whose manager the tool ignores. Who writes chooses the name of the manager, so only
-    /// what it owned before counts, unless the name is one under which people write.
-    fn ignored_managers(&self, is_person: bool) -> Vec<ManagedBy<'_>> {
+    /// The managers that the tool ignores, but for those under whose names people write.
+    pub(super) fn ignored_managers_of_programs(&self) -> Vec<&str> {
+        self.ignored.managers().into_iter().filter(|name| !is_name_of_people(name)).collect()
+    }
+
+    /// The fields whose manager the tool ignores. Who writes chooses the name of the manager, so of a person's
+    /// write only what it owned before counts, unless the name is one under which people write.
+    fn ignored_managers(&self, is_person: bool) -> IgnoredManagers<'_> {
         let managers = self.ignored.managers();
         if managers.is_empty() {
-            return Vec::new();
+            return IgnoredManagers::default();
         }
-        let believed: Vec<&str> =
-            managers.iter().filter(|name| !is_person || name.starts_with("kubectl")).copied().collect();
-        vec![ManagedBy::of(self.old, &managers, None), ManagedBy::of(self.new, &believed, None)]
+        let is_believed = |name: &&&str| !is_person || is_name_of_people(name);
+        let believed: Vec<&str> = managers.iter().filter(is_believed).copied().collect();
+        IgnoredManagers {
+            before: ManagedBy::of(self.old, &managers, None),
+            after: ManagedBy::of(self.new, &believed, None),
+            of_tool: if is_person { owned_by_tool(self.old, self.application) } else { ManagedBy::default() },
+        }
     }
+}
+
+/// Whether people write under this name of a manager, unless they choose another one.
+fn is_name_of_people(manager: &str) -> bool {
+    manager.starts_with("kubectl")
+}
+
+/// What managers own that the tool ignores.
+#[derive(Default)]
+struct IgnoredManagers<'o> {
+    before: ManagedBy<'o>,
+    after: ManagedBy<'o>,
+    /// What the tool owned beside them, of a person's write: anybody can own a field beside others who applies it
+    /// with the value that it has.
+    of_tool: ManagedBy<'o>,
+}
+
+impl IgnoredManagers<'_> {
+    fn own(&self, path: &Path, schema: SchemaRef<'_>) -> bool {
+        self.after.owns(path, schema) || (self.before.owns(path, schema) && !self.of_tool.owns(path, schema))
+    }
+}
+
+/// What the tool that deploys the application owns of an object.
+pub(super) fn owned_by_tool<'o>(object: &'o Value, application: &Application) -> ManagedBy<'o> {
+    let FieldManagers { apply, update } = application.name.kind.field_managers();
+    let own: Vec<&str> = apply.iter().chain(update).copied().collect();
+    ManagedBy::of(object, &own, None)
 }
 
 /// Whether the field was there before and the tool has not applied it: a change may be the way back
