@@ -10,8 +10,10 @@ use super::maps::{is_flat, names_of, only_removes};
 use super::opaque::{contains_opaque, fits_opaque, is_opaque};
 use super::path::{Path, PathElement};
 use super::schema::{DefaultValue, SchemaRef};
-use super::server_defaults::{Allocations, is_all_defaults, is_left_to_server, is_server_default};
-use super::zero_values::{is_back_to_zero, is_pause, is_true_by_default, is_value_when_empty};
+use super::server_defaults::{
+    Allocations, is_all_defaults, is_conditional_default, is_left_to_server, is_server_default,
+};
+use super::zero_values::{is_back_to_zero, is_pause, is_stored_when_zero, is_true_by_default, is_value_when_empty};
 
 /// All that [`each_difference`] finds. Who writes decides how many there are.
 pub fn differences(
@@ -109,7 +111,8 @@ impl Walk<'_> {
             Value::Object(fields) if !self.path.ends_at_item() && is_flat(fields) && !schema.is_atomic_map() => {
                 for (name, value) in fields {
                     let old_value = old.and_then(|old| old.get(name));
-                    if self.is_removed(Some(name), value, old_value, schema.field(name)) {
+                    let is_missing_zero = self.creating && self.stores_zero(name, value, schema);
+                    if is_missing_zero || self.is_removed(Some(name), value, old_value, schema.field(name)) {
                         self.descend(PathElement::Field(name.as_str().into()), |walk| {
                             walk.report(ChangeKind::RemovedDeclared, None, Some(value));
                         });
@@ -213,6 +216,13 @@ impl Walk<'_> {
         self.path.last_field().is_some_and(|name| is_value_when_empty(name, declared))
     }
 
+    /// Whether a declared zero in the field `name` of the value at the current path is stored like any other value.
+    fn stores_zero(&self, name: &str, declared: &Value, schema: SchemaRef<'_>) -> bool {
+        // What is empty is an entry of a map like any other.
+        let is_entry = (schema.is_map() || self.path.ends_at_data_map()) && is_empty_scalar(declared);
+        is_entry || is_stored_when_zero(name, declared, schema)
+    }
+
     fn compare_fields(
         &mut self,
         declared: Option<&Map<String, Value>>,
@@ -244,14 +254,19 @@ impl Walk<'_> {
                 Some(value) => is_left_to_server(name, value, default),
             };
             if is_alias(name)
-                || (is_open && is_server_default(name, old_value, new_value, new, schema, self.allocations))
+                || (is_open
+                    && !is_conditional_default(name, self.creating || old_value.is_some())
+                    && is_server_default(name, old_value, new_value, new, schema, self.allocations))
             {
                 continue;
             }
             // Fewer policy types are no return to Git's state: the server itself would write all of them.
             let has_other_policy_types =
                 declared_value.is_none() && default == Some(&DefaultValue::PolicyTypes) && old_value != new_value;
+            let is_missing_zero =
+                self.creating && declared_value.is_some_and(|declared| self.stores_zero(name, declared, schema));
             self.descend(PathElement::Field(name.into()), |walk| match new_value {
+                None if is_missing_zero => walk.report(ChangeKind::RemovedDeclared, None, declared_value),
                 Some(value) if has_other_policy_types => walk.report(ChangeKind::Extra, Some(value), None),
                 Some(value) if !in_git(name) && is_back_to_zero(name, old_value, value, default, schema) => {
                     if old_value != Some(value) {
@@ -317,6 +332,11 @@ impl Walk<'_> {
             _ => self.report(ChangeKind::Extra, Some(new), None),
         }
     }
+}
+
+/// Whether a value is `0`, `""` or `false`.
+fn is_empty_scalar(value: &Value) -> bool {
+    is_zero_value(value) && !matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::opaque::{fits_opaque, is_opaque};
 use super::quantity::Quantity;
 use super::schema::{DefaultValue, ScalarKind, SchemaRef};
 use super::server_defaults::is_left_to_server;
-use super::zero_values::is_value_when_empty;
+use super::zero_values::{is_stored_when_zero, is_value_when_empty};
 use crate::go_duration;
 
 /// Whether `a` and `b` are the same value: scalars by value, `null` as absent,
@@ -139,7 +139,7 @@ pub(super) fn matches_declared(declared: &Value, new: &Value, schema: SchemaRef<
                     || default.is_some_and(|default| *default == DefaultValue::Value(new_value.clone()))
             }
             Some(new_value) => matches_declared(value, new_value, schema.field(name)),
-            None => is_zero_value(value),
+            None => is_zero_value(value) && !is_stored_when_zero(name, value, schema),
         }),
         (Value::Array(declared), Value::Array(new)) => match ItemKeys::of(schema, &[declared, new]) {
             Some(keys) if keys.are_opaque_in(declared) => true,

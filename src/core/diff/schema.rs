@@ -312,6 +312,12 @@ impl<'s> SchemaRef<'s> {
         self.node().scalar
     }
 
+    /// Whether it is a map, whose keys the writer chooses, as far as is known.
+    pub(super) fn is_map(self) -> bool {
+        let Node { fields, values, .. } = self.node();
+        self.is_of_builtin_kind() && fields.is_empty() && values.is_some()
+    }
+
     /// Whether a map is replaced as a whole.
     pub fn is_atomic_map(self) -> bool {
         self.node().atomic

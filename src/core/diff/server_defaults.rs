@@ -42,10 +42,24 @@ pub(crate) fn is_server_default(
         Some(DefaultValue::PolicyTypes) => values_equal(&policy_types(parent), new, schema.field(name)),
         Some(DefaultValue::PullPolicy) => new.as_str() == Some(pull_policy(parent)),
         Some(DefaultValue::Sibling(other)) => parent.get(*other) == Some(new),
+        // Of a Job that says how many run at a time, how many have to succeed is left open
+        // (`pkg/apis/batch/v1/defaults.go`).
+        Some(DefaultValue::Value(_))
+            if name == "completions" && parent.get("parallelism").is_some_and(|it| *it != 1) =>
+        {
+            false
+        }
         // A count that Git leaves out is an autoscaler's: back to the default is a change like any other.
         Some(DefaultValue::Value(value)) if name == "replicas" && old.is_some_and(|old| old != value) => false,
         Some(DefaultValue::Value(value)) => is_default(value, new, schema.field(name)),
     }
+}
+
+/// Whether the default of the field `name` depends on more than is in the same object, so that a stored object without
+/// the field has none: an autoscaler's CPU where its annotations have other metrics
+/// (`pkg/apis/autoscaling/v1/conversion.go`).
+pub(super) fn is_conditional_default(name: &str, may_be_defaulted: bool) -> bool {
+    name == "targetCPUUtilizationPercentage" && !may_be_defaulted
 }
 
 /// Whether a value is this default, or as much of it as an older server has: before 1.21 a `DaemonSet`

@@ -56,6 +56,8 @@ pub(super) fn is_back_to_zero(
     match new {
         // A switch that is off already may be turned off again.
         Value::Bool(_) if old.is_none() => is_pause(name),
+        // An endpoint of which nothing is said is ready (`k8s.io/api/discovery/v1`, `EndpointConditions`).
+        Value::Bool(_) if schema.is_of_builtin_kind() && matches!(name, "ready" | "serving") => false,
         Value::Bool(_) => !is_true_by_default(Some(name)) && name != "runAsNonRoot",
         // The API server drops a zero from the fields of its own kinds, unless it means
         // something else there than a field that is left out.
@@ -95,6 +97,36 @@ pub(super) fn is_true_by_default(name: Option<&str>) -> bool {
         "hostUsers",
     ];
     name.is_some_and(|name| fields.contains(&name))
+}
+
+/// Whether the API server stores a zero in the field `name` of a kind of its own, and means something else by a field
+/// that is left out: in Go these are pointers, and nothing is their default (`k8s.io/api`).
+pub(super) fn is_stored_when_zero(name: &str, declared: &Value, schema: SchemaRef<'_>) -> bool {
+    let numbers = [
+        "activeDeadlineSeconds",
+        "averageUtilization",
+        "backoffLimitPerIndex",
+        "borrowingLimitPercent",
+        "completions",
+        "fsGroup",
+        "maxFailedIndexes",
+        "maxUnavailable",
+        "minAvailable",
+        "runAsGroup",
+        "runAsUser",
+        "stabilizationWindowSeconds",
+        "startingDeadlineSeconds",
+        "tolerationSeconds",
+        "ttlSecondsAfterFinished",
+    ];
+    // An endpoint of which nothing is said is ready; a container of which nothing is said is as its Pod says.
+    let switches = ["ready", "runAsNonRoot", "serving"];
+    let is_stored = match declared {
+        Value::Number(_) => is_zero_value(declared) && numbers.contains(&name),
+        Value::Bool(is_on) => !is_on && switches.contains(&name),
+        _ => false,
+    };
+    is_stored && schema.is_of_builtin_kind()
 }
 
 /// Whether a number or text in the field `name` of a custom resource means something else than

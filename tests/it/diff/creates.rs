@@ -36,6 +36,26 @@ fn a_create_must_have_what_git_declares_and_nothing_more() {
                 .git("spec: {template: {spec: {hostUsers: false}}}")
                 .create("spec: {template: {spec: {}}}")
                 .expect("drift spec.template.spec.hostUsers"),
+            case("a zero that is no default")
+                .git("spec: {template: {spec: {securityContext: {runAsUser: 0}}}}")
+                .create("spec: {template: {spec: {securityContext: {}}}}")
+                .expect("drift spec.template.spec.securityContext.runAsUser"),
+            case("with what it is in")
+                .git("spec: {template: {spec: {securityContext: {runAsUser: 0}}}}")
+                .create("spec: {template: {spec: {}}}")
+                .expect("drift spec.template.spec.securityContext.runAsUser"),
+            case("a switch that its Pod turns otherwise")
+                .git("spec: {template: {spec: {containers: [{name: a, image: i, securityContext: {runAsNonRoot: false}}]}}}")
+                .create("spec: {template: {spec: {containers: [{name: a, image: i, securityContext: {}}]}}}")
+                .expect("drift spec.template.spec.containers[name=\"a\"].securityContext.runAsNonRoot"),
+            case("one in a list")
+                .git("spec: {template: {spec: {tolerations: [{key: a, effect: NoExecute, tolerationSeconds: 0}]}}}")
+                .create("spec: {template: {spec: {tolerations: [{key: a, effect: NoExecute}]}}}")
+                .expect("drift spec.template.spec.tolerations"),
+            case("a zero that the server drops")
+                .git("spec: {minReadySeconds: 0}")
+                .create("spec: {}")
+                .expect("conforms"),
             case("a sidecar")
                 .git(ONE_CONTAINER)
                 .create("spec: {template: {spec: {containers: [{name: a, image: i}, {name: b, image: j}]}}}")
@@ -51,11 +71,43 @@ fn a_create_must_have_what_git_declares_and_nothing_more() {
         ],
     );
     table(
+        "policy/v1 PodDisruptionBudget",
+        [
+            case("none may be away")
+                .git("spec: {maxUnavailable: 0}")
+                .create("spec: {}")
+                .expect("drift spec.maxUnavailable"),
+            case("as declared").git("spec: {maxUnavailable: 0}").create("=").expect("conforms"),
+        ],
+    );
+    table(
+        "v1 ResourceQuota",
+        [case("none of a kind")
+            .git("spec: {hard: {pods: 10, services: 0}}")
+            .create("spec: {hard: {pods: '10'}}")
+            .expect("drift spec.hard.services")],
+    );
+    table(
+        "batch/v1 Job",
+        [
+            case("some have to succeed, where Git leaves open how many")
+                .git("spec: {parallelism: 3}")
+                .create("spec: {parallelism: 3, completions: 1}")
+                .expect("drift spec.completions | conforms"),
+            case("the server's")
+                .git("spec: {backoffLimit: 1}")
+                .create("spec: {backoffLimit: 1, parallelism: 1, completions: 1}")
+                .expect("conforms"),
+        ],
+    );
+    table(
         CONFIG_MAP,
         [
             case("a key more").git("data: {a: x}").create("data: {a: x, b: y}").expect("drift data[\"b\"] | conforms"),
             case("keys without values").git("data: {a: x, b: null}").create("data: {a: x, b: ''}").expect("conforms"),
             case("keys without values, dropped").git("data: {a: x, b: null}").create("data: {a: x}").expect("conforms"),
+            case("an empty value").git("data: {a: x, b: ''}").create("data: {a: x}").expect("drift data[\"b\"]"),
+            case("the only one").git("data: {b: ''}").create("metadata: {}").expect("drift data[\"b\"]"),
         ],
     );
     table(
