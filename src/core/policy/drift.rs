@@ -12,8 +12,9 @@ use super::handed_over::HandedOver;
 use super::mode::Outcome;
 use super::object_diff::value_at;
 use super::other_version::is_content_annotation;
-use super::protected_keys::is_tracking;
+use super::protected_keys::{INSTANCE_LABEL, is_tracking};
 use super::runtime_fields::{is_runtime_operation, is_tool_managed};
+use crate::actor::GitopsTool;
 use crate::admission::Operation;
 use crate::desired::Declared;
 use crate::diff::{
@@ -188,6 +189,11 @@ impl<'f, 'w, 'a> DriftFilter<'f, 'w, 'a> {
         let is_person = evaluation.actor.is_person();
         // A tool that writes as a tenant's account marks what it takes on; to take it from another is no such thing.
         let was_there = || self.old.is_some_and(|old| value_at(old, path).is_some());
+        // Charts set this one too; what is there already is what Argo CD may know the object by.
+        let is_argocd_used = || evaluation.context.actors.tools().contains(&GitopsTool::ArgoCd);
+        if is_person && key == INSTANCE_LABEL && is_argocd_used() && was_there() {
+            return Some(Outcome::Warn);
+        }
         let is_new = || is_tracking(key) && !is_person && !was_there();
         let outcome = evaluation.context.policy.protected_keys.answer_to(key, is_person, is_create)?;
         if is_new() { None } else { Some(outcome) }

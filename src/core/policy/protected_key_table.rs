@@ -337,6 +337,17 @@ pub(super) const DENIED: &[ProtectedKeys] = &[
     ),
     denied(
         People,
+        "bound the size of a node group",
+        &[of(
+            &[
+                "cluster.x-k8s.io/cluster-api-autoscaler-node-group-*",
+                "machine.openshift.io/cluster-api-autoscaler-node-group-*",
+            ],
+            "https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/clusterapi/README.md",
+        )],
+    ),
+    denied(
+        People,
         "scale a workload to zero, or delete the object",
         &[
             of(&["downscaler/*"], "https://github.com/caas-team/py-kube-downscaler"),

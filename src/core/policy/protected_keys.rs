@@ -13,7 +13,7 @@ use crate::glob;
 
 /// The label by which Argo CD knows its own objects, unless it is configured to
 /// use another one; charts set it too, so it is not protected.
-const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+pub(super) const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
 /// What Helm takes for the mark of its own objects, and any operator may set.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";

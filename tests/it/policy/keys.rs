@@ -19,7 +19,8 @@ fn with_key(key: &str) -> Review {
     front_deployment().with_object(|new| set_at(new, &at, "x".into()))
 }
 
-const DENIED: [&str; 16] = [
+const DENIED: [&str; 17] = [
+    "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size",
     "autoscaling.keda.sh/paused",
     "autoscaling.keda.sh/paused-replicas",
     "strimzi.io/pause-reconciliation",
@@ -83,6 +84,22 @@ fn no_workload_may_take_an_object_from_its_tool() {
         |object: &mut Value| set_at(object, "/metadata/annotations/argocd.argoproj.io~1tracking-id", "a:x".into());
     let moved = with_key("argocd.argoproj.io/tracking-id").with_old_object(tracked);
     assert_denied(vec![case("a tracking mark is changed", moved.by("ci/deployer"), "drift")]);
+}
+
+#[test]
+fn the_label_by_which_argo_cd_may_know_an_object_is_not_turned_in_silence() {
+    let labelled = |name: &'static str| {
+        move |object: &mut Value| set_at(object, "/metadata/labels", json!({"app.kubernetes.io/instance": name}))
+    };
+    let service = || declared("services", "kind: Service\n");
+    let turned = || service().with_old_object(labelled("shop")).with_object(labelled("other"));
+    check(vec![case("to another application", turned(), "drift").preset("argocd")], Outcome::Warn);
+    assert_allowed(vec![
+        case("it is new", service().with_object(labelled("shop")), "conforms").preset("argocd"),
+        case("it stays", service().with_both(labelled("shop")), "conforms").preset("argocd"),
+        case("by an operator", turned().by("ops/operator"), "conforms").preset("argocd"),
+        case("where there is no Argo CD", turned(), "conforms"),
+    ]);
 }
 
 const PATHS: &str = "/spec/rules/0/http/paths";
