@@ -192,6 +192,11 @@ impl Index {
         Some(self.with_source(self.objects.get(key)?))
     }
 
+    /// All declared objects that count.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Declared> {
+        self.objects.iter().map(|entry| &*entry.declared)
+    }
+
     fn with_source<'a>(&'a self, entry: &'a Entry) -> (&'a Declared, &'a Source) {
         (&entry.declared, &self.sources[entry.source].contents.source)
     }

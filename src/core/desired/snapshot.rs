@@ -248,6 +248,16 @@ impl Snapshot {
         sum(declared, self.applications.count_in_namespace(namespace))
     }
 
+    /// The objects of some kinds that sources declare in a namespace. All that is declared is gone through, so only
+    /// for what is rare.
+    pub(crate) fn declared_in<'s>(
+        &'s self,
+        namespace: &'s str,
+        is_kind: &'s dyn Fn(&Declared) -> bool,
+    ) -> impl Iterator<Item = &'s Declared> {
+        self.index.objects().filter(move |declared| declared.namespace == namespace && is_kind(declared))
+    }
+
     /// Whether Git declares an object that may own others in the namespace.
     pub fn may_own_in(&self, namespace: &str) -> bool {
         self.index.may_own_in(namespace) || self.applications.may_own_in(namespace)

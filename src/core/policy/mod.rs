@@ -26,6 +26,7 @@ mod lookup;
 mod metadata;
 mod mode;
 mod mode_rule;
+mod named_targets;
 mod object_diff;
 mod object_marks;
 mod other_version;
@@ -44,12 +45,16 @@ mod undeclared;
 mod unmatched_rules;
 mod warned_key_table;
 
+use serde_json::value::RawValue;
+
 use crate::actor::{Actor, Class};
 use crate::admission::{Operation, Write};
 use crate::deep_stack::with_stack_for;
+use crate::desired::kinds;
 use crate::diff;
 use binding::{evaluate_binding, is_binding};
 use declared::evaluate_declared;
+use error::EvaluationError;
 use evaluation::Evaluation;
 use undeclared::evaluate_undeclared;
 
@@ -75,12 +80,27 @@ pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
 pub use settings::{IgnoreRule, NamespaceRule, Policy};
 pub use unmatched_rules::{UnmatchedRule, unmatched_rules};
 
-/// Whether an object of this kind, not declared in Git, may run as an exempt account or
-/// tell a GitOps tool what to do, as far as the kind says.
+/// What is in the text of every custom resource that names an account, or an object to act on. A name with an escape
+/// could be any.
+const NAMING_WORDS: [&str; 5] = ["argetRef", "erviceAccount", "erviceaccount", "workloadRef", "\\u"];
+
+/// Whether an object that cannot be read, not declared in Git, may run as an exempt account, act on what is declared or
+/// tell a GitOps tool what to do, as far as its kind and its text say.
 fn may_borrow_or_steer(evaluation: &Evaluation<'_, '_>) -> bool {
     let (group, version) = (&*evaluation.write.resource.group, &*evaluation.write.resource.version);
     let is_builtin = diff::builtin_schema(group, version, &evaluation.kind).is_some();
-    is_builtin || group == "argoproj.io" || group.ends_with(".fluxcd.io")
+    // What is too large to come whole is too large to be stored.
+    let names_something = || {
+        let text = evaluation.write.object.map(RawValue::get).unwrap_or_default();
+        NAMING_WORDS.iter().any(|word| text.contains(word))
+    };
+    let is_of_tool = group == "argoproj.io" || group.ends_with(".fluxcd.io");
+    is_builtin || is_of_tool || (kinds::is_custom_group(group) && names_something())
+}
+
+/// Whether an object that Git does not declare cannot be read, and nothing says that it matters to Git.
+fn is_of_no_concern(evaluation: &Evaluation<'_, '_>, error: &EvaluationError) -> bool {
+    error.is_of_write() && !may_borrow_or_steer(evaluation)
 }
 
 /// Whether a write asks for something instead of changing an object: it opens a stream, or posts to
@@ -143,8 +163,12 @@ fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: Evaluat
             Some(application) => applied::evaluate_applied(&evaluation, application)
                 .unwrap_or_else(|error| Assessment::error(actor.class, &error))
                 .with_source(&application.source),
-            None => evaluate_undeclared(&evaluation)
-                .unwrap_or_else(|error| Assessment::error(actor.class, &error).with_uncertainty(of_undeclared())),
+            None => evaluate_undeclared(&evaluation).unwrap_or_else(|error| {
+                if is_of_no_concern(&evaluation, &error) {
+                    return Assessment::new(Verdict::Unmanaged, actor.class);
+                }
+                Assessment::error(actor.class, &error).with_uncertainty(of_undeclared())
+            }),
         },
     };
     let Assessment { source, declared, verdict, .. } = assessment;
@@ -152,8 +176,7 @@ fn evaluate_by_objects<'a>(write: &Write<'_>, actor: Actor<'a>, context: Evaluat
     let assessment = gitops_tools::refine(&evaluation, assessment)
         .and_then(|assessment| borrowed_identity::refine(&evaluation, assessment))
         .unwrap_or_else(|error| match verdict {
-            // Git says nothing of it, and nothing says that it matters to Git.
-            Verdict::Unmanaged if error.is_of_write() && !may_borrow_or_steer(&evaluation) => {
+            Verdict::Unmanaged if is_of_no_concern(&evaluation, &error) => {
                 Assessment::new(Verdict::Unmanaged, actor.class)
             }
             _ => {

@@ -13,9 +13,10 @@ use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::lookup::Owner;
 use super::mode::Outcome;
+use super::named_targets::NamingKind;
 use super::owners::declared_owner;
 use super::review_object::{is_being_deleted, parse_new, parse_old_parts};
-use crate::desired::ObjectKey;
+use crate::desired::{Declared, ObjectKey, kinds};
 use crate::diff::{ChangeKind, Difference, Path};
 
 /// Kinds that point at other objects: group, kind, and the fields of `spec` that do.
@@ -78,37 +79,74 @@ impl TargetRef {
     }
 }
 
+/// Kinds whose objects act on all of their namespace: group, kind, and the kinds that they scale.
+const NAMESPACE_WIDE: [(&str, &str, &[&str]); 1] =
+    // <https://kube-green.dev/docs/configuration/>
+    [("kube-green.com", "SleepInfo", &["CronJob", "Deployment", "StatefulSet"])];
+
 /// The verdict on a CREATE or UPDATE of such an object that acts on a declared
 /// one; `None` where it does not.
 pub(super) fn evaluate_target<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assessment<'a>>, EvaluationError> {
-    let Some((.., fields)) = TARGETING_KINDS.iter().find(|(group, kind, _)| evaluation.is_kind(group, kind)) else {
-        return Ok(None);
-    };
+    let Some(fields) = target_fields(evaluation) else { return Ok(None) };
     let old = parse_old_parts(evaluation.write)?;
     let new = parse_new(evaluation.write)?;
     if only_recommends(evaluation, &new) || old.as_ref().is_some_and(is_being_deleted) {
         return Ok(None);
     }
     let changes = changed_fields(evaluation, old.as_ref(), &new, fields);
+    if !changes.is_empty() {
+        for field in fields {
+            if let Some(declared) = TargetRef::of(&new, field).declared(evaluation)? {
+                return Ok(Some(acts_on(evaluation, &declared, changes, Outcome::Deny)));
+            }
+        }
+    }
+    if let Some((.., kinds)) = NAMESPACE_WIDE.iter().find(|(group, kind, _)| evaluation.is_kind(group, kind)) {
+        let snapshot = evaluation.context.snapshot;
+        let is_scaled = |declared: &Declared| kinds.contains(&&*declared.kind);
+        let first = snapshot.declared_in(evaluation.namespace, &is_scaled).min_by(|a, b| a.name.cmp(&b.name));
+        let declared = first.and_then(|declared| DeclaredObject::find(snapshot, declared.key()));
+        let changes = changed_fields(evaluation, old.as_ref(), &new, &["sleepAt", "weekdays"]);
+        // It may leave some alone, and is made for working hours: told, not stopped.
+        let declared = declared.filter(|_| !changes.is_empty());
+        return Ok(declared.map(|declared| acts_on(evaluation, &declared, changes, Outcome::Warn)));
+    }
+    let Some(naming) = NamingKind::of(evaluation) else { return Ok(None) };
+    let changes = changed_fields(evaluation, old.as_ref(), &new, naming.fields);
     if changes.is_empty() {
         return Ok(None);
     }
-    for field in *fields {
-        let Some(declared) = TargetRef::of(&new, field).declared(evaluation)? else { continue };
-        let permitted = |difference: &Difference| evaluation.is_permitted(&difference.path);
-        if changes.iter().all(permitted) {
-            return Ok(Some(evaluation.verdict(Verdict::Unmanaged)));
-        }
-        let mut findings: Vec<Finding> = Vec::new();
-        for difference in changes.into_iter().filter(|difference| !permitted(difference)) {
-            findings.push(evaluation.finding(&difference, declared.location(), Outcome::Deny));
-        }
-        let uncertainty = declared.uncertainty(evaluation.context.snapshot);
-        let violation = Violation::TargetDeclared { target: declared.kubectl_name.clone() };
-        let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
-        return Ok(Some(drift.with_uncertainty(uncertainty).with_declared_object(&declared)));
+    Ok(naming.declared(evaluation, &new).map(|declared| acts_on(evaluation, &declared, changes, Outcome::Deny)))
+}
+
+/// The fields of `spec` that point at other objects; `None` for a kind that has none. A custom resource with a
+/// `scaleTargetRef` scales, whatever operator reads it.
+fn target_fields(evaluation: &Evaluation<'_, '_>) -> Option<&'static [&'static str]> {
+    match TARGETING_KINDS.iter().find(|(group, kind, _)| evaluation.is_kind(group, kind)) {
+        Some((.., fields)) => Some(*fields),
+        None => kinds::is_custom_group(&evaluation.write.resource.group).then_some(&["scaleTargetRef"][..]),
     }
-    Ok(None)
+}
+
+/// The verdict on these changes of an object that acts on a declared one.
+fn acts_on<'a>(
+    evaluation: &Evaluation<'_, 'a>,
+    declared: &DeclaredObject<'a>,
+    changes: Vec<Difference>,
+    max_outcome: Outcome,
+) -> Assessment<'a> {
+    let permitted = |difference: &Difference| evaluation.is_permitted(&difference.path);
+    if changes.iter().all(permitted) {
+        return evaluation.verdict(Verdict::Unmanaged);
+    }
+    let mut findings: Vec<Finding> = Vec::new();
+    for difference in changes.into_iter().filter(|difference| !permitted(difference)) {
+        findings.push(evaluation.finding(&difference, declared.location(), max_outcome));
+    }
+    let uncertainty = declared.uncertainty(evaluation.context.snapshot);
+    let violation = Violation::TargetDeclared { target: declared.kubectl_name.clone() };
+    let drift = evaluation.verdict(Verdict::Drift).with_violation(violation).with_findings(findings);
+    drift.with_uncertainty(uncertainty).with_declared_object(declared)
 }
 
 /// What the write changes of what the object does: where it is new, or did nothing

@@ -26,7 +26,7 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
         }
         if write.operation != Operation::Delete
             && is_person
-            && let Some(assessment) = evaluate_target(evaluation)?
+            && let Some(assessment) = acts_on_declared(evaluation)?
         {
             return Ok(assessment);
         }
@@ -38,6 +38,16 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
         return cascade::evaluate_update(evaluation);
     }
     if is_person { evaluate_derived(evaluation) } else { Ok(evaluation.verdict(Verdict::Unmanaged)) }
+}
+
+/// The verdict on a person's object that acts on a declared one; `None` where it does not, or where it is not even wanted.
+fn acts_on_declared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assessment<'a>>, EvaluationError> {
+    let acts = evaluate_target(evaluation)?;
+    let unwanted = match evaluation.write.operation {
+        Operation::Create => evaluation.context.policy.unmanaged_outcome(evaluation.namespace, evaluation.actor.class),
+        Operation::Connect | Operation::Delete | Operation::Update => Outcome::Allow,
+    };
+    Ok(acts.filter(|assessment| assessment.verdict != Verdict::Drift || assessment.max_outcome() >= unwanted))
 }
 
 /// A new object. Where a namespace is configured to take declared objects only,

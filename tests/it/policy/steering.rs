@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answers::{allowed, check, denied};
+use super::answers::{allowed, check, denied, warned};
 use crate::harness::reviews::{Review, recorded_action, review_of_yaml, set_at};
 
 /// An autoscaler of Git's own.
@@ -11,6 +11,12 @@ apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {name: front, namespace: prod}
 spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: front}, maxReplicas: 3}
+---
+{apiVersion: v1, kind: Service, metadata: {name: shop, namespace: prod}}
+---
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: routes, namespace: prod}}
+---
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: entry, namespace: prod}}
 ";
 
 const DECLARED: &str = "{apiVersion: apps/v1, kind: Deployment, name: python-app-prod}";
@@ -24,6 +30,30 @@ fn object(plural: &str, api_version: &str, kind: &str, spec: &str) -> Review {
 fn autoscaler(target: &str) -> Review {
     let spec = format!("{{scaleTargetRef: {target}, minReplicas: 1, maxReplicas: 5}}");
     object("horizontalpodautoscalers", "autoscaling/v2", "HorizontalPodAutoscaler", &spec)
+}
+
+/// An object of an operator that nobody listed.
+fn scaling(api_version: &str, kind: &str) -> Review {
+    object("things", api_version, kind, &format!("{{scaleTargetRef: {DECLARED}}}"))
+}
+
+fn rollout(strategy: &str) -> Review {
+    object("rollouts", "argoproj.io/v1alpha1", "Rollout", &format!("{{replicas: 1, strategy: {strategy}}}"))
+}
+
+/// A canary whose Service has this name.
+fn serving(service: &str) -> Review {
+    let spec = format!("{{targetRef: {ANOTHER}, service: {{name: {service}, port: 80}}}}");
+    object("canaries", "flagger.app/v1beta1", "Canary", &spec)
+}
+
+fn schedule(deployment: &str) -> Review {
+    let spec = format!("{{wakeTime: 8am, deployments: [{{name: {deployment}}}]}}");
+    object("sleepschedules", "snorlax.moonbeam.nyc/v1beta1", "SleepSchedule", &spec)
+}
+
+fn sleep_info() -> Review {
+    object("sleepinfos", "kube-green.com/v1alpha1", "SleepInfo", "{weekdays: '*', sleepAt: '20:00', wakeUpAt: '8:00'}")
 }
 
 fn scaled_object() -> Review {
@@ -73,6 +103,30 @@ fn an_undeclared_object_that_acts_on_a_declared_one_is_drift_however_it_is_chang
             denied("a vertical one", vertical("Auto").into_create()),
             denied("one that only recommended", vertical("Auto").with_old_object(mode("Off"))),
             denied("a canary with the autoscaler of Git's", canary("front").into_create()),
+            denied("of a kind that nobody listed", scaling("http.keda.sh/v1alpha1", "HTTPScaledObject").into_create()),
+            denied("blue and green, a Service of Git's", rollout("{blueGreen: {activeService: shop}}").into_create()),
+            denied("a stable one", rollout("{canary: {stableService: shop, canaryService: x}}").into_create()),
+            denied(
+                "a route",
+                rollout("{canary: {trafficRouting: {istio: {virtualService: {name: routes}}}}}").into_create(),
+            ),
+            denied("an Ingress", rollout("{canary: {trafficRouting: {nginx: {stableIngress: entry}}}}").into_create()),
+            denied(
+                "led to one",
+                rollout("{blueGreen: {activeService: shop}}")
+                    .with_old_object(|old| set_at(old, "/spec/strategy/blueGreen/activeService", "mine".into())),
+            ),
+            denied("the Service of a canary", serving("shop").into_create()),
+            denied("a schedule", schedule("python-app-prod").into_create()),
+            warned("of all in the namespace", sleep_info().into_create()),
+            allowed("a Service of its own", rollout("{blueGreen: {activeService: mine}}").into_create()),
+            allowed(
+                "another name of the same letters",
+                rollout("{canary: {canaryService: x, steps: [{analysis: {templates: [{templateName: shop}]}}]}}")
+                    .into_create(),
+            ),
+            allowed("a canary of its own", serving("mine").into_create()),
+            allowed("a schedule of its own", schedule("mine").into_create()),
             allowed("only recommends", vertical("Off").into_create()),
             allowed("comes to only recommend", vertical("Off").with_old_object(mode("Auto"))),
             allowed("a canary with another one", canary("other").into_create()),
