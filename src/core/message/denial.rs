@@ -76,6 +76,7 @@ fn remedy(write: &Write<'_>, assessment: &Assessment<'_>) -> String {
         Violation::ChangeDeclared
         | Violation::ChangeDefinition { .. }
         | Violation::ChangeDerived { .. }
+        | Violation::ChangeNamespace { .. }
         | Violation::ChangeUnknown { .. }
         | Violation::ForgetApplied { .. }
         | Violation::OtherVersion { .. }

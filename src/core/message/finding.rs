@@ -32,6 +32,7 @@ pub(super) fn describe(finding: &Finding, violation: &Violation, author: Declare
             Violation::CascadingDelete { .. }
             | Violation::ChangeDefinition { .. }
             | Violation::ChangeDerived { .. }
+            | Violation::ChangeNamespace { .. }
             | Violation::ChangeToolStatus { .. }
             | Violation::ForeignOperation
             | Violation::OtherVersion { .. }

@@ -28,6 +28,7 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
                 "{object} defines the kind of {objects} objects that Git declares, and this write would change how they are served:"
             )
         }
+        Violation::ChangeNamespace { objects } => format!("{object} {}", changes_for_all(*objects)),
         Violation::ChangeDeclared => format!("{object} is declared {declared}, and this write would drift from it:"),
         Violation::ChangeUnknown { tool } => {
             let application = Declarer::of(assessment).application();
@@ -106,6 +107,12 @@ pub(super) fn summary(write: &Write<'_>, assessment: &Assessment<'_>) -> String 
             format!("{object} is not declared in Git, and would control {target}, which is:")
         }
     }
+}
+
+/// What changes for all in a Namespace, after its name.
+fn changes_for_all(objects: usize) -> String {
+    let what = if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
+    format!("holds {what} that Git declares, and this write changes what holds for all in it:")
 }
 
 /// What takes from what is protected, after the object's name.

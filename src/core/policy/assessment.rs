@@ -139,6 +139,11 @@ pub enum Violation {
         /// The tool.
         tool: GitopsTool,
     },
+    /// It changes what a Namespace that holds declared objects says to machines.
+    ChangeNamespace {
+        /// How many there are.
+        objects: usize,
+    },
     /// It changes what driftwall believes of a GitOps tool, so that less of what the tool deploys is protected.
     ProtectLess {
         /// The tool.

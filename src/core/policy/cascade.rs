@@ -64,19 +64,23 @@ pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Ass
         return Ok(unmanaged);
     }
     keep_what_the_writer_brought(evaluation, &mut new, Some(&old), None)?;
-    let mut owners = Vec::new();
+    let (mut owners, mut keys) = (Vec::new(), Vec::new());
     let add = &mut |difference: DifferenceRef<'_>| {
         if is_new_owner(difference) {
             owners.push(difference.to_owned());
+        } else if is_protected_key(evaluation, difference) {
+            keys.push(difference.to_owned());
         }
     };
     each_object_difference(None, Some(&old), &new, diff::unknown_schema(), Scope::Metadata, Allocations::Writer, add);
     let owners = findings(evaluation, owners, Outcome::Deny);
-    let (violation, findings) = if owners.is_empty() {
+    let (violation, findings) = if !owners.is_empty() {
+        (Violation::CascadingDelete { objects }, owners)
+    } else if evaluation.is_kind("", "Namespace") {
+        (Violation::ChangeNamespace { objects }, findings(evaluation, keys, Outcome::Warn))
+    } else {
         let changes = changes_of_definition(evaluation, &old, &new);
         (Violation::ChangeDefinition { objects }, findings(evaluation, changes, Outcome::Warn))
-    } else {
-        (Violation::CascadingDelete { objects }, owners)
     };
     if findings.is_empty() {
         return Ok(unmanaged);
@@ -86,6 +90,14 @@ pub(super) fn evaluate_update<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Ass
 
 fn is_new_owner(difference: DifferenceRef<'_>) -> bool {
     difference.path.is_exactly(&["metadata", "ownerReferences"]) && difference.change != ChangeKind::RemovedExtra
+}
+
+/// Whether the label or annotation says something to a machine, which of a Namespace holds for all that is in it.
+fn is_protected_key(evaluation: &Evaluation<'_, '_>, difference: DifferenceRef<'_>) -> bool {
+    let path = difference.path;
+    let is_key = path.starts_with(&["metadata", "labels"]) || path.starts_with(&["metadata", "annotations"]);
+    let answer = |key: &str| evaluation.context.policy.protected_keys.answer_to(key, true, false);
+    is_key && path.last_field().is_some_and(|key| answer(key).is_some())
 }
 
 fn findings(evaluation: &Evaluation<'_, '_>, differences: Vec<Difference>, max_outcome: Outcome) -> Vec<Finding> {

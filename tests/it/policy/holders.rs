@@ -122,6 +122,24 @@ fn an_owner_that_a_webhook_gives_a_holder_is_not_the_persons() {
     }
 }
 
+#[test]
+fn a_person_is_warned_who_turns_what_holds_for_all_in_a_namespace() {
+    let evaluator = evaluator(UNSCOPED);
+    for (key, warned) in [
+        ("/metadata/annotations/downscaler~1force-downtime", true),
+        ("/metadata/labels/pod-security.kubernetes.io~1enforce", true),
+        ("/metadata/labels/team", false),
+    ] {
+        for (name, warned) in [("prod", warned), ("other", false)] {
+            let turned = namespace(name).with_object(|new| set_at(new, key, "x".into()));
+            let got = evaluator.evaluate(&turned);
+            let expected = if warned { Outcome::Warn } else { Outcome::Allow };
+            assert_eq!(got.outcome, expected, "{key} of {name}: {}", got.message());
+            assert_eq!(evaluator.evaluate(&turned.by("ci/deployer")).outcome, Outcome::Allow, "{key}");
+        }
+    }
+}
+
 type Edit = fn(&mut Value);
 
 #[test]
