@@ -2,6 +2,7 @@
 //! object, hold some, or point a controller at one.
 
 use super::assessment::{Assessment, Verdict, Violation};
+use super::break_glass::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL};
 use super::cascade::{self, holds_objects};
 use super::derived::evaluate_derived;
 use super::error::EvaluationError;
@@ -56,6 +57,7 @@ fn create<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Assessment<'a>, Evaluat
     let unmanaged = evaluation.verdict(Verdict::Unmanaged);
     if evaluation.namespace.is_empty()
         || is_runtime_record(evaluation)
+        || is_break_glass(evaluation)
         || evaluation.context.policy.unmanaged_outcome(evaluation.namespace, evaluation.actor.class) == Outcome::Allow
     {
         return Ok(unmanaged);
@@ -97,6 +99,11 @@ fn is_owned_by_declared(evaluation: &Evaluation<'_, '_>) -> Result<bool, Evaluat
 /// them, and leaders are elected by them.
 fn is_endpoint(evaluation: &Evaluation<'_, '_>) -> bool {
     evaluation.is_kind("", "Endpoints") || evaluation.is_kind("discovery.k8s.io", "EndpointSlice")
+}
+
+/// Whether the object is the way out of an emergency, which Git cannot declare before it.
+fn is_break_glass(evaluation: &Evaluation<'_, '_>) -> bool {
+    evaluation.write.resource.group == BREAK_GLASS_GROUP && evaluation.write.resource.plural == BREAK_GLASS_PLURAL
 }
 
 /// Whether the object records what runs: these are never unwanted.

@@ -15,6 +15,10 @@ use driftwall_core::policy::{NamespaceRule, Outcome};
 use driftwall_core::skipped::{SkipReason, SkippedContent};
 use driftwall_core::source_state::{SourceEvent, SourceState};
 
+const BREAK_GLASS: &str = "{apiVersion: driftwall.io/v1alpha1, kind: BreakGlass, metadata: {name: a, namespace: prod},
+    spec: {reason: the shop is down, duration: 30m}}";
+const SLEEP: &str = "{apiVersion: kube-green.com/v1alpha1, kind: SleepInfo, metadata: {name: a, namespace: prod},
+    spec: {weekdays: '*', sleepAt: '20:00'}}";
 const LEASE: &str = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: a, namespace: prod}, spec: {}}";
 const EVENT: &str = "{apiVersion: v1, kind: Event, metadata: {name: a, namespace: prod}, reason: Pulled}";
 const NEW_EVENT: &str = "{apiVersion: events.k8s.io/v1, kind: Event, metadata: {name: a, namespace: prod}}";
@@ -125,6 +129,7 @@ fn runtime_objects_are_allowed_in_a_strict_namespace() {
             review_of_yaml("configmaps", CONFIG_MAP).into_create().by("istio-system/istiod"),
             "unmanaged",
         ),
+        case("a person breaks the glass", review_of_yaml("breakglasses", BREAK_GLASS).into_create(), "unmanaged"),
         case("Pods are evicted", recorded_action("evict-pod"), "runtime"),
         case("what is there already is changed", review_of_yaml("secrets", SECRET), "unmanaged"),
         case("what is there already is deleted", review_of_yaml("secrets", SECRET).into_delete(), "unmanaged"),
@@ -147,6 +152,7 @@ fn undeclared_objects_are_denied_in_a_strict_namespace() {
                 .with_object(|new| new["metadata"]["ownerReferences"] = forged),
             "unmanaged",
         ),
+        case("a person puts all to sleep", review_of_yaml("sleepinfos", SLEEP).into_create(), "unmanaged"),
         case("a person writes Endpoints", review_of_yaml("endpoints", ENDPOINTS).into_create(), "unmanaged"),
     ];
     assert_denied(cases.into_iter().map(super::cases::WriteCase::strict).collect());
