@@ -417,6 +417,25 @@ fn a_namespace_and_what_it_holds_outlast_every_door() {
     assert_eq!(stored(&cluster, "namespace prod"), before, "and it is still there");
 }
 
+#[test]
+fn a_pod_that_is_labelled_away_and_changed_is_not_labelled_back() {
+    let Some(cluster) = test_cluster() else { return };
+    let names = "kubectl get pods -n prod -l app=python-app -o jsonpath='{.items[*].metadata.name}'";
+    let pods = cluster.wait_for("pods", names, |pods| pods.split(' ').count() >= 3);
+    let pod = pods.split(' ').next().unwrap();
+    let label = |label: &str| cluster.alice(&format!("kubectl label pod {pod} -n prod {label}"));
+    // It is taken out of its Service, as people do to look into it.
+    assert!(label("app-").succeeded);
+    let owners = format!("kubectl get pod {pod} -n prod -o jsonpath='{{.metadata.ownerReferences}}'");
+    cluster.wait_for("its ReplicaSet lets it go", &owners, str::is_empty);
+    assert_eq!(cluster.alice(&format!("kubectl set image pod {pod} -n prod '*=python-app:6.6.6'")).answer(), "allow");
+    let back = label("app=python-app");
+    assert_eq!(back.answer(), "deny", "{back:?}");
+    assert!(back.stderr.contains("image: \"python-app:6.6.6\""), "{back:?}");
+    cluster.alice(&format!("kubectl delete pod {pod} -n prod --wait=false")).expect_success();
+    cluster.wait_for("pods", names, |pods| pods.split(' ').count() >= 3);
+}
+
 fn serves(cluster: &TestCluster, version: &str) -> bool {
     cluster.alice("kubectl api-versions").expect_success().lines().any(|served| served == version)
 }

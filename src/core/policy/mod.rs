@@ -1,6 +1,7 @@
 //! The verdict on a write, whatever the mode: what the write does to what Git
 //! declares, field by field.
 
+mod adoption;
 mod applied;
 mod assessment;
 mod binding;

@@ -1,6 +1,7 @@
 //! A write to an object that Git does not declare. It may belong to a declared
 //! object, hold some, or point a controller at one.
 
+use super::adoption::evaluate_adoption;
 use super::assessment::{Assessment, Verdict, Violation};
 use super::break_glass::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL};
 use super::cascade::{self, holds_objects};
@@ -41,9 +42,13 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
     if is_person { evaluate_derived(evaluation) } else { Ok(evaluation.verdict(Verdict::Unmanaged)) }
 }
 
-/// The verdict on a person's object that acts on a declared one; `None` where it does not, or where it is not even wanted.
+/// The verdict on a person's object that acts on a declared one, or is taken over by its controller; `None` where it
+/// does not, or where it is not even wanted.
 fn acts_on_declared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assessment<'a>>, EvaluationError> {
-    let acts = evaluate_target(evaluation)?;
+    let mut acts = evaluate_target(evaluation)?;
+    if acts.is_none() {
+        acts = evaluate_adoption(evaluation)?;
+    }
     let unwanted = match evaluation.write.operation {
         Operation::Create => evaluation.context.policy.unmanaged_outcome(evaluation.namespace, evaluation.actor.class),
         Operation::Connect | Operation::Delete | Operation::Update => Outcome::Allow,

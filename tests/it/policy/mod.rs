@@ -1,6 +1,7 @@
 //! Verdicts and answers: writers that are never denied, attempts to bypass that are, modes, messages, break-glass.
 
 mod admission_additions;
+mod adoption;
 mod answers;
 mod borrowed_identity;
 mod break_glass;

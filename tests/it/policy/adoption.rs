@@ -1,0 +1,93 @@
+//! A person's own object that the controller of a declared one takes over.
+
+use serde_json::Value;
+
+use super::answers::{allowed, check, denied, warned};
+use crate::harness::reviews::{Review, review_of_yaml, set_at};
+
+const GIT: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop, namespace: prod}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: web, image: 'web:1', args: [serve]}]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: ledger, namespace: prod}
+spec:
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: 'db:1'}]}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: prod}
+spec:
+  schedule: '0 0 * * *'
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: run, image: 'run:1'}]}}}}
+";
+
+fn pod(labels: &str, containers: &str) -> Review {
+    let metadata = format!("{{name: mine, namespace: prod, labels: {labels}}}");
+    review_of_yaml(
+        "pods",
+        &format!("{{apiVersion: v1, kind: Pod, metadata: {metadata}, spec: {{containers: [{containers}]}}}}"),
+    )
+}
+
+fn member(name: &str) -> Review {
+    let metadata = format!("{{name: {name}, namespace: prod, labels: {{app: db}}}}");
+    let spec = "{containers: [{name: db, image: 'db:2'}]}";
+    review_of_yaml("pods", &format!("{{apiVersion: v1, kind: Pod, metadata: {metadata}, spec: {spec}}}"))
+}
+
+/// Its labels turned by this write.
+fn turned(review: Review) -> Review {
+    review.with_old_object(|old| set_at(old, "/metadata/labels", serde_json::json!({"app": "aside"})))
+}
+
+fn job(owner: &str, image: &str) -> Review {
+    let metadata = format!("{{name: nightly-29000000, namespace: prod, ownerReferences: [{owner}]}}");
+    let spec =
+        format!("{{template: {{spec: {{restartPolicy: Never, containers: [{{name: run, image: '{image}'}}]}}}}}}");
+    review_of_yaml("jobs", &format!("{{apiVersion: batch/v1, kind: Job, metadata: {metadata}, spec: {spec}}}"))
+}
+
+#[test]
+fn what_a_declared_controller_takes_over_runs_what_git_says() {
+    const OF_SET: &str = "{app: shop, pod-template-hash: 5c56d97996}";
+    const CLAIM: &str = "{apiVersion: batch/v1, kind: CronJob, name: nightly, uid: '1', controller: true}";
+    const OF_GIT: &str = "{name: web, image: 'web:1', args: [serve]}";
+    let by_other = "{name: web, image: 'web:2', args: [serve]}";
+    let with_arguments = "{name: web, image: 'web:1', args: [serve, '--admin']}";
+    let with_another = format!("{OF_GIT}, {{name: proxy, image: 'proxy:1'}}");
+    let owned_by_set = |object: &mut Value| {
+        let owner = serde_json::json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ledger", "uid": "1", "controller": true});
+        set_at(object, "/metadata/ownerReferences", serde_json::json!([owner]));
+    };
+    check(
+        GIT,
+        vec![
+            denied("put back with another image", turned(pod(OF_SET, by_other))),
+            denied("with other arguments", turned(pod(OF_SET, with_arguments))),
+            allowed("put back as it was", turned(pod(OF_SET, OF_GIT))),
+            allowed("with what admission has added", turned(pod(OF_SET, &with_another))),
+            denied("a new one with another image", pod(OF_SET, by_other).into_create()),
+            denied("a new one with another container", pod(OF_SET, &with_another).into_create()),
+            allowed("a new one as in Git", pod(OF_SET, OF_GIT).into_create()),
+            allowed("no ReplicaSet selects it", pod("{app: shop}", by_other).into_create()),
+            allowed("another label", turned(pod("{app: other}", by_other))),
+            denied("for a StatefulSet", member("ledger-3").into_create()),
+            allowed("for a StatefulSet that takes others", member("client").into_create()),
+            denied(
+                "that claims its owner",
+                pod("{app: x}", "{name: db, image: 'db:2'}").with_object(owned_by_set).into_create(),
+            ),
+            allowed("by a pipeline", pod(OF_SET, by_other).by("ci/deployer").into_create()),
+            warned("a run of another image", job(CLAIM, "run:2").into_create()),
+            allowed("a run as in Git", job(CLAIM, "run:1").into_create()),
+            allowed("a run of one's own", job("", "run:2").into_create()),
+        ],
+    );
+}
