@@ -15,6 +15,7 @@ mod declared_object;
 mod definition;
 mod derived;
 mod drift;
+mod endpoints;
 mod error;
 mod evaluation;
 mod eviction;

@@ -6,6 +6,7 @@ use super::assessment::{Assessment, Verdict, Violation};
 use super::break_glass::{BREAK_GLASS_GROUP, BREAK_GLASS_PLURAL};
 use super::cascade::{self, holds_objects};
 use super::derived::evaluate_derived;
+use super::endpoints::evaluate_endpoints;
 use super::error::EvaluationError;
 use super::evaluation::Evaluation;
 use super::metadata::metadata_of;
@@ -42,12 +43,15 @@ pub(super) fn evaluate_undeclared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result
     if is_person { evaluate_derived(evaluation) } else { Ok(evaluation.verdict(Verdict::Unmanaged)) }
 }
 
-/// The verdict on a person's object that acts on a declared one, or is taken over by its controller; `None` where it
-/// does not, or where it is not even wanted.
+/// The verdict on a person's object that acts on a declared one, is taken over by its controller, or leads a declared
+/// Service elsewhere; `None` where it does not, or where it is not even wanted.
 fn acts_on_declared<'a>(evaluation: &Evaluation<'_, 'a>) -> Result<Option<Assessment<'a>>, EvaluationError> {
     let mut acts = evaluate_target(evaluation)?;
     if acts.is_none() {
         acts = evaluate_adoption(evaluation)?;
+    }
+    if acts.is_none() {
+        acts = evaluate_endpoints(evaluation)?;
     }
     let unwanted = match evaluation.write.operation {
         Operation::Create => evaluation.context.policy.unmanaged_outcome(evaluation.namespace, evaluation.actor.class),

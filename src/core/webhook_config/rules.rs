@@ -51,10 +51,13 @@ const ALWAYS_SENT: [Sent; 17] = [
 const AUTOSCALERS_OF_OLDER_SERVERS: [Sent; 1] = [("autoscaling", ANY_VERSION, "horizontalpodautoscalers", ALL_WRITES)];
 
 /// More of the same, where the API server can leave their usual writers out.
-const SENT_WITH_CONDITIONS: [Sent; 3] = [
+const SENT_WITH_CONDITIONS: [Sent; 5] = [
+    // By them, a Service leads elsewhere.
+    ("", "v1", "endpoints", CREATE),
     ("", "v1", "pods/status", UPDATE),
     ("apps", "v1", "replicasets/status", UPDATE),
     ("batch", "v1", "jobs/status", UPDATE),
+    ("discovery.k8s.io", "v1", "endpointslices", CREATE),
 ];
 
 /// What holds declared objects, sent to the webhook of all writers where there is

@@ -26,6 +26,10 @@ metadata: {name: nightly, namespace: prod}
 spec:
   schedule: '0 0 * * *'
   jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: run, image: 'run:1'}]}}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: shop, namespace: prod}, spec: {selector: {app: shop}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: outside, namespace: prod}, spec: {ports: [{port: 80}]}}
 ";
 
 fn pod(labels: &str, containers: &str) -> Review {
@@ -88,6 +92,44 @@ fn what_a_declared_controller_takes_over_runs_what_git_says() {
             warned("a run of another image", job(CLAIM, "run:2").into_create()),
             allowed("a run as in Git", job(CLAIM, "run:1").into_create()),
             allowed("a run of one's own", job("", "run:2").into_create()),
+        ],
+    );
+}
+
+fn endpoints(service: &str) -> Review {
+    let subsets = "[{addresses: [{ip: 7.7.7.7}], ports: [{port: 80}]}]";
+    let metadata = format!("{{name: {service}, namespace: prod}}");
+    review_of_yaml(
+        "endpoints",
+        &format!("{{apiVersion: v1, kind: Endpoints, metadata: {metadata}, subsets: {subsets}}}"),
+    )
+}
+
+fn slice(service: &str) -> Review {
+    let metadata = format!("{{name: mine, namespace: prod, labels: {{kubernetes.io/service-name: {service}}}}}");
+    let content = "addressType: IPv4, endpoints: [{addresses: [7.7.7.7]}], ports: [{port: 80}]";
+    review_of_yaml(
+        "endpointslices",
+        &format!("{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {metadata}, {content}}}"),
+    )
+}
+
+#[test]
+fn a_declared_service_leads_where_git_says() {
+    let elsewhere = |object: &mut Value| set_at(object, "/subsets/0/addresses/0/ip", "10.0.0.1".into());
+    let of_another = |object: &mut Value| set_at(object, "/metadata/labels/kubernetes.io~1service-name", "x".into());
+    let noted = |object: &mut Value| set_at(object, "/metadata/annotations", serde_json::json!({"a": "b"}));
+    check(
+        GIT,
+        vec![
+            denied("one more slice of a Service with a selector", slice("shop").into_create()),
+            denied("a slice that comes to be one", slice("shop").with_old_object(of_another)),
+            warned("of one without", slice("outside").into_create()),
+            warned("Endpoints of one without", endpoints("outside").into_create()),
+            warned("they lead elsewhere", endpoints("outside").with_old_object(elsewhere)),
+            allowed("of a Service that Git does not declare", slice("nobodys").into_create()),
+            allowed("a note", endpoints("outside").with_object(noted)),
+            allowed("by a mesh", slice("shop").by("mesh/controller").into_create()),
         ],
     );
 }
