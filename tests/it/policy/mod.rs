@@ -30,6 +30,7 @@ mod self_check;
 mod steering;
 mod stored_unreadable;
 mod strict_namespaces;
+mod tool_inputs;
 mod typed_clients;
 mod uncertainty;
 mod unreadable;

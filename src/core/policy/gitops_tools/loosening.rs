@@ -46,7 +46,7 @@ pub(super) fn evaluate<'a>(
 }
 
 /// Whether Argo CD is in the object's namespace, as far as its accounts are known.
-fn is_of_argocd(evaluation: &Evaluation<'_, '_>) -> bool {
+pub(super) fn is_of_argocd(evaluation: &Evaluation<'_, '_>) -> bool {
     let namespace = evaluation.namespace;
     let names = ["argocd-application-controller".to_owned(), format!("{namespace}-argocd-application-controller")];
     names.iter().any(|name| evaluation.context.actors.classify_account(namespace, name).class == Class::Gitops)

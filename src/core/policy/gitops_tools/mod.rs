@@ -2,6 +2,7 @@
 //! controllers are exempt, so whoever tells them what to do writes by their hands.
 
 mod definition;
+mod inputs;
 mod loosening;
 mod operation;
 mod pause;
@@ -26,7 +27,8 @@ pub(super) fn refine<'a>(
         return Ok(deletion);
     }
     let Some(tool) = GitopsTool::of_kind(&evaluation.write.resource.group, &evaluation.kind) else {
-        return loosening::evaluate(evaluation, assessment);
+        let assessment = loosening::evaluate(evaluation, assessment)?;
+        return inputs::evaluate(evaluation, assessment);
     };
     pause::soften(evaluation, tool, &mut assessment)?;
     if let Some((violation, findings)) = operation::evaluate(evaluation)? {
