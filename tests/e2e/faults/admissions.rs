@@ -139,6 +139,12 @@ impl Admissions {
         self.wait_until(self.shared.writes.load(Ordering::Relaxed) + writes);
     }
 
+    /// Waits until most of so many writes since the start are answered, and several of each writer.
+    pub(super) fn wait_for_most(&self, writes: usize) {
+        self.wait_for_more(6 * self.writers());
+        self.wait_until(writes / 4 * 3);
+    }
+
     /// Waits until each writer has an answer to a write that it began after this was called: what was in flight, and may
     /// have met another state of things, is over.
     pub(super) fn wait_for_each(&self) {

@@ -130,19 +130,19 @@ pub(super) fn definition_changed(stage: &mut Stage<'_>, writes: &Admissions) {
 /// Other API servers ask three times as fast as the replicas answer.
 pub(super) fn overload(stage: &mut Stage<'_>, writes: &Admissions) {
     let flood = Flood::start(stage.cluster);
-    writes.wait_for_more(6 * writes.writers());
+    writes.wait_for_most(stage.admissions);
     flood.stop_and_check();
 }
 
 pub(super) fn slow_clients(stage: &mut Stage<'_>, writes: &Admissions) {
     let clients = SlowClients::start(stage.cluster);
-    writes.wait_for_more(6 * writes.writers());
+    writes.wait_for_most(stage.admissions);
     clients.stop();
 }
 
 pub(super) fn idle_connections(stage: &mut Stage<'_>, writes: &Admissions) {
     let connections = IdleConnections::start(stage.cluster);
-    writes.wait_for_more(6 * writes.writers());
+    writes.wait_for_most(stage.admissions);
     connections.stop();
 }
 

@@ -24,6 +24,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::cluster::{TestCluster, WEBHOOK_CONFIG};
 use crate::common::recordings;
+use crate::load_balancer::http_get;
 use crate::process::report;
 
 use super::stage::registered_paths;
@@ -86,6 +87,15 @@ fn runtime() -> Runtime {
 pub(super) struct Flood {
     stop: Arc<AtomicBool>,
     sending: std::thread::JoinHandle<Sent>,
+    probing: std::thread::JoinHandle<Probed>,
+}
+
+/// Probes of the replicas meanwhile.
+#[derive(Default)]
+struct Probed {
+    answered: usize,
+    not_ready: usize,
+    longest: Duration,
 }
 
 /// What became of them.
@@ -133,7 +143,10 @@ impl Flood {
         let stop = Arc::<AtomicBool>::default();
         let is_over = stop.clone();
         let sending = std::thread::spawn(move || runtime.block_on(send_bursts(&senders, &request, &is_over)));
-        Self { stop, sending }
+        let admins: Vec<_> = cluster.replicas.admin_addresses().into_iter().map(str::to_owned).collect();
+        let is_over = stop.clone();
+        let probing = std::thread::spawn(move || probe(&admins, &is_over));
+        Self { stop, sending, probing }
     }
 
     /// Each of these reviews was answered as well, with a denial.
@@ -145,9 +158,26 @@ impl Flood {
             "beside the API server, {denied} reviews in {bursts} bursts of {burst} were denied, {} not; a burst took {longest:.1} s at most",
             other.len()
         ));
+        let Probed { answered, not_ready, longest } = self.probing.join().unwrap();
+        report(&format!("{answered} probes meanwhile, the slowest took {:.2} s", longest.as_secs_f64()));
+        assert!(answered > 0 && not_ready == 0, "{not_ready} probes failed, {answered} did not");
         assert!(bursts > 0 && denied > 0, "{bursts} bursts, {denied} denied");
         assert!(other.is_empty(), "{:?}", &other[..other.len().min(5)]);
     }
+}
+
+fn probe(admins: &[String], is_over: &AtomicBool) -> Probed {
+    let mut probed = Probed::default();
+    while !is_over.load(Ordering::Relaxed) {
+        for admin in admins {
+            let begun = Instant::now();
+            let is_ready = http_get(admin, "/readyz").starts_with("HTTP/1.1 200");
+            *(if is_ready { &mut probed.answered } else { &mut probed.not_ready }) += 1;
+            probed.longest = probed.longest.max(begun.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    probed
 }
 
 async fn send_bursts(senders: &[Sender], request: &Arc<(String, String)>, is_over: &AtomicBool) -> Sent {

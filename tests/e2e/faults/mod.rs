@@ -80,7 +80,7 @@ fn run_all(admissions: usize) {
     if is_short {
         cluster.replicas.log_filter = "debug";
     }
-    let mut stage = Stage::set_up(&mut cluster);
+    let mut stage = Stage::set_up(&mut cluster, admissions);
     let is_asked =
         |fault: &&Fault| only.as_ref().is_none_or(|only| only.split(',').any(|one| fault.name.contains(one)));
     for fault in FAULTS.iter().filter(is_asked) {

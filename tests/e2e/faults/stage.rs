@@ -17,6 +17,8 @@ pub(super) struct Stage<'c> {
     renderer_port: u16,
     renderers: usize,
     config: Value,
+    /// How many writes each fault is to meet.
+    pub(super) admissions: usize,
     /// All review paths that were ever registered.
     pub(super) paths: BTreeSet<String>,
 }
@@ -35,7 +37,7 @@ data: {LEVEL: info}
 ";
 
 impl<'c> Stage<'c> {
-    pub(super) fn set_up(cluster: &'c mut TestCluster) -> Self {
+    pub(super) fn set_up(cluster: &'c mut TestCluster, admissions: usize) -> Self {
         for (file, text) in FILES {
             let file = cluster.path(file);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -61,8 +63,16 @@ impl<'c> Stage<'c> {
             "certFile": cluster.path("admin.crt"),
             "keyFile": cluster.path("admin.key"),
         }});
-        let mut stage =
-            Self { cluster, git, renderer: None, renderer_port, renderers: 0, config, paths: BTreeSet::new() };
+        let mut stage = Self {
+            cluster,
+            git,
+            renderer: None,
+            renderer_port,
+            renderers: 0,
+            config,
+            admissions,
+            paths: BTreeSet::new(),
+        };
         stage.start_renderer();
         let config = stage.config.clone();
         stage.cluster.replicas.configure(config);
