@@ -207,3 +207,27 @@ fn recorded_deployment_sync() -> serde_json::Value {
     };
     crate::common::recordings::lines("actions.jsonl.gz").into_iter().find(is).unwrap()["review"].take()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_match_nothing_that_git_declares_are_told_once_for_each_configuration() {
+    let message = "A rule of the configuration matches nothing that Git declares";
+    let rules = "modes: [{mode: warn, namespaces: [prod]}, {mode: warn, namespaces: [pord]}]\n";
+    let server = ServeProcess::with_config(&format!("{rules}{PROD_SOURCE}")).until_ready().await;
+    server.until(async |server| server.logged(message, "key") == ["modes[1]"]).await;
+    let ignoring = "ignore: [{kind: Deploymnet, paths: [spec.replicas]}]\n";
+    server.configure(&format!("{rules}{ignoring}{PROD_SOURCE}"));
+    server.until(async |server| server.logged(message, "key") == ["modes[1]", "modes[1]", "ignore[0]"]).await;
+
+    // `config check` says the same, with its line, where it reads the sources.
+    let config = server.folder.path().join("driftwall.yaml");
+    for (reads_sources, is_told) in [(&[][..], false), (&["--sources"], true)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftwall"));
+        let run = command.args(["config", "check"]).arg(&config).args(reads_sources).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.success(), "{said}");
+        for key in ["modes[1]", "ignore[0]"] {
+            let is_said = said.lines().any(|line| line.contains(&format!(": {key}: it matches no object")));
+            assert_eq!(is_said, is_told, "{key}: {said}");
+        }
+    }
+}

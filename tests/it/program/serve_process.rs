@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use driftwall::certs::ServingCertificate;
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub(crate) struct ServeProcess {
     pub(crate) webhook: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) child: Child,
+    /// The lines that it has logged since it serves.
+    log: Arc<Mutex<Vec<Value>>>,
 }
 
 impl ServeProcess {
@@ -57,8 +60,9 @@ impl ServeProcess {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (webhook, admin) = addresses(child.stderr.take().unwrap());
-        Self { folder, pair, webhook, admin, child }
+        let log = Arc::default();
+        let (webhook, admin) = addresses(child.stderr.take().unwrap(), &log);
+        Self { folder, pair, webhook, admin, child, log }
     }
 
     pub(crate) fn configure(&self, config: &str) {
@@ -102,6 +106,13 @@ impl ServeProcess {
         get_metric(self.admin, series).await.unwrap_or(0.0)
     }
 
+    /// What a field says in each line of the log that has this message.
+    pub(crate) fn logged(&self, message: &str, field: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        let lines = log.iter().filter(|line| line["message"] == message);
+        lines.map(|line| line[field].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
@@ -139,7 +150,7 @@ fn configure(folder: &Path, config: &str) {
 }
 
 /// Where the server listens, as it says itself in its log.
-fn addresses(log: ChildStderr) -> (SocketAddr, SocketAddr) {
+fn addresses(log: ChildStderr, kept: &Arc<Mutex<Vec<Value>>>) -> (SocketAddr, SocketAddr) {
     let mut lines = BufReader::new(log).lines();
     for line in lines.by_ref() {
         let line = line.unwrap();
@@ -147,7 +158,12 @@ fn addresses(log: ChildStderr) -> (SocketAddr, SocketAddr) {
         if entry["message"] == "Serving" {
             let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
             // The log must go on being read, or the server would wait for room in the pipe.
-            std::thread::spawn(move || lines.for_each(drop));
+            let kept = Arc::clone(kept);
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()) {
+                    kept.lock().unwrap().push(line);
+                }
+            });
             return (address("webhook"), address("admin"));
         }
     }
