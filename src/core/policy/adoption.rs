@@ -105,12 +105,23 @@ fn taken_by<'a>(
     if let Some(owner) = metadata_of(evaluation.write.object)?.controller() {
         return declared_owner(evaluation, owner);
     }
+    let snapshot = evaluation.context.snapshot;
+    if adopted.kind == "Job" {
+        // A Job of the name of the next run is taken for that run (`getJobName`, in
+        // `k8s.io/kubernetes/pkg/controller/cronjob/cronjob_controllerv2.go`).
+        let is_next = |declared: &Declared| {
+            (&*declared.group, &*declared.kind) == ("batch", "CronJob")
+                && old.is_none()
+                && is_ordinal_of(&declared.name, &evaluation.name)
+        };
+        let next = snapshot.declared_in(evaluation.namespace, &is_next).next();
+        return Ok(next.and_then(|declared| DeclaredObject::find(snapshot, declared.key())));
+    }
     let labels = |object: &Value| object["metadata"]["labels"].clone();
     if old.is_some_and(|old| labels(old) == labels(new)) {
         return Ok(None);
     }
     let labels = labels(new);
-    let snapshot = evaluation.context.snapshot;
     let is_selecting = |declared: &Declared| selecting(&declared.group, &declared.kind).is_some();
     for declared in snapshot.declared_in(evaluation.namespace, &is_selecting) {
         let Some(by) = selecting(&declared.group, &declared.kind) else { continue };
@@ -130,10 +141,10 @@ fn selecting(group: &str, kind: &str) -> Option<&'static Selecting> {
     SELECTING.iter().find(|selecting| (selecting.group, selecting.kind) == (group, kind))
 }
 
-/// Whether a Pod has a name as the `StatefulSet` gives them (`getParentNameAndOrdinal`, in
-/// `k8s.io/kubernetes/pkg/controller/statefulset/stateful_set_utils.go`).
-fn is_ordinal_of(stateful_set: &str, pod: &str) -> bool {
-    let ordinal = pod.strip_prefix(stateful_set).and_then(|rest| rest.strip_prefix('-'));
+/// Whether an object has a name as a `StatefulSet` gives its Pods (`getParentNameAndOrdinal`, in
+/// `k8s.io/kubernetes/pkg/controller/statefulset/stateful_set_utils.go`), and a `CronJob` its Jobs.
+fn is_ordinal_of(owner: &str, name: &str) -> bool {
+    let ordinal = name.strip_prefix(owner).and_then(|rest| rest.strip_prefix('-'));
     ordinal.is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

@@ -51,8 +51,8 @@ fn turned(review: Review) -> Review {
     review.with_old_object(|old| set_at(old, "/metadata/labels", serde_json::json!({"app": "aside"})))
 }
 
-fn job(owner: &str, image: &str) -> Review {
-    let metadata = format!("{{name: nightly-29000000, namespace: prod, ownerReferences: [{owner}]}}");
+fn job(name: &str, owner: &str, image: &str) -> Review {
+    let metadata = format!("{{name: {name}, namespace: prod, ownerReferences: [{owner}]}}");
     let spec =
         format!("{{template: {{spec: {{restartPolicy: Never, containers: [{{name: run, image: '{image}'}}]}}}}}}");
     review_of_yaml("jobs", &format!("{{apiVersion: batch/v1, kind: Job, metadata: {metadata}, spec: {spec}}}"))
@@ -89,9 +89,10 @@ fn what_a_declared_controller_takes_over_runs_what_git_says() {
                 pod("{app: x}", "{name: db, image: 'db:2'}").with_object(owned_by_set).into_create(),
             ),
             allowed("by a pipeline", pod(OF_SET, by_other).by("ci/deployer").into_create()),
-            warned("a run of another image", job(CLAIM, "run:2").into_create()),
-            allowed("a run as in Git", job(CLAIM, "run:1").into_create()),
-            allowed("a run of one's own", job("", "run:2").into_create()),
+            warned("a run of another image", job("mine", CLAIM, "run:2").into_create()),
+            allowed("a run as in Git", job("mine", CLAIM, "run:1").into_create()),
+            warned("in the place of the next run", job("nightly-29000000", "", "run:2").into_create()),
+            allowed("a Job of one's own", job("nightly-mine", "", "run:2").into_create()),
         ],
     );
 }
