@@ -26,4 +26,5 @@ pub use ignored::{DifferenceRule, IgnoredDifferences};
 pub use index::{Applications, ApplicationsChange};
 pub use loosened::Loss;
 pub(crate) use loosened::{Loosened, loosened};
+pub(crate) use observed::ARGOCD_SETTINGS;
 pub use observed::{ObservedKind, ObservedTools};

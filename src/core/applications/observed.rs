@@ -52,6 +52,7 @@ pub enum ObservedKind {
 /// Each a `ConfigMap`: the settings of Argo CD, and the parameters of its programs.
 pub(super) const SETTINGS: &str = "argocd-cm";
 pub(super) const PARAMETERS: &str = "argocd-cmd-params-cm";
+pub(crate) const ARGOCD_SETTINGS: [&str; 2] = [SETTINGS, PARAMETERS];
 
 impl ObservedKind {
     /// What an object of this kind is observed as; `None` where it is not.
@@ -68,7 +69,7 @@ impl ObservedKind {
 
     /// Whether an object of this name may be observed as this.
     pub(crate) fn is_named(self, name: &str) -> bool {
-        self != Self::ArgocdSettings || [SETTINGS, PARAMETERS].contains(&name)
+        self != Self::ArgocdSettings || ARGOCD_SETTINGS.contains(&name)
     }
 }
 

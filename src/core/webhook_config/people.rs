@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::match_conditions::{is_not_a_service_account, none_of};
 use super::parameters::WebhookParameters;
 use crate::actor::GitopsTool;
+use crate::applications::ARGOCD_SETTINGS;
 use crate::desired::kinds;
 use crate::policy::BREAK_GLASS_GROUP;
 
@@ -31,9 +32,6 @@ const FLUX_RESOURCES: [(&str, &[&str]); 3] = [
 ];
 /// What tells Argo CD what to deploy.
 const ARGOCD_RESOURCES: [(&str, &[&str]); 1] = [("argoproj.io", &["applications", "applicationsets", "appprojects"])];
-
-/// The `ConfigMap`s that say what Argo CD leaves alone, and where it looks.
-const ARGOCD_SETTINGS: [&str; 2] = ["argocd-cm", "argocd-cmd-params-cm"];
 
 /// Rules and match conditions of a webhook, the latter in addition to the usual ones.
 pub(super) struct Selection {
