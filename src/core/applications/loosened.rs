@@ -23,6 +23,14 @@ use crate::diff::Path;
 pub(crate) struct Loosened {
     pub(crate) loss: Loss,
     pub(crate) paths: Vec<Path>,
+    /// Whether applications that are known are protected less at once; of a project, some may come to be in it.
+    pub(crate) is_at_once: bool,
+}
+
+impl Loosened {
+    fn at_once(loss: Loss, paths: Vec<Path>) -> Self {
+        Self { loss, paths, is_at_once: true }
+    }
 }
 
 /// A way to be protected less.
@@ -67,7 +75,7 @@ pub(crate) fn loosened(
             match (applications.get(&name), new) {
                 (Some(known), Some(_)) if known.is_here() => of_application(known, before, after),
                 (Some(known), None) if known.is_here() && !known.objects.objects.is_empty() => {
-                    vec![Loosened { loss: Loss::Unseen, paths: Vec::new() }]
+                    vec![Loosened::at_once(Loss::Unseen, Vec::new())]
                 }
                 _ => Vec::new(),
             }
@@ -86,11 +94,7 @@ fn of_settings(applications: &Applications, before: &Value, after: &Value) -> Ve
     let kinds = applications.resources();
     let mut found = Vec::new();
     if kinds.iter().any(|it| old.watches_kind(it.group, it.kind) && !new.watches_kind(it.group, it.kind)) {
-        found.push(Loosened { loss: Loss::Unseen, paths: changed(&["resource.exclusions", "resource.inclusions"]) });
-    }
-    if old.tracking != new.tracking {
-        let keys = ["application.instanceLabelKey", "application.resourceTrackingMethod", "installationID"];
-        found.push(Loosened { loss: Loss::Unseen, paths: changed(&keys) });
+        found.push(Loosened::at_once(Loss::Unseen, changed(&["resource.exclusions", "resource.inclusions"])));
     }
     let mut paths = Vec::new();
     let known = argocd::ignored_entries(before);
@@ -116,10 +120,10 @@ fn of_settings(applications: &Applications, before: &Value, after: &Value) -> Ve
         }
     }
     if !paths.is_empty() {
-        found.push(Loosened { loss: Loss::Ignored, paths });
+        found.push(Loosened::at_once(Loss::Ignored, paths));
     }
     if new.has_impersonation && !old.has_impersonation {
-        found.push(Loosened { loss: Loss::Account, paths: changed(&["application.sync.impersonation.enabled"]) });
+        found.push(Loosened::at_once(Loss::Account, changed(&["application.sync.impersonation.enabled"])));
     }
     found
 }
@@ -134,7 +138,7 @@ fn of_parameters(applications: &Applications, namespace: &str, before: &Value, a
     if !applications.iter().any(|application| application.is_here() && is_lost(&application.name)) {
         return Vec::new();
     }
-    vec![Loosened { loss: Loss::Unseen, paths: vec![Path::of(&["data", "application.namespaces"])] }]
+    vec![Loosened::at_once(Loss::Unseen, vec![Path::of(&["data", "application.namespaces"])])]
 }
 
 /// By an `AppProject`: the first entry that matches names the account, so the order of them counts too. What the
@@ -145,12 +149,13 @@ fn of_project(applications: &Applications, key: ObjectKey<'_>, before: &Value, a
     let mut old = items(before, ACCOUNTS).iter();
     if !items(after, ACCOUNTS).iter().all(|entry| old.any(|it| it == entry)) {
         let paths = vec![Path::of(&["spec", "destinationServiceAccounts"])];
-        found.push(Loosened { loss: Loss::Account, paths });
+        let is_in = |application: &Application| application.project.as_deref() == Some(key.name);
+        found.push(Loosened { loss: Loss::Account, paths, is_at_once: applications.iter().any(is_in) });
     }
     if permits_less(applications, key, after) {
         let is_changed = |field: &&&str| before["spec"][**field] != after["spec"][**field];
         let paths = PERMITTING.iter().filter(is_changed).map(|field| Path::of(&["spec", field])).collect();
-        found.push(Loosened { loss: Loss::Unseen, paths });
+        found.push(Loosened::at_once(Loss::Unseen, paths));
     }
     found
 }
@@ -204,7 +209,7 @@ fn of_application(known: &Application, before: &Value, after: &Value) -> Vec<Loo
         ignores_something(rule) && !is_covered && is_for_listed(rule)
     };
     let mut found = Vec::new();
-    let mut lose = |loss, field: &str| found.push(Loosened { loss, paths: vec![Path::of(&["spec", field])] });
+    let mut lose = |loss, field: &str| found.push(Loosened::at_once(loss, vec![Path::of(&["spec", field])]));
     if items(after, rules).iter().any(is_new) {
         lose(Loss::Ignored, field);
     }

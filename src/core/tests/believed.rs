@@ -202,7 +202,13 @@ fn settings_that_protect_less_are_denied() {
         ("a project for fewer namespaces", permitting("*", json!([])), permitting("x", json!([])), "deny"),
         ("for as many", permitting("*", json!([])), permitting("p*", json!([])), "allow"),
         ("a rule that cannot be read", settings(json!({})), settings(json!({deployments: "{"})), "deny"),
-        ("another mark", settings(json!({})), settings(json!({"application.resourceTrackingMethod": "label"})), "deny"),
+        // Whose an object is, the lists of the applications say.
+        (
+            "another mark",
+            settings(json!({})),
+            settings(json!({"application.resourceTrackingMethod": "label"})),
+            "allow",
+        ),
         ("fewer namespaces", parameters("team-*"), parameters("team-b"), "deny"),
         ("more namespaces", parameters("team-*"), parameters("team-*, x"), "allow"),
         (
@@ -226,6 +232,9 @@ fn settings_that_protect_less_are_denied() {
         let (found, message) = answer(&without_project, ALICE, None, Some(&permitting(namespace, json!([]))));
         assert_eq!(found, expected, "{what}, where there was none: {message}");
     }
+    let mut unused = project(json!([entry("*", "x:y")]));
+    unused["metadata"]["name"] = "new".into();
+    assert_eq!(answer(&snapshot, ALICE, None, Some(&unused)).0, "warn", "a project that no application is in yet");
     let by_server = answer(&snapshot, SERVER, Some(&project(json!([]))), Some(&project(json!([entry("*", "x:y")]))));
     assert_eq!(by_server.0, "deny", "whoever clicks: {}", by_server.1);
     let by_controller = "system:serviceaccount:argocd:argocd-application-controller";

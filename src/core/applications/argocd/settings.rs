@@ -25,7 +25,7 @@ pub struct ArgocdSettings {
     excluded: Vec<KindFilter>,
     included: Vec<KindFilter>,
     /// How objects are marked.
-    pub(in super::super) tracking: Arc<Tracking>,
+    pub(super) tracking: Arc<Tracking>,
     /// Whether syncs write as accounts of the project.
     pub(in super::super) has_impersonation: bool,
     /// What of them is not understood.

@@ -61,14 +61,15 @@ fn add<'a>(
 ) -> Assessment<'a> {
     let mut findings = Vec::new();
     let mut violation = None;
-    for Loosened { loss, paths } in losses {
+    for Loosened { loss, paths, is_at_once } in losses {
         // Where an application leads, and that it is gone, its people say by hand; that it is deleted with all that
         // it deployed is a warning too.
         let is_application = matches!(
             ObservedKind::of(&evaluation.write.resource.group, &evaluation.kind),
             Some(ObservedKind::Application(_))
         );
-        let max_outcome = if is_application && *loss == Loss::Unseen { Outcome::Warn } else { Outcome::Deny };
+        let is_meant = (is_application && *loss == Loss::Unseen) || !is_at_once;
+        let max_outcome = if is_meant { Outcome::Warn } else { Outcome::Deny };
         if paths.is_empty() && assessment.verdict != Verdict::Drift {
             let lost = Violation::ProtectLess { tool, loss: *loss };
             return evaluation.verdict(Verdict::Drift).with_violation(lost).with_limit(max_outcome);
