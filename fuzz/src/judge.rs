@@ -117,7 +117,7 @@ impl Judge {
             0..100 => serde_json::from_str::<Value>(json).is_err(),
             depth => depth > 10_000,
         };
-        let is_unreadable = write.unreadable.is_some() || write.object.is_some_and(|object| is_bad(object.get()));
+        let is_unreadable = write.unreadable.is_some() || write.object.is_some_and(is_bad);
         let is_compared = write.operation == Operation::Update
             && resource.subresource.is_empty()
             && !write.dry_run

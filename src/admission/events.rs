@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::cluster::{EventRecord, InvolvedObject};
 use crate::telemetry::DriftLabels;
@@ -151,7 +150,7 @@ pub(crate) fn event_for(write: &Write<'_>, assessment: &Assessment<'_>, decision
 }
 
 /// The uid in an object's metadata; empty while it has none.
-fn uid_of(raw: Option<&RawValue>) -> String {
+fn uid_of(json: Option<&str>) -> String {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Object {
@@ -162,7 +161,7 @@ fn uid_of(raw: Option<&RawValue>) -> String {
     struct Metadata {
         uid: Option<String>,
     }
-    let object: Option<Object> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let object: Option<Object> = json.and_then(|json| serde_json::from_str(json).ok());
     object.and_then(|object| object.metadata.uid).unwrap_or_default()
 }
 

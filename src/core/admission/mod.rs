@@ -1,11 +1,14 @@
 //! The wire format: decodes an AdmissionReview (`admission.k8s.io/v1`) to a write,
 //! and encodes the answer. Only the envelope is decoded; the objects stay raw text.
 
+mod grammar;
 mod head;
 mod outline;
+mod plain;
 mod request;
 mod response;
 mod shape;
+mod skip;
 mod write;
 
 pub(crate) use outline::{Fields, TextField, text_of};

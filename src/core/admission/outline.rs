@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::grammar::{Nesting, is_json_number};
 use super::shape::{JsonShape, skip_string};
 use super::write::Write;
 
@@ -11,6 +12,8 @@ use super::write::Write;
 pub(crate) struct Outline {
     /// How deep the text is nested, and what its value takes.
     pub(crate) shape: JsonShape,
+    /// Whether the text is JSON at all.
+    pub(super) is_json: bool,
     /// Where its fields stand; `None` where they cannot be told from the text alone: it is no object,
     /// names a field twice, or has what a parser may refuse.
     places: Option<Places>,
@@ -54,13 +57,14 @@ const LEVELS: usize = 2;
 const SHORT_NUMBER: usize = 15;
 
 impl Outline {
-    /// The outline of a text, which must be JSON: of another one it says nothing of use.
+    /// The outline of a text. Of one that is no JSON, it says how deep that is nested, and nothing else of use.
     pub(crate) fn of(json: &str) -> Self {
         let mut scan = Scan::new(json);
         scan.run();
-        let Scan { shape, is_plain, places, .. } = scan;
-        let is_known = is_plain && json.trim_start().starts_with('{') && !places.fields_of(json).has_duplicates();
-        Self { shape, places: is_known.then_some(places) }
+        let Scan { shape, is_json, is_plain, places, .. } = scan;
+        let is_known =
+            is_json && is_plain && json.trim_start().starts_with('{') && !places.fields_of(json).has_duplicates();
+        Self { shape, is_json, places: is_known.then_some(places) }
     }
 
     /// The fields of the text that this outline was made of.
@@ -104,34 +108,36 @@ impl<'a> Write<'a> {
     /// The outline of `object`.
     pub(crate) fn object_outline(&self) -> Option<&Outline> {
         let raw = self.object?;
-        Some(self.outlines[0].get_or_init(|| Outline::of(raw.get())))
+        Some(self.outlines[0].get_or_init(|| Outline::of(raw)))
     }
 
     /// The outline of `oldObject`.
     pub(crate) fn old_object_outline(&self) -> Option<&Outline> {
         let raw = self.old_object?;
-        Some(self.outlines[1].get_or_init(|| Outline::of(raw.get())))
+        Some(self.outlines[1].get_or_init(|| Outline::of(raw)))
     }
 
     /// The fields of `object` as text, where they can be told from it.
     pub(crate) fn object_fields(&self) -> Option<Fields<'a>> {
-        self.object_outline()?.fields(self.object?.get())
+        self.object_outline()?.fields(self.object?)
     }
 
     /// The same of `oldObject`.
     pub(crate) fn old_object_fields(&self) -> Option<Fields<'a>> {
-        self.old_object_outline()?.fields(self.old_object?.get())
+        self.old_object_outline()?.fields(self.old_object?)
     }
 }
 
 struct Scan<'a> {
     json: &'a str,
     shape: JsonShape,
+    is_json: bool,
     is_plain: bool,
     places: Places,
     /// Fields of what is open on the second level.
     inner: Vec<FieldPlace>,
     open: [Level; LEVELS],
+    nesting: Nesting,
 }
 
 /// What is open on a level.
@@ -143,72 +149,125 @@ struct Level {
     value: Option<usize>,
 }
 
+/// What may come next in a JSON text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Value,
+    /// A value, or the end of a list that has none.
+    FirstItem,
+    Name,
+    /// A name, or the end of an object that has none.
+    FirstName,
+    Colon,
+    /// A comma, or the end of what is open.
+    Rest,
+}
+
 impl<'a> Scan<'a> {
     fn new(json: &'a str) -> Self {
         Self {
             json,
             shape: JsonShape::default(),
+            is_json: true,
             is_plain: true,
             places: Places::default(),
             inner: Vec::new(),
             open: Default::default(),
+            nesting: Nesting::default(),
         }
     }
 
     fn run(&mut self) {
         let bytes = self.json.as_bytes();
         let mut depth = 0_usize;
-        let mut previous = 0;
+        let mut next = Next::Value;
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
             let start = at;
             at += 1;
             match byte {
-                b' ' | b'\n' | b'\t' | b'\r' => continue,
+                b' ' | b'\n' | b'\t' | b'\r' => {}
                 b'{' | b'[' => {
-                    self.shape.begin(previous);
+                    self.begin_value(next);
+                    let is_object = byte == b'{';
                     depth += 1;
                     self.shape.depth = self.shape.depth.max(depth);
+                    self.nesting.open(depth, is_object);
                     if depth <= LEVELS {
-                        self.open[depth - 1] = Level { is_object: byte == b'{', ..Level::default() };
+                        self.open[depth - 1] = Level { is_object, ..Level::default() };
                     }
+                    next = if is_object { Next::FirstName } else { Next::FirstItem };
                 }
                 b'}' | b']' => {
+                    let is_object = byte == b'}';
+                    let if_empty = if is_object { Next::FirstName } else { Next::FirstItem };
+                    self.is_json &= self.nesting.is_open(depth, is_object) && (next == Next::Rest || next == if_empty);
                     self.end_field(depth, start);
                     depth = depth.saturating_sub(1);
+                    next = Next::Rest;
                 }
                 b':' => {
+                    self.is_json &= next == Next::Colon;
                     self.shape.field();
                     if (1..=LEVELS).contains(&depth) {
                         self.open[depth - 1].value = Some(at);
                     }
+                    next = Next::Value;
                 }
                 b',' => {
+                    let is_object = self.nesting.is_open(depth, true);
+                    self.is_json &= next == Next::Rest && (is_object || self.nesting.is_open(depth, false));
                     self.shape.item();
                     self.end_field(depth, start);
+                    next = if is_object { Next::Name } else { Next::Value };
                 }
                 b'"' => {
-                    self.shape.begin(previous);
                     let text = skip_string(bytes, at);
-                    self.shape.string(text.length);
+                    self.is_json &= text.is_json;
                     self.is_plain &= !text.has_surrogates;
+                    self.shape.string(text.length);
                     at = text.end;
+                    match next {
+                        Next::Name | Next::FirstName => {
+                            self.shape.begin_name(next == Next::FirstName);
+                            next = Next::Colon;
+                        }
+                        _ => {
+                            self.begin_value(next);
+                            next = Next::Rest;
+                        }
+                    }
                     if (1..=LEVELS).contains(&depth) {
                         self.name(depth, start..at, text.has_escapes);
                     }
                 }
                 b'-' | b'0'..=b'9' => {
-                    self.shape.begin(previous);
+                    self.begin_value(next);
+                    next = Next::Rest;
                     let is_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
                     at += bytes[at..].iter().take_while(|byte| is_number(byte)).count();
                     let number = &bytes[start..at];
+                    self.is_json &= is_json_number(number);
                     self.is_plain &= number.len() <= SHORT_NUMBER && !number.iter().any(u8::is_ascii_alphabetic);
                 }
-                // `true`, `false`, `null`.
-                _ => self.shape.begin(previous),
+                _ => {
+                    self.begin_value(next);
+                    next = Next::Rest;
+                    let rest = &bytes[start..];
+                    match [&b"true"[..], b"false", b"null"].into_iter().find(|word| rest.starts_with(word)) {
+                        Some(word) => at = start + word.len(),
+                        None => self.is_json = false,
+                    }
+                }
             }
-            previous = byte;
         }
+        self.is_json &= depth == 0 && next == Next::Rest;
+    }
+
+    /// A value begins, where one may.
+    fn begin_value(&mut self, next: Next) {
+        self.is_json &= matches!(next, Next::Value | Next::FirstItem);
+        self.shape.begin_item(next == Next::FirstItem);
     }
 
     /// A string on one of the levels: a name, where none is open.
@@ -243,7 +302,33 @@ impl<'a> Scan<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_json_where_a_parser_says_so(
+            text in r#"([\[\]{}:, ]|"a"|"\\[u"nx/]"|"\\u00[0-9a-g]1"|"[\t ]"|-?0?[0-9][.]?0?([eE][+-]?[0-9])?|true|nul?l|é){0,8}"#,
+        ) {
+            for text in [&*text, &format!("[{text}]"), &format!(r#"{{"a":{text}}}"#)] {
+                prop_assert_eq!(Outline::of(text).is_json, serde_json::from_str::<IgnoredAny>(text).is_ok(), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nested_deep_is_json_as_well() {
+        for depth in [1, 63, 64, 65, 1000, 20_000] {
+            let text = format!("{}{}", r#"[{"a":"#.repeat(depth), "0}]".repeat(depth));
+            assert!(!Outline::of(&text.replacen('0', "", 1)).is_json);
+            let text = format!("{}0{}", r#"[{"a":"#.repeat(depth), "}]".repeat(depth));
+            assert!(Outline::of(&text).is_json, "{depth}");
+            assert!(!Outline::of(&text[..text.len() - 1]).is_json, "{depth}");
+        }
+        assert!(!Outline::of("[}").is_json && !Outline::of(r#"{"a":[1}]"#).is_json);
+    }
 
     fn fields_of(json: &str) -> Option<Vec<(&str, &str)>> {
         let fields = Outline::of(json).fields(json)?;

@@ -7,6 +7,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::head::{Head, read_head};
+use super::plain::decode_plain;
 use super::write::{Operation, Resource, User, Write};
 
 /// A body that is not an AdmissionReview that can be evaluated.
@@ -31,6 +32,14 @@ pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
 /// Decodes the envelope of an AdmissionReview. One that cannot be read whole is
 /// decoded as far as it can be, if that says who does what to which object.
 pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
+    if let Some(write) = decode_plain(body) {
+        return Ok(write);
+    }
+    decode_any(body)
+}
+
+/// Decodes a review however it is written, and says what is wrong with it.
+pub(super) fn decode_any(body: &[u8]) -> Result<Write<'_>, ReviewError> {
     match serde_json::from_slice::<Envelope<'_>>(body) {
         Ok(Envelope { api_version, kind, request: Some(request) })
             if api_version == API_VERSION && kind == "AdmissionReview" =>
@@ -39,6 +48,19 @@ pub fn decode(body: &[u8]) -> Result<Write<'_>, ReviewError> {
         }
         Ok(_) => from_head(body, "it is not an AdmissionReview of admission.k8s.io/v1 with a request"),
         Err(error) => from_head(body, &json_problem(&error)),
+    }
+}
+
+impl Write<'_> {
+    /// The write without its objects, where one of them is no JSON: who is exempt writes what they want, and for others
+    /// that is found out here. `None` where they are JSON.
+    pub(crate) fn as_unreadable(&self) -> Option<Self> {
+        let outlines = [self.object_outline(), self.old_object_outline()];
+        if outlines.into_iter().flatten().all(|outline| outline.is_json) {
+            return None;
+        }
+        let problem = serde_json::from_slice::<Envelope<'_>>(self.unread?).err().map(|error| json_problem(&error))?;
+        Some(Self { object: None, old_object: None, unreadable: Some(problem), ..self.clone() })
     }
 }
 
@@ -75,7 +97,7 @@ fn from_head<'a>(body: &'a [u8], reason: &str) -> Result<Write<'a>, ReviewError>
             uid,
             user,
             operation: operation.into(),
-            resource: Resource::new(kind, resource, subresource),
+            resource: resource_of(kind, resource, subresource),
             namespace,
             name,
             object: None,
@@ -83,6 +105,7 @@ fn from_head<'a>(body: &'a [u8], reason: &str) -> Result<Write<'a>, ReviewError>
             dry_run,
             options: None,
             unreadable: Some(reason.to_owned()),
+            unread: None,
             outlines: Default::default(),
         }),
         Head { uid: Some(uid), .. } if !uid.is_empty() => {
@@ -174,31 +197,31 @@ pub(super) enum WireOperation {
 
 impl<'a> From<Request<'a>> for Write<'a> {
     fn from(wire: Request<'a>) -> Self {
-        let is_present = |raw: &&RawValue| raw.get() != "null";
+        let text = |raw: Option<&'a RawValue>| raw.map(RawValue::get).filter(|text| *text != "null");
         Self {
             uid: wire.uid,
             user: wire.user_info,
             operation: wire.operation.into(),
-            resource: Resource::new(wire.kind, wire.resource, wire.sub_resource),
+            resource: resource_of(wire.kind, wire.resource, wire.sub_resource),
             namespace: wire.namespace,
             name: wire.name,
-            object: wire.object.filter(is_present),
-            old_object: wire.old_object.filter(is_present),
+            object: text(wire.object),
+            old_object: text(wire.old_object),
             dry_run: wire.dry_run.unwrap_or(false),
-            options: wire.options.filter(is_present),
+            options: text(wire.options),
             unreadable: None,
+            unread: None,
             outlines: Default::default(),
         }
     }
 }
 
-impl<'a> Resource<'a> {
-    fn new(kind: GroupVersionKind<'a>, resource: GroupVersionResource<'a>, subresource: Cow<'a, str>) -> Self {
-        // The kind of a subresource can have another version (autoscaling/v1 Scale);
-        // the version of the object is the resource's.
-        let version = if subresource.is_empty() { kind.version } else { resource.version };
-        Self { group: resource.group, version, kind: kind.kind, plural: resource.resource, subresource }
-    }
+fn resource_of<'a>(
+    kind: GroupVersionKind<'a>,
+    resource: GroupVersionResource<'a>,
+    subresource: Cow<'a, str>,
+) -> Resource<'a> {
+    Resource::of(resource.group, [kind.version, resource.version], kind.kind, resource.resource, subresource)
 }
 
 impl From<WireOperation> for Operation {
@@ -239,7 +262,7 @@ mod tests {
         let write = decode(&body).unwrap();
         assert_eq!((&*write.uid, write.operation, &*write.user.name), ("u1", Operation::Update, "alice\n"));
         assert!(write.user.is_in_group("b\"c"));
-        assert_eq!(write.object.unwrap().get(), r#"{"spec":1}"#);
+        assert_eq!(write.object.unwrap(), r#"{"spec":1}"#);
         assert!(write.old_object.is_none());
     }
 
@@ -261,6 +284,26 @@ mod tests {
             assert_eq!(write.user.groups, whole.user.groups);
         }
         assert!(decode(&body).unwrap().unreadable.is_none());
+    }
+
+    #[test]
+    fn what_is_no_json_is_found_when_it_is_looked_into() {
+        let body = review(|_| ());
+        assert!(decode(&body).unwrap().as_unreadable().is_none());
+        let body = String::from_utf8(body).unwrap();
+        for bad in
+            [r#"{"spec":}"#, r#"{"spec":[1,]}"#, r#"{"spec":01}"#, r#"{"a":"\x"}"#, "{]", "nul", r#"{"a":1 "b":2}"#]
+        {
+            let body = body.replace(r#"{"spec":1}"#, bad);
+            let write = decode(body.as_bytes()).unwrap();
+            let unreadable = write.as_unreadable().unwrap_or(write);
+            let reason = match decode_any(body.as_bytes()) {
+                Ok(write) => write.unreadable.unwrap(),
+                Err(ReviewError::Unreadable(reason) | ReviewError::Request { reason, .. }) => reason,
+            };
+            assert_eq!(unreadable.unreadable, Some(reason), "{bad}");
+            assert!(unreadable.object.is_none(), "{bad}");
+        }
     }
 
     #[test]

@@ -27,12 +27,17 @@ impl JsonShape {
         Outline::of(json).shape
     }
 
-    /// A value begins, and this byte came before it.
-    pub(super) fn begin(&mut self, previous: u8) {
-        match previous {
-            b'{' => self.memory += NODE_BYTES,
-            b'[' => self.memory += ITEM_BYTES,
-            _ => {}
+    /// The name of a field begins.
+    pub(super) fn begin_name(&mut self, is_first: bool) {
+        if is_first {
+            self.memory += NODE_BYTES;
+        }
+    }
+
+    /// A value begins.
+    pub(super) fn begin_item(&mut self, is_first: bool) {
+        if is_first {
+            self.memory += ITEM_BYTES;
         }
     }
 
@@ -61,30 +66,39 @@ pub(super) struct StringText {
     pub(super) has_escapes: bool,
     /// Whether it has escapes of halves of a character, of which each may lack the other one.
     pub(super) has_surrogates: bool,
+    /// Whether it is one at all: it ends, and has neither control characters nor other escapes.
+    pub(super) is_json: bool,
 }
 
 /// Skips a string, from after its opening quote.
 pub(super) fn skip_string(bytes: &[u8], start: usize) -> StringText {
-    let mut text = StringText { end: start, length: 0, has_escapes: false, has_surrogates: false };
+    let mut text = StringText { end: start, length: 0, has_escapes: false, has_surrogates: false, is_json: true };
     loop {
-        let plain = length_of_plain(bytes.get(text.end..).unwrap_or_default());
+        let rest = bytes.get(text.end..).unwrap_or_default();
+        let plain = length_of_plain(rest);
+        // Without a branch for each, this takes many bytes at once.
+        text.is_json &= !rest[..plain].iter().fold(false, |has_control, byte| has_control | (*byte < b' '));
         text.length += plain;
         text.end += plain;
-        match bytes.get(text.end..).unwrap_or_default() {
+        match &rest[plain..] {
             // `\u003c` stands for one character, which has at most three bytes.
             [b'\\', b'u', digits @ ..] => {
                 text.has_escapes = true;
                 text.has_surrogates |= matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
+                text.is_json &= digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit);
                 text.length += 3;
                 text.end += 6;
             }
-            [b'\\', ..] => {
+            [b'\\', escaped @ ..] => {
                 text.has_escapes = true;
+                let is_known = matches!(escaped, [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..]);
+                text.is_json &= is_known;
                 text.length += 1;
                 text.end += 2;
             }
             // The quote, or the end of what is no JSON.
-            _ => {
+            end => {
+                text.is_json &= !end.is_empty();
                 text.end = (text.end + 1).min(bytes.len());
                 return text;
             }

@@ -5,12 +5,11 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
 use super::outline::Outline;
 
 /// One write that the API server asks about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Write<'a> {
     /// Identifies the review; the answer must have it too.
     pub uid: Cow<'a, str>,
@@ -25,17 +24,19 @@ pub struct Write<'a> {
     /// The object's name; empty where the server generates one, and in a
     /// deletecollection.
     pub name: Cow<'a, str>,
-    /// The object as it would be stored, not parsed; absent in a DELETE.
-    pub object: Option<&'a RawValue>,
-    /// The object as it is stored, not parsed; absent in a CREATE.
-    pub old_object: Option<&'a RawValue>,
+    /// The object as it would be stored, as JSON text; absent in a DELETE.
+    pub object: Option<&'a str>,
+    /// The object as it is stored, as JSON text; absent in a CREATE.
+    pub old_object: Option<&'a str>,
     /// Whether this is a dry run: nothing will be stored.
     pub dry_run: bool,
-    /// The options of the request, not parsed.
-    pub options: Option<&'a RawValue>,
+    /// The options of the request, as JSON text.
+    pub options: Option<&'a str>,
     /// Why the objects are not here although the write has some: it was too large
     /// to be kept, or cannot be read.
     pub unreadable: Option<String>,
+    /// The review, where its objects were not looked into when it was decoded.
+    pub(super) unread: Option<&'a [u8]>,
     /// The outlines of `object` and `oldObject`, once somebody has asked for them.
     pub(super) outlines: [OnceLock<Outline>; 2],
 }
@@ -100,6 +101,24 @@ impl User<'_> {
         let is_of_namespace = |group: &CowStr<'_>| group.0.strip_prefix("system:serviceaccounts:") == Some(namespace);
         let has_groups = self.is_in_group("system:serviceaccounts") && self.groups.iter().any(is_of_namespace);
         has_groups.then_some((namespace, name))
+    }
+}
+
+// === impl Resource ===
+
+impl<'a> Resource<'a> {
+    /// Made of what a review says of kind and resource, each with its version.
+    pub(super) fn of(
+        group: Cow<'a, str>,
+        [of_kind, of_resource]: [Cow<'a, str>; 2],
+        kind: Cow<'a, str>,
+        plural: Cow<'a, str>,
+        subresource: Cow<'a, str>,
+    ) -> Self {
+        // The kind of a subresource can have another version (autoscaling/v1 Scale);
+        // the version of the object is the resource's.
+        let version = if subresource.is_empty() { of_kind } else { of_resource };
+        Self { group, version, kind, plural, subresource }
     }
 }
 

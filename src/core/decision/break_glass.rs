@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::Decision;
 use crate::admission::{Answer, Cause, Denial, Operation, Write};
@@ -50,8 +49,8 @@ fn validate_update(write: &Write<'_>) -> Result<(), BreakGlassError> {
     if old["spec"] == new["spec"] { Ok(()) } else { Err(BreakGlassError::Changed) }
 }
 
-fn parse(raw: Option<&RawValue>) -> Result<Value, BreakGlassError> {
-    match parse_object("object", raw) {
+fn parse(json: Option<&str>) -> Result<Value, BreakGlassError> {
+    match parse_object("object", json) {
         Ok(object) => Ok(object.unwrap_or_default()),
         Err(error) => Err(BreakGlassError::Malformed(error.to_string())),
     }

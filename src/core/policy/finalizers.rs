@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::evaluation::Evaluation;
 use super::mode::Outcome;
@@ -54,7 +53,7 @@ fn owners<'v>(object: &'v Value, finalizer: &Value) -> impl Iterator<Item = &'v 
     owning.filter_map(|entry| entry["manager"].as_str())
 }
 
-fn field_manager(options: Option<&RawValue>) -> String {
-    let parsed = options.and_then(|options| serde_json::from_str::<Options>(options.get()).ok());
+fn field_manager(options: Option<&str>) -> String {
+    let parsed = options.and_then(|options| serde_json::from_str::<Options>(options).ok());
     parsed.unwrap_or_default().field_manager
 }

@@ -2,7 +2,6 @@
 //! parsed whole.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::error::EvaluationError;
 use super::lookup::{Owner, OwnerReference};
@@ -26,15 +25,15 @@ struct Object {
 }
 
 /// Reads an object's metadata, and nothing else of it.
-pub(super) fn metadata_of(raw: Option<&RawValue>) -> Result<Metadata, EvaluationError> {
-    let Some(raw) = raw else { return Ok(Metadata::default()) };
-    let object: Object = serde_json::from_str(raw.get()).map_err(|error| EvaluationError::Metadata(error.column()))?;
+pub(super) fn metadata_of(json: Option<&str>) -> Result<Metadata, EvaluationError> {
+    let Some(json) = json else { return Ok(Metadata::default()) };
+    let object: Object = serde_json::from_str(json).map_err(|error| EvaluationError::Metadata(error.column()))?;
     Ok(object.metadata)
 }
 
 /// The name in an object's metadata; empty where the server is still to generate one.
-pub(super) fn name_of(raw: Option<&RawValue>) -> Result<String, EvaluationError> {
-    Ok(metadata_of(raw)?.name.unwrap_or_default())
+pub(super) fn name_of(json: Option<&str>) -> Result<String, EvaluationError> {
+    Ok(metadata_of(json)?.name.unwrap_or_default())
 }
 
 impl Metadata {
@@ -55,7 +54,6 @@ impl Metadata {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use serde_json::value::to_raw_value;
 
     use super::*;
 
@@ -64,7 +62,7 @@ mod tests {
         let mut references: Vec<_> =
             (0..8000).map(|n| json!({"apiVersion": "v1", "kind": "Pod", "name": format!("p{n}")})).collect();
         references.push(json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "controller": true}));
-        let object = to_raw_value(&json!({"metadata": {"ownerReferences": references}})).unwrap();
+        let object = json!({"metadata": {"ownerReferences": references}}).to_string();
         let names: Vec<_> = metadata_of(Some(&object)).unwrap().owners().map(|owner| owner.name).collect();
         assert_eq!((names.len(), &*names[0], &*names[1]), (MAX_OWNERS, "web", "p0"));
     }

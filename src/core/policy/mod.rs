@@ -47,8 +47,6 @@ mod undeclared;
 mod unmatched_rules;
 mod warned_key_table;
 
-use serde_json::value::RawValue;
-
 use crate::actor::{Actor, Class};
 use crate::admission::{Operation, Write};
 use crate::deep_stack::with_stack_for;
@@ -93,7 +91,7 @@ fn may_borrow_or_steer(evaluation: &Evaluation<'_, '_>) -> bool {
     let is_builtin = diff::builtin_schema(group, version, &evaluation.kind).is_some();
     // What is too large to come whole is too large to be stored.
     let names_something = || {
-        let text = evaluation.write.object.map(RawValue::get).unwrap_or_default();
+        let text = evaluation.write.object.unwrap_or_default();
         NAMING_WORDS.iter().any(|word| text.contains(word))
     };
     let is_of_tool = group == "argoproj.io" || group.ends_with(".fluxcd.io");
@@ -122,6 +120,8 @@ pub fn evaluate<'a>(write: &Write<'_>, context: EvaluationContext<'a>) -> Assess
     if actor.is_exempt(&write.resource) {
         return Assessment::new(Verdict::Exempt, actor.class);
     }
+    let unreadable = write.as_unreadable();
+    let write = unreadable.as_ref().unwrap_or(write);
     with_stack_for(write, MAX_DEPTH, || evaluate_by_objects(write, actor, context))
 }
 

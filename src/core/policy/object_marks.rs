@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::assessment::Assessment;
 use crate::admission::Write;
@@ -106,7 +105,7 @@ fn claimed_applications(write: &Write<'_>, assessment: &Assessment<'_>, declared
     if assessment.name != declared.name || assessment.kind != declared.kind {
         return Vec::new();
     }
-    let read = |raw: &RawValue| serde_json::from_str::<Marked>(raw.get()).ok();
+    let read = |json: &str| serde_json::from_str::<Marked>(json).ok();
     let Some(Marked { metadata }) = write.old_object.and_then(read) else { return Vec::new() };
     metadata.applications(declared.key())
 }

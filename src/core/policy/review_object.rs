@@ -20,9 +20,9 @@ const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
 /// Parses an object of a review; `None` where the review has none. `field` is
 /// its name in the review, for the error.
-pub(crate) fn parse_object(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Value>, EvaluationError> {
-    let Some(raw) = raw else { return Ok(None) };
-    parse_whole(field, raw.get(), JsonShape::of(raw.get())).map(Some)
+pub(crate) fn parse_object(field: &'static str, json: Option<&str>) -> Result<Option<Value>, EvaluationError> {
+    let Some(json) = json else { return Ok(None) };
+    parse_whole(field, json, JsonShape::of(json)).map(Some)
 }
 
 fn parse_whole(field: &'static str, text: &str, shape: JsonShape) -> Result<Value, EvaluationError> {
@@ -66,16 +66,16 @@ pub(super) fn parse_text(text: &str) -> Result<Value, serde_json::Error> {
 /// The object as it was before the write.
 pub(super) fn parse_old(write: &Write<'_>) -> Result<Option<Value>, EvaluationError> {
     is_readable(write)?;
-    let (Some(raw), Some(outline)) = (write.old_object, write.old_object_outline()) else { return Ok(None) };
-    parse_whole("oldObject", raw.get(), outline.shape).map(Some)
+    let (Some(json), Some(outline)) = (write.old_object, write.old_object_outline()) else { return Ok(None) };
+    parse_whole("oldObject", json, outline.shape).map(Some)
 }
 
 /// The object as it was before the write or, where it cannot be read whole, its top-level fields that can be read:
 /// what was stored unreadable must not keep a person from writing what is right.
 pub(super) fn parse_old_parts(write: &Write<'_>) -> Result<Option<Value>, EvaluationError> {
     match (parse_old(write), write.old_object) {
-        (Err(error), Some(raw)) if error.is_of_write() && write.unreadable.is_none() => {
-            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+        (Err(error), Some(json)) if error.is_of_write() && write.unreadable.is_none() => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).unwrap_or_default();
             let mut memory_left = MAX_MEMORY;
             let readable = fields.into_iter().filter_map(|(name, raw)| {
                 let text = raw.get();
@@ -91,10 +91,10 @@ pub(super) fn parse_old_parts(write: &Write<'_>) -> Result<Option<Value>, Evalua
 /// The object as the write leaves it, in a review that must have one.
 pub(super) fn parse_new(write: &Write<'_>) -> Result<Value, EvaluationError> {
     is_readable(write)?;
-    let (Some(raw), Some(outline)) = (write.object, write.object_outline()) else {
+    let (Some(json), Some(outline)) = (write.object, write.object_outline()) else {
         return Err(EvaluationError::MissingObject("object"));
     };
-    parse_whole("object", raw.get(), outline.shape)
+    parse_whole("object", json, outline.shape)
 }
 
 fn is_readable(write: &Write<'_>) -> Result<(), EvaluationError> {
@@ -147,9 +147,9 @@ pub(super) fn parse_deleted(write: &Write<'_>) -> Result<Value, EvaluationError>
         status: String,
     }
     is_readable(write)?;
-    let raw = write.old_object.ok_or(EvaluationError::MissingObject("oldObject"))?;
+    let json = write.old_object.ok_or(EvaluationError::MissingObject("oldObject"))?;
     let Object { metadata, spec, status } =
-        serde_json::from_str(raw.get()).map_err(|error| EvaluationError::Metadata(error.column()))?;
+        serde_json::from_str(json).map_err(|error| EvaluationError::Metadata(error.column()))?;
     let spec: DefinitionSpec = spec.and_then(|spec| serde_json::from_str(spec.get()).ok()).unwrap_or_default();
     let status: JobStatus = status.and_then(|status| serde_json::from_str(status.get()).ok()).unwrap_or_default();
     Ok(json!({"metadata": metadata, "spec": spec, "status": status}))

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::super::evaluation::Evaluation;
 use crate::applications::{Account, Application, ApplicationKind, ApplicationName, InstanceMark};
@@ -35,8 +34,8 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(raw: Option<&RawValue>) -> Self {
-        let object = raw.and_then(|raw| serde_json::from_str::<Object>(raw.get()).ok());
+    fn of(json: Option<&str>) -> Self {
+        let object = json.and_then(|json| serde_json::from_str::<Object>(json).ok());
         object.map(|object| object.metadata).unwrap_or_default()
     }
 
