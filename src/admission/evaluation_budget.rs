@@ -63,6 +63,11 @@ impl EvaluationBudget {
         }
     }
 
+    /// Whether a review needs no turn.
+    pub(super) fn is_small(body: &[u8]) -> bool {
+        body.len() * MAX_GROWTH <= SMALL || memory_of(body) <= SMALL
+    }
+
     /// Waits for the turn of a review; `None` where it does not come before `until`.
     pub(super) async fn turn(&self, body: &[u8], until: Instant) -> Option<Turn> {
         let memory = if body.len() * MAX_GROWTH <= SMALL { 0 } else { memory_of(body) };

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::application_health::discovery_health;
 use super::canary::CanaryAnswerer;
-use super::deadline_lookup::DeadlineLookup;
+use super::deadline_lookup::{DeadlineLookup, InstantLookup};
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{drift_labels, event_for, log};
 use super::recent_denials::RecentDenials;
@@ -30,10 +30,11 @@ use driftwall_core::canary::CanaryObject;
 use driftwall_core::decision::{
     BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
 };
-use driftwall_core::desired::Uncertainty;
+use driftwall_core::desired::{Snapshot, Uncertainty};
 use driftwall_core::drift_memory::DriftMemory;
 use driftwall_core::policy::{
-    BreakGlasses, ClusterLookup, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate, needs_self_check,
+    Assessment, BreakGlasses, ClusterLookup, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
+    needs_self_check,
 };
 use driftwall_core::text::truncate;
 
@@ -66,6 +67,10 @@ const TURN_MARGIN: Duration = Duration::from_millis(500);
 /// first: a denial that comes too late lets the write in.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
+/// Bytes of a review that is evaluated where it arrives: that takes less than to hand it to a task of its own would
+/// gain others.
+const MAX_AT_ONCE: usize = 64 * 1024;
+
 /// Why a review is answered by its head.
 const TOO_LARGE: &str = "the write is too large to be compared";
 const NO_TURN: &str = "the write is large, and too many large ones came at once; try again";
@@ -86,6 +91,12 @@ pub(crate) struct ReviewSettings {
     pub(crate) max_break_glass_duration: Duration,
     /// The name of this cluster; empty where it has none.
     pub(crate) cluster_name: String,
+}
+
+/// What a review is evaluated by, from beginning to end.
+struct Basis {
+    settings: Guard<Arc<ReviewSettings>>,
+    snapshot: Arc<Snapshot>,
 }
 
 /// One evaluation of a review.
@@ -174,9 +185,7 @@ impl AdmissionHandler {
         }
     }
 
-    /// Evaluates a review by the current snapshot. Unless this is the final attempt,
-    /// a denial by an outdated snapshot is neither logged nor recorded as an Event:
-    /// the refresh may turn it into another answer. `body` is its body, where it is here whole.
+    /// Evaluates a review by the current snapshot, see [`Self::answer`].
     fn evaluate(
         &self,
         decoded: Result<Write<'_>, ReviewError>,
@@ -184,28 +193,53 @@ impl AdmissionHandler {
         deadline: Instant,
         is_final: bool,
     ) -> Attempt {
-        let settings = self.settings.load();
-        let snapshot = self.store.snapshot();
-        let policy = &settings.policy;
+        let basis = self.basis();
         let write = match decoded {
             Ok(write) => write,
-            Err(error) => return Attempt { response: error_response(&error, policy), refresh_first: None },
+            Err(error) => {
+                let response = error_response(&error, &basis.settings.policy);
+                return Attempt { response, refresh_first: None };
+            }
         };
-        if let Some(response) = self.canary.answer(&write) {
+        if let Some(response) = self.answer_by_envelope(&write, &basis) {
             return Attempt { response, refresh_first: None };
         }
-        if let Some(decision) =
-            validate_break_glass(&write, Timestamp::now(), settings.max_break_glass_duration, policy)
-        {
-            let actor = settings.actors.classify(&write.user, &write.resource).class.as_str();
-            let response = response(&write.uid, Verdict::Unmanaged, actor, &decision);
-            return Attempt { response, refresh_first: None };
-        }
-
         let lookup = DeadlineLookup { cluster: &*self.lookup, deadline };
-        let context = EvaluationContext { snapshot: &snapshot, actors: &settings.actors, policy, cluster: &lookup };
-        let assessment = evaluate(&write, context);
-        if needs_self_check(&write, assessment.class, context) && body.is_some_and(|body| !self.self_checks.push(body))
+        let assessment = evaluate(&write, basis.context(&lookup));
+        self.answer(&write, &assessment, &basis, body, is_final)
+    }
+
+    fn basis(&self) -> Basis {
+        Basis { settings: self.settings.load(), snapshot: self.store.snapshot() }
+    }
+
+    /// Answers what no verdict is about: the canary, and a `BreakGlass` itself.
+    fn answer_by_envelope(&self, write: &Write<'_>, basis: &Basis) -> Option<ReviewResponse> {
+        if let Some(response) = self.canary.answer(write) {
+            return Some(response);
+        }
+        let settings = &basis.settings;
+        let max_duration = settings.max_break_glass_duration;
+        let decision = validate_break_glass(write, Timestamp::now(), max_duration, &settings.policy)?;
+        let actor = settings.actors.classify(&write.user, &write.resource).class.as_str();
+        Some(response(&write.uid, Verdict::Unmanaged, actor, &decision))
+    }
+
+    /// Answers by what the evaluation came to. Unless this is the final attempt,
+    /// a denial by an outdated snapshot is neither logged nor recorded as an Event:
+    /// the refresh may turn it into another answer. `body` is the review's body, where it is here whole.
+    fn answer(
+        &self,
+        write: &Write<'_>,
+        assessment: &Assessment<'_>,
+        basis: &Basis,
+        body: Option<&Bytes>,
+        is_final: bool,
+    ) -> Attempt {
+        let Basis { settings, snapshot } = basis;
+        let policy = &settings.policy;
+        if needs_self_check(write, assessment.class, basis.context(&*self.lookup))
+            && body.is_some_and(|body| !self.self_checks.push(body))
         {
             tracing::debug!("Self-check queue full, write skipped");
         }
@@ -220,7 +254,7 @@ impl AdmissionHandler {
             break_glasses.as_deref().map(|break_glasses| BreakGlassContext { break_glasses, now: Timestamp::now() });
         // What is as old as nobody knows may be any age.
         let is_stale = depends_on_git && age.is_none_or(|age| age > settings.max_staleness);
-        let mut decision = decide(&write, &assessment, policy, DecisionContext { is_stale, age, break_glass });
+        let mut decision = decide(write, assessment, policy, DecisionContext { is_stale, age, break_glass });
         if !settings.cluster_name.is_empty() && !decision.answer.annotations.is_empty() {
             decision.answer.annotations.insert("cluster", settings.cluster_name.clone());
         }
@@ -235,29 +269,55 @@ impl AdmissionHandler {
         let is_at_commit = assessment.source.is_some_and(|source| source.revision == source.commit);
         let may_be_outdated = !is_applied && (is_loading || is_denied_by_git && !is_at_commit);
         // A loop has no sync of its own, but it waits for the commit that is being read: else it passes meanwhile.
-        if !is_final && may_be_outdated && (self.recent_denials.needs_sync(&write, &assessment) || is_loading) {
+        if !is_final && may_be_outdated && (self.recent_denials.needs_sync(write, assessment) || is_loading) {
             refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
         } else {
             if is_denied_by_git && is_final {
-                self.recent_denials.insert(&write, &assessment);
+                self.recent_denials.insert(write, assessment);
             }
-            log(&write, &assessment, &decision);
+            log(write, assessment, &decision);
             if assessment.verdict == Verdict::Drift {
-                self.drift_memory().record(&write, &assessment, &settings.actors, Some(Timestamp::now()));
+                self.drift_memory().record(write, assessment, &settings.actors, Some(Timestamp::now()));
             }
             if let Some(recorder) = &*self.recorder.load()
-                && let Some(event) = event_for(&write, &assessment, &decision)
+                && let Some(event) = event_for(write, assessment, &decision)
             {
                 recorder.record(event);
             }
         }
         let mut response = response(&write.uid, assessment.verdict, assessment.class.as_str(), &decision);
-        response.drift = drift_labels(&write, &assessment, &decision);
+        response.drift = drift_labels(write, assessment, &decision);
         Attempt { response, refresh_first }
     }
 }
 
+impl Basis {
+    fn context<'a>(&'a self, cluster: &'a dyn ClusterLookup) -> EvaluationContext<'a> {
+        let Self { settings, snapshot } = self;
+        EvaluationContext { snapshot, actors: &settings.actors, policy: &settings.policy, cluster }
+    }
+}
+
 impl Reviewer for AdmissionHandler {
+    fn review_at_once(&self, body: &Bytes) -> Option<ReviewResponse> {
+        if body.len() > MAX_AT_ONCE || self.recording.load().is_some() || !EvaluationBudget::is_small(body) {
+            return None;
+        }
+        // What cannot be decoded is told where there is time to tell it.
+        let write = admission::decode(body).ok()?;
+        let basis = self.basis();
+        if let Some(response) = self.answer_by_envelope(&write, &basis) {
+            return Some(response);
+        }
+        let lookup = InstantLookup::new(&*self.lookup);
+        let assessment = evaluate(&write, basis.context(&lookup));
+        if lookup.has_failed() {
+            return None;
+        }
+        let Attempt { response, refresh_first } = self.answer(&write, &assessment, &basis, Some(body), false);
+        refresh_first.is_none().then_some(response)
+    }
+
     async fn review(&self, body: Bytes, deadline: Instant, place: ReviewPlace) -> ReviewResponse {
         let arrived = Instant::now();
         if let Some(recording) = &*self.recording.load() {

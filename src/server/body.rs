@@ -103,9 +103,9 @@ impl BodyBudget {
         // What has arrived of a body keeps its place until there is room for the whole.
         let mut small = BodyPermits::default();
         if declared <= SMALL.min(self.limits.kept_body)
-            && self.read_small(&mut incoming, &mut received, &mut small).await?
+            && let Some(whole) = self.read_small(&mut incoming, &mut received, &mut small).await?
         {
-            return Ok((Received::Whole(received.freeze()), small));
+            return Ok((Received::Whole(whole), small));
         }
         let expected = declared.max(received.len());
         let room = if expected <= self.limits.kept_body { self.room_for(peer, declared, deadline).await } else { None };
@@ -123,13 +123,13 @@ impl BodyBudget {
         Ok((Received::Head(head, reason), small))
     }
 
-    /// Reads a body to its end; `false` where it turns out not to be a small one.
+    /// Reads a body to its end; `None` where it turns out not to be a small one, and then `received` is what came of it.
     async fn read_small(
         &self,
         incoming: &mut Incoming<'_>,
         received: &mut BytesMut,
         permits: &mut BodyPermits,
-    ) -> Result<bool, Rejection> {
+    ) -> Result<Option<Bytes>, Rejection> {
         let mut reserved = 0;
         while let Some(data) = incoming.next().await? {
             let length = received.len() + data.len();
@@ -139,12 +139,16 @@ impl BodyBudget {
                 self.take_small(permits, more, incoming.peer, incoming.deadline).await?;
                 reserved += more;
             }
+            if is_small && received.is_empty() && incoming.body.is_end_stream() {
+                // All of it in one piece is not copied.
+                return Ok(Some(data));
+            }
             received.extend_from_slice(&data);
             if !is_small {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(Some(received.split().freeze()))
     }
 
     /// Takes a place among the small bodies.

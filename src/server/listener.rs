@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use rustls::ServerConfig;
+use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
@@ -46,6 +47,8 @@ pub(super) enum Transport {
 
 /// How long to wait for others to close a file, if the process is out of file handles.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// What is read at once of a connection with TLS.
+const READ_BUFFER: usize = 16 * 1024;
 /// How often it is looked for an idle connection that can make room.
 const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -261,6 +264,8 @@ impl ConnectionHandler {
         let http2 = Arc::clone(&self.http2).try_acquire_owned().ok();
         let config = if http2.is_some() { config.load_full() } else { without_http2(&config.load()) };
         let acceptor = TlsAcceptor::from(config);
+        // The TLS library reads 4 KiB at a time, which is half a review.
+        let stream = BufReader::with_capacity(READ_BUFFER, stream);
         match timeout(self.timeouts.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let (protocol, _http2) = match stream.get_ref().1.alpn_protocol() {

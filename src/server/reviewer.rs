@@ -10,6 +10,8 @@ use crate::telemetry::{DriftLabels, ReviewLabels};
 
 /// Answers reviews. Never fails: a review that cannot be evaluated gets an answer too.
 pub trait Reviewer: Send + Sync + 'static {
+    /// Answers the review in `body` at once; `None` where that takes waiting or a while, and then nothing is left of it.
+    fn review_at_once(&self, body: &Bytes) -> Option<ReviewResponse>;
     /// Answers the review in `body` before the deadline. While it waits for something that takes no thread, it may
     /// drop its place: then another one is judged meanwhile.
     fn review(&self, body: Bytes, deadline: Instant, place: ReviewPlace)

@@ -10,6 +10,7 @@ mod cache;
 mod definition;
 pub(in crate::cluster) mod discovery;
 mod error;
+mod known;
 mod openapi;
 mod shares;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use blocking::BlockingLookup;
 use cache::LookupCache;
 use discovery::ApiGroup;
 use error::LookupFailure;
+use known::KnownAnswers;
 
 use super::ClusterContext;
 use driftwall_core::admission::Resource;
@@ -43,6 +45,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_millis(750);
 pub struct ApiLookup {
     blocking: BlockingLookup,
     cache: Arc<LookupCache>,
+    known: KnownAnswers,
 }
 
 impl ApiLookup {
@@ -57,7 +60,9 @@ impl ApiLookup {
     }
 
     fn with_timeout(client: Client, runtime: Handle, wait_timeout: Duration) -> Self {
-        Self { blocking: BlockingLookup::new(runtime, wait_timeout), cache: Arc::new(LookupCache::new(client)) }
+        let cache = Arc::new(LookupCache::new(client));
+        let known = KnownAnswers(Arc::clone(&cache));
+        Self { blocking: BlockingLookup::new(runtime, wait_timeout), cache, known }
     }
 }
 
@@ -115,6 +120,10 @@ impl ClusterLookup for ApiLookup {
         self.blocking
             .wait(key.group, async move { cache.object(&resource, &namespace, &name).await })
             .map_err(|failure| lookup_error(format!("{key}"), &failure))
+    }
+
+    fn known(&self) -> Option<&dyn ClusterLookup> {
+        Some(&self.known)
     }
 }
 

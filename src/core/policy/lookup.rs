@@ -25,6 +25,11 @@ pub trait ClusterLookup: Send + Sync {
     /// An object as it is stored now, in the version of `resource`; `None` where it does not exist. `key` and
     /// `resource` are of the same object: a review of its `scale` brings nothing else of it.
     fn object(&self, key: ObjectKey<'_>, resource: &Resource<'_>) -> Result<Option<Value>, LookupError>;
+
+    /// The same for those who cannot wait: what would have to be asked for fails. `None` where nothing ever has to.
+    fn known(&self) -> Option<&dyn ClusterLookup> {
+        None
+    }
 }
 
 /// An owner reference.

@@ -35,6 +35,10 @@ pub(crate) struct StubReviewer {
 }
 
 impl Reviewer for StubReviewer {
+    fn review_at_once(&self, _: &Bytes) -> Option<ReviewResponse> {
+        None
+    }
+
     async fn review(&self, body: Bytes, deadline: Instant, _place: ReviewPlace) -> ReviewResponse {
         self.started.fetch_add(1, Ordering::SeqCst);
         let left = deadline.saturating_duration_since(Instant::now());
