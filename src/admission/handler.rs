@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use axum::http::StatusCode;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -16,6 +15,7 @@ use super::deadline_lookup::{DeadlineLookup, InstantLookup};
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{drift_labels, event_for, log};
 use super::recent_denials::RecentDenials;
+use super::responses::{error_response, response};
 use super::review_recording::ReviewRecording;
 use super::self_check_queue::SelfCheckQueue;
 use super::source_health::source_health;
@@ -23,20 +23,17 @@ use crate::cluster::Recorder;
 use crate::discovery::WatchStatus;
 use crate::server::{HeadReason, ReviewPlace, ReviewResponse, Reviewer};
 use crate::source::{MirrorStatus, SnapshotStore, SourcePoller};
-use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, RecurringDrift, ReviewLabels, SourceHealth};
+use crate::telemetry::{DiscoveryHealth, Health, MirrorHealth, RecurringDrift, SelfCheckCounts, SourceHealth};
 use driftwall_core::actor::ActorRules;
-use driftwall_core::admission::{self, ReviewError, Status, Write};
+use driftwall_core::admission::{self, ReviewError, Write};
 use driftwall_core::canary::CanaryObject;
-use driftwall_core::decision::{
-    BreakGlassContext, Decision, DecisionContext, decide, decide_unreadable_review, validate_break_glass,
-};
+use driftwall_core::decision::{BreakGlassContext, DecisionContext, decide, validate_break_glass};
 use driftwall_core::desired::{Snapshot, Uncertainty};
 use driftwall_core::drift_memory::DriftMemory;
 use driftwall_core::policy::{
     Assessment, BreakGlasses, ClusterLookup, EvaluationContext, Outcome, Policy, Verdict, Violation, evaluate,
-    needs_self_check,
+    needs_self_check, self_check_key,
 };
-use driftwall_core::text::truncate;
 
 /// Answers reviews.
 pub(crate) struct AdmissionHandler {
@@ -75,9 +72,6 @@ const MAX_AT_ONCE: usize = 64 * 1024;
 const TOO_LARGE: &str = "the write is too large to be compared";
 const NO_TURN: &str = "the write is large, and too many large ones came at once; try again";
 
-/// Characters of a reason in the log.
-const MAX_REASON_CHARS: usize = 512;
-
 /// How reviews are answered; it can change between two of them.
 #[derive(Debug)]
 pub(crate) struct ReviewSettings {
@@ -94,9 +88,9 @@ pub(crate) struct ReviewSettings {
 }
 
 /// What a review is evaluated by, from beginning to end.
-struct Basis {
-    settings: Guard<Arc<ReviewSettings>>,
-    snapshot: Arc<Snapshot>,
+pub(super) struct Basis {
+    pub(super) settings: Guard<Arc<ReviewSettings>>,
+    pub(super) snapshot: Arc<Snapshot>,
 }
 
 /// One evaluation of a review.
@@ -209,7 +203,7 @@ impl AdmissionHandler {
         self.answer(&write, &assessment, &basis, body, is_final)
     }
 
-    fn basis(&self) -> Basis {
+    pub(super) fn basis(&self) -> Basis {
         Basis { settings: self.settings.load(), snapshot: self.store.snapshot() }
     }
 
@@ -238,10 +232,10 @@ impl AdmissionHandler {
     ) -> Attempt {
         let Basis { settings, snapshot } = basis;
         let policy = &settings.policy;
-        if needs_self_check(write, assessment.class, basis.context(&*self.lookup))
-            && body.is_some_and(|body| !self.self_checks.push(body))
+        if let Some(body) = body
+            && needs_self_check(write, assessment.class, basis.context(&*self.lookup))
         {
-            tracing::debug!("Self-check queue full, write skipped");
+            self.self_checks.push(body, self_check_key(write), basis);
         }
 
         // Ages and break-glass take a clock: only where the answer may depend on them.
@@ -292,7 +286,7 @@ impl AdmissionHandler {
 }
 
 impl Basis {
-    fn context<'a>(&'a self, cluster: &'a dyn ClusterLookup) -> EvaluationContext<'a> {
+    pub(super) fn context<'a>(&'a self, cluster: &'a dyn ClusterLookup) -> EvaluationContext<'a> {
         let Self { settings, snapshot } = self;
         EvaluationContext { snapshot, actors: &settings.actors, policy: &settings.policy, cluster }
     }
@@ -362,29 +356,6 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// The answer to a review that cannot be evaluated, by the policy's `onError`.
-fn error_response(error: &ReviewError, policy: &Policy) -> ReviewResponse {
-    let reason = truncate(&error.to_string(), MAX_REASON_CHARS);
-    tracing::warn!(error = %reason, "Review not evaluated");
-    let Some(uid) = error.uid() else {
-        let message = error.to_string();
-        let status = Status::failure(400, "BadRequest", &message);
-        let body = serde_json::to_vec(&status).expect("a status holds only texts and a number");
-        return ReviewResponse { status: StatusCode::BAD_REQUEST, body, labels: None, drift: None };
-    };
-    response(uid, Verdict::Error, "unknown", &decide_unreadable_review(error, policy))
-}
-
-fn response(uid: &str, verdict: Verdict, actor: &'static str, decision: &Decision) -> ReviewResponse {
-    let mode = if decision.break_glass.is_some() { "break-glass" } else { decision.mode.as_str() };
-    ReviewResponse {
-        status: StatusCode::OK,
-        body: admission::encode(uid, &decision.answer),
-        labels: Some(ReviewLabels { verdict: verdict.as_str(), actor, answer: decision.outcome.as_str(), mode }),
-        drift: None,
-    }
-}
-
 impl Health for AdmissionHandler {
     fn waiting_sources(&self) -> Vec<String> {
         if self.store.is_ready() { Vec::new() } else { self.store.unsettled_sources() }
@@ -392,6 +363,10 @@ impl Health for AdmissionHandler {
 
     fn sources(&self) -> Vec<SourceHealth> {
         self.store.statuses().into_iter().map(source_health).collect()
+    }
+
+    fn self_checks(&self) -> SelfCheckCounts {
+        self.self_checks.counts()
     }
 
     fn recurring_drift(&self) -> RecurringDrift {

@@ -7,6 +7,7 @@ mod evaluation_budget;
 mod events;
 mod handler;
 mod recent_denials;
+mod responses;
 mod review_recording;
 mod self_check_queue;
 mod self_checks;

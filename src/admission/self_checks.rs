@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use driftwall_core::admission;
 use driftwall_core::desired::DisputedField;
-use driftwall_core::policy::{Disagreement, EvaluationContext, SelfCheck, self_check};
+use driftwall_core::policy::{Disagreement, SelfCheck, self_check};
 
-use super::handler::{AdmissionHandler, ReviewSettings};
+use super::handler::AdmissionHandler;
+use super::self_check_queue::QueuedReview;
 
 /// How long a queued self-check may wait for its turn.
 const SELF_CHECK_WAIT: Duration = Duration::from_mins(1);
@@ -19,12 +20,13 @@ impl AdmissionHandler {
         let Some(mut queued) = self.self_checks.take_receiver() else { return };
         while let Some(review) = queued.recv().await {
             let Some(turn) = self.budget.spare_turn(&review.body, Instant::now() + SELF_CHECK_WAIT).await else {
+                self.self_checks.count_skipped();
                 continue;
             };
             let handler = Arc::clone(&self);
             // An object can be large, and no deadline waits for this.
             let checked = tokio::task::spawn_blocking(move || {
-                handler.run_self_check(&review.body);
+                handler.run_self_check(&review);
                 drop((review, turn));
             });
             let done = checked.await;
@@ -34,12 +36,11 @@ impl AdmissionHandler {
         }
     }
 
-    fn run_self_check(&self, body: &[u8]) {
-        let (settings, snapshot) = (self.settings.load(), self.store.snapshot());
-        let ReviewSettings { actors, policy, .. } = &**settings;
-        let context = EvaluationContext { snapshot: &snapshot, actors, policy, cluster: &*self.lookup };
-        let Ok(write) = admission::decode(body) else { return };
-        let SelfCheck { disputed, settled } = self_check(&write, context);
+    fn run_self_check(&self, review: &QueuedReview) {
+        let basis = self.basis();
+        let Ok(write) = admission::decode(&review.body) else { return };
+        let SelfCheck { disputed, settled } = self_check(&write, basis.context(&*self.lookup));
+        self.self_checks.note_compared(review.key, &basis);
         for Disagreement { source, commit, field } in disputed {
             let DisputedField { object, path, user } = field.clone();
             if self.store.dispute(&source, commit, field) {

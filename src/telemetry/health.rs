@@ -18,10 +18,25 @@ pub trait Health: Send + Sync + 'static {
     fn applications(&self) -> DiscoveryHealth {
         DiscoveryHealth::default()
     }
+    /// What came of the writes of GitOps tools that are to be compared with the sources.
+    fn self_checks(&self) -> SelfCheckCounts {
+        SelfCheckCounts::default()
+    }
     /// Who drifts what, since the start; nobody, where no reviews are answered.
     fn recurring_drift(&self) -> RecurringDrift {
         RecurringDrift::default()
     }
+}
+
+/// How many writes of GitOps tools were compared with the sources, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SelfCheckCounts {
+    /// Compared.
+    pub compared: u64,
+    /// Left out: the same was compared before, by the same commits.
+    pub repeated: u64,
+    /// Left out for want of room or time.
+    pub skipped: u64,
 }
 
 /// The health of a program that follows no source.

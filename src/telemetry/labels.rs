@@ -22,7 +22,7 @@ pub(super) struct ReasonLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ResultLabel {
-    result: &'static str,
+    pub(super) result: &'static str,
 }
 
 impl ResultLabel {

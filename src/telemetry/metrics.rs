@@ -15,7 +15,7 @@ use super::called::{CalledMetrics, CanaryDisplay};
 use super::certificates::CertificateMetrics;
 use super::drift::{DriftLabels, DriftMetrics};
 use super::exposition::{MetricsFormat, to_text_format};
-use super::health::Health;
+use super::health::{Health, SelfCheckCounts};
 use super::labels::{ReasonLabel, ResultLabel, ReviewLabels, VersionLabel};
 use super::log_writer::lost_lines;
 use super::registration::RegistrationMetrics;
@@ -215,11 +215,21 @@ impl Metrics {
         self.certificates.register_known(&mut registry);
         register_sources(&mut registry, health.sources(), health.mirrors());
         register_applications(&mut registry, &health.applications());
+        register_self_checks(&mut registry, health.self_checks());
         let lost = Counter::<u64>::default();
         lost.inc_by(lost_lines());
         registry.register("log_lines_lost", "Lines of the log that came faster than they could be written", lost);
         registry
     }
+}
+
+fn register_self_checks(registry: &mut Registry, counts: SelfCheckCounts) {
+    let SelfCheckCounts { compared, repeated, skipped } = counts;
+    let checks = Family::<ResultLabel, Counter>::default();
+    for (result, count) in [("compared", compared), ("repeated", repeated), ("skipped", skipped)] {
+        checks.get_or_create(&ResultLabel { result }).inc_by(count);
+    }
+    registry.register("self_checks", "Writes of GitOps tools that were to be compared with the sources", checks);
 }
 
 fn registry(cluster: &str) -> Registry {

@@ -22,8 +22,8 @@ pub use called::CanaryDisplay;
 pub use drift::DriftLabels;
 pub use exposition::MetricsFormat;
 pub use health::{
-    ApplicationHealth, DiscoveryHealth, Health, MirrorHealth, NoSources, RecurringDrift, SkippedHealth, SourceHealth,
-    WatchHealth,
+    ApplicationHealth, DiscoveryHealth, Health, MirrorHealth, NoSources, RecurringDrift, SelfCheckCounts,
+    SkippedHealth, SourceHealth, WatchHealth,
 };
 pub use labels::ReviewLabels;
 pub(crate) use log_limit::{LogChanges, LogLimiter};

@@ -77,7 +77,7 @@ pub(super) fn skip_string(bytes: &[u8], start: usize) -> StringText {
         let rest = bytes.get(text.end..).unwrap_or_default();
         let plain = length_of_plain(rest);
         // Without a branch for each, this takes many bytes at once.
-        text.is_json &= !rest[..plain].iter().fold(false, |has_control, byte| has_control | (*byte < b' '));
+        text.is_json &= rest[..plain].iter().fold(0, |controls, byte| controls | u8::from(*byte < b' ')) == 0;
         text.length += plain;
         text.end += plain;
         match &rest[plain..] {

@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_ends_where_a_parser_says(value in arbitrary_json(), before in " {0,70}", after in r#"[,}\] ]?"#) {
+        fn a_value_ends_where_a_parser_says(value in arbitrary_json(), before in " {0,70}", after in r"[,}\] ]?") {
             let text = format!("{before}{value}{after}");
             let parsed: &RawValue = serde_json::from_str(&value).unwrap();
             prop_assert_eq!(end_of_value(text.as_bytes(), before.len()), Some(before.len() + parsed.get().len()));

@@ -76,7 +76,7 @@ pub(crate) use review_object::{MAX_DEPTH, parse_object};
 pub use rule_order::OrderNote;
 pub use run_controls::{RUN_CONTROLS, RunControl};
 pub use runtime_fields::{Place, RUNTIME_ANNOTATIONS, RuntimeAnnotation};
-pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check};
+pub use self_check::{Disagreement, SelfCheck, needs_self_check, self_check, self_check_key};
 pub use settings::{IgnoreRule, NamespaceRule, Policy};
 pub use unmatched_rules::{UnmatchedRule, unmatched_rules};
 

@@ -7,6 +7,8 @@
 //! the live value (`RespectIgnoreDifferences`). A dry run changes nothing: in
 //! Argo CD's server-side diff it holds what is live, not what is wanted.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use serde_json::Value;
 
 use super::evaluation::{Evaluation, EvaluationContext};
@@ -14,7 +16,7 @@ use super::object_diff::{Scope, each_object_difference};
 use super::review_object::{MAX_DEPTH, is_being_deleted, parse_object};
 use super::runtime_fields::is_runtime_field;
 use crate::actor::Class;
-use crate::admission::{Operation, Write};
+use crate::admission::{Fields, Operation, Write};
 use crate::deep_stack::with_stack_for;
 use crate::desired::{Declared, DisputedField};
 use crate::diff::{Allocations, ChangeKind, DifferenceRef, Path};
@@ -53,6 +55,38 @@ pub fn needs_self_check(write: &Write<'_>, class: Class, context: EvaluationCont
         Ok(evaluation) => context.snapshot.get(evaluation.key()).is_some(),
         Err(_) => false,
     }
+}
+
+/// Metadata that is another one after each write, and that no source declares.
+const KEPT_BY_SERVER: [&str; 5] = ["creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"];
+
+/// What a self-check of the write depends on, beside the snapshot and the settings: by the same ones, writes with the
+/// same key are found the same. `None` where that takes parsing the objects.
+pub fn self_check_key(write: &Write<'_>) -> Option<u64> {
+    let objects = [write.object.map(|_| write.object_fields()), write.old_object.map(|_| write.old_object_fields())];
+    let resource = &write.resource;
+    let mut hasher = DefaultHasher::new();
+    (&write.user.name, write.operation.as_str(), &write.namespace, &write.name).hash(&mut hasher);
+    (&resource.group, &resource.version, &resource.kind).hash(&mut hasher);
+    for object in objects {
+        match object {
+            Some(fields) => hash_compared(&fields?, &mut hasher),
+            None => hasher.write_u8(0),
+        }
+    }
+    Some(hasher.finish())
+}
+
+fn hash_compared(object: &Fields<'_>, hasher: &mut DefaultHasher) {
+    let all = object.all.iter().filter(|field| !matches!(field.name, "metadata" | "status"));
+    let of_metadata = object.of_metadata.iter().filter(|field| !KEPT_BY_SERVER.contains(&field.name));
+    for field in all {
+        (1_u8, field.name, field.value).hash(hasher);
+    }
+    for field in of_metadata {
+        (2_u8, field.name, field.value).hash(hasher);
+    }
+    hasher.write_u8(3);
 }
 
 /// Compares a GitOps tool's write with the snapshot: a CREATE whole, an UPDATE in
