@@ -2,6 +2,9 @@
 
 /// A sanitized line of at most `limit` characters; what is longer ends in `…`.
 pub fn truncate(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return sanitize(text);
+    }
     // One character more than fits says whether there is more.
     let end = text.char_indices().nth(limit + 1).map_or(text.len(), |(end, _)| end);
     let mut line = sanitize(&text[..end]);
@@ -27,6 +30,9 @@ pub fn truncate_start(text: &str, limit: usize) -> String {
 /// control characters, and characters that change the direction of the text
 /// around them or are invisible. Each is replaced by U+FFFD.
 pub fn sanitize(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let is_unsafe = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -45,18 +46,18 @@ fn compare_with_field(key: &str, name: &str) -> Ordering {
     }
 }
 
-impl<'m> Deserialize<'m> for FieldSet<'m> {
-    fn deserialize<D: Deserializer<'m>>(from: D) -> Result<Self, D::Error> {
-        struct Names;
+impl<'de: 'm, 'm> Deserialize<'de> for FieldSet<'m> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Names<'m>(PhantomData<&'m ()>);
 
-        impl<'m> Visitor<'m> for Names {
+        impl<'de: 'm, 'm> Visitor<'de> for Names<'m> {
             type Value = FieldSet<'m>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a set of fields")
             }
 
-            fn visit_map<M: MapAccess<'m>>(self, mut map: M) -> Result<FieldSet<'m>, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<FieldSet<'m>, M::Error> {
                 let mut below: Vec<(Cow<'m, str>, FieldSet<'m>)> = Vec::new();
                 let mut is_sorted = true;
                 while let Some((Name(name), set)) = map.next_entry()? {
@@ -73,7 +74,7 @@ impl<'m> Deserialize<'m> for FieldSet<'m> {
             }
         }
 
-        from.deserialize_map(Names)
+        from.deserialize_map(Names(PhantomData))
     }
 }
 

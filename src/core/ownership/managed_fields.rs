@@ -40,11 +40,13 @@ impl<'m> ManagedFields<'m> {
 
     /// The same of a list that is still text.
     fn of_text(list: &'m str) -> Option<Self> {
-        let list: Vec<&RawValue> = serde_json::from_str(list).ok()?;
+        let mut deserializer = serde_json::Deserializer::from_str(list);
+        deserializer.disable_recursion_limit();
+        let list = Vec::<EntryText<'_>>::deserialize(&mut deserializer).ok()?;
         if list.is_empty() || list.len() > MAX_ENTRIES {
             return None;
         }
-        let entries = list.into_iter().map(|entry| Entry::of_text(entry.get())).collect::<Option<Vec<_>>>()?;
+        let entries = list.into_iter().map(Entry::of_text).collect::<Option<Vec<_>>>()?;
         Some(Self { entries })
     }
 
@@ -170,6 +172,24 @@ impl SentFields<'_> {
     }
 }
 
+/// An entry in a text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryText<'m> {
+    #[serde(borrow)]
+    api_version: &'m RawValue,
+    #[serde(borrow)]
+    fields_type: &'m RawValue,
+    #[serde(borrow)]
+    fields_v1: FieldSet<'m>,
+    #[serde(borrow, default)]
+    manager: Option<&'m RawValue>,
+    #[serde(borrow, default)]
+    operation: Option<&'m RawValue>,
+    #[serde(borrow, default)]
+    subresource: Option<&'m RawValue>,
+}
+
 impl<'m> Entry<'m> {
     fn of(entry: &'m Value) -> Option<Self> {
         let fields = fields_of(entry)?;
@@ -181,35 +201,16 @@ impl<'m> Entry<'m> {
         })
     }
 
-    fn of_text(entry: &'m str) -> Option<Self> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct EntryText<'m> {
-            #[serde(borrow)]
-            api_version: &'m RawValue,
-            #[serde(borrow)]
-            fields_type: &'m RawValue,
-            #[serde(borrow)]
-            fields_v1: &'m RawValue,
-            #[serde(borrow, default)]
-            manager: Option<&'m RawValue>,
-            #[serde(borrow, default)]
-            operation: Option<&'m RawValue>,
-            #[serde(borrow, default)]
-            subresource: Option<&'m RawValue>,
-        }
-        let entry: EntryText<'_> = serde_json::from_str(entry).ok()?;
+    fn of_text(entry: EntryText<'m>) -> Option<Self> {
         if string(entry.fields_type)? != "FieldsV1" {
             return None;
         }
-        let mut deserializer = serde_json::Deserializer::from_str(entry.fields_v1.get());
-        deserializer.disable_recursion_limit();
         let string_or_empty = |raw: Option<&'m RawValue>| raw.and_then(string).unwrap_or_default();
         Some(Self {
             api_version: string(entry.api_version)?,
             subresource: string_or_empty(entry.subresource),
             owner: (string_or_empty(entry.manager), string_or_empty(entry.operation)),
-            fields: FieldSet::deserialize(&mut deserializer).ok()?,
+            fields: entry.fields_v1,
         })
     }
 
