@@ -37,7 +37,7 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_mins(1);
 pub async fn serve(settings: ServerSettings, runner: JobRunner) -> anyhow::Result<()> {
     let (shutdown, at_once) = shutdown_signals()?;
     // A renderer follows no source: it is ready when it listens.
-    let server = Server::bind_app(settings, app(runner), Arc::new(NoSources), Arc::new(Metrics::new())).await?;
+    let server = Server::bind_service(settings, app(runner), Arc::new(NoSources), Arc::new(Metrics::new())).await?;
     Ok(server.run(shutdown, at_once).await?)
 }
 

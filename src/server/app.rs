@@ -6,41 +6,65 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hyper::body::Incoming;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
 use super::body::{self, BodyBudget, BodyPermits, Received};
 use super::connection::Origin;
-use super::peer::{Peer, PeerShares};
+use super::in_flight::{InFlightPermit, Places};
+use super::incoming::RequestBody;
+use super::peer::Peer;
 use super::rejection::{Rejection, json_response};
 use super::review_paths::ReviewPaths;
 use super::reviewer::{HeadReason, ReviewPlace, ReviewResponse, Reviewer};
+use super::service::Service;
 use super::settings::RequestLimits;
 use super::timeout;
 use crate::telemetry::{LogLimiter, Metrics};
 
 /// The webhook's routes, independent of any connection.
 pub fn app<R: Reviewer>(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: RequestLimits, paths: ReviewPaths) -> Router {
-    let state = Arc::new(HandlerState {
-        reviewer,
-        metrics,
-        paths,
-        bodies: BodyBudget::new(limits),
-        body_limit: limits.body_bytes,
-        permits: Arc::new(Semaphore::new(limits.in_flight.min(Semaphore::MAX_PERMITS))),
-        shares: PeerShares::of_total(limits.in_flight),
-        overload_log: LogLimiter::every(Duration::from_secs(5)),
-    });
+    let reviews = Reviews::new(reviewer, metrics, limits, paths);
     // Not a route: which one matches is told by the time that it takes.
-    Router::new().fallback(answer).with_state(state)
+    Router::new()
+        .fallback(|State(reviews): State<Reviews<R>>, request: Request| answer(reviews, request))
+        .with_state(reviews)
+}
+
+/// The webhook without a router: a connection asks it directly.
+pub struct Reviews<R>(Arc<HandlerState<R>>);
+
+impl<R> Clone for Reviews<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<R: Reviewer> Reviews<R> {
+    pub(super) fn new(reviewer: Arc<R>, metrics: Arc<Metrics>, limits: RequestLimits, paths: ReviewPaths) -> Self {
+        Self(Arc::new(HandlerState {
+            reviewer,
+            places: Places::new(limits.in_flight, Arc::clone(&metrics)),
+            metrics,
+            paths,
+            bodies: BodyBudget::new(limits),
+            body_limit: limits.body_bytes,
+            overload_log: LogLimiter::every(Duration::from_secs(5)),
+        }))
+    }
+}
+
+impl<R: Reviewer> Service for Reviews<R> {
+    async fn answer(self, request: Request<Incoming>) -> Response {
+        answer(self, request).await
+    }
 }
 
 struct HandlerState<R> {
@@ -49,13 +73,12 @@ struct HandlerState<R> {
     paths: ReviewPaths,
     bodies: BodyBudget,
     body_limit: usize,
-    permits: Arc<Semaphore>,
-    /// What one peer may take of them.
-    shares: PeerShares,
+    places: Places,
     overload_log: LogLimiter,
 }
 
-async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request: Request) -> Response {
+async fn answer<R: Reviewer, B: RequestBody>(reviews: Reviews<R>, request: Request<B>) -> Response {
+    let state = &*reviews.0;
     let origin = request.extensions().get::<Origin>();
     if !state.paths.accept(request.uri().path()) {
         if let Some(origin) = origin {
@@ -85,7 +108,7 @@ async fn answer<R: Reviewer>(State(state): State<Arc<HandlerState<R>>>, request:
         Ok((Received::Head(start, reason), _)) => return state.review_head(&start, reason, deadline),
         Err(rejection) => return state.reject(rejection, Request::from_parts(parts, unread), deadline).await,
     };
-    let Some(permit) = InFlightPermit::acquire(&state, peer, latest_begin(arrived, deadline)).await else {
+    let Some(permit) = InFlightPermit::acquire(&state.places, peer, latest_begin(arrived, deadline)).await else {
         state.metrics.overload_rejections.inc();
         if state.overload_log.allows() {
             tracing::warn!("Too many reviews in flight, some rejected");
@@ -168,50 +191,15 @@ impl<R: Reviewer> HandlerState<R> {
         Rejection::Panicked.into_response()
     }
 
-    async fn reject(&self, rejection: Rejection, request: Request, deadline: Instant) -> Response {
+    async fn reject(&self, rejection: Rejection, request: Request<impl RequestBody>, deadline: Instant) -> Response {
         self.metrics.count_rejection(rejection.label());
         tracing::debug!(reason = rejection.label(), "Request rejected");
-        let (parts, unread): (_, Body) = request.into_parts();
+        let (parts, unread) = request.into_parts();
         // A client that sent `Expect: 100-continue` waits for it and has not begun to send.
         if !parts.headers.contains_key(EXPECT) {
             body::discard(unread, self.body_limit, deadline).await;
         }
         rejection.into_response()
-    }
-}
-
-/// Allows one review to be in flight, and counts it.
-pub(super) struct InFlightPermit {
-    metrics: Arc<Metrics>,
-    _permits: [OwnedSemaphorePermit; 2],
-}
-
-impl InFlightPermit {
-    /// Waits for a place, first among those of the peer; who came first is first.
-    async fn acquire<R>(state: &HandlerState<R>, peer: Peer, until: Instant) -> Option<Self> {
-        let (share, all) = (state.shares.for_peer(peer), &state.permits);
-        // Where there is room, nothing is measured.
-        let of_peer = Arc::clone(&share).try_acquire_owned();
-        let (of_peer, permit) = match (of_peer, Arc::clone(all).try_acquire_owned()) {
-            (Ok(of_peer), Ok(permit)) => (of_peer, permit),
-            (of_peer, permit) => {
-                drop((of_peer, permit));
-                let both = async {
-                    let of_peer = share.acquire_owned().await.ok()?;
-                    let permit = Arc::clone(all).acquire_owned().await.ok()?;
-                    Some((of_peer, permit))
-                };
-                timeout_at(until.into(), both).await.ok()??
-            }
-        };
-        state.metrics.in_flight.inc();
-        Some(Self { metrics: Arc::clone(&state.metrics), _permits: [of_peer, permit] })
-    }
-}
-
-impl Drop for InFlightPermit {
-    fn drop(&mut self) {
-        self.metrics.in_flight.dec();
     }
 }
 

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
+use super::incoming::{Incoming, MAX_PAUSE, RequestBody};
 use super::peer::{Peer, PeerShares};
 use super::rejection::Rejection;
 use super::reviewer::HeadReason;
@@ -26,11 +26,6 @@ const STEP: usize = 16 * 1024;
 const OWN: usize = 128 * 1024;
 /// What all of them may take so.
 const ALL_OWN: usize = 8 * 1024 * 1024;
-/// A body must go on arriving: so long may it pause, all its pauses together.
-const MAX_PAUSE: Duration = Duration::from_secs(2);
-/// Bytes by which a body earns a second more: an API server sends it at once, and one that
-/// trickles would keep its place from others.
-const BYTES_PER_SECOND: u64 = 1024 * 1024;
 /// So long may a large body wait for its turn; then only its head is kept.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
@@ -62,17 +57,6 @@ pub(super) enum Received {
 #[derive(Debug, Default)]
 pub(super) struct BodyPermits(Vec<OwnedSemaphorePermit>);
 
-/// A body on its way.
-struct Incoming<'b> {
-    body: &'b mut Body,
-    peer: Peer,
-    deadline: Instant,
-    /// Bytes that have arrived.
-    arrived: u64,
-    /// For how long the client was waited for.
-    waited: Duration,
-}
-
 impl BodyBudget {
     pub(super) fn new(limits: RequestLimits) -> Self {
         let semaphore = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
@@ -91,9 +75,9 @@ impl BodyBudget {
     /// Reads the whole body, to its end in any case unless it fails.
     ///
     /// The rest of a rejected body stays in `body`, for [`discard`].
-    pub(super) async fn read(
+    pub(super) async fn read<B: RequestBody>(
         &self,
-        body: &mut Body,
+        body: &mut B,
         peer: Peer,
         deadline: Instant,
     ) -> Result<(Received, BodyPermits), Rejection> {
@@ -124,9 +108,9 @@ impl BodyBudget {
     }
 
     /// Reads a body to its end; `None` where it turns out not to be a small one, and then `received` is what came of it.
-    async fn read_small(
+    async fn read_small<B: RequestBody>(
         &self,
-        incoming: &mut Incoming<'_>,
+        incoming: &mut Incoming<'_, B>,
         received: &mut BytesMut,
         permits: &mut BodyPermits,
     ) -> Result<Option<Bytes>, Rejection> {
@@ -194,9 +178,9 @@ impl BodyBudget {
     }
 
     /// Reads the rest of a body, and keeps the beginning.
-    async fn read_head(
+    async fn read_head<B: RequestBody>(
         &self,
-        incoming: &mut Incoming<'_>,
+        incoming: &mut Incoming<'_, B>,
         mut head: BytesMut,
         permits: &mut BodyPermits,
     ) -> Result<Bytes, Rejection> {
@@ -222,7 +206,11 @@ impl BodyBudget {
 }
 
 /// Reads to the end; `false` where there are more than `limit` bytes.
-async fn read_up_to(incoming: &mut Incoming<'_>, received: &mut BytesMut, limit: usize) -> Result<bool, Rejection> {
+async fn read_up_to<B: RequestBody>(
+    incoming: &mut Incoming<'_, B>,
+    received: &mut BytesMut,
+    limit: usize,
+) -> Result<bool, Rejection> {
     // Memory that is not written to yet costs nothing, and growing would copy.
     received.reserve(limit.saturating_sub(received.len()));
     while let Some(data) = incoming.next().await? {
@@ -239,35 +227,11 @@ async fn acquire(semaphore: &Arc<Semaphore>, bytes: usize, until: Instant) -> Op
     timeout_at(until.into(), Arc::clone(semaphore).acquire_many_owned(permits)).await.ok()?.ok()
 }
 
-impl Incoming<'_> {
-    /// The next part; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
-        loop {
-            let began = Instant::now();
-            let until = self.deadline.min(began + patience(self.arrived, self.waited));
-            let frame = timeout_at(until.into(), self.body.frame()).await.map_err(|_| Rejection::SlowBody)?;
-            self.waited += began.elapsed();
-            let Some(frame) = frame else { return Ok(None) };
-            // Trailers are ignored.
-            if let Ok(data) = frame.map_err(|_| Rejection::IncompleteBody)?.into_data() {
-                self.arrived += data.len() as u64;
-                return Ok(Some(data));
-            }
-        }
-    }
-}
-
-/// For how long a body is waited for, of which so much has arrived in the time that it was `waited` for.
-fn patience(arrived: u64, waited: Duration) -> Duration {
-    let earned = Duration::from_millis(arrived.saturating_mul(1000) / BYTES_PER_SECOND);
-    (MAX_PAUSE + earned).saturating_sub(waited).min(MAX_PAUSE)
-}
-
 /// Reads the rest of a rejected body and throws it away.
 ///
 /// A connection that is closed while its client still writes is reset, and the reset
 /// may overtake the response. After a body that was read to its end it can be used again.
-pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
+pub(super) async fn discard(mut body: impl RequestBody, limit: usize, deadline: Instant) {
     let max_discarded = limit as u64;
     if body.size_hint().lower() > max_discarded {
         return;
@@ -287,6 +251,8 @@ pub(super) async fn discard(mut body: Body, limit: usize, deadline: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[tokio::test]
@@ -316,25 +282,6 @@ mod tests {
             assert_eq!(budget.small.available_permits(), SMALL, "{length}");
             assert_eq!(budget.all_own.available_permits(), ALL_OWN, "{length}");
             assert_eq!(budget.large.available_permits(), 2 * SMALL, "{length}");
-        }
-    }
-
-    #[test]
-    fn a_body_that_trickles_is_not_waited_for() {
-        const MIB: u64 = BYTES_PER_SECOND;
-        for (arrived, waited, patience_millis) in [
-            (0, 0, 2000),
-            (0, 1500, 500),
-            (0, 2000, 0),
-            (100, 2000, 0),
-            (MIB / 2, 2000, 500),
-            (40 * MIB, 2000, 2000),
-            (40 * MIB, 41_000, 1000),
-            (40 * MIB, 60_000, 0),
-            (u64::MAX, 0, 2000),
-        ] {
-            let found = patience(arrived, Duration::from_millis(waited));
-            assert_eq!(found, Duration::from_millis(patience_millis), "{arrived} bytes in {waited} ms");
         }
     }
 

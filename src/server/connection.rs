@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
@@ -15,11 +14,11 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tower::ServiceExt as _;
 
 use super::activity::{ConnectionActivity, TrackedStream};
 use super::drain::ServingPhase;
 use super::peer::Peer;
+use super::service::Service;
 use super::settings::Timeouts;
 use crate::jitter;
 
@@ -78,19 +77,19 @@ impl Origin {
 }
 
 /// Serves a connection until it ends, or its supervisor ends it.
-pub(super) async fn serve<S>(
-    stream: S,
+pub(super) async fn serve<I>(
+    stream: I,
     protocol: Protocol,
-    app: Router,
+    service: impl Service,
     origin: Origin,
     phase: watch::Receiver<ServingPhase>,
     timeouts: Timeouts,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::clone(&origin.activity);
     let io = TokioIo::new(TrackedStream::new(stream, Arc::clone(&activity)));
-    let service = service_fn(move |request| answer(app.clone(), request, origin.clone()));
+    let service = service_fn(move |request| answer(service.clone(), request, origin.clone()));
     let builder = builder(protocol);
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut supervisor = ConnectionSupervisor::new(protocol, activity, phase, timeouts);
@@ -135,7 +134,7 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
 }
 
 async fn answer(
-    app: Router,
+    service: impl Service,
     mut request: Request<Incoming>,
     origin: Origin,
 ) -> Result<axum::response::Response, Infallible> {
@@ -143,7 +142,7 @@ async fn answer(
     let _guard = activity.begin_request();
     let version = request.version();
     request.extensions_mut().insert(origin);
-    let mut response = app.oneshot(request).await?;
+    let mut response = service.answer(request).await;
     if version <= Version::HTTP_11 && activity.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

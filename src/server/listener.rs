@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use rustls::ServerConfig;
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,15 +20,16 @@ use super::activity::ConnectionActivity;
 use super::connection::{self, Origin, Protocol};
 use super::drain::ServingPhase;
 use super::peer::{Peer, share_of};
+use super::service::Service;
 use super::settings::Timeouts;
 use crate::certs::handshake_failure;
 use crate::telemetry::{LogLimiter, Metrics};
 
 /// An open port, and what is served there.
-pub(super) struct Listener {
+pub(super) struct Listener<S> {
     pub(super) socket: TcpListener,
     pub(super) transport: Transport,
-    pub(super) app: Router,
+    pub(super) service: S,
     pub(super) timeouts: Timeouts,
     /// How many connections may be open; beyond that, idle ones make room for new ones.
     pub(super) max_connections: usize,
@@ -52,14 +52,14 @@ const READ_BUFFER: usize = 16 * 1024;
 /// How often it is looked for an idle connection that can make room.
 const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-impl Listener {
+impl<S: Service> Listener<S> {
     /// Accepts until the phase is [`ServingPhase::Stopping`], then waits for open
     /// connections to end.
     pub(super) async fn serve(self, phase: watch::Receiver<ServingPhase>) {
-        let Self { socket, transport, app, timeouts, max_connections, max_strangers } = self;
+        let Self { socket, transport, service, timeouts, max_connections, max_strangers } = self;
         let handler = Arc::new(ConnectionHandler {
             transport,
-            app,
+            service,
             timeouts,
             handshake_log: LogLimiter::every(Duration::from_secs(5)),
             http2: Arc::new(Semaphore::new(connection::MAX_HTTP2)),
@@ -240,24 +240,24 @@ fn concerns_one_client(error: &io::Error) -> bool {
 }
 
 /// What all connections of a listener share.
-struct ConnectionHandler {
+struct ConnectionHandler<S> {
     transport: Transport,
-    app: Router,
+    service: S,
     timeouts: Timeouts,
     handshake_log: LogLimiter,
     /// HTTP/2 connections that may be open.
     http2: Arc<Semaphore>,
 }
 
-impl ConnectionHandler {
+impl<S: Service> ConnectionHandler<S> {
     async fn handle(&self, stream: TcpStream, origin: Origin, phase: watch::Receiver<ServingPhase>) {
         // A response is one small write: waiting to fill a packet would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "Failed to set TCP_NODELAY");
         }
-        let app = self.app.clone();
+        let service = self.service.clone();
         let Transport::Tls(config, metrics) = &self.transport else {
-            return connection::serve(stream, Protocol::Http1, app, origin, phase, self.timeouts).await;
+            return connection::serve(stream, Protocol::Http1, service, origin, phase, self.timeouts).await;
         };
         let _guard = ConnectionGuard::count(Arc::clone(metrics));
         // Where no more may speak HTTP/2, the client is offered HTTP/1.1 only.
@@ -272,7 +272,7 @@ impl ConnectionHandler {
                     Some(b"h2") => (Protocol::Http2, http2),
                     _ => (Protocol::Http1, None),
                 };
-                connection::serve(stream, protocol, app, origin, phase, self.timeouts).await;
+                connection::serve(stream, protocol, service, origin, phase, self.timeouts).await;
             }
             Ok(Err(error)) => self.handshake_failed(metrics, &error),
             Err(_) => self.handshake_failed(metrics, &io::ErrorKind::TimedOut.into()),

@@ -10,12 +10,15 @@ mod body;
 mod cert_reload;
 mod connection;
 mod drain;
+mod in_flight;
+mod incoming;
 mod listener;
 mod peer;
 mod probe;
 mod rejection;
 mod review_paths;
 mod reviewer;
+mod service;
 mod settings;
 mod timeout;
 mod tls;
@@ -35,11 +38,12 @@ use cert_reload::CertificateReloader;
 use drain::ServingPhase;
 use listener::{Listener, Transport};
 
-pub use app::app;
+pub use app::{Reviews, app};
 pub use drain::shutdown_signals;
 pub use probe::{ProbeError, probe};
 pub use review_paths::ReviewPaths;
 pub use reviewer::{HeadReason, ReviewPlace, ReviewResponse, Reviewer};
+pub use service::Service;
 pub use settings::{RequestLimits, ServerSettings, Timeouts};
 pub use tls::{CertificateSource, TlsError};
 
@@ -73,9 +77,9 @@ pub enum ServerError {
 }
 
 /// A server whose ports are open and whose certificate is loaded.
-pub struct Server {
-    webhook: Listener,
-    admin: Listener,
+pub struct Server<S> {
+    webhook: Listener<S>,
+    admin: Listener<Router>,
     webhook_address: SocketAddr,
     admin_address: SocketAddr,
     certificate_reloader: CertificateReloader,
@@ -90,30 +94,32 @@ const MAX_ADMIN_CONNECTIONS_OF_PEER: usize = 16;
 /// So long may a connection to the admin port have nothing to do.
 const MAX_ADMIN_IDLE: Duration = Duration::from_secs(5);
 
-impl Server {
+impl<R: Reviewer> Server<Reviews<R>> {
     /// Checks everything that can be checked, and opens the ports.
     ///
     /// # Errors
     ///
     /// If a setting is zero, the certificate cannot be served or a port cannot be opened.
-    pub async fn bind<R: Reviewer>(
+    pub async fn bind(
         settings: ServerSettings,
         reviewer: Arc<R>,
         health: Arc<dyn Health>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServerError> {
-        let app = app(reviewer, Arc::clone(&metrics), settings.limits, settings.paths.clone());
-        Self::bind_app(settings, app, health, metrics).await
+        let reviews = Reviews::new(reviewer, Arc::clone(&metrics), settings.limits, settings.paths.clone());
+        Self::bind_service(settings, reviews, health, metrics).await
     }
+}
 
-    /// The same for other routes than the webhook's.
+impl<S: Service> Server<S> {
+    /// The same for something else than the webhook.
     ///
     /// # Errors
     ///
     /// As of [`Server::bind`].
-    pub async fn bind_app(
+    pub async fn bind_service(
         settings: ServerSettings,
-        app: Router,
+        service: S,
         health: Arc<dyn Health>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServerError> {
@@ -139,7 +145,7 @@ impl Server {
         let webhook = Listener {
             socket: webhook_socket,
             transport: Transport::Tls(certificate_reloader.current(), Arc::clone(&metrics)),
-            app,
+            service,
             timeouts,
             max_connections,
             max_strangers,
@@ -147,7 +153,7 @@ impl Server {
         let admin = Listener {
             socket: admin_socket,
             transport: Transport::Plain,
-            app: admin::app(admin::AdminState { health, metrics, phase: phase_receiver }),
+            service: admin::app(admin::AdminState { health, metrics, phase: phase_receiver }),
             timeouts: admin_timeouts(timeouts),
             max_connections: MAX_ADMIN_CONNECTIONS,
             max_strangers: MAX_ADMIN_CONNECTIONS_OF_PEER,
@@ -221,7 +227,7 @@ impl Server {
 
 /// Serves until the phase has no sender any more, by a runtime of its own that takes the present thread: hundreds of
 /// reviews may be waiting for a turn of the threads that judge them, and a probe would be behind them.
-fn serve_apart(listener: Listener, phase: watch::Receiver<ServingPhase>) -> io::Result<()> {
+fn serve_apart(listener: Listener<Router>, phase: watch::Receiver<ServingPhase>) -> io::Result<()> {
     let socket = listener.socket.into_std()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

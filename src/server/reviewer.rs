@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use bytes::Bytes;
 
-use super::app::InFlightPermit;
+use super::in_flight::InFlightPermit;
 use crate::telemetry::{DriftLabels, ReviewLabels};
 
 /// Answers reviews. Never fails: a review that cannot be evaluated gets an answer too.
