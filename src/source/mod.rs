@@ -31,6 +31,7 @@ mod revision;
 mod snapshot_store;
 mod source_ignore;
 mod spec;
+mod yaml_error;
 
 pub use error::{FileError, SourceError};
 pub use file_filter::FileFilter;

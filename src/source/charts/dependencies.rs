@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::error::ChartError;
 use super::repository::ChartRepository;
 use super::version::{VersionRange, parse_version};
+use crate::source::yaml_error::yaml_error;
 
 /// A chart that another one depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,11 +107,7 @@ fn read(bytes: &[u8], file: &str) -> Result<Written, ChartError> {
     if text.trim().is_empty() {
         return Ok(Written::default());
     }
-    let reason = |error: serde_saphyr::Error| {
-        let text = error.to_string();
-        driftwall_core::text::truncate(text.lines().next().unwrap_or_default(), 200)
-    };
-    serde_saphyr::from_str(text).map_err(|error| invalid(file, reason(error)))
+    serde_saphyr::from_str(text).map_err(|error| invalid(file, yaml_error(&error)))
 }
 
 impl DependencyFiles<'_> {

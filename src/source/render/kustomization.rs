@@ -12,6 +12,7 @@ use super::error::RenderError;
 use super::kustomization_charts::{self, NamedChart, WrittenChart};
 use super::kustomize::LoadRestrictor;
 use super::tree::{CommitFiles, FileEntry, join};
+use crate::source::yaml_error::yaml_error;
 use driftwall_core::manifest;
 
 /// The names that a kustomization's file may have.
@@ -130,8 +131,8 @@ impl Collector<'_, '_> {
         }
         let invalid = |reason: String| RenderError::InvalidKustomization { file: file.clone(), reason };
         let content = self.files.read(&entry.path, entry.id)?;
-        let text = std::str::from_utf8(&content).map_err(|error| invalid(error.to_string()))?;
-        let value: Value = serde_saphyr::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let text = std::str::from_utf8(&content).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| invalid(yaml_error(&error)))?;
 
         for field in BASE_FIELDS {
             for path in texts(&value[field]) {
