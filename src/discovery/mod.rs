@@ -4,9 +4,12 @@
 //! Each kind has one watch. All events go to one task, which keeps what it needs of the objects and puts the
 //! applications into the snapshot.
 
+mod hub;
 mod kinds;
+mod progress;
 mod settings;
 mod status;
+mod watch;
 mod watched_object;
 mod watches;
 
@@ -124,7 +127,7 @@ async fn gather(
         match next {
             Some(WatchEvent::Present(kind, object)) => changes.extend(tools.observe(kind, object)),
             Some(WatchEvent::Gone(kind, object)) => changes.extend(tools.forget(kind, &object)),
-            Some(WatchEvent::InStep) => {}
+            Some(WatchEvent::StandingChanged) => {}
             None => break,
         }
         if mem::take(&mut is_first) {
