@@ -30,3 +30,19 @@ pub(super) async fn connect(kubeconfig: &Path, states: &WatchStatus) -> Client {
         }
     }
 }
+
+/// Returns when the kubeconfig has another text than when this was called: what renews its credentials writes it anew. Never
+/// returns without one.
+pub(super) async fn kubeconfig_changed(kubeconfig: Option<&Path>) {
+    let Some(file) = kubeconfig else { return std::future::pending().await };
+    let before = tokio::fs::read(file).await.ok();
+    loop {
+        tokio::time::sleep(READ_AGAIN).await;
+        let now = tokio::fs::read(file).await.ok();
+        // One that is being replaced is missing for a moment; the old credentials may serve until then.
+        if now.is_some() && now != before {
+            tracing::info!(file = %file.display(), "Kubeconfig of Argo CD's cluster read anew");
+            return;
+        }
+    }
+}

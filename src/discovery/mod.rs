@@ -16,6 +16,7 @@ mod watches;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::mem;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,9 +55,11 @@ pub(crate) async fn run(
         if current.is_off() {
             store.set_applications(Applications::default());
         }
+        let kubeconfig = current.hub_kubeconfig().map(Path::to_owned);
         let following = follow(&cluster, &store, current, &states);
         let has_changed = tokio::select! {
             never = following => match never {},
+            () = hub::kubeconfig_changed(kubeconfig.as_deref()) => true,
             changed = settings.changed() => changed.is_ok(),
         };
         if !has_changed {

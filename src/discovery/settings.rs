@@ -1,6 +1,6 @@
 //! What is discovered.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use driftwall_core::applications::ObservedTools;
 
@@ -28,6 +28,11 @@ impl DiscoverySettings {
     /// Whether no application is found.
     pub fn is_off(&self) -> bool {
         self.argocd.is_none() && !self.flux
+    }
+
+    /// The kubeconfig of the cluster that Argo CD runs in, where that is another one.
+    pub(super) fn hub_kubeconfig(&self) -> Option<&Path> {
+        self.argocd.as_ref()?.kubeconfig.as_deref()
     }
 
     /// Nothing observed yet, by these settings.
