@@ -29,6 +29,7 @@ pub mod diff;
 pub mod drift_memory;
 pub mod glob;
 pub mod go_duration;
+mod label_selector;
 pub mod manifest;
 pub mod message;
 mod ownership;

@@ -6,6 +6,7 @@ use super::fields::text;
 use super::name_pattern::{NamePattern, PatternError};
 use super::rule_budget::RuleBudget;
 use crate::desired::ObjectKey;
+use crate::label_selector::LabelSelector;
 
 /// Which objects a rule is for.
 #[derive(Clone, Debug)]
@@ -32,18 +33,8 @@ pub(super) struct FluxSelector {
     kind: NamePattern,
     namespace: NamePattern,
     name: NamePattern,
-    labels: Vec<Requirement>,
-    annotations: Vec<Requirement>,
-}
-
-/// One requirement of a selector of labels
-/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>).
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Requirement {
-    Exists(String),
-    Missing(String),
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
+    labels: LabelSelector,
+    annotations: LabelSelector,
 }
 
 impl Selector {
@@ -78,8 +69,8 @@ impl Selector {
             kind: pattern("/kind")?,
             namespace: pattern("/namespace")?,
             name: pattern("/name")?,
-            labels: requirements(&text(target, "/labelSelector"))?,
-            annotations: requirements(&text(target, "/annotationSelector"))?,
+            labels: label_selector(&text(target, "/labelSelector"))?,
+            annotations: label_selector(&text(target, "/annotationSelector"))?,
         })))
     }
 
@@ -100,85 +91,17 @@ impl Selector {
 
 impl FluxSelector {
     fn matches(&self, key: ObjectKey<'_>, object: &Value) -> bool {
-        let has_all = |requirements: &[Requirement], map: &str| {
-            requirements.iter().all(|requirement| requirement.is_met(&object["metadata"][map]))
-        };
         self.group.matches(key.group)
             && self.kind.matches(key.kind)
             && self.namespace.matches(key.namespace)
             && self.name.matches(key.name)
-            && has_all(&self.labels, "labels")
-            && has_all(&self.annotations, "annotations")
+            && self.labels.matches(&object["metadata"]["labels"])
+            && self.annotations.matches(&object["metadata"]["annotations"])
     }
 }
 
-/// Reads `a=b,c!=d,e in (f,g),h,!i`.
-fn requirements(selector: &str) -> Result<Vec<Requirement>, PatternError> {
-    let mut found = Vec::new();
-    for part in split_outside_parentheses(selector) {
-        let part = part.trim();
-        if !part.is_empty() {
-            let requirement = Requirement::parse(part);
-            let invalid = || PatternError::Invalid(format!("`{part}` is not a requirement of labels"));
-            found.push(requirement.ok_or_else(invalid)?);
-        }
-    }
-    Ok(found)
-}
-
-fn split_outside_parentheses(selector: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut start, mut depth) = (0, 0_usize);
-    for (at, character) in selector.char_indices() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&selector[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&selector[start..]);
-    parts
-}
-
-impl Requirement {
-    fn parse(part: &str) -> Option<Self> {
-        let is_key = |key: &str| !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || "()!=,".contains(c));
-        let key = |key: &str| Some(key.trim().to_owned()).filter(|key| is_key(key));
-        let values = |list: &str| {
-            let inside = list.trim().strip_prefix('(')?.strip_suffix(')')?;
-            Some(inside.split(',').map(|value| value.trim().to_owned()).collect())
-        };
-        if let Some((name, value)) = part.split_once("!=") {
-            return Some(Self::NotIn(key(name)?, vec![value.trim().to_owned()]));
-        }
-        if let Some((name, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-            return Some(Self::In(key(name)?, vec![value.trim().to_owned()]));
-        }
-        if let Some((name, list)) = part.split_once(" notin ") {
-            return Some(Self::NotIn(key(name)?, values(list)?));
-        }
-        if let Some((name, list)) = part.split_once(" in ") {
-            return Some(Self::In(key(name)?, values(list)?));
-        }
-        match part.strip_prefix('!') {
-            Some(name) => Some(Self::Missing(key(name)?)),
-            None => Some(Self::Exists(key(part)?)),
-        }
-    }
-
-    fn is_met(&self, map: &Value) -> bool {
-        let value = |key: &str| map.get(key).and_then(Value::as_str);
-        match self {
-            Self::Exists(key) => value(key).is_some(),
-            Self::Missing(key) => value(key).is_none(),
-            Self::In(key, values) => value(key).is_some_and(|it| values.iter().any(|value| value == it)),
-            Self::NotIn(key, values) => !value(key).is_some_and(|it| values.iter().any(|value| value == it)),
-        }
-    }
+fn label_selector(text: &str) -> Result<LabelSelector, PatternError> {
+    LabelSelector::parse(text).map_err(|part| PatternError::Invalid(format!("`{part}` is not a requirement of labels")))
 }
 
 #[cfg(test)]
