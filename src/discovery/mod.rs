@@ -13,7 +13,7 @@ mod watch;
 mod watched_object;
 mod watches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::mem;
 use std::path::Path;
@@ -49,14 +49,17 @@ pub(crate) async fn run(
     mut settings: Receiver<DiscoverySettings>,
     states: Arc<WatchStatus>,
 ) -> Infallible {
+    let mut applications = Applications::default();
     loop {
         let current = settings.borrow_and_update().clone();
         states.clear();
-        if current.is_off() {
-            store.set_applications(Applications::default());
+        let gone = not_discovered(&applications, &current);
+        if !gone.is_empty() {
+            applications = applications.after(gone);
+            store.set_applications(applications.clone());
         }
         let kubeconfig = current.hub_kubeconfig().map(Path::to_owned);
-        let following = follow(&cluster, &store, current, &states);
+        let following = follow(&cluster, &store, current, &states, &mut applications);
         let has_changed = tokio::select! {
             never = following => match never {},
             () = hub::kubeconfig_changed(kubeconfig.as_deref()) => true,
@@ -65,21 +68,22 @@ pub(crate) async fn run(
         if !has_changed {
             // Nobody changes the settings any more.
             let current = settings.borrow().clone();
-            match follow(&cluster, &store, current, &states).await {}
+            match follow(&cluster, &store, current, &states, &mut applications).await {}
         }
     }
 }
 
-/// Follows the objects of both tools with these settings.
+/// Follows the objects of both tools with these settings. What was found before stays until the new watches are in step.
 async fn follow(
     cluster: &ClusterContext,
     store: &SnapshotStore,
     settings: DiscoverySettings,
     states: &Arc<WatchStatus>,
+    applications: &mut Applications,
 ) -> Infallible {
     let mut streams = watches(cluster, &settings, states);
     let mut tools = settings.observed_tools();
-    let mut applications = Applications::default();
+    let mut outdated: BTreeSet<ApplicationKind> = ApplicationKind::ALL.into_iter().collect();
     let mut notes = Vec::new();
     let mut pending: BTreeMap<ApplicationName, ApplicationsChange> = BTreeMap::new();
     let mut is_published = false;
@@ -98,16 +102,34 @@ async fn follow(
                 tracing::warn!(note, "Setting of Argo CD not understood");
             }
         }
+        for kind in ApplicationKind::ALL {
+            if states.counts(kind) && outdated.remove(&kind) {
+                let gone = not_found(applications, kind, &tools);
+                pending.extend(gone.into_iter().map(|change| (change.name().clone(), change)));
+            }
+        }
         let (changes, later) = pending.into_iter().partition(|(name, _)| states.counts(name.kind));
         pending = later;
         let has_changes = !BTreeMap::is_empty(&changes);
-        applications = applications.after(changes.into_values());
+        *applications = applications.after(changes.into_values());
         let counts_any = ApplicationKind::ALL.into_iter().any(|kind| states.counts(kind));
         if has_changes || (!is_published && counts_any) {
             is_published = true;
             store.set_applications(applications.clone());
         }
     }
+}
+
+/// Those of tools that are not discovered any more are gone.
+fn not_discovered(applications: &Applications, settings: &DiscoverySettings) -> Vec<ApplicationsChange> {
+    let gone = applications.iter().filter(|application| !settings.discovers(application.name.kind));
+    gone.map(|application| ApplicationsChange::Gone(application.name.clone())).collect()
+}
+
+/// Those of a kind that watches which are in step have not found are gone.
+fn not_found(applications: &Applications, kind: ApplicationKind, found: &ObservedTools) -> Vec<ApplicationsChange> {
+    let of_kind = applications.iter().map(|application| &application.name).filter(|name| name.kind == kind);
+    of_kind.filter(|name| !found.has_application(name)).cloned().map(ApplicationsChange::Gone).collect()
 }
 
 /// The changes of all events that come closely after each other: of one at least, unless none comes for the longest time.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use driftwall_core::applications::ObservedTools;
+use driftwall_core::applications::{ApplicationKind, ObservedTools};
 
 /// What is discovered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,14 @@ impl DiscoverySettings {
     /// Whether no application is found.
     pub fn is_off(&self) -> bool {
         self.argocd.is_none() && !self.flux
+    }
+
+    /// Whether applications of this kind are discovered.
+    pub(super) fn discovers(&self, kind: ApplicationKind) -> bool {
+        match kind {
+            ApplicationKind::Application => self.argocd.is_some(),
+            ApplicationKind::HelmRelease | ApplicationKind::Kustomization => self.flux,
+        }
     }
 
     /// The kubeconfig of the cluster that Argo CD runs in, where that is another one.

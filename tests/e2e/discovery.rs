@@ -51,6 +51,33 @@ fn deploy(cluster: &mut TestCluster) {
     );
 }
 
+/// The same Argo CD as of another cluster, which knows this one by a name. The first kubeconfig leads nowhere, and is
+/// written anew: what was found before stays until then.
+fn move_to_hub(cluster: &mut TestCluster) {
+    let kubeconfig = cluster.path("hub.config");
+    let admin = std::fs::read_to_string(cluster.path("admin.config")).unwrap();
+    std::fs::write(&kubeconfig, admin.replace("//127.0.0.1:", "//127.9.9.9:")).unwrap();
+    let mut config = cluster.replicas.config();
+    config["discover"]["argocd"] = json!({"kubeconfigFile": kubeconfig, "clusterNames": ["prod-eu"]});
+    cluster.replicas.configure(config);
+    expect_denial_by_shop(cluster);
+
+    let destination = r#"{"spec": {"destination": {"server": null, "name": "prod-eu"}}}"#;
+    let patch = format!("argocd patch application/shop -n argocd --type=merge -p '{destination}'");
+    cluster.alice(&patch).expect_success();
+    std::fs::write(&kubeconfig, admin).unwrap();
+    wait_for("the other cluster is reached", || {
+        cluster.replicas.all_have("driftwall_discovery_in_step{watch=\"applications\"}", "1").then_some(())
+    });
+    expect_denial_by_shop(cluster);
+}
+
+fn expect_denial_by_shop(cluster: &TestCluster) {
+    let deletion = cluster.alice("kubectl delete deployment/scaled -n shop");
+    assert_eq!(deletion.answer(), "deny", "{deletion:?}");
+    assert!(deletion.stderr.contains("application shop"), "{deletion:?}");
+}
+
 /// Takes away what the other tests do not expect. Nobody is asked about a definition that holds nothing.
 fn remove(cluster: &mut TestCluster) {
     let mut config = cluster.replicas.config();
@@ -132,6 +159,7 @@ fn what_argo_cd_and_flux_deploy_is_protected_without_a_source() {
             wrong.push(format!("{script}: want {answer} with {said:?}, got {result:?}"));
         }
     }
+    move_to_hub(&mut cluster);
     cluster.alice("argocd delete application/shop -n argocd").expect_success();
     cluster.wait_for("it is gone", "kubectl scale deployment/web -n shop --replicas=9 --dry-run=server 2>&1", |out| {
         !out.contains("Warning: driftwall")

@@ -117,6 +117,11 @@ impl ObservedTools {
         }
     }
 
+    /// Whether the application is there.
+    pub fn has_application(&self, name: &ApplicationName) -> bool {
+        self.applications.contains_key(name)
+    }
+
     /// An object is gone.
     pub fn forget(&mut self, kind: ObservedKind, object: &Value) -> Vec<ApplicationsChange> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
