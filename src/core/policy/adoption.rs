@@ -15,6 +15,7 @@ use super::review_object::{is_being_deleted, parse_new, parse_old_parts};
 use crate::admission::Operation;
 use crate::desired::Declared;
 use crate::diff::{self, Allocations, ChangeKind, DifferenceRef, Path, PathElement, each_difference};
+use crate::label_selector::LabelSelector;
 
 /// A kind whose objects are taken over, where in them a Pod's `spec` is, and the answer where another one is there.
 struct Adopted {
@@ -148,15 +149,9 @@ fn is_ordinal_of(owner: &str, name: &str) -> bool {
     ordinal.is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a selector of labels, or that of a `ReplicationController`, takes an object with these. An empty one takes
-/// none, and neither does one with expressions, which hardly any workload has.
+/// Whether a controller with this selector takes an object with these labels; one without requirements takes none.
 fn selects(selector: &Value, labels: &Value) -> bool {
-    if selector.get("matchExpressions").is_some_and(|expressions| !expressions.is_null()) {
-        return false;
-    }
-    let wanted = selector.get("matchLabels").unwrap_or(selector);
-    let wanted = wanted.as_object().filter(|wanted| !wanted.is_empty());
-    wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
+    LabelSelector::of(selector).is_some_and(|selector| !selector.is_empty() && selector.matches(labels))
 }
 
 /// The `spec` of the Pods that a declared object makes.

@@ -20,6 +20,13 @@ spec:
   selector: {matchLabels: {app: db}}
   template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: 'db:1'}]}}
 ---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: prod}
+spec:
+  selector: {matchExpressions: [{key: app, operator: In, values: [agent, old-agent]}, {key: beta, operator: DoesNotExist}]}
+  template: {metadata: {labels: {app: agent}}, spec: {containers: [{name: web, image: 'agent:1'}]}}
+---
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: nightly, namespace: prod}
@@ -82,6 +89,8 @@ fn what_a_declared_controller_takes_over_runs_what_git_says() {
             allowed("a new one as in Git", pod(OF_SET, OF_GIT).into_create()),
             allowed("no ReplicaSet selects it", pod("{app: shop}", by_other).into_create()),
             allowed("another label", turned(pod("{app: other}", by_other))),
+            denied("selected by an expression", turned(pod("{app: old-agent}", by_other))),
+            allowed("not selected by one", turned(pod("{app: agent, beta: '1'}", by_other))),
             denied("for a StatefulSet", member("ledger-3").into_create()),
             allowed("for a StatefulSet that takes others", member("client").into_create()),
             denied(
