@@ -21,6 +21,7 @@ fuzz_target!(init: { LazyLock::force(&RECORDED); LazyLock::force(&RECORDED_CLUST
     let body = to_json(&review);
     let answer = RECORDED_CLUSTER.answer(&body);
     assert_eq!(answer, RECORDED_CLUSTER.answer(&body), "the same review gets the same answer");
+    RECORDED_CLUSTER.check_decoders(&body, answer.as_ref());
 
     // What changes nothing is no drift, whoever writes it.
     let Some(request) = review.get_mut("request") else { return };
