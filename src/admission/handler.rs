@@ -14,7 +14,7 @@ use super::canary::CanaryAnswerer;
 use super::deadline_lookup::{DeadlineLookup, InstantLookup};
 use super::evaluation_budget::{EvaluationBudget, Turn};
 use super::events::{drift_labels, event_for, log};
-use super::recent_denials::RecentDenials;
+use super::recent_denials::{RecentDenials, Step};
 use super::responses::{error_response, response};
 use super::review_recording::ReviewRecording;
 use super::self_check_queue::SelfCheckQueue;
@@ -168,14 +168,12 @@ impl AdmissionHandler {
     }
 
     /// Evaluates a review when it has its turn, before its deadline.
-    async fn attempt(&self, body: &Bytes, deadline: Instant, is_final: bool) -> Attempt {
+    async fn attempt(&self, body: &Bytes, deadline: Instant, step: Step) -> Attempt {
         let latest = deadline.checked_sub(TURN_MARGIN).unwrap_or(deadline);
         match self.budget.turn(body, latest).await {
-            Some(Turn::Small) => self.evaluate(admission::decode(body), Some(body), deadline, is_final),
-            Some(Turn::Large(_permit)) => {
-                aside(|| self.evaluate(admission::decode(body), Some(body), deadline, is_final))
-            }
-            None => self.evaluate(admission::decode_head(body, NO_TURN), None, deadline, true),
+            Some(Turn::Small) => self.evaluate(admission::decode(body), Some(body), deadline, step),
+            Some(Turn::Large(_permit)) => aside(|| self.evaluate(admission::decode(body), Some(body), deadline, step)),
+            None => self.evaluate(admission::decode_head(body, NO_TURN), None, deadline, Step::Final),
         }
     }
 
@@ -185,7 +183,7 @@ impl AdmissionHandler {
         decoded: Result<Write<'_>, ReviewError>,
         body: Option<&Bytes>,
         deadline: Instant,
-        is_final: bool,
+        step: Step,
     ) -> Attempt {
         let basis = self.basis();
         let write = match decoded {
@@ -200,7 +198,7 @@ impl AdmissionHandler {
         }
         let lookup = DeadlineLookup { cluster: &*self.lookup, deadline };
         let assessment = evaluate(&write, basis.context(&lookup));
-        self.answer(&write, &assessment, &basis, body, is_final)
+        self.answer(&write, &assessment, &basis, body, step)
     }
 
     pub(super) fn basis(&self) -> Basis {
@@ -219,7 +217,7 @@ impl AdmissionHandler {
         Some(response(&write.uid, Verdict::Unmanaged, actor, &decision))
     }
 
-    /// Answers by what the evaluation came to. Unless this is the final attempt,
+    /// Answers by what the evaluation came to. Unless this is the final step,
     /// a denial by an outdated snapshot is neither logged nor recorded as an Event:
     /// the refresh may turn it into another answer. `body` is the review's body, where it is here whole.
     fn answer(
@@ -228,7 +226,7 @@ impl AdmissionHandler {
         assessment: &Assessment<'_>,
         basis: &Basis,
         body: Option<&Bytes>,
-        is_final: bool,
+        step: Step,
     ) -> Attempt {
         let Basis { settings, snapshot } = basis;
         let policy = &settings.policy;
@@ -262,11 +260,10 @@ impl AdmissionHandler {
         let is_applied = assessment.source.is_some_and(|source| source.applied_by.is_some());
         let is_at_commit = assessment.source.is_some_and(|source| source.revision == source.commit);
         let may_be_outdated = !is_applied && (is_loading || is_denied_by_git && !is_at_commit);
-        // A loop has no sync of its own, but it waits for the commit that is being read: else it passes meanwhile.
-        if !is_final && may_be_outdated && (self.recent_denials.needs_sync(write, assessment) || is_loading) {
+        if may_be_outdated && self.recent_denials.is_refreshed_first(write, assessment, step, is_loading) {
             refresh_first = Some(RefreshFirst { source: source.map(str::to_owned) });
         } else {
-            if is_denied_by_git && is_final {
+            if is_denied_by_git && step == Step::Final {
                 self.recent_denials.insert(write, assessment);
             }
             log(write, assessment, &decision);
@@ -308,7 +305,7 @@ impl Reviewer for AdmissionHandler {
         if lookup.has_failed() {
             return None;
         }
-        let Attempt { response, refresh_first } = self.answer(&write, &assessment, &basis, Some(body), false);
+        let Attempt { response, refresh_first } = self.answer(&write, &assessment, &basis, Some(body), Step::AtOnce);
         refresh_first.is_none().then_some(response)
     }
 
@@ -317,7 +314,7 @@ impl Reviewer for AdmissionHandler {
         if let Some(recording) = &*self.recording.load() {
             recording.record(&body);
         }
-        let first = self.attempt(&body, deadline, false).await;
+        let first = self.attempt(&body, deadline, Step::First).await;
         let Some(RefreshFirst { source }) = first.refresh_first else { return first.response };
         // It may take seconds, and no thread: with its place, hundreds that wait for Git would keep all others waiting.
         drop(place);
@@ -325,7 +322,7 @@ impl Reviewer for AdmissionHandler {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_MARGIN);
         let timeout = self.settings.load().refresh_timeout.min(left);
         self.poller().refresh(source.as_deref(), arrived, timeout).await;
-        self.attempt(&body, deadline, true).await.response
+        self.attempt(&body, deadline, Step::Final).await.response
     }
 
     fn review_head(&self, start: &[u8], reason: HeadReason, deadline: Instant) -> ReviewResponse {
@@ -333,7 +330,7 @@ impl Reviewer for AdmissionHandler {
             HeadReason::NoRoom => NO_TURN,
             HeadReason::TooLarge => TOO_LARGE,
         };
-        self.evaluate(admission::decode_head(start, reason), None, deadline, true).response
+        self.evaluate(admission::decode_head(start, reason), None, deadline, Step::Final).response
     }
 
     fn overdue(&self, body: &Bytes) -> ReviewResponse {

@@ -34,14 +34,48 @@ const LOOP_INTERVAL: Duration = Duration::from_secs(30);
 /// The most denials that are remembered. With more of them, some cost a sync again.
 const MAX_DENIALS: usize = 4096;
 
+/// Which evaluation of a review it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Where the review arrives: what needs more than that is evaluated again, as if for the first time.
+    AtOnce,
+    First,
+    /// After the refresh that the first one asked for.
+    Final,
+}
+
 impl RecentDenials {
-    /// Whether a sync is to go before the denial of this change: always, but where it is tried in a loop.
-    pub(super) fn needs_sync(&self, write: &Write<'_>, assessment: &Assessment<'_>) -> bool {
+    /// Whether a refresh is to go before the denial. A write counts as tried once, however often it is evaluated.
+    pub(super) fn is_refreshed_first(
+        &self,
+        write: &Write<'_>,
+        assessment: &Assessment<'_>,
+        step: Step,
+        is_loading: bool,
+    ) -> bool {
+        match step {
+            Step::Final => false,
+            Step::AtOnce if is_loading || self.would_need_sync(write, assessment) => true,
+            // A loop has no sync of its own, but it waits for the commit that is being read: else it passes meanwhile.
+            Step::AtOnce | Step::First => self.needs_sync(write, assessment) || is_loading,
+        }
+    }
+
+    /// Counts a try, and tells whether a sync is to go before the denial of this change: always, but where it is tried in a
+    /// loop.
+    fn needs_sync(&self, write: &Write<'_>, assessment: &Assessment<'_>) -> bool {
         let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
         match denials.get_mut(&self.key(write, assessment)) {
             Some(denial) => denial.is_tried(Instant::now()),
             None => true,
         }
+    }
+
+    /// The same, of a try that is not counted: the answer comes of another one.
+    fn would_need_sync(&self, write: &Write<'_>, assessment: &Assessment<'_>) -> bool {
+        let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let denial = denials.get(&self.key(write, assessment)).copied();
+        denial.is_none_or(|mut denial| denial.is_tried(Instant::now()))
     }
 
     /// Remembers a denial that a sync went before.
