@@ -13,6 +13,7 @@ mod client_config;
 mod controller;
 mod desired;
 mod discovery;
+mod installation;
 mod reconciler;
 mod registered;
 mod report;

@@ -15,6 +15,7 @@ use super::client_config::{
 };
 use super::desired::{BuiltConfig, DesiredCa, hash};
 use super::discovery::KindDiscovery;
+use super::installation::Installation;
 use super::report::Reporter;
 use super::{ControllerInputs, DesiredWebhookConfig, Observer, WebhookConfigState, WebhookSpec};
 use crate::cluster::api_error::ApiError;
@@ -40,9 +41,6 @@ const MIN_WRITE_INTERVAL: Duration = Duration::from_secs(2);
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
-/// In the place of a uid that cannot be read.
-const UNKNOWN_UID: &str = "unknown";
-
 /// Reconciles, and remembers what it needs from one time to the next.
 pub(super) struct Reconciler {
     client: WebhookConfigClient,
@@ -55,10 +53,7 @@ pub(super) struct Reconciler {
     /// When the webhook configuration was read last, beside the watch.
     polled_at: Instant,
     supports_match_conditions: Option<bool>,
-    /// The Deployment's uid, once it could be read.
-    deployment_uid: Option<String>,
-    /// The `ClusterRole`'s uid, where it can be read.
-    cluster_role_uid: Option<String>,
+    installation: Installation,
     /// Whether this installation has written the webhook configuration before, where that is known.
     has_registered: Option<bool>,
     restored_at: Option<Instant>,
@@ -101,8 +96,7 @@ impl Reconciler {
             is_stale: false,
             polled_at: Instant::now(),
             supports_match_conditions: None,
-            deployment_uid: None,
-            cluster_role_uid: None,
+            installation: Installation::default(),
             has_registered: None,
             restored_at: None,
             written_at: None,
@@ -202,13 +196,13 @@ impl Reconciler {
     }
 
     async fn update_uids(&mut self, spec: &WebhookSpec) -> Result<(), ApiError> {
-        if self.deployment_uid.is_none() {
-            self.deployment_uid = self.client.deployment_uid(&spec.service).await?;
-            self.reporter.set_deployment_uid(self.deployment_uid.as_deref().unwrap_or_default());
+        if self.installation.deployment_uid.is_none() {
+            self.installation.deployment_uid = self.client.deployment_uid(&spec.service).await?;
+            self.reporter.set_deployment_uid(self.installation.deployment_uid.as_deref().unwrap_or_default());
         }
         let cluster_role_uid = self.client.cluster_role_uid(&spec.parameters.name).await?;
-        if self.cluster_role_uid != cluster_role_uid {
-            self.cluster_role_uid = cluster_role_uid;
+        if self.installation.cluster_role_uid != cluster_role_uid {
+            self.installation.cluster_role_uid = cluster_role_uid;
             self.has_registered = None;
         }
         Ok(())
@@ -254,8 +248,7 @@ impl Reconciler {
             return Ok(Some(REENABLE_POLL_INTERVAL));
         }
         if self.has_registered != Some(true) {
-            let (deployment, cluster_role) = self.installation();
-            let installation = format!("{deployment} {cluster_role}");
+            let installation = self.installation.to_string();
             self.client.set_registered_installation(&spec.service, &installation).await?;
             self.has_registered = Some(true);
         }
@@ -289,7 +282,7 @@ impl Reconciler {
     ) -> Result<Action, ApiError> {
         let can_call = live.is_none_or(|live| has_desired_client(live, desired));
         match live_state {
-            LiveState::InSync if can_call && self.is_owned(live) => {
+            LiveState::InSync if can_call && self.installation.owns(live) => {
                 if self.has_registered.is_none() {
                     self.has_registered = Some(self.read_has_registered(spec).await?);
                 }
@@ -312,38 +305,14 @@ impl Reconciler {
     /// Whether this installation has written the webhook configuration before: then a missing
     /// one was removed by somebody.
     async fn read_has_registered(&self, spec: &WebhookSpec) -> Result<bool, ApiError> {
-        let Some(registered) = self.client.registered_installation(&spec.service).await? else {
-            return Ok(false);
-        };
-        let (deployment, cluster_role) = self.installation();
-        let (registered_deployment, registered_role) = registered.split_once(' ').unwrap_or((&registered, UNKNOWN_UID));
-        // A role that cannot be read for a while is not another role.
-        let is_same_role = registered_role == cluster_role || [registered_role, cluster_role].contains(&UNKNOWN_UID);
-        Ok(registered_deployment == deployment && is_same_role)
-    }
-
-    /// What tells this installation from others of its name: the uids of the Deployment and
-    /// of the `ClusterRole`. When the `ClusterRole` is deleted, the garbage collector deletes
-    /// the webhook configuration too, and that is not somebody's removal.
-    fn installation(&self) -> (&str, &str) {
-        let deployment = self.deployment_uid.as_deref().unwrap_or(UNKNOWN_UID);
-        let cluster_role = self.cluster_role_uid.as_deref().unwrap_or(UNKNOWN_UID);
-        (deployment, cluster_role)
-    }
-
-    /// Whether the `ClusterRole` that exists owns the webhook configuration.
-    fn is_owned(&self, live: Option<&Value>) -> bool {
-        let Some(role) = &self.cluster_role_uid else { return true };
-        let owners = live.and_then(|live| live["metadata"]["ownerReferences"].as_array());
-        owners.into_iter().flatten().any(|owner| owner["uid"] == **role)
+        let registered = self.client.registered_installation(&spec.service).await?;
+        Ok(registered.is_some_and(|registered| self.installation.is(&registered)))
     }
 
     async fn write(&mut self, name: &str, mut desired: Value) -> Result<(), ApiError> {
         self.written_at = Some(Instant::now());
-        if let Some(uid) = &self.cluster_role_uid {
-            desired["metadata"]["ownerReferences"] = json!([
-                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name, "uid": uid},
-            ]);
+        if let Some(owner) = self.installation.owner_reference(name) {
+            desired["metadata"]["ownerReferences"] = json!([owner]);
         }
         if let LiveConfig::Known(Some(live)) = &self.live {
             // Fails where somebody deletes or changes the webhook configuration at this moment.
