@@ -18,6 +18,7 @@ mod problem;
 mod rendering;
 mod schema;
 mod sources;
+mod spelling;
 mod structure;
 mod validate;
 mod value_notes;
