@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::contents::{Source, SourceContents};
 use super::declared::Declared;
@@ -36,6 +36,8 @@ pub(super) struct Index {
     custom_resources: ByKind<Arc<CustomResource>>,
     /// By [`ObjectKey`]: declarations that contradict each other.
     contests: HashMap<String, Contest>,
+    /// All objects by their namespace, once somebody has asked: only few writes do.
+    by_namespace: OnceLock<HashMap<Box<str>, Vec<Arc<Declared>>>>,
 }
 
 /// By group, then by kind.
@@ -192,9 +194,19 @@ impl Index {
         Some(self.with_source(self.objects.get(key)?))
     }
 
-    /// All declared objects that count.
-    pub(super) fn objects(&self) -> impl Iterator<Item = &Declared> {
-        self.objects.iter().map(|entry| &*entry.declared)
+    /// The declared objects of a namespace that count.
+    pub(super) fn objects_in(&self, namespace: &str) -> impl Iterator<Item = &Declared> {
+        let by_namespace = self.by_namespace.get_or_init(|| {
+            let mut by_namespace: HashMap<Box<str>, Vec<_>> = HashMap::new();
+            for Entry { declared, .. } in self.objects.iter() {
+                match by_namespace.get_mut(&*declared.namespace) {
+                    Some(objects) => objects.push(Arc::clone(declared)),
+                    None => drop(by_namespace.insert(declared.namespace.as_str().into(), vec![Arc::clone(declared)])),
+                }
+            }
+            by_namespace
+        });
+        by_namespace.get(namespace).into_iter().flatten().map(|declared| &**declared)
     }
 
     fn with_source<'a>(&'a self, entry: &'a Entry) -> (&'a Declared, &'a Source) {

@@ -248,14 +248,13 @@ impl Snapshot {
         sum(declared, self.applications.count_in_namespace(namespace))
     }
 
-    /// The objects of some kinds that sources declare in a namespace. All that is declared is gone through, so only
-    /// for what is rare.
+    /// The objects of some kinds that sources declare in a namespace.
     pub(crate) fn declared_in<'s>(
         &'s self,
-        namespace: &'s str,
+        namespace: &str,
         is_kind: &'s dyn Fn(&Declared) -> bool,
     ) -> impl Iterator<Item = &'s Declared> {
-        self.index.objects().filter(move |declared| declared.namespace == namespace && is_kind(declared))
+        self.index.objects_in(namespace).filter(move |declared| is_kind(declared))
     }
 
     /// Whether Git declares an object that may own others in the namespace.
