@@ -223,6 +223,12 @@ impl<'m> Entry<'m> {
 }
 
 /// The string that a text holds, borrowed where it has no escapes.
+/// Whether people write under this name of a manager, unless they choose another one: `kubectl`, `kubectl-edit` and so on
+/// (`k8s.io/kubectl`, the commands' `--field-manager`). Who writes chooses it, so that it proves nothing of a program.
+pub(crate) fn is_name_of_people(manager: &str) -> bool {
+    manager.starts_with("kubectl")
+}
+
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     #[serde(transparent)]

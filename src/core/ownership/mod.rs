@@ -15,5 +15,5 @@ mod pod_defaults;
 
 pub(crate) use additions::{Evidence, remove_foreign_additions};
 pub(crate) use known_additions::remove_known_additions;
-pub(crate) use managed_fields::{ManagedBy, ManagedLists, WriteKind};
+pub(crate) use managed_fields::{ManagedBy, ManagedLists, WriteKind, is_name_of_people};
 pub(crate) use owned_part::{PartOwners, owned_part};

@@ -7,6 +7,7 @@ use super::evaluation::Evaluation;
 use super::mode::Outcome;
 use super::review_object::parse_old;
 use crate::diff::Path;
+use crate::ownership::is_name_of_people;
 
 /// The options of a write, as far as they matter here.
 #[derive(Default, Deserialize)]
@@ -41,7 +42,7 @@ fn are_writers_own(evaluation: &Evaluation<'_, '_>, new: Option<&Value>) -> bool
     let finalizers = old["metadata"]["finalizers"].as_array().into_iter().flatten();
     finalizers.filter(|finalizer| !kept.contains(finalizer)).all(|finalizer| {
         let owners: Vec<_> = owners(&old, finalizer).collect();
-        manager.starts_with("kubectl") && !owners.is_empty() && owners.iter().all(|owner| *owner == manager)
+        is_name_of_people(&manager) && !owners.is_empty() && owners.iter().all(|owner| *owner == manager)
     })
 }
 

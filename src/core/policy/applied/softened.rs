@@ -13,7 +13,7 @@ use super::forgotten::says_the_same;
 use super::state::{AppliedState, KnownBy, LAST_APPLIED};
 use crate::applications::{Application, FieldManagers, IgnoredOfObject};
 use crate::diff::{ChangeKind, DifferenceRef, Path, SchemaRef};
-use crate::ownership::ManagedBy;
+use crate::ownership::{ManagedBy, is_name_of_people};
 
 /// What an UPDATE does, with what was applied before.
 pub(super) struct Softening<'u> {
@@ -80,11 +80,6 @@ impl Softening<'_> {
             of_tool: if is_person { owned_by_tool(self.old, self.application) } else { ManagedBy::default() },
         }
     }
-}
-
-/// Whether people write under this name of a manager, unless they choose another one.
-fn is_name_of_people(manager: &str) -> bool {
-    manager.starts_with("kubectl")
 }
 
 /// What managers own that the tool ignores.
