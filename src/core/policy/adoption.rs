@@ -53,6 +53,16 @@ const SELECTING: [Selecting; 6] = [
 /// What says, of a container, what it runs.
 const RUN_BY: [&str; 3] = ["args", "command", "image"];
 
+/// What else says, of a container, how it runs: admission adds to it, and changes nothing of it.
+const RUN_WITH: [&str; 6] = ["env", "envFrom", "lifecycle", "securityContext", "volumeMounts", "workingDir"];
+
+/// The same of the Pod.
+const POD_RUN_WITH: [&str; 6] =
+    ["hostIPC", "hostNetwork", "hostPID", "securityContext", "serviceAccountName", "volumes"];
+
+/// What admission sets for nobody.
+const NOT_ADDED: [&str; 3] = ["hostIPC", "hostNetwork", "hostPID"];
+
 /// The verdict on a CREATE or UPDATE of an undeclared object that no controller has yet, where one of a declared
 /// object takes it over and it runs something else than Git says; `None` otherwise.
 pub(super) fn evaluate_adoption<'a>(
@@ -159,19 +169,25 @@ fn pod_spec_of(declared: &Value) -> Option<&Value> {
     declared.pointer("/spec/jobTemplate/spec/template/spec").or_else(|| declared.pointer("/spec/template/spec"))
 }
 
-/// Whether a difference below the `spec` of a Pod, at this depth, says that something else runs. Admission adds
-/// containers, so that one more counts only where the object is new.
+/// Whether a difference below the `spec` of a Pod, at this depth, says that something else runs, or in another way.
+/// Admission adds containers, so that one more counts only where the object is new.
 fn says_what_runs(difference: DifferenceRef<'_>, depth: usize, operation: Operation) -> bool {
     let DifferenceRef { path, change, .. } = difference;
-    let [PathElement::Field(list), container, inside @ ..] = path.elements().get(depth..).unwrap_or_default() else {
-        return false;
-    };
-    if !matches!(&**list, "containers" | "initContainers") || !matches!(container, PathElement::Item(_)) {
-        return false;
-    }
-    match inside {
-        [] => change != ChangeKind::Extra || operation == Operation::Create,
-        [PathElement::Field(field), ..] => RUN_BY.contains(&&**field),
+    let is_extra = change == ChangeKind::Extra;
+    match path.elements().get(depth..).unwrap_or_default() {
+        [PathElement::Field(list), PathElement::Item(_), inside @ ..]
+            if matches!(&**list, "containers" | "initContainers") =>
+        {
+            match inside {
+                [] => !is_extra || operation == Operation::Create,
+                [PathElement::Field(field), ..] => {
+                    RUN_BY.contains(&&**field) || (!is_extra && RUN_WITH.contains(&&**field))
+                }
+                _ => false,
+            }
+        }
+        [PathElement::Field(field), ..] if is_extra => NOT_ADDED.contains(&&**field),
+        [PathElement::Field(field), ..] => POD_RUN_WITH.contains(&&**field),
         _ => false,
     }
 }

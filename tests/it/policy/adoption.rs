@@ -11,7 +11,9 @@ kind: Deployment
 metadata: {name: shop, namespace: prod}
 spec:
   selector: {matchLabels: {app: shop}}
-  template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: web, image: 'web:1', args: [serve]}]}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: web, image: 'web:1', args: [serve], env: [{name: LEVEL, value: info}]}]}
 ---
 apiVersion: apps/v1
 kind: StatefulSet
@@ -69,10 +71,14 @@ fn job(name: &str, owner: &str, image: &str) -> Review {
 fn what_a_declared_controller_takes_over_runs_what_git_says() {
     const OF_SET: &str = "{app: shop, pod-template-hash: 5c56d97996}";
     const CLAIM: &str = "{apiVersion: batch/v1, kind: CronJob, name: nightly, uid: '1', controller: true}";
-    const OF_GIT: &str = "{name: web, image: 'web:1', args: [serve]}";
-    let by_other = "{name: web, image: 'web:2', args: [serve]}";
-    let with_arguments = "{name: web, image: 'web:1', args: [serve, '--admin']}";
+    const OF_GIT: &str = "{name: web, image: 'web:1', args: [serve], env: [{name: LEVEL, value: info}]}";
+    let by_other = &OF_GIT.replace("web:1", "web:2");
+    let with_arguments = &OF_GIT.replace("[serve]", "[serve, '--admin']");
     let with_another = format!("{OF_GIT}, {{name: proxy, image: 'proxy:1'}}");
+    let with_other_env = &OF_GIT.replace("info", "debug");
+    let without_env = "{name: web, image: 'web:1', args: [serve]}";
+    let with_added_env = &OF_GIT.replace("info}", "info}, {name: NODE_IP, value: '10.0.0.1'}");
+    let on_host = |object: &mut Value| set_at(object, "/spec/hostNetwork", true.into());
     let owned_by_set = |object: &mut Value| {
         let owner = serde_json::json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ledger", "uid": "1", "controller": true});
         set_at(object, "/metadata/ownerReferences", serde_json::json!([owner]));
@@ -82,6 +88,10 @@ fn what_a_declared_controller_takes_over_runs_what_git_says() {
         vec![
             denied("put back with another image", turned(pod(OF_SET, by_other))),
             denied("with other arguments", turned(pod(OF_SET, with_arguments))),
+            denied("in another environment", turned(pod(OF_SET, with_other_env))),
+            denied("without its environment", pod(OF_SET, without_env).into_create()),
+            allowed("with what admission has added to it", pod(OF_SET, with_added_env).into_create()),
+            denied("on the host's network", pod(OF_SET, OF_GIT).with_object(on_host).into_create()),
             allowed("put back as it was", turned(pod(OF_SET, OF_GIT))),
             allowed("with what admission has added", turned(pod(OF_SET, &with_another))),
             denied("a new one with another image", pod(OF_SET, by_other).into_create()),
