@@ -59,7 +59,7 @@ impl ReadKubeconfig {
         context: Option<String>,
     ) -> Result<Self, ConnectError> {
         let failed = |problem: String| ConnectError::Kubeconfig { file: file.clone(), problem };
-        let kubeconfig = read.map_err(|error| failed(problem(&error, &[])))?;
+        let kubeconfig = read.map_err(|error| failed(read_problem(&error, &file)))?;
         let contexts: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
         let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
         match Config::from_custom_kubeconfig(kubeconfig, &options).await {
@@ -131,6 +131,14 @@ fn files_of_env() -> String {
     };
     let files = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
     if of_env.is_some() { files } else { format!("{files} (KUBECONFIG names another)") }
+}
+
+/// Why the files cannot be read. Which one it is, is said already where there is only one.
+fn read_problem(error: &KubeconfigError, files: &str) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) if !files.contains(", ") => root_cause(error),
+        other => problem(other, &[]),
+    }
 }
 
 fn problem(error: &KubeconfigError, contexts: &[String]) -> String {
@@ -275,6 +283,13 @@ mod tests {
         let error = made.expect_err(text).to_string();
         let begin = format!("failed to use the kubeconfig {}: ", file.path().display());
         error.strip_prefix(&begin).unwrap_or_else(|| panic!("{error}")).to_owned()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_once() {
+        let error = Kubeconfig::read_from("/nope").unwrap_err();
+        assert_eq!(read_problem(&error, "/nope"), "there is no such file or folder");
+        assert_eq!(read_problem(&error, "/a, /nope"), "/nope: there is no such file or folder");
     }
 
     #[tokio::test]
